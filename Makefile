@@ -1,0 +1,71 @@
+# Everything starts here: `make help` lists the targets.
+# Options: PYTHON=/path/to/python3.11  VENV=directory  PYTEST_ARGS="-m 'not slow'"
+
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTEST_ARGS ?=
+
+STAMP := $(VENV)/.installed
+UNFINISHED := $(VENV)/.unfinished
+PY := $(VENV)/bin/python
+
+define CHECK_PYTHON
+@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	echo "error: Python 3.11 is needed (PyBullet has no wheel for newer ones), but '$(PYTHON)' is not that." >&2; \
+	echo "       Install it, or say where it is: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
+endef
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help env reproduce smoke results report test lint style types lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+env: $(STAMP) ## make the virtual environment from requirements.lock, if missing or out of date
+
+# The stamp is written last. An environment whose making was interrupted bears the mark .unfinished and is made
+# anew; a directory with neither was not made here and is left alone.
+$(STAMP): requirements.lock pyproject.toml
+	$(CHECK_PYTHON)
+	@if [ -e "$(VENV)" ] && [ ! -e "$(STAMP)" ] && [ ! -e "$(UNFINISHED)" ]; then \
+		echo "error: $(VENV) exists but was not made by this Makefile; remove it or choose another with VENV=…" >&2; exit 1; fi
+	@if [ -e "$(UNFINISHED)" ]; then rm -rf "$(VENV)"; fi
+	@mkdir -p "$(VENV)" && touch "$(UNFINISHED)" && rm -f "$(STAMP)"
+	"$(PYTHON)" -m venv "$(VENV)"
+	"$(PY)" -m pip install --disable-pip-version-check -r requirements.lock
+	"$(PY)" -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mv "$(UNFINISHED)" "$(STAMP)" && touch "$(STAMP)"
+
+reproduce: env ## from nothing to figures, tables and records: the six notebooks on tabletop (≤ 30 min)
+	"$(PY)" -m wsss run --profile default --data tabletop
+
+smoke: env ## the six notebooks, tiny: does it run? (≤ 5 min, not a result)
+	"$(PY)" -m wsss run --profile smoke --data tabletop
+
+results: env ## make the committed records: three seeds, all data sets that are there (hours, resumable)
+	"$(PY)" -m wsss results
+
+report: env ## draw tables and figures anew from the records
+	"$(PY)" -m wsss report
+
+test: env ## run the tests, the smoke run of all six notebooks included
+	"$(PY)" -m pytest $(PYTEST_ARGS)
+
+lint: style types ## style, format and types
+
+style: env
+	"$(PY)" -m ruff check .
+	"$(PY)" -m ruff format --check .
+
+types: env
+	"$(PY)" -m mypy
+
+lock: ## resolve requirements.lock anew from pyproject.toml (on Linux x86-64)
+	$(CHECK_PYTHON)
+	"$(PYTHON)" .ci/lock.py
+
+clean: ## remove the environment and caches (not runs/, which may hold hours of work)
+	@if [ -e "$(STAMP)" ] || [ -e "$(UNFINISHED)" ]; then rm -rf "$(VENV)"; fi
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -path './.venv*' -prune -o -name __pycache__ -prune -exec rm -rf {} +

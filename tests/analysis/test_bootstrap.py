@@ -1,0 +1,119 @@
+"""Bootstrap intervals: against a loop over resamples, and against the truth in a simulation."""
+
+import numpy as np
+import pytest
+
+from wsss.analysis import bootstrap_miou, bootstrap_ratio, bootstrap_ratios, mean_iou, paired_bootstrap
+from wsss.errors import WsssError
+
+
+def random_confusions(generator, num_images, num_classes=2, correct=0.8):
+    """Images whose object sizes vary, with a share near `correct` of the pixels predicted right."""
+    rows = generator.gamma(1.0, 200, (num_images, num_classes + 1)).astype(int)
+    rows[:, 1:] //= 4
+    shares = generator.beta(10 * correct, 10 * (1 - correct), rows.shape)
+    confusions = np.zeros((num_images, num_classes + 1, num_classes + 2), dtype=np.int64)
+    for label in range(num_classes + 1):
+        right = (rows[:, label] * shares[:, label]).astype(int)
+        confusions[:, label, label] = right
+        confusions[:, label, (label + 1) % (num_classes + 1)] = rows[:, label] - right
+    return confusions
+
+
+def test_equal_to_a_loop_over_drawn_images():
+    confusions = random_confusions(np.random.default_rng(0), 12)
+    draws = np.random.default_rng(5).multinomial(12, np.full(12, 1 / 12), size=200)
+    looped = [mean_iou(np.repeat(confusions, weights, axis=0).sum(axis=0)) for weights in draws]
+    interval = bootstrap_miou(confusions, resamples=200, seed=5, level=0.9)
+    np.testing.assert_allclose(interval, np.quantile(looped, [0.05, 0.95]))
+
+
+def test_interval_covers_the_true_miou_as_often_as_it_says():
+    generator = np.random.default_rng(1)
+    truth = mean_iou(random_confusions(generator, 100_000).sum(axis=0))
+    intervals = [bootstrap_miou(random_confusions(generator, 60), resamples=300, seed=repeat) for repeat in range(200)]
+    covered = np.mean([low <= truth <= high for low, high in intervals])
+    assert 0.90 <= covered <= 0.99
+
+
+def test_same_seed_same_interval():
+    confusions = random_confusions(np.random.default_rng(0), 20)
+    assert bootstrap_miou(confusions, seed=3) == bootstrap_miou(confusions, seed=3)
+    assert bootstrap_miou(confusions, seed=3) != bootstrap_miou(confusions, seed=4)
+
+
+def test_one_image_has_no_spread():
+    confusions = random_confusions(np.random.default_rng(0), 1)
+    assert list(bootstrap_miou(confusions, resamples=50)) == pytest.approx([float(mean_iou(confusions[0]))] * 2)
+
+
+def test_identical_methods_differ_by_exactly_nothing():
+    confusions = random_confusions(np.random.default_rng(2), 30)
+    assert paired_bootstrap(confusions, confusions) == (0.0, (0.0, 0.0))
+
+
+def test_pairing_narrows_the_interval_of_a_difference():
+    generator = np.random.default_rng(4)
+    worse = random_confusions(generator, 80, correct=0.6)
+    better = worse.copy()
+    for label in range(3):  # a tenth of every row's pixels moves onto the diagonal
+        wrong = (label + 1) % 3
+        better[:, label, label] += worse[:, label].sum(axis=1) // 10
+        better[:, label, wrong] -= worse[:, label].sum(axis=1) // 10
+    difference, (low, high) = paired_bootstrap(better, worse)
+    assert difference == pytest.approx(float(mean_iou(better.sum(axis=0)) - mean_iou(worse.sum(axis=0))))
+    assert 0 < low < difference < high
+    alone = bootstrap_miou(worse)
+    assert high - low < alone[1] - alone[0]
+    reverse, (reverse_low, reverse_high) = paired_bootstrap(worse, better)
+    assert (reverse, reverse_low, reverse_high) == pytest.approx((-difference, -high, -low))
+
+
+def test_training_seeds_are_averaged_within_a_resample():
+    generator = np.random.default_rng(6)
+    a = [random_confusions(generator, 25) for _ in range(3)]
+    b = [random_confusions(generator, 25, correct=0.5) for _ in range(3)]
+    difference, (low, high) = paired_bootstrap(a, b)
+    single = [paired_bootstrap(one, other)[0] for one, other in zip(a, b, strict=True)]
+    assert difference == pytest.approx(np.mean(single))
+    assert low < difference < high
+    assert paired_bootstrap([a[0]] * 3, [b[0]] * 3)[1] == pytest.approx(paired_bootstrap(a[0], b[0])[1])
+    assert bootstrap_miou([a[0]] * 2) == pytest.approx(bootstrap_miou(a[0]))
+
+
+def test_images_without_a_scored_pixel_do_no_harm():
+    confusions = random_confusions(np.random.default_rng(0), 3)
+    confusions[1:] = 0
+    low, high = bootstrap_miou(confusions, resamples=100)
+    assert low == high == pytest.approx(float(mean_iou(confusions[0])))
+    assert np.isnan(bootstrap_miou(np.zeros_like(confusions), resamples=20)).all()
+
+
+def test_ratio_of_sums_over_images():
+    numerator, denominator = np.array([1.0, 0.0, 3.0]), np.array([2.0, 0.0, 3.0])
+    value, low, high = bootstrap_ratio(numerator, denominator)
+    assert value == pytest.approx(4 / 5)
+    assert low == pytest.approx(0.5)  # only the first image drawn
+    assert high == pytest.approx(1.0)
+
+
+def test_empty_ratio_is_nan_and_leaves_its_neighbours_alone():
+    numerators = np.array([[1.0, 0.0], [2.0, 0.0]])
+    denominators = np.array([[2.0, 0.0], [2.0, 0.0]])
+    values, lows, highs = bootstrap_ratios(numerators, denominators)
+    assert np.isnan([values[1], lows[1], highs[1]]).all()
+    assert (values[0], lows[0], highs[0]) == bootstrap_ratio(numerators[:, 0], denominators[:, 0])
+
+
+def test_wrong_arguments_are_refused():
+    confusions = random_confusions(np.random.default_rng(0), 4)
+    with pytest.raises(WsssError, match="no image"):
+        bootstrap_miou(confusions[:0])
+    with pytest.raises(ValueError, match="not"):
+        bootstrap_miou(confusions[0])
+    with pytest.raises(ValueError, match="paired image by image"):
+        paired_bootstrap(confusions, confusions[:3])
+    with pytest.raises(ValueError, match="level"):
+        bootstrap_miou(confusions, level=95)
+    with pytest.raises(ValueError, match="numerators"):
+        bootstrap_ratios(np.zeros((2, 3)), np.zeros((2, 2)))

@@ -1,0 +1,119 @@
+"""The size × occlusion table: bins at their edges, margins, intervals over images."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wsss.analysis import (
+    BORDER_BINS,
+    OCCLUSION_BINS,
+    SIZE_BINS,
+    InstanceScore,
+    bootstrap_ratio,
+    occlusion_bin,
+    scores_frame,
+    size_bin,
+    strata_table,
+)
+
+
+def make_score(image_id="a", relative_area=0.02, occlusion=0.0, border=np.nan, recall=0.5, iou=0.25):
+    return InstanceScore(
+        image_id=image_id,
+        class_id=1,
+        area=round(relative_area * 10_000),
+        relative_area=relative_area,
+        occlusion_ratio=occlusion,
+        border_occlusion=border,
+        recall=recall,
+        iou=iou,
+    )
+
+
+def cell(table, size="all", occlusion="all"):
+    (row,) = [row for row in table if (row["size"], row["occlusion"]) == (size, occlusion)]
+    return row
+
+
+def test_size_bins_at_their_edges():
+    areas = np.array([1e-6, 0.00999, 0.01, 0.03, 0.05, 0.0501, 1.0])
+    assert size_bin(areas).tolist() == [SIZE_BINS[index] for index in (0, 0, 1, 1, 1, 2, 2)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_occlusion_bins_at_their_edges(dtype):
+    ratios = np.array([0, 0.1, 0.101, 0.4, 0.401, 1], dtype=dtype)
+    unknown = np.full(6, np.nan)
+    assert occlusion_bin(ratios, unknown).tolist() == [OCCLUSION_BINS[index] for index in (0, 0, 1, 1, 2, 2)]
+    borders = np.array([0, 0.1, 0.101, 0.3, 0.301, 1], dtype=dtype)
+    assert occlusion_bin(unknown, borders).tolist() == [BORDER_BINS[index] for index in (0, 0, 1, 1, 2, 2)]
+
+
+def test_amodal_occlusion_goes_before_border_occlusion():
+    assert occlusion_bin(np.array([0.5, np.nan, np.nan]), np.array([0.0, 0.0, np.nan])).tolist() == [
+        OCCLUSION_BINS[2],
+        BORDER_BINS[0],
+        None,
+    ]
+
+
+def test_table_has_every_cell_with_means_over_objects():
+    scores = [
+        make_score("a", 0.005, 0.05, recall=0.2, iou=0.1),
+        make_score("a", 0.005, 0.05, recall=0.4, iou=0.3),
+        make_score("b", 0.02, 0.2, recall=1.0, iou=0.8),
+    ]
+    table = strata_table(scores_frame(scores), resamples=200)
+    assert [(row["size"], row["occlusion"]) for row in table] == [
+        (size, occlusion) for size in (*SIZE_BINS, "all") for occlusion in (*OCCLUSION_BINS, "all")
+    ]
+    small = cell(table, "<1 %", "0–10 %")
+    assert (small["n"], small["recall"], small["iou"]) == (2, pytest.approx(30), pytest.approx(20))
+    # Both objects are in one image, which is all that a resample can draw for this cell.
+    assert small["recall_ci"] == pytest.approx([30, 30])
+    assert cell(table, "<1 %")["n"] == cell(table, occlusion="0–10 %")["n"] == 2
+    assert cell(table)["n"] == 3
+    assert cell(table)["recall"] == pytest.approx(160 / 3)
+    assert cell(table)["recall_ci"] == pytest.approx([30, 100])
+    empty = {"n": 0, "recall": None, "recall_ci": None, "iou": None, "iou_ci": None}
+    assert cell(table, ">5 %", ">40 %") == {"size": ">5 %", "occlusion": ">40 %", **empty}
+    assert json.loads(json.dumps(table, allow_nan=False)) == table
+
+
+def test_intervals_are_over_images_not_objects():
+    generator = np.random.default_rng(0)
+    recalls = generator.random(15)  # objects of an image are alike: 20 of them say no more than one
+    scores = [make_score(f"{index}", recall=recall) for index, recall in enumerate(recalls) for _ in range(20)]
+    row = cell(strata_table(scores_frame(scores), seed=7))
+    expected = bootstrap_ratio(100 * recalls, np.ones(15), seed=7)
+    assert (row["recall"], *row["recall_ci"]) == pytest.approx(expected)
+
+
+def test_border_bins_appear_where_border_occlusion_is_what_is_known():
+    table = strata_table(scores_frame([make_score(occlusion=np.nan, border=0.2)]), resamples=20)
+    assert {row["occlusion"] for row in table} == {*BORDER_BINS, "all"}
+    assert cell(table, "1–5 %", BORDER_BINS[1])["n"] == 1
+
+
+def test_unknown_occlusion_counts_in_the_margin_only():
+    unknown = make_score(occlusion=np.nan)
+    alone = strata_table(scores_frame([unknown]), resamples=20)
+    assert [(row["size"], row["n"]) for row in alone] == [("<1 %", 0), ("1–5 %", 1), (">5 %", 0), ("all", 1)]
+    mixed = strata_table(scores_frame([unknown, make_score()]), resamples=20)
+    assert cell(mixed)["n"] == 2
+    assert sum(cell(mixed, "all", name)["n"] for name in OCCLUSION_BINS) == 1
+
+
+def test_no_object_at_all():
+    table = strata_table(scores_frame([]))
+    assert [row["size"] for row in table] == [*SIZE_BINS, "all"]
+    assert all(row["n"] == 0 and row["recall"] is None for row in table)
+
+
+def test_frame_may_come_back_from_disk(tmp_path):
+    frame = scores_frame([make_score("a"), make_score("b", occlusion=np.nan)])
+    frame.to_csv(tmp_path / "scores.csv", index=False)
+    again = pd.read_csv(tmp_path / "scores.csv")
+    assert strata_table(again, resamples=50) == strata_table(frame, resamples=50)

@@ -1,0 +1,43 @@
+"""The threshold rule: exhaustive, and on a grid that holds the fixed threshold."""
+
+import numpy as np
+import pytest
+
+from wsss.analysis import FIXED_THRESHOLD, THRESHOLDS, choose_threshold, mean_iou, miou_curve
+from wsss.errors import WsssError
+
+
+def confusion_with(correct):
+    """100 pixels of background and of one class, `correct` of each predicted right."""
+    return np.array([[correct, 100 - correct, 0], [100 - correct, correct, 0]])
+
+
+def test_grid_is_ascending_within_0_and_1_and_holds_the_fixed_threshold():
+    assert np.all(np.diff(THRESHOLDS) > 0)
+    assert THRESHOLDS[0] > 0
+    assert THRESHOLDS[-1] < 1
+    assert FIXED_THRESHOLD in THRESHOLDS.tolist()
+
+
+def test_chosen_threshold_lies_beyond_a_dip():
+    total = np.stack([confusion_with(correct) for correct in (60, 70, 50, 90, 20)])
+    thresholds = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    value, miou = choose_threshold(total, thresholds)
+    assert value == 0.4
+    assert miou == pytest.approx(100 * 90 / 110)
+    np.testing.assert_allclose(miou_curve(total), [mean_iou(confusion) for confusion in total])
+
+
+def test_lowest_of_equal_thresholds_is_chosen():
+    total = np.stack([confusion_with(correct) for correct in (10, 80, 80)])
+    assert choose_threshold(total, np.array([0.1, 0.2, 0.3]))[0] == 0.2
+
+
+def test_nothing_to_score_is_an_error():
+    with pytest.raises(WsssError, match="no pixel is scored"):
+        choose_threshold(np.zeros((2, 3, 4), dtype=int), np.array([0.1, 0.2]))
+
+
+def test_grid_and_confusions_must_agree():
+    with pytest.raises(ValueError, match="3 thresholds"):
+        choose_threshold(np.stack([confusion_with(1)] * 2), np.array([0.1, 0.2, 0.3]))

@@ -1,0 +1,221 @@
+"""Charts show the records' numbers; pictures show arrays; files are the same for the same input."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from wsss.report.figures import (
+    learning_curves,
+    miou_bars,
+    per_class_bars,
+    regenerate,
+    strata_difference,
+    strata_heatmaps,
+    threshold_curves,
+)
+from wsss.report.pictures import MethodPanels, draw_boxes, image_grid, method_figure, overlay, score_map_on_image
+from wsss.report.style import METHOD_COLOURS, class_colours, label_to_rgb, method_colour, save_figure, use_style
+
+
+def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
+    cells = [
+        {"size": "<1 %", "occlusion": "all", "n": 0, "iou": None, "iou_ci": None, "recall": None, "recall_ci": None},
+        {
+            "size": "all",
+            "occlusion": "all",
+            "n": 7,
+            "iou": miou,
+            "iou_ci": [1.0, 99.0],
+            "recall": 5.0,
+            "recall_ci": [-1.0, 9.0],
+        },
+    ]
+    return {
+        "data": "tabletop",
+        "split": "test",
+        "profile": "default",
+        "stage": "cam",
+        "method": method,
+        "refinement": None,
+        "depth_source": method.partition("@")[2] or None,
+        "classes": ["duck"],
+        "iou": {"background": 90.0, "duck": None},
+        "miou": {"mean": miou, "std": 1.0, "per_seed": [miou - 1, miou + 1]},
+        "interval": [miou - 3, miou + 3],
+        "threshold": {"value": 0.3},
+        "curve": {"thresholds": [0.2, 0.4], "miou": [miou - 2, miou]},
+        "strata": cells,
+        "paired": [{"against": "cam", "strata": cells}],
+        "history": [[{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": None}]],
+        "provenance": {"commit": "abc"},
+        **changes,
+    }
+
+
+RECORDS = [record("depth@sensor", 70.0), record("cam", 30.0)]
+
+
+def xs(line: Any) -> list[float]:
+    return np.asarray(line.get_xdata()).tolist()
+
+
+def ys(line: Any) -> list[float]:
+    return np.asarray(line.get_ydata()).tolist()
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def test_bars_show_mean_interval_and_seeds_in_the_tables_order() -> None:
+    (ax,) = miou_bars(RECORDS).axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["cam", "depth@sensor"]
+    assert [patch.get_width() for patch in ax.patches] == [30.0, 70.0]  # type: ignore[attr-defined]
+    interval, seeds = ax.lines[:2]
+    assert xs(interval) == [27.0, 33.0]
+    assert xs(seeds) == [29.0, 31.0]
+
+
+def test_threshold_curves_mark_the_chosen_threshold() -> None:
+    (ax,) = threshold_curves([*RECORDS, record("zoom", 40.0, curve=None)]).axes
+    curve, dot = ax.lines[:2]
+    assert ys(curve) == [28.0, 30.0]
+    assert (xs(dot), ys(dot)) == ([0.3], [pytest.approx(29.0)])
+    assert len(ax.lines) == 4
+
+
+def test_heat_maps_leave_empty_cells_blank_and_star_what_excludes_zero() -> None:
+    figure = strata_heatmaps(RECORDS, methods=["cam", "depth@sensor"])
+    assert [ax.get_title() for ax in figure.axes] == ["cam", "depth@sensor"]
+    assert texts(figure) == ["30\nn=7", "70\nn=7"]
+    assert texts(strata_difference(RECORDS[0], "cam")) == ["+70.0*\nn=7"]
+    assert texts(strata_difference(RECORDS[0], "cam", "recall")) == ["+5.0\nn=7"]
+
+
+def test_class_bars_and_learning_curves_take_gaps() -> None:
+    (ax,) = per_class_bars(RECORDS).axes
+    assert [patch.get_height() for patch in ax.patches][::2] == [90.0, 90.0]  # type: ignore[attr-defined]
+    (ax,) = learning_curves(RECORDS).axes
+    assert ax.get_xlabel() == "epoch"
+    assert xs(ax.lines[0]) == [1, 2]
+    assert np.isnan(ys(ax.lines[0])[1])
+
+
+def test_records_of_different_tables_are_not_drawn_together() -> None:
+    with pytest.raises(ValueError, match="one data set"):
+        miou_bars([*RECORDS, record("cam", 1.0, stage="pseudo")])
+    with pytest.raises(ValueError, match="threshold curve"):
+        threshold_curves([record("cam", 30.0, curve=None)])
+    with pytest.raises(ValueError, match="zoom"):
+        strata_difference(RECORDS[0], "zoom")
+
+
+def test_smoke_figures_say_so() -> None:
+    (ax,) = miou_bars([record("cam", 30.0, profile="smoke")]).axes
+    assert "NOT A RESULT" in ax.get_title(loc="left")
+
+
+def test_regenerate_writes_every_chart_twice_and_the_same_bytes_again(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("no tables here")
+    written = regenerate(RECORDS, tmp_path / "figures", readme)
+    names = {path.name for path in written}
+    charts = ("miou", "classes", "thresholds", "strata", "losses", "strata-depth-sensor-vs-cam")
+    assert names == {"README.md", *(f"tabletop-cam-test-{chart}.{kind}" for chart in charts for kind in ("png", "svg"))}
+    first = {path: path.read_bytes() for path in written}
+    regenerate(RECORDS[::-1], tmp_path / "figures", None)
+    assert {path: path.read_bytes() for path in written} == first
+
+
+def test_saved_figures_carry_their_origin(tmp_path: Path) -> None:
+    png, svg = save_figure(Figure((1, 1)), tmp_path / "v1.2-chart", {"records": "tabletop/cam/test", "commit": "abc"})
+    assert (png.name, svg.name) == ("v1.2-chart.png", "v1.2-chart.svg")
+    with Image.open(png) as image:
+        assert image.info["Source"] == "records: tabletop/cam/test; commit: abc"
+    assert "records: tabletop/cam/test; commit: abc" in svg.read_text()
+    assert "<dc:date>" not in svg.read_text()
+
+
+def test_the_style_does_not_leak() -> None:
+    before = Figure().subplots().spines["top"].get_visible()
+    with use_style():
+        assert not Figure().subplots().spines["top"].get_visible()
+    assert Figure().subplots().spines["top"].get_visible() == before
+
+
+def test_wrong_depth_is_paler_than_true_depth() -> None:
+    assert method_colour("depth@sensor+crf") == to_rgb(METHOD_COLOURS["depth"])
+    assert min(method_colour("depth@noisy-08")) > min(to_rgb(METHOD_COLOURS["depth"]))
+    assert len(set(METHOD_COLOURS.values())) == len(METHOD_COLOURS)
+
+
+@pytest.mark.parametrize("count", [0, 1, 8, 20])
+def test_class_colours_are_distinct_and_stable(count: int) -> None:
+    colours = class_colours([f"class {number}" for number in range(count)])
+    assert colours.shape == (count + 1, 3)
+    assert colours[0].tolist() == [0, 0, 0]
+    assert len(np.unique(colours, axis=0)) == count + 1
+    assert np.array_equal(class_colours([""] * 21)[: count + 1], colours)
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (5, 3), (1, 1)])
+def test_overlays_leave_the_background_alone(shape: tuple[int, int]) -> None:
+    colours = class_colours(["a", "b"])
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    label = np.zeros(shape, np.uint8)
+    label.flat[-1] = 2
+    for alpha, expected in ((1.0, colours[2]), (0.0, image[-1, -1])):
+        result = overlay(image, label, colours, alpha)
+        assert result[-1, -1].tolist() == expected.tolist()
+        assert np.array_equal(result[label == 0], image[label == 0])
+    with pytest.raises(ValueError, match="label map"):
+        overlay(image, np.zeros((9, 9), np.uint8), colours)
+
+
+def test_labels_without_a_colour_are_refused() -> None:
+    colours = class_colours(["a"])
+    assert label_to_rgb(np.array([[0, 1, 255]], np.uint8), colours)[0].tolist() == [
+        [0, 0, 0],
+        colours[1].tolist(),
+        [255] * 3,
+    ]
+    with pytest.raises(ValueError, match="2"):
+        label_to_rgb(np.array([[2]], np.uint8), colours)
+
+
+def test_grids_place_panels_titles_and_gaps() -> None:
+    picture, depth = np.zeros((4, 9, 3), np.uint8), np.ones((4, 9), np.float32)
+    figure = image_grid([[picture, depth], [None, picture]], ["image", "depth"], ["one", "two"])
+    assert [len(ax.images) for ax in figure.axes] == [1, 1, 0, 1]
+    assert [ax.get_title() for ax in figure.axes] == ["image", "depth", "", ""]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["one", "", "two", ""]
+    with pytest.raises(ValueError, match="equal length"):
+        image_grid([[picture], []])
+    with pytest.raises(ValueError, match="titles"):
+        image_grid([[picture]], ["one", "two"])
+
+
+def test_boxes_and_score_maps_keep_rows_and_columns_apart() -> None:
+    ax = Figure().subplots()
+    image = np.zeros((4, 9, 3), np.uint8)
+    score_map_on_image(ax, image, np.full((4, 9), np.nan))
+    assert np.all(np.asarray(ax.images[1].get_alpha()) == 0)
+    draw_boxes(ax, [(1, 2, 4, 9)])
+    (box,) = ax.patches
+    assert box.get_bbox().bounds == (1.5, 0.5, 7, 3)  # type: ignore[attr-defined]
+
+
+def test_the_method_figure_has_six_panels_for_each_image() -> None:
+    label = np.array([[0, 1, 255]] * 2, np.uint8)
+    flat = np.zeros((2, 3), np.float32)
+    panels = MethodPanels(np.zeros((2, 3, 3), np.uint8), flat, [(0, 0, 2, 2)], flat, flat, label, label, "scene")
+    figure = method_figure([panels, panels], class_colours(["a"]))
+    assert len(figure.axes) == 12
+    assert figure.axes[1].get_title() == "depth and crops"
+    with pytest.raises(ValueError, match="at least one image"):
+        method_figure([], class_colours(["a"]))

@@ -1,0 +1,235 @@
+"""Tables and the README's marked parts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsss.errors import WsssError
+from wsss.report.readme import README_TABLES, readme_is_current, write_readme_tables
+from wsss.report.tables import (
+    headline_table,
+    in_order,
+    per_class_table,
+    seed_table,
+    settings_caption,
+    strata_grid,
+    to_markdown,
+    verdict,
+)
+
+
+def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
+    """A record as `build_record` makes it, with made-up numbers."""
+    statistics = {"mean": miou, "std": 0.5, "per_seed": [miou - 0.5, miou + 0.5]}
+    cells = [
+        {"size": size, "occlusion": "all", "n": n, "iou": iou, "iou_ci": ci, "recall": iou, "recall_ci": ci}
+        for size, n, iou, ci in (("<1 %", 0, None, None), ("all", 7, 33.3, [30.0, 36.6]))
+    ]
+    pair = {
+        "against": "cam",
+        "difference": miou - 30,
+        "ci": [miou - 31, miou - 29],
+        "per_seed": [miou - 30],
+        "strata": cells,
+    }
+    source = method.partition("@")[2] or None
+    return {
+        "data": "tabletop",
+        "split": "test",
+        "profile": "default",
+        "stage": "cam",
+        "method": method,
+        "depth_source": source,
+        "refinement": None,
+        "backbone": "tiny",
+        "image_labels": "given",
+        "seeds": [0, 1],
+        "num_images": 9,
+        "classes": ["duck"],
+        "miou": statistics,
+        "interval": [miou - 2, miou + 2],
+        "iou": {"background": 90.0, "duck": None},
+        "coverage": 99.0,
+        "predicted_labels": None,
+        "subset": None,
+        "curve": None,
+        "history": None,
+        "strata": cells,
+        "mAP": None,
+        "threshold": {
+            "value": 0.3,
+            "fixed": {"value": 0.3, "miou": miou - 1},
+            "oracle": {"value": 0.4, "miou": miou + 1},
+        },
+        "parameters": [],
+        "scales": [0.5, 1.0],
+        "flip": True,
+        "megapixels_per_image": 0.625,
+        "seconds_per_image": 0.2,
+        "tuning_trials": 12,
+        "tune_miou": miou,
+        "paired": [] if method == "cam" else [pair],
+        "provenance": {"commit": None},
+        **changes,
+    }
+
+
+RECORDS = [
+    record("depth@shuffled", 20.0),
+    record("depth@sensor", 70.0, subset={"rest": {"n": 5, "miou": 68.0}}, predicted_labels={"miou": 61.0}),
+    record("zoom", 40.0),
+    record("grid", 35.0),
+    record("cam", 30.0),
+]
+
+
+def test_rows_are_controls_then_depth_then_upper_bounds() -> None:
+    extra = [record("full-supervision", 80), record("depth@learned", 60), record("depth@sensor", 71, refinement="crf")]
+    names = [one["method"] + (one["refinement"] or "") for one in in_order([*extra, *RECORDS])]
+    assert names == [
+        "cam", "zoom", "grid", "depth@sensor", "depth@sensorcrf", "depth@learned", "depth@shuffled", "full-supervision",
+    ]  # fmt: skip
+
+
+def test_the_main_table_says_what_the_records_say() -> None:
+    table = seed_table(RECORDS, "tabletop", "cam", "test")
+    assert list(table.index) == ["cam", "zoom", "grid", "depth@sensor", "depth@shuffled"]
+    row = table.loc["depth@sensor"]
+    assert row["mIoU"] == "70.0 ± 0.5"
+    assert row["95 %"] == "[68.0, 72.0]"
+    assert (row["threshold (tune)"], row["fixed"], row["oracle threshold"]) == ("0.30", "69.0", "71.0")
+    assert row["Δ cam"] == "+40.0 [39.0, 41.0] gain"
+    assert table.loc["depth@shuffled", "Δ cam"] == "−10.0 [−11.0, −9.0] no difference"
+    assert table.loc["cam", "Δ cam"] == "–"
+    assert (row["MP/image"], row["s/image"], row["trials"], row["seeds"]) == ("0.62", "0.20", "12", "2")
+
+
+def test_the_best_control_is_chosen_on_tune_not_on_the_reported_split() -> None:
+    zoom_is_best_on_test = [record("zoom", 40.0, tune_miou=10.0), record("grid", 35.0, tune_miou=20.0)]
+    table = seed_table([record("cam", 30.0), *zoom_is_best_on_test], "tabletop", "cam", "test")
+    assert [name for name in table.columns if name.startswith("Δ")] == ["Δ cam", "Δ grid"]
+
+
+@pytest.mark.parametrize(
+    ("low", "per_seed", "expected"),
+    [
+        (0.1, [1.0, 2.0], "gain"),
+        (0.0, [1.0, 2.0], "no difference"),
+        (0.1, [1.0, -0.1], "no difference"),
+        (-3.0, [-1.0, -2.0], "no difference"),
+        (None, [None], "no difference"),
+    ],
+)
+def test_a_gain_needs_all_seeds_and_the_interval(
+    low: float | None, per_seed: list[float | None], expected: str
+) -> None:
+    assert verdict({"ci": [low, 4.0], "per_seed": per_seed}) == expected
+
+
+def test_one_seed_shows_no_spread() -> None:
+    single = {**record("cam", 30.0, threshold=None), "miou": {"mean": 30.0, "std": None, "per_seed": [30.0]}}
+    table = seed_table([single], "tabletop", "cam", "test")
+    assert table.loc["cam", "mIoU"] == "30.0"
+    assert table.loc["cam", "fixed"] == "–"
+
+
+def test_missing_records_are_named() -> None:
+    with pytest.raises(WsssError, match=r"data nyuv2.*python -m wsss"):
+        seed_table(RECORDS, "nyuv2", "cam", "test")
+    with pytest.raises(WsssError, match="random"):
+        strata_grid(RECORDS, "tabletop", "cam", "test", methods=["random"])
+    with pytest.raises(WsssError, match="no record"):
+        headline_table([])
+
+
+def test_classes_and_strata_keep_gaps_visible() -> None:
+    classes = per_class_table(RECORDS, "tabletop", "cam", "test")
+    assert list(classes["zoom"]) == ["90.0", "–", "40.0"]
+    strata = strata_grid(RECORDS, "tabletop", "cam", "test", methods=["cam"])
+    assert list(strata.columns) == ["n", "cam IoU", "cam recall"]
+    assert strata.loc[("<1 %", "all"), "cam IoU"] == "–"
+    assert list(strata.loc[("all", "all")]) == ["7", "33.3 [30.0, 36.6]", "33.3 [30.0, 36.6]"]
+
+
+def test_the_headline_keeps_stages_and_unseen_images_apart() -> None:
+    networks = [record("depth@sensor", 72.0, stage="segmentation"), record("cam", 28.0, data="nyuv2")]
+    table = headline_table([*networks, *RECORDS])
+    assert list(table.index) == [
+        ("tabletop", "seeds (test)"),
+        ("tabletop", "seeds, predicted labels (test)"),
+        ("tabletop", "seeds (test, the 5 images not seen before)"),
+        ("tabletop", "network (test)"),
+        ("nyuv2", "seeds (test)"),
+    ]
+    assert table.loc[("tabletop", "network (test)"), "depth@sensor"] == "72.0 ± 0.5"
+    assert table.loc[("tabletop", "network (test)"), "cam"] == "–"
+
+
+def test_the_caption_states_the_settings() -> None:
+    caption = settings_caption(record("depth@learned", 50.0))
+    for part in (
+        "tiny",
+        "learned (extra supervision",
+        "refinement none",
+        "0.5, 1 with flip",
+        "0.62 MP and 0.20 s",
+        "given",
+    ):
+        assert part in caption
+    both = settings_caption(RECORDS[4], record("zoom", 40.0, flip=False, profile="smoke"))
+    assert "with flip (cam), scales 0.5, 1 without flip (zoom)" in both
+    assert both.startswith("NOT A RESULT")
+
+
+def test_markdown_has_the_index_first_and_escapes_bars() -> None:
+    table = per_class_table([record("cam", 30.0, iou={"a|b": 1.0})], "tabletop", "cam", "test")
+    assert to_markdown(table) == "| class | cam |\n| :-- | --: |\n| a\\|b | 1.0 |\n| mean | 30.0 |\n"
+
+
+def test_readme_tables_are_replaced_and_the_rest_stays(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    records = [
+        *RECORDS,
+        record("cam", 28.0, data="nyuv2"),
+        record("cam", 33.0, stage="segmentation", image_labels="none"),
+    ]
+    parts = [f"before {name}\n<!-- table:{name} -->\nstale text\n<!-- /table:{name} -->\n" for name in README_TABLES]
+    readme.write_text("# Title\n" + "".join(parts) + "the end\n", encoding="utf-8")
+    assert not readme_is_current(readme, records)
+    write_readme_tables(readme, records)
+    text = readme.read_text(encoding="utf-8")
+    assert readme_is_current(readme, records)
+    assert "stale text" not in text
+    assert text.startswith("# Title\nbefore headline\n<!-- table:headline -->\n")
+    assert text.endswith("<!-- /table:networks -->\nthe end\n")
+    assert "| depth@sensor | 70.0 ± 0.5 |" in text
+    assert "**nyuv2**, test split, 9 images" in text
+    assert not readme_is_current(readme, [*records, record("random", 25.0)])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- table:surprise -->\n<!-- /table:surprise -->", "unknown table 'surprise'"),
+        ("<!-- table:headline -->\n", "Close the marker"),
+        ("<!-- table:headline -->\n<!-- /table:networks -->", "Close the marker"),
+        ("<!-- /table:headline -->\n<!-- table:headline -->", "Close the marker"),
+        ("<!-- table:networks -->\n<!-- /table:networks -->", "no record with stage segmentation"),
+    ],
+)
+def test_wrong_markers_leave_the_readme_alone(text: str, message: str, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    with pytest.raises(WsssError, match=message):
+        write_readme_tables(readme, RECORDS)
+    assert readme.read_text() == text
+
+
+def test_smoke_records_never_reach_the_readme(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("nothing to draw")
+    with pytest.raises(WsssError, match="smoke"):
+        write_readme_tables(readme, [record("cam", 1.0, profile="smoke")])
+    with pytest.raises(WsssError, match=r"cannot read .*gone\.md"):
+        readme_is_current(tmp_path / "gone.md", RECORDS)

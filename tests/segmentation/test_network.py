@@ -1,0 +1,87 @@
+import json
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from wsss.errors import WsssError
+from wsss.segmentation.network import build_network, encoder_model, load_encoder, load_network, save_network
+
+META = {"classes": json.dumps(["duck", "mug"]), "mean": "[0.5, 0.5, 0.5]"}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoder"),
+    [("DeepLabV3Plus", "tu-tf_efficientnet_lite0"), ("Unet", "tu-mobilenetv3_small_050")],
+)
+def test_output_has_background_and_classes_at_full_resolution(architecture: str, encoder: str) -> None:
+    network = build_network(2, architecture, encoder).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 32, 64)).shape == (1, 3, 32, 64)
+
+
+@pytest.mark.parametrize("arguments", [(2, "NoSuchNet"), (2, "Unet", "tu-no_such_encoder"), (2, "Unet", "nothing")])
+def test_unknown_names_are_explained(arguments: tuple[int, str]) -> None:
+    with pytest.raises(WsssError, match="cannot build"):
+        build_network(*arguments)
+
+
+@pytest.mark.parametrize("num_classes", [0, 255])
+def test_number_of_classes_is_checked(num_classes: int) -> None:
+    with pytest.raises(ValueError, match="1…254"):
+        build_network(num_classes)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "convnext_atto"])
+def test_encoder_gives_the_backbone_features(name: str) -> None:
+    torch.manual_seed(0)
+    backbone = timm.create_model(name, pretrained=False).eval()
+    network = build_network(2, "FPN", f"tu-{name}").eval()
+    encoder = encoder_model(network)
+    assert load_encoder(network, backbone.state_dict()) == len(encoder.state_dict())
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        expected = backbone.forward_intermediates(image, intermediates_only=True)[-1]
+        torch.testing.assert_close(encoder(image)[-1], expected)
+
+
+def test_wrong_backbone_is_refused() -> None:
+    network = build_network(2)
+    before = [tensor.clone() for tensor in network.state_dict().values()]
+    with pytest.raises(WsssError, match="same timm model"):
+        load_encoder(network, timm.create_model("resnet18", pretrained=False).state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(before, network.state_dict().values(), strict=True))
+
+
+def test_saved_network_comes_back_with_its_description(tmp_path: Path) -> None:
+    network = build_network(2, decoder_channels=32).to(memory_format=torch.channels_last)
+    path = tmp_path / "deep" / "network.safetensors"
+    save_network(path, network, META)
+    loaded, meta = load_network(path)
+    assert meta == META
+    assert not loaded.training
+    assert loaded.build_arguments == network.build_arguments
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    assert [item.name for item in path.parent.iterdir()] == ["network.safetensors"]
+
+
+def test_unreadable_checkpoints_are_named(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.safetensors"
+    save_network(whole, build_network(2, "Unet", "tu-mobilenetv3_small_050"), META)
+    cut, foreign = tmp_path / "cut.safetensors", tmp_path / "foreign.safetensors"
+    cut.write_bytes(whole.read_bytes()[:1000])
+    foreign.write_bytes(b"no checkpoint")
+    for path in (cut, foreign, tmp_path / "missing.safetensors"):
+        with pytest.raises(WsssError, match=path.name):
+            load_network(path)
+
+
+def test_weights_without_a_description_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "plain.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(WsssError, match=r"plain\.safetensors"):
+        load_network(path)

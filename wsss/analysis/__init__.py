@@ -1,0 +1,54 @@
+"""Scoring: confusion matrices, thresholds, bootstrap intervals, objects by size and occlusion.
+
+Knows label maps and score maps, not how they were made.
+"""
+
+from wsss.analysis.bootstrap import bootstrap_miou, bootstrap_ratio, bootstrap_ratios, paired_bootstrap
+from wsss.analysis.confusion import (
+    confusion_matrix,
+    coverage,
+    intersection_and_union,
+    iou_per_class,
+    mean_iou,
+    threshold_confusions,
+)
+from wsss.analysis.instances import Instances, InstanceScore, border_occlusion, instance_scores, instances_of
+from wsss.analysis.strata import (
+    BORDER_BINS,
+    OCCLUSION_BINS,
+    SIZE_BINS,
+    occlusion_bin,
+    scores_frame,
+    size_bin,
+    strata_table,
+)
+from wsss.analysis.thresholds import FIXED_THRESHOLD, THRESHOLDS, choose_threshold, miou_curve
+
+__all__ = [
+    "BORDER_BINS",
+    "FIXED_THRESHOLD",
+    "OCCLUSION_BINS",
+    "SIZE_BINS",
+    "THRESHOLDS",
+    "InstanceScore",
+    "Instances",
+    "bootstrap_miou",
+    "bootstrap_ratio",
+    "bootstrap_ratios",
+    "border_occlusion",
+    "choose_threshold",
+    "confusion_matrix",
+    "coverage",
+    "instance_scores",
+    "instances_of",
+    "intersection_and_union",
+    "iou_per_class",
+    "mean_iou",
+    "miou_curve",
+    "occlusion_bin",
+    "paired_bootstrap",
+    "scores_frame",
+    "size_bin",
+    "strata_table",
+    "threshold_confusions",
+]

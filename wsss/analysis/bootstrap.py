@@ -1,0 +1,152 @@
+"""Percentile bootstrap over images (Efron & Tibshirani 1993) of dataset-level figures.
+
+Pixels of an image, and instances in it, are not independent; images are. A resample draws N of N images with
+replacement, which is the same as giving each image a multinomial weight: so all resamples are one matrix product.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from wsss.analysis.confusion import intersection_and_union, mean_iou
+from wsss.errors import WsssError
+
+__all__ = ["bootstrap_miou", "bootstrap_ratio", "bootstrap_ratios", "paired_bootstrap"]
+
+CHUNK = 250
+"""Resamples per matrix product: bounds the weights to 250 × N numbers."""
+
+
+def bootstrap_miou(
+    per_image: np.ndarray | Sequence[np.ndarray], resamples: int = 2000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """Bootstrap interval of the dataset mIoU, in percent.
+
+    Args:
+        per_image: `(N, C+1, C+2)` confusions of the images; or `(S, N, C+1, C+2)` of S training seeds on the same
+            images, whose mIoU is averaged within each resample.
+        resamples: how often N images are drawn.
+        seed: of the draws.
+        level: of the interval, in (0, 1).
+
+    Raises:
+        ValueError: the shape is neither of these.
+        WsssError: there is no image.
+    """
+    return _interval(_resampled_miou(_with_seeds(per_image), resamples, seed), level)
+
+
+def paired_bootstrap(
+    a: np.ndarray | Sequence[np.ndarray],
+    b: np.ndarray | Sequence[np.ndarray],
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, tuple[float, float]]:
+    """Difference of two methods' dataset mIoU on the same images, a − b in points, and its bootstrap interval.
+
+    Both methods see the same resamples. Arguments as in `bootstrap_miou`; image n must be the same in `a` and `b`, and
+    so must training seed s.
+
+    Returns:
+        (difference, (low, high)).
+    """
+    first, second = _with_seeds(a), _with_seeds(b)
+    if first.shape != second.shape:
+        raise ValueError(f"methods are paired image by image, but the confusions are {first.shape} and {second.shape}")
+    difference = np.mean(mean_iou(first.sum(axis=1)) - mean_iou(second.sum(axis=1)))
+    resampled = _resampled_miou(first, resamples, seed) - _resampled_miou(second, resamples, seed)
+    return float(difference), _interval(resampled, level)
+
+
+def bootstrap_ratio(
+    numerator: np.ndarray, denominator: np.ndarray, resamples: int = 2000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float, float]:
+    """A ratio of sums over images, such as the mean recall of instances, and its bootstrap interval.
+
+    Args:
+        numerator: `(N,)` per image, such as the sum of its instances' recall.
+        denominator: `(N,)` per image, such as the number of its instances, ≥ 0.
+
+    Returns:
+        (value, low, high); all NaN if the denominators add up to 0.
+    """
+    value, low, high = bootstrap_ratios(numerator[:, None], denominator[:, None], resamples, seed, level)
+    return float(value[0]), float(low[0]), float(high[0])
+
+
+def bootstrap_ratios(
+    numerators: np.ndarray, denominators: np.ndarray, resamples: int = 2000, seed: int = 0, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """M ratios at once on the same resamples: `(N, M)` sums per image → (values, lows, highs), `(M,)` each.
+
+    Resamples in which a ratio has nothing to count are left out of its interval.
+
+    Raises:
+        ValueError: the shapes differ.
+        WsssError: there is no image.
+    """
+    if numerators.shape != denominators.shape:
+        raise ValueError(f"numerators are {numerators.shape}, denominators {denominators.shape}")
+    num_images, num_ratios = numerators.shape
+    sums = np.concatenate([numerators, denominators], axis=1)
+    resampled = np.concatenate([weights @ sums for weights in _weights(num_images, resamples, seed)])
+    ratios = _ratio(resampled[:, :num_ratios], resampled[:, num_ratios:])
+    values = _ratio(numerators.sum(axis=0), denominators.sum(axis=0))
+    # An empty stratum has no interval; a neutral column in its place spares nanquantile's warning.
+    empty = np.all(np.isnan(ratios), axis=0)
+    lows, highs = np.nanquantile(np.where(empty, 0, ratios), _tails(level), axis=0)
+    return values, np.where(empty, np.nan, lows), np.where(empty, np.nan, highs)
+
+
+def _with_seeds(per_image: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    """Confusions as `(S, N, C+1, C+2)`, S = 1 if there was no dimension for training seeds."""
+    confusions = np.asarray(per_image)
+    if confusions.ndim not in (3, 4):
+        raise ValueError(f"confusions are {confusions.shape}, not (N, C+1, C+2) or (S, N, C+1, C+2)")
+    return confusions if confusions.ndim == 4 else confusions[None]
+
+
+def _weights(num_images: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Chunks `(≤ CHUNK, N) float64` of how often each resample drew each image; the same for the same arguments."""
+    if num_images == 0:
+        raise WsssError("there is no image to draw from: a bootstrap interval needs at least one scored image")
+    generator = np.random.default_rng(seed)
+    even = np.full(num_images, 1 / num_images)
+    for start in range(0, resamples, CHUNK):
+        yield generator.multinomial(num_images, even, size=min(CHUNK, resamples - start)).astype(np.float64)
+
+
+def _resampled_miou(confusions: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """mIoU in percent of every resample, averaged over training seeds: `(S, N, C+1, C+2)` → `(resamples,)`."""
+    # Intersection and union are linear in the confusion: 2(C+1) numbers an image say all, instead of (C+1)(C+2).
+    sums = np.stack(intersection_and_union(confusions), axis=2)  # (S, N, 2, C+1)
+    num_seeds, num_images, _, num_labels = sums.shape
+    flat = np.moveaxis(sums, 1, 0).reshape(num_images, num_seeds * 2 * num_labels).astype(np.float64)
+    chunks = []
+    for weights in _weights(num_images, resamples, seed):
+        drawn = (weights @ flat).reshape(-1, num_seeds, 2, num_labels)
+        iou = _ratio(drawn[:, :, 0], drawn[:, :, 1])
+        miou = _ratio(np.nansum(iou, axis=2), np.sum(~np.isnan(iou), axis=2))
+        chunks.append(100 * miou.mean(axis=1))
+    return np.concatenate(chunks)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole`, NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def _tails(level: float) -> tuple[float, float]:
+    if not 0 < level < 1:
+        raise ValueError(f"the level of an interval lies between 0 and 1, not {level}")
+    return (1 - level) / 2, (1 + level) / 2
+
+
+def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
+    """Percentile interval of the values that are not NaN; (NaN, NaN) if there is none."""
+    finite = values[~np.isnan(values)]
+    if not len(finite):
+        return float("nan"), float("nan")
+    low, high = np.quantile(finite, _tails(level))
+    return float(low), float(high)

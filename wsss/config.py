@@ -1,0 +1,152 @@
+"""Everything that can be set, in frozen dataclasses, and the three profiles.
+
+A stage's cache key is the hash of the parts it depends on, so that what is here decides what is computed anew.
+"""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from wsss.depth.crops import CropParameters
+from wsss.depth.regions import RegionParameters
+from wsss.errors import WsssError
+
+__all__ = ["PROFILES", "ClassifierConfig", "Config", "SegmentationConfig", "profile"]
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The classifier and its training. Sides in pixels."""
+
+    backbone: str = "tf_efficientnet_lite0"
+    weights: str | None = None  # local file of backbone weights; None: the registered source, or timm's hub
+    output_stride: int = 16
+    base_side: int = 256  # long side of an image at scale 1, and side of the training crops
+    epochs: int = 10
+    batch_size: int = 16
+    learning_rate: float = 2e-3  # of the head; the backbone learns at a fifth
+    frozen_stages: int = 2
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """The segmentation network and its training. `crop_size` in pixels; images keep the classifier's base side."""
+
+    architecture: str = "DeepLabV3Plus"
+    encoder: str = "tu-tf_efficientnet_lite0"
+    iterations: int = 300
+    batch_size: int = 8
+    crop_size: int = 192
+    learning_rate: float = 1e-3
+    frozen_stages: int = 2
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run.
+
+    Attributes:
+        profile: name it was made from; `smoke` stamps records as no result.
+        data: `tabletop`, `nyuv2` or `voc`.
+        root: folder of the data; None is the default place.
+        classes: names, None for all that the data set has.
+        train_split, report_split: `train` (or VOC's `train_aug`) and `test` (VOC: `val`).
+        train_limit, tune_limit, report_limit: at most so many images, evenly spaced; None for all.
+        depth, depth_kind: see `wsss.depth.sources.open_depth`.
+        seed: of training; data and splits do not depend on it.
+        methods: seeds that are scored on the reported split.
+        label_methods: those whose pseudo-labels train a network.
+        ignore_band: scores this close to the threshold become 255 in pseudo-labels.
+        tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
+    """
+
+    profile: str = "default"
+    data: str = "tabletop"
+    root: str | None = None
+    classes: tuple[str, ...] | None = None
+    train_split: str = "train"
+    report_split: str = "test"
+    train_limit: int | None = None
+    tune_limit: int | None = None
+    report_limit: int | None = None
+    depth: str = "sensor"
+    depth_kind: str | None = None
+    seed: int = 0
+    methods: tuple[str, ...] = ("cam", "zoom", "crop-only", "depth")
+    label_methods: tuple[str, ...] = ("cam", "depth")
+    ignore_band: float = 0.03
+    tabletop_side: int = 256
+    tabletop_scenes: tuple[int, int, int] = (400, 80, 200)
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    regions: RegionParameters = field(default_factory=RegionParameters)
+    crops: CropParameters = field(default_factory=CropParameters)
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+
+    def dictionary(self) -> dict[str, Any]:
+        """All settings as nested plain values."""
+        return asdict(self)
+
+
+_REAL = {
+    # Kinect depth is noisier than rendered depth and has steps of 4 cm; larger images, more varied scenes.
+    "classifier": ClassifierConfig(base_side=320, epochs=8),
+    "regions": RegionParameters(plane_tolerance=0.015, jump=0.025, min_area=0.002),
+    "segmentation": SegmentationConfig(crop_size=224),
+}
+
+_BY_DATA: dict[str, dict[str, Any]] = {
+    "tabletop": {},
+    "nyuv2": _REAL,
+    "voc": {**_REAL, "report_split": "val", "train_split": "train_aug", "train_limit": 700, "depth": "files:DepthMETER",
+            "depth_kind": "metric"},
+}  # fmt: skip
+
+
+def _smoke(config: Config) -> Config:
+    return replace(
+        config,
+        train_limit=16, tune_limit=4, report_limit=6, tabletop_side=96, tabletop_scenes=(16, 4, 6),
+        classifier=replace(config.classifier, base_side=96, epochs=1, batch_size=8),
+        segmentation=replace(config.segmentation, iterations=4, batch_size=4, crop_size=64),
+    )  # fmt: skip
+
+
+def _full(config: Config) -> Config:
+    # Paper scale: needs a GPU and a hub; see the README.
+    return replace(
+        config,
+        train_limit=None, tabletop_scenes=(4000, 400, 1000),
+        classifier=replace(config.classifier, backbone="resnet50", base_side=448, epochs=12),
+        segmentation=SegmentationConfig(encoder="resnet50", iterations=20_000, batch_size=16, crop_size=448, frozen_stages=0),
+    )  # fmt: skip
+
+
+PROFILES = {"smoke": _smoke, "default": lambda config: config, "full": _full}
+
+
+def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> Config:
+    """The configuration of a profile on a data set, with some settings replaced.
+
+    Args:
+        settings: fields of `Config`; a value of None keeps the profile's.
+
+    Raises:
+        WsssError: unknown profile, data set or setting; the message lists those there are.
+    """
+    if name not in PROFILES:
+        raise WsssError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")
+    if data not in _BY_DATA:
+        raise WsssError(f"unknown data set {data!r}; choose from {', '.join(_BY_DATA)}")
+    known = {f.name for f in fields(Config)}
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
+    config = PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data]))
+    given = {key: value for key, value in settings.items() if value is not None}
+    config = replace(config, **given)
+    if config.depth.startswith("files:") and config.root and not Path(config.depth[6:]).is_absolute():
+        # `files:DepthMETER` without a path of its own lies in the data's folder.
+        inside = Path(config.root) / config.depth[6:]
+        if inside.is_dir():
+            config = replace(config, depth=f"files:{inside}")
+    return config

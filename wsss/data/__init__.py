@@ -1,0 +1,6 @@
+"""Data sets behind one registry: `open_dataset(name, split)` gives `Sample`s. Models are unknown here."""
+
+from wsss.data.base import IGNORE, Dataset, Sample, labels_of_mask
+from wsss.data.registry import dataset_names, open_dataset, register_dataset
+
+__all__ = ["IGNORE", "Dataset", "Sample", "dataset_names", "labels_of_mask", "open_dataset", "register_dataset"]

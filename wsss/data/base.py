@@ -1,0 +1,86 @@
+"""What every data set hands out: `Sample`, and the little that all data sets share."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from wsss.errors import WsssError
+
+__all__ = ["IGNORE", "Dataset", "Sample", "labels_of_mask", "subset"]
+
+IGNORE = 255
+"""The label of pixels whose truth is unknown: never trained on, never scored."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with everything that is known about it.
+
+    Attributes:
+        id: unique within the data set; also the stem of every file made from it.
+        image: `H×W×3 uint8` RGB.
+        labels: `(C,) bool`, which classes are in the image; background not included.
+        mask: `H×W uint8`, 0 background, 1…C classes, 255 ignore. For evaluation only, never for weak training.
+        instances: `H×W uint16`, 0 none, k the k-th instance; None where the data set has no instance masks.
+        instance_classes: `(N,) uint8`, the class (1…C) of instance k at index k − 1; None without instances.
+        occlusion: `(N,) float32` in [0, 1], 1 − visible/amodal pixels of each instance, in frame; None if unknown.
+        depth: `H×W float32` inverse depth in [0, 1], larger = nearer, robustly normalised; None without a sensor.
+    """
+
+    id: str
+    image: np.ndarray
+    labels: np.ndarray
+    mask: np.ndarray
+    instances: np.ndarray | None = None
+    instance_classes: np.ndarray | None = None
+    occlusion: np.ndarray | None = None
+    depth: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        height_width = self.image.shape[:2]
+        for name in ("mask", "instances", "depth"):
+            array = getattr(self, name)
+            if array is not None and array.shape != height_width:
+                raise WsssError(f"sample {self.id}: {name} is {array.shape}, but the image is {height_width}")
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A split of a data set: ids in a fixed order, samples read from disk on demand.
+
+    Attributes:
+        name: the `{data}` of the records (`tabletop`, `nyuv2`, or the name of a VOC root folder).
+        split: which split this is.
+        classes: names of classes 1…C, background not included.
+        ids: sample ids in order.
+        has_depth: whether samples carry sensor depth.
+    """
+
+    name: str
+    split: str
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    has_depth: bool
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Sample: ...
+    def __iter__(self) -> Iterator[Sample]: ...
+    def fingerprint(self) -> str:
+        """SHA-256 over what the split holds (ids, sizes and bytes or generator version): the records' `data_sha256`."""
+        ...
+
+
+def labels_of_mask(mask: np.ndarray, num_classes: int) -> np.ndarray:
+    """Image-level labels `(C,) bool` of a label map: which of 1…C occur. 0 and 255 do not count."""
+    present = np.bincount(mask.ravel(), minlength=256)[1 : num_classes + 1] > 0
+    return np.asarray(present)
+
+
+def subset(ids: Sequence[str], limit: int | None) -> tuple[str, ...]:
+    """At most `limit` ids, evenly spaced over the whole sequence, in order; all of them when `limit` is None."""
+    if limit is None or limit >= len(ids):
+        return tuple(ids)
+    positions = np.linspace(0, len(ids) - 1, limit).round().astype(int)
+    return tuple(ids[position] for position in positions)

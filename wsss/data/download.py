@@ -1,0 +1,182 @@
+"""Download PASCAL VOC 2012 and turn the SBD annotations into the augmented training set that the field uses.
+
+URLs and checksums are those of `torchvision.datasets.voc` and `torchvision.datasets.sbd`.
+"""
+
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pooch
+from scipy.io import loadmat
+from tqdm.auto import tqdm
+
+from wsss.data.splits import read_split, without
+from wsss.errors import WsssError
+from wsss.io import atomic_path, write_png
+
+__all__ = [
+    "SBD",
+    "VOC2012",
+    "Archive",
+    "add_sbd",
+    "default_root",
+    "download_voc2012",
+    "extract",
+    "fetch",
+    "read_sbd_mask",
+]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to download: where from (tried in order), its MD5 and the folder inside that is wanted."""
+
+    urls: tuple[str, ...]
+    md5: str
+    inside: str
+
+    @property
+    def filename(self) -> str:
+        return self.urls[0].rsplit("/", 1)[1]
+
+
+VOC2012 = Archive(
+    urls=(
+        "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+    ),
+    md5="6cd6e144f989b92b3379bac3b3de84fd",
+    inside="VOCdevkit/VOC2012",
+)
+SBD = Archive(
+    urls=("https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",),
+    md5="82b4d87ceb2ed10f6038a1cba92111cb",
+    inside="benchmark_RELEASE/dataset/cls",
+)
+
+Fetch = Callable[[Archive, Path], Path]
+
+
+def default_root() -> Path:
+    """`VOC2012` in `$WSSS_CACHE` or `~/.cache/wsss`."""
+    return Path(os.environ.get("WSSS_CACHE", Path.home() / ".cache" / "wsss")) / "VOC2012"
+
+
+def fetch(archive: Archive, folder: Path) -> Path:
+    """Download an archive into `folder` with a progress bar, or take the one that is there; its checksum is verified.
+
+    Raises:
+        WsssError: no address answers, or what came does not have the checksum; the message lists what failed.
+    """
+    failures = []
+    for url in archive.urls:
+        try:
+            file = pooch.retrieve(url, f"md5:{archive.md5}", archive.filename, folder, progressbar=True)
+            return Path(file)
+        except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
+            failures.append(f"{url}: {error}")
+    raise WsssError(
+        f"cannot download {archive.filename}. Check the network, or put the file into {folder} by hand.\n"
+        + "\n".join(failures)
+    )
+
+
+def extract(archive: Path, inside: str, target: Path) -> None:
+    """Extract the members below `inside` of a tar file as the new folder `target`, which appears whole or not at all.
+
+    Raises:
+        WsssError: the archive is broken, has nothing below `inside`, or a member that would leave the folder.
+    """
+
+    def wanted(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+        safe = tarfile.data_filter(member, path)
+        return safe if f"{member.name}/".startswith(f"{inside}/") else None
+
+    with _temporary_folder(target) as folder:
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, members=tqdm(tar, desc=f"extract {archive.name}", unit="file"), filter=wanted)
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise WsssError(f"cannot extract {archive}: {error}. Delete it and download it again.") from error
+        if not (folder / inside).is_dir():
+            raise WsssError(f"{archive} has no folder {inside}. Delete it and download it again.")
+        (folder / inside).rename(target)
+
+
+def download_voc2012(root: Path, fetch: Fetch = fetch) -> Path:
+    """Make `root` the VOC 2012 trainval folder (2 GB), with the augmented masks and list of SBD (1.4 GB).
+
+    Archives stay in `root/../archives`. What is there already is not made again, so a broken run is continued.
+
+    Args:
+        root: the VOC folder to make.
+        fetch: how an archive is got; tests give their own.
+
+    Returns:
+        `root`.
+
+    Raises:
+        WsssError: no network, wrong checksum, broken archive, or `root` is a folder of something else.
+    """
+    root = Path(root).resolve()
+    archives = root.parent / "archives"
+    if not (root / "JPEGImages").is_dir():
+        if root.is_dir() and any(root.iterdir()):
+            raise WsssError(f"{root} is not empty and has no JPEGImages. Give a new folder for VOC 2012.")
+        extract(fetch(VOC2012, archives), VOC2012.inside, root)
+    if not (root / "ImageSets" / "Segmentation" / "train_aug.txt").is_file():
+        with _temporary_folder(root / "sbd") as folder:
+            extract(fetch(SBD, archives), SBD.inside, folder / "cls")
+            add_sbd(root, folder / "cls")
+    return root
+
+
+def add_sbd(root: Path, annotations: Path) -> None:
+    """Write `SegmentationClassAug/*.png` and `train_aug.txt` of a VOC folder from SBD's `cls/*.mat`.
+
+    `train_aug` is VOC's train, then the other SBD images, without VOC's val (10,582 images of the real data). Images
+    VOC itself annotates keep its finer masks; only the others are converted, to 8-bit greyscale PNG without void.
+
+    Raises:
+        WsssError: a split list or an annotation is missing or broken.
+    """
+    lists = root / "ImageSets" / "Segmentation"
+    train, val = read_split(lists / "train.txt"), read_split(lists / "val.txt")
+    added = without(sorted(file.stem for file in annotations.glob("*.mat")), {*train, *val})
+    for name in tqdm(added, desc="convert SBD", unit="mask"):
+        write_png(root / "SegmentationClassAug" / f"{name}.png", read_sbd_mask(annotations / f"{name}.mat"))
+    with atomic_path(lists / "train_aug.txt") as path:
+        path.write_text("\n".join((*without(train, val), *added)) + "\n", encoding="utf-8")
+
+
+def read_sbd_mask(path: Path) -> np.ndarray:
+    """The label map `H×W uint8` (0…20, VOC ids) of an SBD category annotation.
+
+    Raises:
+        WsssError: the file is missing or no SBD annotation.
+    """
+    try:
+        return np.asarray(loadmat(path)["GTcls"][0]["Segmentation"][0], dtype=np.uint8)
+    except Exception as error:  # scipy raises half a dozen types on a broken file
+        raise WsssError(f"cannot read SBD annotation {path}: {error}. Download the archive again.") from error
+
+
+@contextmanager
+def _temporary_folder(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that is removed at the end, whatever happens."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise WsssError(f"cannot write into {target.parent}: {error.strerror}. Check space and permissions.") from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,194 @@
+"""`tabletop`: rendered table scenes with exact masks, amodal occlusion and depth; made on this machine, from nothing.
+
+    python -m wsss render                # renders the three splits into the default folder
+    python -m wsss render --root DIR     # elsewhere
+
+A scene is a function of (generator version, seed, split, index) alone. A folder holds
+`{split}/{rgb,masks,instances,depth}/NNNN.png` and, written last, `{split}/index.json`: a split without its index is unfinished,
+and rendering goes on with the scenes that are missing.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wsss.data.base import Sample, labels_of_mask, subset
+from wsss.data.scenes import CLASSES, draw_scene, scene_kind
+from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
+from wsss.errors import WsssError
+from wsss.io import content_hash, read_image, read_json, write_json, write_png
+
+__all__ = ["CLASSES", "GENERATOR_VERSION", "SPLITS", "TabletopDataset", "TabletopSpec", "default_root", "render_tabletop"]
+
+GENERATOR_VERSION = 1
+"""Raised whenever the same seed gives another picture; part of the data hash."""
+
+SPLITS = {"train": 400, "tune": 80, "test": 200}
+_SPLIT_CODE = {"train": 0, "tune": 1, "test": 2}
+_MIN_VISIBLE = 80  # pixels: a person cannot name less
+_MAX_OCCLUSION = 0.9
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class TabletopSpec:
+    """What a rendered folder holds.
+
+    Attributes:
+        seed: of the whole data set.
+        side: picture side in pixels.
+        splits: scenes per split; None is the frozen 400/80/200.
+    """
+
+    seed: int = 0
+    side: int = 256
+    splits: tuple[tuple[str, int], ...] = tuple(SPLITS.items())
+
+    def identity(self) -> dict[str, Any]:
+        return {"version": GENERATOR_VERSION, "seed": self.seed, "side": self.side, "splits": dict(self.splits)}
+
+
+def default_root(spec: TabletopSpec | None = None) -> Path:
+    """`$WSSS_CACHE` or `~/.cache/wsss`, and in it a folder named by the hash of `spec`."""
+    base = Path(os.environ.get("WSSS_CACHE", Path.home() / ".cache" / "wsss"))
+    return base / f"tabletop-{content_hash((spec or TabletopSpec()).identity())[:12]}"
+
+
+def _acceptable(rendered: Any, kind: str, empty: bool) -> bool:
+    """The quotas: every object can be named, a `small` scene has one below 1 %, an `occluded` one has one hidden by ≥ 15 %."""
+    areas = np.bincount(rendered.instances.ravel(), minlength=len(rendered.occlusion) + 1)[1:]
+    if empty or not len(areas):
+        return empty
+    if areas.min() < _MIN_VISIBLE or rendered.occlusion.max() > _MAX_OCCLUSION:
+        return False
+    if kind == "small":
+        return bool((areas < 0.01 * rendered.mask.size).any())
+    return kind != "occluded" or bool((rendered.occlusion >= 0.15).any())
+
+
+def _render_one(root: Path, spec: TabletopSpec, split: str, index: int, renderer: Any) -> None:
+    for attempt in range(_ATTEMPTS):
+        rng = np.random.default_rng([spec.seed, _SPLIT_CODE[split], index, attempt])
+        scene = draw_scene(rng, scene_kind(index))
+        rendered = renderer.render(scene, rng)
+        if _acceptable(rendered, scene.kind, empty=not any(p.class_id for p in scene.placements)):
+            break
+    else:
+        raise WsssError(f"tabletop {split} scene {index}: no acceptable scene in {_ATTEMPTS} attempts; use another seed")
+    folder, name = root / split, f"{index:04d}"
+    inverse = normalise_inverse_depth(inverse_depth(rendered.depth_metres, "metric"))
+    write_png(folder / "rgb" / f"{name}.png", rendered.image)
+    write_png(folder / "masks" / f"{name}.png", rendered.mask)
+    write_png(folder / "instances" / f"{name}.png", rendered.instances)
+    write_png(folder / "depth" / f"{name}.png", (inverse * 65535).round().astype(np.uint16))
+    facts = {
+        "id": f"{split}-{name}",
+        "kind": scene.kind,
+        "classes": rendered.instance_classes.tolist(),
+        "occlusion": np.round(rendered.occlusion.astype(float), 4).tolist(),
+    }
+    write_json(folder / "scenes" / f"{name}.json", facts)
+
+
+def _render_chunk(root: Path, spec: TabletopSpec, split: str, indices: list[int]) -> int:
+    from wsss.data.renderer import Renderer
+
+    with Renderer(spec.side) as renderer:
+        for index in indices:
+            _render_one(root, spec, split, index, renderer)
+    return len(indices)
+
+
+def render_tabletop(
+    root: Path | None = None, spec: TabletopSpec | None = None, *, processes: int | None = None, progress: bool = True
+) -> Path:
+    """Render every split that is not complete yet and return the folder.
+
+    Args:
+        root: folder to fill; by default `default_root(spec)`.
+        processes: how many render at once (default: one per core). The pictures do not depend on it.
+
+    Raises:
+        WsssError: PyBullet is missing (Python newer than 3.11), or the folder holds another specification.
+    """
+    from tqdm.auto import tqdm
+
+    spec = spec or TabletopSpec()
+    root = Path(root) if root else default_root(spec)
+    _check_identity(root, spec)
+    workers = processes or os.cpu_count() or 1
+    for split, count in spec.splits:
+        if (root / split / "index.json").exists():
+            continue
+        missing = [i for i in range(count) if not (root / split / "scenes" / f"{i:04d}.json").exists()]
+        chunks = [missing[start : start + 8] for start in range(0, len(missing), 8)]
+        bar = tqdm(total=len(missing), desc=f"render {split}", unit="scene", leave=False, disable=not progress)
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
+            for done in pool.map(_render_chunk, *zip(*((root, spec, split, c) for c in chunks), strict=True)) if chunks else ():
+                bar.update(done)
+        scenes = [read_json(root / split / "scenes" / f"{i:04d}.json") for i in range(count)]
+        write_json(root / split / "index.json", {"identity": spec.identity(), "scenes": scenes})
+    return root
+
+
+def _check_identity(root: Path, spec: TabletopSpec) -> None:
+    path = root / "identity.json"
+    if not path.exists():
+        write_json(path, spec.identity())
+    elif read_json(path) != spec.identity():
+        raise WsssError(f"{root} holds another tabletop ({read_json(path)}); choose another --root or delete the folder")
+
+
+class TabletopDataset:
+    """One split of a rendered folder (see `wsss.data.base.Dataset`).
+
+    Raises:
+        WsssError: the split is unknown or not rendered completely.
+    """
+
+    name = "tabletop"
+    has_depth = True
+    classes = CLASSES
+
+    def __init__(self, root: Path, split: str, limit: int | None = None) -> None:
+        self.folder, self.split = Path(root) / split, split
+        if split not in _SPLIT_CODE:
+            raise WsssError(f"tabletop has no split {split!r}; it has {', '.join(_SPLIT_CODE)}")
+        if not (self.folder / "index.json").exists():
+            raise WsssError(f"{self.folder} is not rendered completely; run `python -m wsss render --root {root}`")
+        index = read_json(self.folder / "index.json")
+        self._identity = index["identity"]
+        self._facts = {scene["id"]: scene for scene in index["scenes"]}
+        self.ids = subset(list(self._facts), limit)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        facts = self._facts[self.ids[index]]
+        name = f"{facts['id'].rsplit('-', 1)[1]}.png"
+        mask = read_image(self.folder / "masks" / name, mode=None)
+        return Sample(
+            id=facts["id"],
+            image=read_image(self.folder / "rgb" / name),
+            labels=labels_of_mask(mask, len(CLASSES)),
+            mask=mask,
+            instances=read_image(self.folder / "instances" / name, mode=None).astype(np.uint16),
+            instance_classes=np.array(facts["classes"], np.uint8),
+            occlusion=np.array(facts["occlusion"], np.float32),
+            depth=read_image(self.folder / "depth" / name, mode=None).astype(np.float32) / 65535,
+        )
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def fingerprint(self) -> str:
+        """Hash of generator version, seed, sizes and of every scene's facts: what decides the pictures."""
+        facts = [self._facts[name] for name in self.ids]
+        return content_hash({"identity": self._identity, "split": self.split, "scenes": facts})

@@ -1,0 +1,201 @@
+"""Any folder in the layout of PASCAL VOC 2012, with VOC's classes or its own.
+
+Everingham et al.: The PASCAL Visual Object Classes Challenge: A Retrospective. IJCV 2015. Augmented masks (SBD):
+Hariharan et al.: Semantic Contours from Inverse Detectors. ICCV 2011.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
+from wsss.data.classes import check_classes, select_classes
+from wsss.data.folder import FolderDataset, existing_folder, read_uint8_map
+from wsss.data.splits import check_split, cut_tune, read_split, without
+from wsss.errors import WsssError
+from wsss.io import read_image
+
+__all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "xml_labels"]
+
+VOC_CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+"""VOC's classes in the order of the mask ids 1…20."""
+
+SPLITS = ("train", "train_aug", "tune", "val", "test")
+
+TUNE_BLOCKS, TUNE_BLOCK_SIZE = 5, 20
+TRAINING = ("train", "train_aug")
+
+
+def read_class_names(root: Path) -> tuple[str, ...]:
+    """Names of the mask ids 1…N: the lines of `root/classes.txt` where there is one, else VOC's twenty.
+
+    Raises:
+        WsssError: the file is empty, repeats a name or has more than 254 names.
+    """
+    file = root / "classes.txt"
+    if not file.is_file():
+        return VOC_CLASSES
+    names = tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    if not names or len(names) >= IGNORE or len(set(names)) < len(names):
+        raise WsssError(f"{file} must name the mask ids 1…N (N < 255), one a line, each once, background left out.")
+    return names
+
+
+def xml_labels(path: Path, classes: Sequence[str]) -> np.ndarray:
+    """Image-level labels `(N,) bool` from the object names of a VOC annotation; difficult objects count too.
+
+    Raises:
+        WsssError: the file is missing or no XML, or an object's class is not in `classes`.
+    """
+    try:
+        tree = ElementTree.parse(path)
+    except (OSError, ElementTree.ParseError) as error:
+        raise WsssError(f"cannot read annotation {path}: {error}.") from error
+    labels = np.zeros(len(classes), dtype=bool)
+    for name in (element.text or "" for element in tree.iterfind("object/name")):
+        if name.strip() not in classes:
+            raise WsssError(f"annotation {path}: class {name!r} is not one of {', '.join(classes)}.")
+        labels[classes.index(name.strip())] = True
+    return labels
+
+
+def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Instances and their classes from an object mask: each object has the class of most of its labelled pixels.
+
+    Args:
+        objects: `H×W uint8`, VOC's `SegmentationObject`: 0 none, 1…254 objects, 255 void.
+        mask: `H×W uint8` label map of the same image.
+
+    Returns:
+        instances: `H×W uint16`, numbered 1…M without gaps; objects without a pixel of any class are left out.
+        classes: `(M,) uint8`, the class of instance k at index k − 1.
+    """
+    instances = np.zeros(objects.shape, dtype=np.uint16)
+    classes: list[int] = []
+    for number in np.unique(objects[(objects > 0) & (objects != IGNORE)]):
+        inside = objects == number
+        votes = np.bincount(mask[inside], minlength=256)
+        votes[[0, IGNORE]] = 0
+        if votes.any():
+            classes.append(int(votes.argmax()))
+            instances[inside] = len(classes)
+    return instances, np.array(classes, dtype=np.uint8)
+
+
+class VocDataset(FolderDataset):
+    """A folder with `JPEGImages/ID.jpg`, masks `SegmentationClass{,Aug}/ID.png` and `ImageSets/Segmentation/SPLIT.txt`.
+
+    Masks have one 8-bit class id a pixel (palette or greyscale PNG). `SegmentationClass` is preferred, image by image,
+    for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from
+    `SegmentationObject` for the images that have one. On the training splits an image may have `Annotations/ID.xml`
+    instead of a mask: its image-level labels come from there and its mask is all 255.
+
+    `tune` is five blocks of 20 neighbouring ids of `train.txt` (a fifth of a short list), removed from `train` and
+    `train_aug`.
+    """
+
+    def __init__(self, root: Path, split: str, classes: Sequence[str] | None = None, limit: int | None = None) -> None:
+        """Open a split.
+
+        Args:
+            root: the folder; its name is the name of the data set.
+            split: one of `SPLITS`.
+            classes: names that become labels 1…C in this order, the others background; None takes the whole vocabulary.
+            limit: keep that many ids, evenly spaced.
+
+        Raises:
+            WsssError: no such folder, split, list or class, or a training list that contains ids of `val.txt`.
+        """
+        self.root = existing_folder(root, "Give a folder with JPEGImages/ and ImageSets/Segmentation/.")
+        self.name = self.root.name
+        check_split(split, SPLITS, self.name)
+        self.split = split
+        self.vocabulary = read_class_names(self.root)
+        self.classes = self.vocabulary if classes is None else check_classes(classes, self.vocabulary, self.name)
+        self.has_depth = False
+        self.ids = subset(self._split_ids(), limit)
+
+    def _split_ids(self) -> tuple[str, ...]:
+        lists = self.root / "ImageSets" / "Segmentation"
+        if self.split not in (*TRAINING, "tune"):
+            return read_split(lists / f"{self.split}.txt")
+        train = read_split(lists / "train.txt")
+        tune = cut_tune(train, TUNE_BLOCKS, TUNE_BLOCK_SIZE)
+        if self.split == "tune":
+            ids = tune
+        else:
+            listed = train if self.split == "train" else read_split(lists / "train_aug.txt")
+            ids = without(listed, tune)
+        self._check_disjoint(ids, lists)
+        return ids
+
+    def _check_disjoint(self, ids: Sequence[str], lists: Path) -> None:
+        """Refuse training or tuning on images that are reported."""
+        for reported in ("val", "test"):
+            file = lists / f"{reported}.txt"
+            shared = set(ids).intersection(read_split(file)) if file.is_file() else set()
+            if shared:
+                raise WsssError(
+                    f"{len(shared)} ids of {self.split} are also in {file}, e.g. {min(shared)}. Remove them."
+                )
+
+    def _mask_file(self, name: str) -> Path | None:
+        candidates = (self.root / folder / f"{name}.png" for folder in ("SegmentationClass", "SegmentationClassAug"))
+        return next((file for file in candidates if file.is_file()), None)
+
+    def _truth_file(self, name: str) -> Path:
+        """The mask, or the annotation that replaces it on the training splits."""
+        mask = self._mask_file(name)
+        if mask is not None:
+            return mask
+        annotation = self.root / "Annotations" / f"{name}.xml"
+        if self.split in TRAINING and annotation.is_file():
+            return annotation
+        raise WsssError(
+            f"{self.root}: {name}.png is neither in SegmentationClass nor in SegmentationClassAug"
+            + (f", and there is no {annotation}. " if self.split in TRAINING else ". ")
+            + f"Add it or take {name} out of the {self.split} list."
+        )
+
+    def _object_file(self, name: str) -> Path | None:
+        file = self.root / "SegmentationObject" / f"{name}.png"
+        return file if file.is_file() else None
+
+    def _files(self, name: str) -> list[Path]:
+        files = [self.root / "JPEGImages" / f"{name}.jpg", self._truth_file(name)]
+        objects = self._object_file(name)
+        return files if objects is None else [*files, objects]
+
+    def _read(self, name: str) -> Sample:
+        image = read_image(self.root / "JPEGImages" / f"{name}.jpg")
+        truth = self._truth_file(name)
+        if truth.suffix == ".xml":
+            labels = xml_labels(truth, self.vocabulary)
+            sample = Sample(name, image, labels, np.full(image.shape[:2], IGNORE, dtype=np.uint8))
+        else:
+            sample = self._with_mask(name, image, self._read_mask(truth, image.shape[:2]))
+        return select_classes(sample, self.vocabulary, self.classes)
+
+    def _with_mask(self, name: str, image: np.ndarray, mask: np.ndarray) -> Sample:
+        labels = labels_of_mask(mask, len(self.vocabulary))
+        file = self._object_file(name)
+        if file is None:
+            return Sample(name, image, labels, mask)
+        instances, classes = instance_classes(read_uint8_map(file, mask.shape), mask)
+        return Sample(name, image, labels, mask, instances, classes)
+
+    def _read_mask(self, file: Path, height_width: tuple[int, ...]) -> np.ndarray:
+        mask = read_uint8_map(file, height_width)
+        highest = len(self.vocabulary)
+        foreign = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)[highest + 1 : IGNORE])
+        if foreign.size:
+            raise WsssError(
+                f"{file} holds the value {foreign[0] + highest + 1}, but class ids are 0…{highest} and 255. "
+                "If the folder has classes of its own, name them in classes.txt, one a line."
+            )
+        return mask

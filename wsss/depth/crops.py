@@ -1,0 +1,108 @@
+"""Crops: square boxes around regions, other layers left out, and the way back into the image.
+
+Boxes are `(top, left, bottom, right)`, half open. A box may reach over the image's edge; what lies outside is filled with the
+mean colour on the way out and dropped on the way back, so that the aspect ratio is never changed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, find_objects
+from torch import Tensor
+
+from wsss.cam.cam import resize_maps
+from wsss.depth.regions import Regions
+
+__all__ = ["Box", "Crop", "CropParameters", "crop", "crop_plan", "square_box", "uncrop"]
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class CropParameters:
+    """How regions become crops.
+
+    Attributes:
+        count: crops per image, always exactly this many, so that every image costs the same.
+        context: margin on each side, as a share of the region's longer side.
+        min_side: smallest side of a box in pixels: caps the upscale.
+        exclude: `fill` paints everything but the region (and its surroundings of `keep` pixels) with the mean colour,
+            `others` paints only the other things, `box` paints nothing.
+        keep: pixels around a region that stay visible with `fill`.
+    """
+
+    count: int = 8
+    context: float = 0.25
+    min_side: int = 32
+    exclude: str = "others"
+    keep: int = 6
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One crop: its box and the region (1…R) it looks at; 0 is the whole image."""
+
+    box: Box
+    region: int
+
+
+def square_box(tight: Box, context: float, min_side: int) -> Box:
+    """The square around the centre of `tight` with `context` times its longer side added on each side, ≥ `min_side`."""
+    top, left, bottom, right = tight
+    side = max(min_side, round(max(bottom - top, right - left) * (1 + 2 * context)))
+    first_row, first_column = (top + bottom - side) // 2, (left + right - side) // 2
+    return first_row, first_column, first_row + side, first_column + side
+
+
+def crop_plan(regions: Regions, parameters: CropParameters) -> list[Crop]:
+    """Exactly `parameters.count` crops: things first, then planes, then the same again with twice the context.
+
+    An image without regions gets views of the whole.
+    """
+    height, width = regions.labels.shape
+    tight = [(s[0].start, s[1].start, s[0].stop, s[1].stop) if s else None for s in find_objects(regions.labels)]
+    targets = [(r, box) for r, box in enumerate(tight, start=1) if box is not None] or [(0, (0, 0, height, width))]
+    plan = []
+    for turn in range(parameters.count):
+        region, box = targets[turn % len(targets)]
+        context = min(parameters.context * 2 ** (turn // len(targets)), 2.0)
+        side = max(box[2] - box[0], box[3] - box[1])
+        context = min(context, max(0.0, (max(height, width) / side - 1) / 2))  # never wider than the image
+        plan.append(Crop(square_box(box, context, parameters.min_side), region))
+    return plan
+
+
+def hidden_pixels(regions: Regions, region: int, parameters: CropParameters) -> NDArray[np.bool_]:
+    """Which pixels `H×W` a crop of `region` must not see."""
+    if parameters.exclude == "box" or region == 0:
+        return np.zeros(regions.labels.shape, bool)
+    own = regions.labels == region
+    if parameters.exclude == "fill":
+        return ~binary_dilation(own, iterations=parameters.keep) if parameters.keep else ~own
+    things = np.concatenate([[False], ~regions.is_plane])
+    return np.asarray(things[regions.labels] & ~own)
+
+
+def crop(image: Tensor, box: Box, side: int, fill: Tensor) -> Tensor:
+    """Cut `box` out of `image (C,H,W)` and resize it to `(C,side,side)`, bilinearly; outside is `fill (C,)`."""
+    top, left, bottom, right = box
+    height, width = image.shape[1:]
+    inside = image[:, max(0, top) : bottom, max(0, left) : right]
+    canvas = fill[:, None, None].expand(-1, bottom - top, right - left).clone()
+    row, column = max(0, -top), max(0, -left)
+    canvas[:, row : row + inside.shape[1], column : column + inside.shape[2]] = inside
+    return F.interpolate(canvas[None], size=(side, side), mode="bilinear", antialias=bottom - top > side)[0]
+
+
+def uncrop(maps: Tensor, box: Box, size: tuple[int, int]) -> Tensor:
+    """Inverse of `crop`: put `maps (K,h,w)` back to where `box` was in an image of `size (H,W)`; zero elsewhere."""
+    top, left, bottom, right = box
+    height, width = size
+    whole = resize_maps(maps, (bottom - top, right - left))
+    out = maps.new_zeros(maps.shape[0], height, width)
+    rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
+    out[:, rows, columns] = whole[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return out

@@ -1,0 +1,93 @@
+"""From depth to regions: what stands apart from the planes and from its neighbours at a depth jump.
+
+Planes are regions like the others, since a bed or a table top *is* a plane; whether one is an object is decided later by its vote.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from wsss.depth.planes import find_planes
+
+__all__ = ["RegionParameters", "Regions", "continuous_parts", "depth_regions"]
+
+FloatMap = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RegionParameters:
+    """Thresholds of the region proposal, in units of normalised inverse depth or shares of the image.
+
+    Attributes:
+        plane_tolerance: largest distance from a support plane.
+        smooth: standard deviation in pixels of a Gaussian that takes the steps out of coarsely quantised sensor depth; 0 is off.
+        jump: smallest step between neighbouring pixels that separates two regions.
+        min_area: smallest region, as a share of the image; smaller ones belong to no region.
+        max_regions: how many are kept, largest first.
+    """
+
+    plane_tolerance: float = 0.008
+    smooth: float = 0.0
+    jump: float = 0.015
+    min_area: float = 0.0008
+    max_regions: int = 40
+
+
+@dataclass(frozen=True)
+class Regions:
+    """A partition of a part of the image.
+
+    Attributes:
+        labels: `H×W int32`, 0 no region, r the r-th region; regions are sorted by area within things, then planes.
+        is_plane: `(R,) bool`, whether region r (index r − 1) is a part of a support plane.
+    """
+
+    labels: NDArray[np.int32]
+    is_plane: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.is_plane)
+
+
+def continuous_parts(depth: FloatMap, group: NDArray[np.integer], jump: float) -> NDArray[np.int32]:
+    """Label pixels `H×W` so that two share a label if a path joins them inside one `group` without a step above `jump`.
+
+    Steps are between 4-neighbours. Labels start at 0.
+    """
+    index = np.arange(depth.size).reshape(depth.shape)
+    pairs = []
+    for ahead, behind in ((np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1])):
+        joined = (np.abs(depth[ahead] - depth[behind]) < jump) & (group[ahead] == group[behind])
+        pairs.append(np.stack([index[ahead][joined], index[behind][joined]]))
+    first, second = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(len(first), np.uint8), (first, second)), shape=(depth.size, depth.size))
+    return connected_components(graph, directed=False)[1].astype(np.int32).reshape(depth.shape)
+
+
+def depth_regions(depth: FloatMap, parameters: RegionParameters | None = None, seed: int = 0) -> Regions:
+    """Partition an image by its inverse depth into things and plane parts.
+
+    Args:
+        depth: `H×W float32` in [0, 1], larger = nearer. A flat map gives one plane region, a tiny one may give none.
+    """
+    parameters = parameters or RegionParameters()
+    if parameters.smooth:
+        depth = gaussian_filter(depth, parameters.smooth)
+    planes = find_planes(depth, tolerance=parameters.plane_tolerance, seed=seed)
+    group = np.zeros(depth.shape, np.int32)
+    for number, mask in enumerate(planes, start=1):
+        group[mask] = number
+    parts = continuous_parts(depth, group, parameters.jump)
+    areas = np.bincount(parts.ravel())
+    plane_of_part = np.zeros(len(areas), bool)
+    plane_of_part[parts.ravel()] = group.ravel() > 0
+    kept = np.flatnonzero(areas >= max(1, parameters.min_area * depth.size))
+    order = np.lexsort((-areas[kept], plane_of_part[kept]))[: parameters.max_regions]
+    kept = kept[order]
+    renumber = np.zeros(len(areas), np.int32)
+    renumber[kept] = np.arange(1, len(kept) + 1)
+    return Regions(renumber[parts], plane_of_part[kept])

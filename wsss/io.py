@@ -1,0 +1,93 @@
+"""Files that are either whole or absent: everything is written under a temporary name and then renamed."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from wsss.errors import WsssError
+
+__all__ = ["atomic_path", "content_hash", "read_image", "read_json", "write_json", "write_png"]
+
+
+@contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; rename it to `target` when the block ends without an error.
+
+    A process that is killed inside the block leaves `target` as it was. Parent folders are made.
+
+    Raises:
+        WsssError: the folder cannot be written or the disk is full; the message names the path.
+    """
+    target = Path(target)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=f".part{target.suffix}", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, target)
+    except OSError as error:
+        reason = error.strerror or error
+        raise WsssError(f"cannot write {target}: {reason}. Check free space and permissions of its folder.") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(target: str | os.PathLike[str], content: Any) -> None:
+    """Write `content` as indented JSON, atomically. NaN and infinity are refused: they are not JSON."""
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    with atomic_path(target) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def read_json(source: str | os.PathLike[str]) -> Any:
+    """Read JSON; a missing or broken file is a `WsssError` that names it."""
+    try:
+        return json.loads(Path(source).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WsssError(f"cannot read {source}: {error}. Delete it and run the stage again.") from error
+
+
+def write_png(target: str | os.PathLike[str], array: np.ndarray, palette: np.ndarray | None = None) -> None:
+    """Write an `H×W` (uint8, uint16) or `H×W×3` uint8 array as PNG, atomically; `palette` is `(256, 3)` uint8."""
+    image = Image.fromarray(array)
+    if palette is not None:
+        image = image.convert("L")
+        image.putpalette(palette.astype(np.uint8).ravel().tolist())
+    with atomic_path(target) as path:
+        image.save(path, format="PNG")
+
+
+def read_image(source: str | os.PathLike[str], mode: str | None = "RGB") -> np.ndarray:
+    """Read an image file into an array.
+
+    Args:
+        mode: Pillow mode to convert to (`"RGB"` gives `H×W×3 uint8`); None keeps the file's own numbers, so that a
+            palette PNG gives its indices and a 16-bit PNG its 16 bits.
+
+    Raises:
+        WsssError: the file is missing, truncated or no image; the message names it.
+    """
+    try:
+        with Image.open(source) as image:
+            image.load()
+            return np.array(image if mode is None else image.convert(mode))
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise WsssError(f"cannot read image {source}: {error}. Replace the file or take its id out of the split.") from error
+
+
+def content_hash(content: Any) -> str:
+    """SHA-256 of the canonical JSON of `content` (keys sorted, no spaces): the key of the stage cache."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,90 @@
+"""Executes the six notebooks with papermill, and refuses what papermill only warns about."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+
+from wsss.errors import WsssError
+
+__all__ = ["NOTEBOOKS", "check_parameters", "execute", "notebook_folder", "parameters_of"]
+
+NOTEBOOKS = (
+    "01_baseline_cam",
+    "02_failure_analysis",
+    "03_depth_guided_cropping",
+    "04_pseudo_labels",
+    "05_segmentation_training",
+    "06_miou_tables",
+)
+
+
+def notebook_folder() -> Path:
+    """`notebooks/` of the checkout that this package lies in.
+
+    Raises:
+        WsssError: the package is installed without its checkout.
+    """
+    folder = Path(__file__).resolve().parent.parent / "notebooks"
+    if not folder.is_dir():
+        raise WsssError(f"no notebooks at {folder}: run from a checkout of the project, installed with `pip install -e .`")
+    return folder
+
+
+def parameters_of(path: Path) -> dict[str, Any]:
+    """Names and defaults of the cell tagged `parameters`.
+
+    Raises:
+        WsssError: unreadable, or not exactly one such cell.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.ValidationError) as error:
+        raise WsssError(f"cannot read notebook {path}: {error}") from error
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise WsssError(f"{path} has {len(tagged)} cells tagged `parameters`; exactly one is needed")
+    return {name: parameter.default for name, parameter in papermill.inspect_notebook(str(path)).items()}
+
+
+def check_parameters(path: Path, given: Mapping[str, Any]) -> None:
+    """Raise a `WsssError` when a given parameter is not declared in the notebook's parameters cell."""
+    declared = parameters_of(path)
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise WsssError(f"{path.name} has no parameter {unknown[0]!r}; it has {', '.join(sorted(declared))}")
+
+
+def execute(parameters: Mapping[str, Any], output: Path, names: Sequence[str] = NOTEBOOKS, *, progress: bool = True) -> list[Path]:
+    """Execute notebooks in order, each in its own kernel, into the folder `output`; stops at the first error.
+
+    Args:
+        parameters: values for the parameters cells; all are checked before anything runs.
+
+    Raises:
+        WsssError: unknown notebook or parameter, or a cell that failed (the message names notebook and cell).
+    """
+    folder = notebook_folder()
+    for name in names:
+        if name not in NOTEBOOKS:
+            raise WsssError(f"unknown notebook {name!r}; choose from {', '.join(NOTEBOOKS)}")
+        check_parameters(folder / f"{name}.ipynb", parameters)
+    output.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in names:
+        target = output / f"{name}.ipynb"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the Jupyter stack, about itself
+                papermill.execute_notebook(
+                    str(folder / f"{name}.ipynb"), str(target), dict(parameters), progress_bar=progress, kernel_name="python3"
+                )
+        except papermill.PapermillExecutionError as error:
+            raise WsssError(
+                f"{name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}. The executed notebook is {target}."
+            ) from error
+        written.append(target)
+    return written

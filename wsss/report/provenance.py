@@ -1,0 +1,55 @@
+"""Where a number comes from: commit, package versions, time."""
+
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import wsss
+
+__all__ = ["git_state", "package_versions", "provenance"]
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "segmentation_models_pytorch", "pybullet")
+SOURCE = Path(__file__).resolve().parents[1]
+
+
+def provenance(**facts: Any) -> dict[str, Any]:
+    """The `provenance` of a record: `facts`, with commit, versions and the present time added."""
+    commit, dirty = git_state()
+    utc = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"commit": commit, "dirty": dirty, **facts, "versions": package_versions(), "utc": utc}
+
+
+def git_state() -> tuple[str | None, bool | None]:
+    """Commit of the source and whether `wsss/` differs from it; (None, None) where there is no git or no commit.
+
+    An installed copy that happens to lie inside another project's repository has no commit of its own.
+    """
+    top = _git("rev-parse", "--show-toplevel")
+    commit = _git("rev-parse", "--verify", "HEAD")
+    if top is None or commit is None or Path(top) != SOURCE.parent:
+        return None, None
+    changes = _git("status", "--porcelain", "--", str(SOURCE))
+    return commit, None if changes is None else bool(changes)
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints about the source's repository; None if it fails or is missing."""
+    command = ["git", "-C", str(SOURCE), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str | None]:
+    """Version of each installed package, None for one that is not installed; `wsss` itself included."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return {**found, "wsss": wsss.__version__}

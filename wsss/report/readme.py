@@ -1,0 +1,110 @@
+"""The README's tables: text between `<!-- table:NAME -->` and `<!-- /table:NAME -->` is written from records."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wsss.errors import WsssError
+from wsss.io import atomic_path
+from wsss.report.store import check_not_smoke, select_records
+from wsss.report.tables import headline_table, seed_table, settings_caption, strata_grid, to_markdown
+
+__all__ = ["README_TABLES", "readme_is_current", "write_readme_tables"]
+
+Record = Mapping[str, Any]
+
+_MARKER = re.compile(r"<!-- (/?)table:(.*?) -->")
+_STRATA_METHODS = ("cam", "zoom", "crop-only@sensor", "depth@sensor")
+
+
+def write_readme_tables(readme: Path, records: Sequence[Record]) -> None:
+    """Put tables of `records` between the README's markers; everything else stays as it is.
+
+    Raises:
+        WsssError: a marker is unknown or not closed, records are missing or no results, or the file cannot be read.
+    """
+    text = _with_tables(readme, records)
+    with atomic_path(readme) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def readme_is_current(readme: Path, records: Sequence[Record]) -> bool:
+    """Whether `write_readme_tables` would leave the file as it is. Raises what that does."""
+    return _with_tables(readme, records) == _read(readme)
+
+
+def _read(readme: Path) -> str:
+    try:
+        return Path(readme).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WsssError(f"cannot read {readme}: {error}.") from error
+
+
+def _with_tables(readme: Path, records: Sequence[Record]) -> str:
+    """The README's text with its tables drawn anew."""
+    check_not_smoke(records)
+    text, parts, end = _read(readme), [], 0
+    markers = list(_MARKER.finditer(text))
+    for opening, closing in zip(markers[::2], [*markers[1::2], None], strict=False):
+        name = opening[2]
+        if opening[1] or closing is None or not closing[1] or closing[2] != name:
+            raise WsssError(f"{readme}: `{opening[0]}` is not followed by `<!-- /table:{name} -->`. Close the marker.")
+        if name not in README_TABLES:
+            raise WsssError(f"{readme}: unknown table {name!r}; choose from {', '.join(README_TABLES)}")
+        parts += [text[end : opening.end()], "\n", README_TABLES[name](records), closing[0]]
+        end = closing.end()
+    return "".join([*parts, text[end:]])
+
+
+def _block(table: str, records: Sequence[Record], title: str = "") -> str:
+    """A table with its caption, as Markdown."""
+    return f"{title}{table}\n*{settings_caption(*records)}*\n"
+
+
+def _headline(records: Sequence[Record]) -> str:
+    note = (
+        "*mIoU in percent, background included: mean ± standard deviation over training seeds. Thresholds and fusion "
+        "parameters were chosen on the tune split. Seeds use image labels, networks do not; the two are not ranked "
+        "against each other. Settings are in the tables below.*\n"
+    )
+    return f"{to_markdown(headline_table(records))}\n{note}"
+
+
+def _main_tables(records: Sequence[Record]) -> str:
+    """Main tables, one for each data set, stage and split in `records`, with headings."""
+    keys = sorted({(r["data"], r["stage"], r["split"]) for r in records}, key=lambda key: (key[0] != "tabletop", key))
+    blocks = []
+    for data, stage, split in keys:
+        rows = select_records(records, data=data, stage=stage, split=split)
+        title = f"**{data}**, {split} split, {rows[0]['num_images']} images\n\n"
+        blocks.append(_block(to_markdown(seed_table(records, data, stage, split)), rows, title))
+    return "\n".join(blocks)
+
+
+def _tabletop_seeds(records: Sequence[Record]) -> str:
+    return _main_tables(select_records(records, data="tabletop", stage="cam", split="test"))
+
+
+def _tabletop_strata(records: Sequence[Record]) -> str:
+    rows = select_records(records, data="tabletop", stage="cam", split="test", refinement=None)
+    rows = [record for record in rows if record["method"] in _STRATA_METHODS]
+    return _block(to_markdown(strata_grid(rows, "tabletop", "cam", "test")), rows)
+
+
+def _real_seeds(records: Sequence[Record]) -> str:
+    real = [record for record in records if record["data"] != "tabletop"]
+    return _main_tables(select_records(real, stage="cam"))
+
+
+def _networks(records: Sequence[Record]) -> str:
+    return _main_tables(select_records(records, stage="segmentation"))
+
+
+README_TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
+    "headline": _headline,
+    "tabletop-seeds": _tabletop_seeds,
+    "tabletop-strata": _tabletop_strata,
+    "real-seeds": _real_seeds,
+    "networks": _networks,
+}

@@ -1,0 +1,147 @@
+"""Where records lie, and how they are found again: `root/{data}/{stage}/{split}/{method}[@depth][+refinement].json`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wsss.errors import WsssError
+from wsss.io import read_json, write_json
+
+__all__ = [
+    "DEPTH_METHODS",
+    "STAGES",
+    "check_fresh",
+    "check_not_smoke",
+    "find_record",
+    "load_records",
+    "method_name",
+    "record_path",
+    "select_records",
+    "write_record",
+]
+
+STAGES = ("cam", "pseudo", "segmentation")
+
+DEPTH_METHODS = ("crop-only", "region-only", "depth")
+"""Methods whose name says which depth they looked at."""
+
+_REMEDY = (
+    "Make it with `python -m wsss results` (committed records) or `python -m wsss run` (one profile, one data set)."
+)
+
+
+def method_name(method: str, depth_source: str | None) -> str:
+    """The method's name in records: `cam`, or `depth@sensor` for methods that look at depth.
+
+    A folder of maps is named by its last part: `files:/data/DepthMETER` becomes `meter`.
+
+    >>> method_name("depth", "sensor"), method_name("cam", "sensor"), method_name("crop-only", "files:DepthMETER")
+    ('depth@sensor', 'cam', 'crop-only@meter')
+    """
+    if "@" in method or method not in DEPTH_METHODS or depth_source is None:
+        return method
+    last = re.split(r"[/\\:]", depth_source.rstrip("/\\"))[-1].lower()
+    return f"{method}@{last.removeprefix('depth') or last}"
+
+
+def full_name(record: Mapping[str, Any]) -> str:
+    """Method, depth source and refinement: the stem of a record's file and its name in tables."""
+    return record["method"] + (f"+{record['refinement']}" if record["refinement"] else "")
+
+
+def record_path(root: Path, record: Mapping[str, Any]) -> Path:
+    """The file of a record below `root`.
+
+    Raises:
+        WsssError: a part of the path would lead out of its folder.
+    """
+    parts = (record["data"], record["stage"], record["split"], f"{full_name(record)}.json")
+    for part in parts:
+        if not re.fullmatch(r"[\w@+][\w.@+ -]*", part):
+            raise WsssError(f"a record cannot be stored under {part!r}: use letters, digits, dots and hyphens in names")
+    return Path(root).joinpath(*parts)
+
+
+def write_record(root: Path, record: Mapping[str, Any]) -> Path:
+    """Write a record to its place below `root`, atomically; returns the path."""
+    path = record_path(root, record)
+    write_json(path, record)
+    return path
+
+
+def load_records(root: Path) -> list[dict[str, Any]]:
+    """All records below `root`, in the order of their paths; none if there is no such folder.
+
+    Raises:
+        WsssError: a file is broken or lies where its content does not belong.
+    """
+    records = []
+    for path in sorted(path for stage in STAGES for path in Path(root).glob(f"*/{stage}/*/*.json")):
+        record = read_json(path)
+        try:
+            expected = record_path(root, record)
+        except (KeyError, TypeError) as error:
+            raise WsssError(f"{path} is no record: {error}. Delete it and run its stage again.") from error
+        if expected != path:
+            raise WsssError(f"{path} holds the record of {expected}. Delete it and run its stage again.")
+        records.append(record)
+    return records
+
+
+def select_records(records: Sequence[Mapping[str, Any]], **wanted: Any) -> list[Mapping[str, Any]]:
+    """The records whose fields equal `wanted`, such as `data="nyuv2", stage="cam"`.
+
+    Raises:
+        WsssError: there is none; the message names what was looked for and the command that makes it.
+    """
+    found = [record for record in records if all(record[key] == value for key, value in wanted.items())]
+    if not found:
+        described = ", ".join(f"{key} {value}" for key, value in wanted.items())
+        raise WsssError(f"there is no record with {described}. {_REMEDY}")
+    return found
+
+
+def find_record(
+    records: Sequence[Mapping[str, Any]],
+    *,
+    data: str,
+    stage: str,
+    method: str,
+    refinement: str | None = None,
+    **wanted: Any,
+) -> Mapping[str, Any]:
+    """The one record of a method.
+
+    Args:
+        method: as in the record, such as `depth@sensor`.
+        wanted: further fields, such as `split`.
+
+    Raises:
+        WsssError: there is none, or more than one.
+    """
+    found = select_records(records, data=data, stage=stage, method=method, refinement=refinement, **wanted)
+    if len(found) > 1:
+        splits = ", ".join(record["split"] for record in found)
+        raise WsssError(
+            f"there are {len(found)} records of {method} on {data}, stage {stage} ({splits}): say which split."
+        )
+    return found[0]
+
+
+def check_not_smoke(records: Sequence[Mapping[str, Any]]) -> None:
+    """Raise a `WsssError` if a record was made by the `smoke` profile, whose numbers are no results."""
+    for record in records:
+        if record["profile"] == "smoke":
+            raise WsssError(
+                f"{full_name(record)} on {record['data']} was made by the smoke profile: not a result. {_REMEDY}"
+            )
+
+
+def check_fresh(record: Mapping[str, Any], config_sha256: str, data_sha256: str, algorithm_version: int) -> None:
+    """Raise a `WsssError` if the record was made with other settings, other data or another version of its stage."""
+    current = {"config_sha256": config_sha256, "data_sha256": data_sha256, "algorithm_version": algorithm_version}
+    stale = [key for key, value in current.items() if record["provenance"][key] != value]
+    if stale:
+        place = f"{record['data']}/{record['stage']}/{record['split']}/{full_name(record)}"
+        raise WsssError(f"the record {place} is stale: {', '.join(stale)} differ from the code's. {_REMEDY}")

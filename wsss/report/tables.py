@@ -1,0 +1,241 @@
+"""Tables of records, as data frames of text ready to be shown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from wsss.errors import WsssError
+from wsss.report.store import STAGES, full_name, select_records
+from wsss.report.style import METHOD_COLOURS
+
+__all__ = [
+    "headline_table",
+    "in_order",
+    "per_class_table",
+    "seed_table",
+    "settings_caption",
+    "strata_grid",
+    "to_markdown",
+    "verdict",
+]
+
+Record = Mapping[str, Any]
+
+MISSING = "–"
+CONTROLS = ("zoom", "grid", "random", "cam-box", "rgb-region")  # of equal cost, without depth
+SOURCES = ("sensor", "meter", "learned")  # true depth first, controls after
+STAGE_NAMES = {"cam": "seeds", "pseudo": "pseudo-labels", "segmentation": "network"}
+
+
+def in_order(records: Sequence[Record]) -> list[Record]:
+    """Records by method: controls, depth, upper bounds; true depth before wrong depth; refined after plain."""
+
+    def position(record: Record) -> tuple[int, str, int, str, str]:
+        method, _, source = record["method"].partition("@")
+        methods = list(METHOD_COLOURS)
+        place = methods.index(method) if method in methods else len(methods)
+        return place, method, SOURCES.index(source) if source in SOURCES else len(SOURCES), source, full_name(record)
+
+    return sorted(records, key=position)
+
+
+def verdict(pair: Mapping[str, Any]) -> str:
+    """`gain` if all seeds agree and the paired interval lies above 0, else `no difference` (the protocol's two words).
+
+    Args:
+        pair: an entry of a record's `paired`.
+    """
+    low = pair["ci"][0]
+    gain = low is not None and low > 0 and all(value is not None and value > 0 for value in pair["per_seed"])
+    return "gain" if gain else "no difference"
+
+
+def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> pd.DataFrame:
+    """The main table of a stage: one row a method, compared with plain CAM where the record has that pair.
+
+    Columns: mIoU in percent (mean ± standard deviation over seeds), bootstrap interval over images, mIoU at the fixed
+    and at the oracle threshold, paired difference from `cam` with verdict, the same from the best control (the one that
+    is best on the tune split) where there is one, coverage in percent, cost, number of tuning trials, seeds.
+
+    Raises:
+        WsssError: there is no such record.
+    """
+    rows = in_order(select_records(records, data=data, stage=stage, split=split))
+    baselines = ["cam", *_best_control(rows)]
+    cells = [_main_row(record, baselines) for record in rows]
+    frame = pd.DataFrame(cells, index=[full_name(record) for record in rows])
+    return frame.rename_axis("method")
+
+
+def _best_control(records: Sequence[Record]) -> list[str]:
+    """The control with the highest mIoU on the tune split; none where no control was tuned."""
+    tuned = [record for record in records if record["method"] in CONTROLS and record["tune_miou"] is not None]
+    return [full_name(max(tuned, key=lambda record: record["tune_miou"]))] if tuned else []
+
+
+def _main_row(record: Record, baselines: Sequence[str]) -> dict[str, str]:
+    threshold = record["threshold"] or {}
+    pairs = {pair["against"]: pair for pair in record["paired"]}
+    return {
+        "mIoU": _mean_std(record["miou"]),
+        "95 %": _interval(record["interval"]),
+        "threshold (tune)": _number(threshold.get("value"), 2),
+        "fixed": _number((threshold.get("fixed") or {}).get("miou")),
+        "oracle threshold": _number((threshold.get("oracle") or {}).get("miou")),
+        **{f"Δ {name}": _difference(pairs.get(name)) for name in baselines},
+        "coverage": _number(record["coverage"]),
+        "MP/image": _number(record["megapixels_per_image"], 2),
+        "s/image": _number(record["seconds_per_image"], 2),
+        "trials": _number(record["tuning_trials"], 0),
+        "seeds": str(len(record["seeds"])),
+    }
+
+
+def per_class_table(records: Sequence[Record], data: str, stage: str, split: str) -> pd.DataFrame:
+    """IoU in percent: one row a class (background first, mean last), one column a method."""
+    found = in_order(select_records(records, data=data, stage=stage, split=split))
+    columns = {full_name(record): {**record["iou"], "mean": record["miou"]["mean"]} for record in found}
+    return pd.DataFrame(columns).map(lambda value: _number(None if pd.isna(value) else value)).rename_axis("class")
+
+
+def strata_grid(
+    records: Sequence[Record], data: str, stage: str, split: str, methods: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Objects by size and occlusion: n, and of each method IoU and recall in percent with their 95 % intervals.
+
+    Args:
+        methods: full names; None for all that there are.
+
+    Raises:
+        WsssError: there is no such record.
+    """
+    found = in_order(select_records(records, data=data, stage=stage, split=split))
+    found = [record for record in found if methods is None or full_name(record) in methods]
+    if not found:
+        raise WsssError(f"there is no record of {', '.join(methods or ())} on {data}, {stage}, {split}. Run it first.")
+    columns: dict[str, dict[tuple[str, str], str]] = {"n": {}}
+    for record in found:
+        for cell in record["strata"]:
+            key = (cell["size"], cell["occlusion"])
+            columns["n"][key] = str(cell["n"])
+            for name, title in (("iou", "IoU"), ("recall", "recall")):
+                text = f"{_number(cell[name])} {_interval(cell[f'{name}_ci'])}" if cell["n"] else MISSING
+                columns.setdefault(f"{full_name(record)} {title}", {})[key] = text
+    return pd.DataFrame(columns).rename_axis(["size", "occlusion"])
+
+
+def headline_table(records: Sequence[Record]) -> pd.DataFrame:
+    """The main results at one glance: mIoU of every data set, stage and split (rows) by method (columns).
+
+    Seeds with predicted image labels, images that no choice had looked at before, and refined labels have rows of
+    their own.
+    """
+    if not records:
+        select_records(records, stage="any")
+    table: dict[tuple[str, str], dict[str, str]] = {}
+    ordered = sorted(in_order(records), key=lambda record: _place(record))
+    for record in ordered:
+        for row, text in _headline_cells(record):
+            table.setdefault((record["data"], row), {})[record["method"]] = text
+    methods = list(dict.fromkeys(record["method"] for record in in_order(records)))
+    frame = pd.DataFrame.from_dict(table, orient="index")[methods].fillna(MISSING)
+    frame.index = pd.MultiIndex.from_tuples(table, names=["data", "mIoU of"])
+    return frame
+
+
+def _place(record: Record) -> tuple[Any, ...]:
+    """Order of the headline's rows: `tabletop` first; seeds, pseudo-labels, networks; unrefined first."""
+    stage = STAGES.index(record["stage"])
+    return record["data"] != "tabletop", record["data"], stage, record["split"], record["refinement"] or ""
+
+
+def _headline_cells(record: Record) -> list[tuple[str, str]]:
+    name, split = STAGE_NAMES[record["stage"]], record["split"]
+    name += f" +{record['refinement']}" if record["refinement"] else ""
+    cells = [(f"{name} ({split})", _mean_std(record["miou"]))]
+    if record["predicted_labels"]:
+        cells.append((f"{name}, predicted labels ({split})", _number(record["predicted_labels"]["miou"])))
+    if record["subset"]:
+        rest = record["subset"]["rest"]
+        cells.append((f"{name} ({split}, the {rest['n']} images not seen before)", _number(rest["miou"])))
+    return cells
+
+
+def settings_caption(*records: Record) -> str:
+    """The sentence under every table: backbone, depth source, refinement, scales, flip, megapixels, seconds per image.
+
+    With several records, settings that differ are listed method by method.
+    """
+    ordered = in_order(records)
+    parts = [
+        f"Backbone {_listed(ordered, lambda r: r['backbone'])}",
+        f"depth {_listed(ordered, _depth_text)}",
+        f"refinement {_listed(ordered, lambda r: r['refinement'] or 'none')}",
+        _listed(ordered, _scales_text),
+        f"per image {_listed(ordered, _cost_text)}",
+        f"image labels {_listed(ordered, lambda r: r['image_labels'])}",
+        f"seeds {_listed(ordered, lambda r: ', '.join(map(str, r['seeds'])))}",
+    ]
+    smoke = "NOT A RESULT (smoke profile). " if any(record["profile"] == "smoke" for record in records) else ""
+    return f"{smoke}{'; '.join(parts)}."
+
+
+def _listed(records: Sequence[Record], text_of: Any) -> str:
+    """One text if all records share it, otherwise each with the methods that it holds for."""
+    methods: dict[str, list[str]] = {}
+    for record in records:
+        names = methods.setdefault(text_of(record), [])
+        if full_name(record) not in names:
+            names.append(full_name(record))
+    if len(methods) == 1:
+        return next(iter(methods))
+    return ", ".join(f"{text} ({', '.join(names)})" for text, names in methods.items())
+
+
+def _depth_text(record: Record) -> str:
+    source = record["depth_source"] or "none"
+    return f"{source} (extra supervision: depth of the train split)" if source == "learned" else source
+
+
+def _scales_text(record: Record) -> str:
+    scales = ", ".join(f"{scale:g}" for scale in record["scales"]) if record["scales"] else "not stated"
+    return f"scales {scales} {'with' if record['flip'] else 'without'} flip"
+
+
+def _cost_text(record: Record) -> str:
+    megapixels, seconds = record["megapixels_per_image"], record["seconds_per_image"]
+    known = [f"{value:.2f} {unit}" for value, unit in ((megapixels, "MP"), (seconds, "s")) if value is not None]
+    return " and ".join(known) or "not measured"
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """A data frame as a GitHub table, index first. Bars inside cells are escaped."""
+    columns = [str(name or "") for name in frame.index.names] + [str(name) for name in frame.columns]
+    rows = [
+        [*(index if isinstance(index, tuple) else (index,)), *values]
+        for index, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
+    ]
+    align = [":--"] * frame.index.nlevels + ["--:"] * len(frame.columns)
+    lines = [columns, align, *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def _difference(pair: Mapping[str, Any] | None) -> str:
+    """A paired difference with its interval and verdict."""
+    if pair is None:
+        return MISSING
+    return f"{_number(pair['difference'], 1, '+')} {_interval(pair['ci'])} {verdict(pair)}"
+
+
+def _mean_std(miou: Mapping[str, Any]) -> str:
+    spread = "" if miou["std"] is None else f" ± {_number(miou['std'])}"
+    return f"{_number(miou['mean'])}{spread}"
+
+
+def _number(value: float | None, decimals: int = 1, sign: str = "") -> str:
+    return MISSING if value is None else f"{value:{sign}.{decimals}f}".replace("-", "−")
+
+
+def _interval(interval: Sequence[float | None]) -> str:
+    return f"[{_number(interval[0])}, {_number(interval[1])}]"

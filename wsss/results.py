@@ -1,0 +1,80 @@
+"""From runs to records: one run (a notebook's), or several seeds (`make results`)."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wsss.analysis.score import Score
+from wsss.depth.methods import METHODS
+from wsss.depth.sources import source_name
+from wsss.io import content_hash
+from wsss.pipeline import ALGORITHM_VERSION, Run
+from wsss.report.records import build_record, write_record
+
+__all__ = ["FULL_SUPERVISION", "config_hash", "display_name", "write_stage"]
+
+FULL_SUPERVISION = "full-supervision"
+
+Scores = Mapping[str, Sequence[Score]]
+"""Method name → one score per seed."""
+
+
+def config_hash(run: Run) -> str:
+    """Hash of the settings that a record depends on: all but the seed, and the data by its name instead of its place."""
+    settings = run.config.dictionary()
+    for name in ("seed", "root", "methods", "label_methods", "depth"):
+        settings.pop(name)
+    return content_hash({**settings, "depth": source_name(run.config.depth)})
+
+
+def display_name(run: Run, method: str) -> str:
+    """Name of a method in records and tables: `depth@sensor` where the method uses depth, else the plain name."""
+    return f"{method}@{source_name(run.config.depth)}" if method in METHODS and METHODS[method].uses_crops else method
+
+
+def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
+    config = run.config
+    if stage == "cam":
+        return run.seeds(config.methods)
+    if stage == "pseudo":
+        return run.seeds(config.label_methods, "train")
+    return run.networks((*config.label_methods, FULL_SUPERVISION))
+
+
+def write_stage(
+    runs: Sequence[Run], stage: str, folder: Path, on_written: Callable[[Path], None] | None = None
+) -> list[dict[str, Any]]:
+    """Compute (or load) a stage for every seed and write one record per method.
+
+    Args:
+        runs: the same configuration with different seeds.
+        stage: `cam` (seeds on the reported split), `pseudo` (on train) or `segmentation` (networks, reported split).
+        folder: root of the record tree.
+    """
+    start = time.perf_counter()
+    by_seed = [_stage_scores(run, stage) for run in runs]
+    scores: Scores = {name: [of_seed[name] for of_seed in by_seed] for name in by_seed[0]}
+    first = runs[0]
+    split = first.data("train" if stage == "pseudo" else "report")
+    records = []
+    for name, own in scores.items():
+        record = build_record(
+            own,
+            data=first.data_name, split=split.split, profile=first.config.profile, stage=stage,
+            method=name, depth_source=source_name(first.config.depth) if "@" in display_name(first, name) else None,
+            refinement=None, backbone=first.config.classifier.backbone,
+            image_labels="none" if stage == "segmentation" else "given",
+            seeds=[run.config.seed for run in runs],
+            against={display_name(first, other): theirs for other, theirs in scores.items() if other != name},
+            config_sha256=config_hash(first), data_sha256=content_hash([first.data("tune").fingerprint(), split.fingerprint()]),
+            algorithm_version=ALGORITHM_VERSION[stage], device=str(first.device), threads=torch.get_num_threads(),
+            wall_s=time.perf_counter() - start,
+        )  # fmt: skip
+        path = write_record(folder, record)
+        if on_written:
+            on_written(path)
+        records.append(record)
+    return records

@@ -1,0 +1,1 @@
+"""Segmentation networks: building, training on (pseudo-)labels, inference."""

@@ -1,0 +1,140 @@
+"""Segmentation networks of segmentation_models_pytorch on timm encoders: build, initialise, save, load."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import segmentation_models_pytorch as smp
+import torch
+from torch import nn
+
+from wsss.errors import WsssError
+from wsss.io import atomic_path
+
+__all__ = ["build_network", "encoder_model", "load_encoder", "load_network", "save_network"]
+
+_LEAST_MATCHED = 0.8  # an encoder with less than this share of its tensors loaded is as good as random
+
+
+def build_network(
+    num_classes: int,
+    architecture: str = "DeepLabV3Plus",
+    encoder: str = "tu-tf_efficientnet_lite0",
+    output_stride: int = 16,
+    decoder_channels: int = 128,
+) -> nn.Module:
+    """A network with random weights: `(N, 3, H, W) float32` → logits `(N, num_classes + 1, H, W)`, background first.
+
+    H and W must be multiples of `output_stride` (of 32 in architectures without that option).
+
+    Args:
+        num_classes: foreground classes, 1…254.
+        architecture: any of segmentation_models_pytorch; DeepLabV3+ (Chen et al., ECCV 2018) by default.
+        encoder: name in segmentation_models_pytorch; `tu-NAME` is timm's NAME.
+        output_stride: of the encoder, 8 or 16; used by the DeepLab family only.
+        decoder_channels: width of the decoder; used by the DeepLab family only. 256, the paper's, trains about a
+            fifth slower (192 px crops, the default encoder).
+
+    Raises:
+        WsssError: the architecture or the encoder does not exist or they do not go together.
+        ValueError: `num_classes` is out of range.
+    """
+    if not 1 <= num_classes <= 254:
+        raise ValueError(f"num_classes must be 1…254 (255 means ignore), got {num_classes}")
+    options: dict[str, int] = {}
+    if architecture.lower().startswith("deeplab"):
+        options = {"encoder_output_stride": output_stride, "decoder_channels": decoder_channels}
+    try:
+        network = smp.create_model(architecture, encoder, encoder_weights=None, classes=num_classes + 1, **options)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise WsssError(
+            f"cannot build {architecture} with encoder {encoder}: {error}. "
+            "Choose names that segmentation_models_pytorch lists (tu-NAME for timm's NAME)."
+        ) from error
+    network.build_arguments = {
+        "num_classes": num_classes,
+        "architecture": architecture,
+        "encoder": encoder,
+        "output_stride": output_stride,
+        "decoder_channels": decoder_channels,
+    }
+    assert isinstance(network, nn.Module)
+    return network
+
+
+def encoder_model(network: nn.Module) -> nn.Module:
+    """The encoder of a network; of a `tu-` encoder the timm model inside its wrapper, with timm's names."""
+    encoder = network.get_submodule("encoder")
+    return encoder.get_submodule("model") if "model" in dict(encoder.named_children()) else encoder
+
+
+def load_encoder(network: nn.Module, backbone_state: Mapping[str, torch.Tensor]) -> int:
+    """Copy a timm backbone's weights into the network's encoder, by name and shape; the rest is left as it is.
+
+    Args:
+        network: from `build_network` with a `tu-` encoder.
+        backbone_state: `state_dict` of the whole timm model; its head is not used.
+
+    Returns:
+        How many of the encoder's tensors were loaded.
+
+    Raises:
+        WsssError: fewer than 80 % of the encoder's tensors have a counterpart: the wrong backbone.
+    """
+    encoder = encoder_model(network)
+    state = encoder.state_dict()
+    matched = {}
+    for name, tensor in state.items():
+        source = backbone_state.get(name, backbone_state.get(_unflattened(name)))
+        if source is not None and source.shape == tensor.shape:
+            matched[name] = source
+    if len(matched) < _LEAST_MATCHED * len(state):
+        raise WsssError(
+            f"only {len(matched)} of the encoder's {len(state)} tensors are in the backbone's weights: "
+            "the network's encoder and the backbone must be the same timm model."
+        )
+    encoder.load_state_dict(matched, strict=False)
+    return len(matched)
+
+
+def _unflattened(name: str) -> str:
+    """Name of a tensor in the whole timm model: a `features_only` wrapper writes `stages_0.` for `stages.0.`."""
+    return re.sub(r"^(stem|stages|layers)_(\d+)\.", r"\1.\2.", name)
+
+
+def save_network(path: Path, network: nn.Module, meta: Mapping[str, str]) -> None:
+    """Write weights and description as safetensors, atomically.
+
+    Args:
+        network: from `build_network`; its arguments are stored under the key `network`, as JSON.
+        meta: what else belongs to it, as strings (JSON where it is structured): `classes`, `mean`, `std`, …
+
+    Raises:
+        WsssError: the file cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {**meta, "network": json.dumps(network.build_arguments)}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata))
+
+
+def load_network(path: Path) -> tuple[nn.Module, dict[str, str]]:
+    """Read what `save_network` wrote: the network, on the CPU in evaluation mode, and its `meta`.
+
+    Raises:
+        WsssError: the file is missing, broken, or no such checkpoint; the message names it.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            meta = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        network = build_network(**json.loads(meta.pop("network")))
+        network.load_state_dict(tensors)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise WsssError(
+            f"cannot read the network {path}: {error}. Delete the file and train again, or give another one."
+        ) from error
+    return network.eval(), meta

@@ -1,0 +1,155 @@
+"""Training of a segmentation network on label maps with ignored pixels."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import BatchSampler, RandomSampler
+from tqdm.auto import tqdm
+
+from wsss.data.base import IGNORE
+from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
+from wsss.freezing import freeze_early, train_mode
+from wsss.runtime import autocast, seed_everything
+from wsss.segmentation.network import encoder_model
+
+__all__ = ["ImagesAndMasks", "train_segmentation"]
+
+SCALE_RANGE = (0.5, 2.0)  # random magnification, as in DeepLab
+ENCODER_RATE = 0.2  # learning rate of the pretrained encoder relative to the new decoder
+WEIGHT_DECAY = 0.01
+HISTORY_POINTS = 50
+PRELOAD_BYTES = 2 << 30  # a training set up to this size is kept in memory
+
+
+class ImagesAndMasks(Protocol):
+    """A training set: `H×W×3 uint8` images with `H×W uint8` label maps, by index. A list of pairs is one."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+def train_segmentation(
+    network: nn.Module,
+    images_and_masks: ImagesAndMasks,
+    *,
+    iterations: int,
+    batch_size: int,
+    crop_size: int,
+    learning_rate: float,
+    seed: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device,
+    progress: bool = True,
+    frozen_stages: int | None = 2,
+) -> list[dict[str, float]]:
+    """Train `network` in place for a fixed number of iterations, and leave it in evaluation mode on `device`.
+
+    Pixel-wise cross-entropy without the ignored pixels, AdamW, the polynomial schedule of DeepLab (power 0.9), random
+    scale ½…2, crop, flip and colour. Float32 on the CPU, where the backward pass of depthwise convolutions is slower
+    in bfloat16; mixed precision on CUDA.
+
+    Args:
+        network: `(N, 3, H, W)` → logits `(N, classes + 1, H, W)`, with its initial weights already loaded.
+        images_and_masks: images and label maps (0 background, 255 ignored).
+        batch_size: images per iteration, at least 2 (the decoder's batch norm needs them).
+        crop_size: side of the training crops in pixels, a multiple of the encoder's stride.
+        learning_rate: of decoder and head at the start; the encoder's is a fifth. About 5e-4 is right.
+        seed: fixes order, augmentation and dropout; initial weights are the caller's.
+        mean: of the encoder's normalisation, per channel, in units of 0…1.
+        std: likewise.
+        frozen_stages: stages of the encoder that keep their weights, with stem and all its batch norms; None trains
+            everything, for an encoder without pretrained weights.
+
+    Returns:
+        About 50 points of `{"iteration", "loss"}`: the mean loss of the iterations up to each.
+
+    Raises:
+        ValueError: no images, no iterations, or fewer than two images per batch.
+    """
+    if len(images_and_masks) == 0 or iterations < 1 or batch_size < 2:
+        raise ValueError(
+            f"need images, iterations and a batch of 2 or more; got {len(images_and_masks)}, {iterations}, {batch_size}"
+        )
+    seed_everything(seed)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if frozen_stages is not None:
+        freeze_early(encoder_model(network), frozen_stages)
+    train_mode(network)
+    optimiser = _optimiser(network, learning_rate)
+    schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, total_iters=iterations, power=0.9)
+    scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
+    losses: list[float] = []
+    batches = _batches(_preloaded(images_and_masks), iterations, batch_size, crop_size, seed)
+    for images, masks in tqdm(batches, "segmentation", iterations, leave=False, disable=not progress):
+        normalised = normalise_batch(images.to(device), mean, std)
+        with autocast(device) if device.type == "cuda" else nullcontext():
+            logits = network(normalised)
+        loss = _loss(logits.float(), masks.to(device))
+        optimiser.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.step(optimiser)
+        scaler.update()
+        schedule.step()
+        losses.append(loss.item())
+    network.eval()
+    return _history(losses)
+
+
+def _optimiser(network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, ICLR 2019) on what is not frozen, with a smaller rate in the encoder."""
+    rates: dict[float, list[nn.Parameter]] = {learning_rate * ENCODER_RATE: [], learning_rate: []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            rates[learning_rate * ENCODER_RATE if name.startswith("encoder.") else learning_rate].append(parameter)
+    groups = [{"params": parameters, "lr": rate} for rate, parameters in rates.items() if parameters]
+    return torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
+
+
+def _loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy over the labelled pixels; 0, not NaN, where a whole batch is ignored."""
+    total = F.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="sum")
+    return total / (masks != IGNORE).sum().clamp(min=1)
+
+
+def _preloaded(samples: ImagesAndMasks) -> ImagesAndMasks:
+    """All samples as a list if they fit into `PRELOAD_BYTES`, judged by the first one; otherwise read on demand."""
+    image, mask = samples[0]
+    if len(samples) * (image.nbytes + mask.nbytes) > PRELOAD_BYTES:
+        return samples
+    return [samples[index] for index in range(len(samples))]
+
+
+def _batches(
+    samples: ImagesAndMasks, iterations: int, batch_size: int, crop_size: int, seed: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Augmented batches `(N, 3, S, S) uint8` and `(N, S, S) int64`; each epoch is a new permutation of the samples."""
+    generator = np.random.default_rng(seed)
+    order = RandomSampler(
+        range(len(samples)), num_samples=iterations * batch_size, generator=torch.Generator().manual_seed(seed)
+    )
+    for indices in BatchSampler(order, batch_size, drop_last=False):
+        pairs = [_augmented(*samples[index], crop_size, generator) for index in indices]
+        images, masks = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
+        yield images.permute(0, 3, 1, 2), masks.long()
+
+
+def _augmented(
+    image: np.ndarray, mask: np.ndarray, size: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One training crop and its label map."""
+    square, labels = random_scale_crop_flip(image, mask, size, SCALE_RANGE, generator)
+    assert labels is not None
+    return colour_jitter(square, generator), labels
+
+
+def _history(losses: Sequence[float]) -> list[dict[str, float]]:
+    """The mean loss of each of about `HISTORY_POINTS` runs of iterations, with the number of the last one."""
+    step = max(1, round(len(losses) / HISTORY_POINTS))
+    parts = [(end, losses[max(0, end - step) : end]) for end in range(step, len(losses) + 1, step)]
+    return [{"iteration": end, "loss": float(np.mean(part))} for end, part in parts]
