@@ -21,7 +21,8 @@ class ClassifierConfig:
     backbone: str = "tf_efficientnet_lite0"
     weights: str | None = None  # local file of backbone weights; None: the registered source, or timm's hub
     output_stride: int = 16
-    base_side: int = 256  # long side of an image at scale 1, and side of the training crops
+    base_side: int = 256  # long side of an image at scale 1
+    crop_side: int = 224  # of the training crops
     epochs: int = 10
     batch_size: int = 16
     learning_rate: float = 2e-3  # of the head; the backbone learns at a fifth
@@ -88,10 +89,10 @@ class Config:
 
 
 _REAL = {
-    # Kinect depth is noisier than rendered depth and has steps of 4 cm; larger images, more varied scenes.
-    "classifier": ClassifierConfig(base_side=320, epochs=8),
-    "regions": RegionParameters(plane_tolerance=0.015, jump=0.025, min_area=0.002),
-    "segmentation": SegmentationConfig(crop_size=224),
+    # Sensor and predicted depth are noisier than rendered depth; Kinect depth here has steps of 4 cm.
+    "classifier": ClassifierConfig(epochs=6),
+    "regions": RegionParameters(plane_tolerance=0.02, smooth=2.0, jump=0.015, min_area=0.003),
+    "segmentation": SegmentationConfig(iterations=250),
 }
 
 _BY_DATA: dict[str, dict[str, Any]] = {
@@ -106,7 +107,7 @@ def _smoke(config: Config) -> Config:
     return replace(
         config,
         train_limit=16, tune_limit=4, report_limit=6, tabletop_side=96, tabletop_scenes=(16, 4, 6),
-        classifier=replace(config.classifier, base_side=96, epochs=1, batch_size=8),
+        classifier=replace(config.classifier, base_side=96, crop_side=64, epochs=1, batch_size=8),
         segmentation=replace(config.segmentation, iterations=4, batch_size=4, crop_size=64),
     )  # fmt: skip
 
@@ -116,7 +117,7 @@ def _full(config: Config) -> Config:
     return replace(
         config,
         train_limit=None, tabletop_scenes=(4000, 400, 1000),
-        classifier=replace(config.classifier, backbone="resnet50", base_side=448, epochs=12),
+        classifier=replace(config.classifier, backbone="resnet50", base_side=512, crop_side=448, epochs=12),
         segmentation=SegmentationConfig(encoder="resnet50", iterations=20_000, batch_size=16, crop_size=448, frozen_stages=0),
     )  # fmt: skip
 

@@ -26,10 +26,12 @@ from wsss.cam.backbones import backbone_state, normalisation
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import Config
+from wsss.config import profile as configuration
 from wsss.data.base import Dataset, Sample
 from wsss.data.registry import open_dataset
 from wsss.data.tabletop import TabletopSpec, default_root, render_tabletop
 from wsss.data.transforms import resize_long_side
+from wsss.data.voc import usual_classes
 from wsss.depth.methods import METHODS, method
 from wsss.depth.sources import DepthSource, open_depth, source_identity
 from wsss.io import content_hash, read_json, write_json
@@ -40,7 +42,7 @@ from wsss.segmentation.inference import predict_batches
 from wsss.segmentation.network import build_network, load_encoder, load_network, save_network
 from wsss.segmentation.training import train_segmentation
 
-__all__ = ["ALGORITHM_VERSION", "Run", "default_cache"]
+__all__ = ["ALGORITHM_VERSION", "Run", "open_run", "runs_folder"]
 
 ALGORITHM_VERSION = {"classifier": 1, "cam": 1, "pseudo": 1, "segmentation": 1}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
@@ -49,9 +51,19 @@ PREDICTED_THRESHOLD = 0.5
 """Probability above which the classifier's own prediction stands in for a given image label."""
 
 
-def default_cache() -> Path:
-    """`$WSSS_RUNS/cache`, or `runs/cache` in the working folder."""
-    return Path(os.environ.get("WSSS_RUNS", "runs")) / "cache"
+def runs_folder() -> Path:
+    """`$WSSS_RUNS`, or `runs/` of the checkout that this package lies in, wherever a notebook's kernel was started."""
+    return Path(os.environ.get("WSSS_RUNS", Path(__file__).resolve().parent.parent / "runs"))
+
+
+def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool = True, **settings: Any) -> "Run":
+    """The `Run` of a profile on a data set: the first call of every notebook.
+
+    Args:
+        settings: fields of `Config` that differ from the profile (`root`, `depth`, `depth_kind`, `seed`, …); None keeps the
+            profile's.
+    """
+    return Run(configuration(profile, data, **settings), progress=progress)
 
 
 class Run:
@@ -59,18 +71,23 @@ class Run:
 
     Args:
         config: what to run.
-        cache: folder of the cache; None is `default_cache()`.
+        cache: folder of the cache; None is `cache/` in `runs_folder()`.
         progress: show progress bars.
     """
 
     def __init__(self, config: Config, cache: Path | None = None, *, progress: bool = True) -> None:
         keep_freed_memory()
         self.config = config
-        self.cache = cache or default_cache()
+        self.cache = cache or runs_folder() / "cache"
         self.progress = progress
         self.device = pick_device()
         for name in (*config.methods, *config.label_methods):
             method(name)  # an unknown name is an error now, not hours later
+
+    @property
+    def folder(self) -> Path:
+        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`."""
+        return runs_folder() / self.config.profile
 
     # ---- data -----------------------------------------------------------------------------------------------------
 
@@ -93,9 +110,17 @@ class Run:
             name = {"train": config.train_split, "report": config.report_split}.get(split, split)
             limits = {"train": config.train_limit, "tune": config.tune_limit, "report": config.report_limit}
             self._datasets[split] = open_dataset(
-                config.data, name, root=self.root, classes=config.classes, limit=limits.get(split)
+                config.data, name, root=self.root, classes=self.classes, limit=limits.get(split)
             )
         return self._datasets[split]
+
+    @cached_property
+    def classes(self) -> tuple[str, ...] | None:
+        """The configured classes; for `voc` without any, those that the folder is about (see `usual_classes`)."""
+        config = self.config
+        if config.classes or config.data != "voc":
+            return config.classes
+        return usual_classes(open_dataset("voc", "train", root=self.root))
 
     @cached_property
     def _datasets(self) -> dict[str, Dataset]:
@@ -146,7 +171,7 @@ class Run:
         history = train_classifier(
             model, info, images, labels,
             epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
-            frozen_stages=settings.frozen_stages, seed=self.config.seed, device=self.device, progress=self.progress,
+            crop_side=settings.crop_side, frozen_stages=settings.frozen_stages, seed=self.config.seed, device=self.device, progress=self.progress,
         )  # fmt: skip
         scores = {}
         for split in ("tune", "report"):

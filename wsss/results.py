@@ -78,3 +78,11 @@ def write_stage(
             on_written(path)
         records.append(record)
     return records
+
+
+def write_all(runs: Sequence[Run], folder: Path, say: Callable[[str], None]) -> None:
+    """All three stages' records of one configuration, over its seeds."""
+    for stage in ("cam", "pseudo", "segmentation"):
+        start = time.perf_counter()
+        write_stage(runs, stage, folder)
+        say(f"{runs[0].data_name} {stage}: {len(runs)} seed(s) in {(time.perf_counter() - start) / 60:.1f} min")

@@ -79,7 +79,7 @@ def load_score(path: Path) -> Score:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("confusions", "curve", "predicted")}
             text = json.loads(str(file["text"]))
-        instances = pd.read_json(io.StringIO(text["instances"]), orient="split")
+        instances = pd.read_json(io.StringIO(text["instances"]), orient="split", dtype={"image_id": str})
     except (OSError, ValueError, KeyError) as error:
         raise WsssError(f"cannot read {path}: {error}. Delete it and run the stage again.") from error
     return Score(tuple(text["classes"]), tuple(text["ids"]), instances=instances, facts=text["facts"], **arrays)

@@ -1,4 +1,4 @@
-"""Multi-scale class activation maps, as evidence: rectified logits that are normalised once, at the very end."""
+"""Multi-scale class activation maps, as evidence: logits that are rectified and normalised once, at the very end."""
 
 import time
 from collections.abc import Sequence
@@ -24,14 +24,12 @@ class LevelMaps:
     """Class maps of one image at several scales.
 
     Attributes:
-        maps: `(S,K,H,W) float32`, rectified logits per scale and present class, at the image's own size.
-        probabilities: `(K,)`, the classifier's own probability of each present class, mean over scales.
+        maps: `(S,K,H,W) float32`, logits per scale and present class at the image's own size, not rectified yet.
         megapixels: what the backbone has seen.
         seconds: wall time of the forward passes and the resizing.
     """
 
     maps: Tensor
-    probabilities: Tensor
     megapixels: float
     seconds: float
 
@@ -81,19 +79,15 @@ def pyramid_maps(
     start = time.perf_counter()
     height, width = image.shape[:2]
     tensor = to_tensor(image, info.mean, info.std).to(device)[None]
-    maps, probabilities, pixels = [], [], 0
+    maps, pixels = [], 0
     for scale in scales:
         size = scaled_size(height, width, info.base_side, scale)
         shrinks = size[0] < height
         scaled = F.interpolate(tensor, size=size, mode="bilinear", antialias=shrinks)
-        level, probability = class_maps(model, scaled, flip)
+        level, _ = class_maps(model, scaled, flip)
         pixels += size[0] * size[1] * (2 if flip else 1)
-        level = level[:, list(present)].relu()
-        maps.append(resize_maps(level[0], (height, width)))
-        probabilities.append(probability[0, list(present)])
-    return LevelMaps(
-        torch.stack(maps).cpu(), torch.stack(probabilities).mean(0).cpu(), pixels / 1e6, time.perf_counter() - start
-    )
+        maps.append(resize_maps(level[0, list(present)], (height, width)))
+    return LevelMaps(torch.stack(maps).cpu(), pixels / 1e6, time.perf_counter() - start)
 
 
 def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -12,11 +12,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from wsss.cam.classifier import Classifier, ClassifierInfo
-from wsss.cam.cam import scaled_size
-from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
+from wsss.cam.cam import class_maps, scaled_size
+from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
 from wsss.freezing import freeze_early, train_mode
 
 __all__ = ["mean_average_precision", "train_classifier"]
+
+SCALE_RANGE = (0.65, 1.4)
+"""Random magnification. Wider, and the crop often loses the object that its image-level label names."""
 
 Images = Sequence[NDArray[np.uint8]]
 
@@ -30,6 +33,7 @@ def train_classifier(
     epochs: int,
     batch_size: int = 16,
     learning_rate: float = 1e-3,
+    crop_side: int,
     frozen_stages: int = 2,
     seed: int = 0,
     device: torch.device | None = None,
@@ -38,7 +42,7 @@ def train_classifier(
     """Train in place with multi-label soft margin loss and a polynomial schedule; the epochs are fixed in advance.
 
     Args:
-        images: `H×W×3 uint8`, of any sizes; crops are squares of `info.base_side` at scales 0.75–1.33.
+        images: `H×W×3 uint8`, of any sizes; squares of `crop_side` are cut out at a random scale.
         labels: `(N,C) bool` image-level labels, from which alone the maps are learnt.
         learning_rate: of the head (AdamW); the backbone learns at a fifth of it.
         frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
@@ -66,7 +70,7 @@ def train_classifier(
             losses = []
             for start in range(0, max(1, len(images) // batch_size) * batch_size, batch_size):
                 chosen = order[start : start + batch_size]
-                batch = _batch(images, chosen, info, generator).to(device)
+                batch = _batch(images, chosen, crop_side, info, generator).to(device)
                 target = torch.from_numpy(labels[chosen]).float().to(device)
                 loss = F.multilabel_soft_margin_loss(model.logits(batch), target)
                 optimizer.zero_grad(set_to_none=True)
@@ -81,10 +85,12 @@ def train_classifier(
     return history
 
 
-def _batch(images: Images, chosen: NDArray[np.int64], info: ClassifierInfo, generator: np.random.Generator) -> Tensor:
+def _batch(
+    images: Images, chosen: NDArray[np.int64], side: int, info: ClassifierInfo, generator: np.random.Generator
+) -> Tensor:
     crops = []
     for index in chosen:
-        image, _ = random_scale_crop_flip(images[index], None, info.base_side, (0.75, 1.33), generator)
+        image, _ = random_scale_crop_flip(images[index], None, side, SCALE_RANGE, generator)
         crops.append(torch.from_numpy(np.ascontiguousarray(colour_jitter(image, generator))).permute(2, 0, 1))
     return normalise_batch(torch.stack(crops), info.mean, info.std)
 
@@ -92,9 +98,6 @@ def _batch(images: Images, chosen: NDArray[np.int64], info: ClassifierInfo, gene
 @torch.inference_mode()
 def predict_probabilities(model: Classifier, info: ClassifierInfo, images: Images, device: torch.device) -> NDArray[np.float32]:
     """Probabilities `(N,C)` of the image-level classes, one image at a time at scale 1."""
-    from wsss.cam.cam import class_maps
-    from wsss.data.transforms import to_tensor
-
     out = np.zeros((len(images), len(info.classes)), np.float32)
     for row, image in zip(out, images, strict=True):
         size = scaled_size(image.shape[0], image.shape[1], info.base_side, 1.0)

@@ -31,7 +31,7 @@ GENERATOR_VERSION = 1
 
 SPLITS = {"train": 400, "tune": 80, "test": 200}
 _SPLIT_CODE = {"train": 0, "tune": 1, "test": 2}
-_MIN_VISIBLE = 80  # pixels: a person cannot name less
+_MIN_VISIBLE = 80 / 256**2  # share of the picture: a person cannot name less
 _MAX_OCCLUSION = 0.9
 _ATTEMPTS = 20
 
@@ -65,7 +65,7 @@ def _acceptable(rendered: Any, kind: str, empty: bool) -> bool:
     areas = np.bincount(rendered.instances.ravel(), minlength=len(rendered.occlusion) + 1)[1:]
     if empty or not len(areas):
         return empty
-    if areas.min() < _MIN_VISIBLE or rendered.occlusion.max() > _MAX_OCCLUSION:
+    if areas.min() < _MIN_VISIBLE * rendered.mask.size or rendered.occlusion.max() > _MAX_OCCLUSION:
         return False
     if kind == "small":
         return bool((areas < 0.01 * rendered.mask.size).any())

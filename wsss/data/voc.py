@@ -10,14 +10,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
+from wsss.data.base import IGNORE, Dataset, Sample, labels_of_mask, subset
 from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder, read_uint8_map
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.errors import WsssError
 from wsss.io import read_image
 
-__all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "xml_labels"]
+__all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "usual_classes", "xml_labels"]
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -199,3 +199,16 @@ class VocDataset(FolderDataset):
                 "If the folder has classes of its own, name them in classes.txt, one a line."
             )
         return mask
+
+
+def usual_classes(dataset: Dataset, share: float = 0.05) -> tuple[str, ...]:
+    """The classes that a folder is about, when the user names none.
+
+    A folder in which every class of the vocabulary occurs keeps them all. One that lacks some is a selection of images, and is
+    about the classes that occur in at least `share` of `dataset`, its train split; the others stay background.
+    """
+    labels = np.stack([sample.labels for sample in dataset])
+    frequency = labels.mean(axis=0)
+    if (frequency > 0).all():
+        return dataset.classes
+    return tuple(name for name, often in zip(dataset.classes, frequency, strict=True) if often >= share)

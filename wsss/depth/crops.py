@@ -35,7 +35,7 @@ class CropParameters:
     """
 
     count: int = 8
-    context: float = 0.25
+    context: float = 0.5
     min_side: int = 32
     exclude: str = "others"
     keep: int = 6

@@ -43,7 +43,7 @@ class Method:
 _LEVEL_WEIGHTS = ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 1), (0, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 0),
                   (0, 1, 2), (0, 2, 1))  # fmt: skip
 _CROP_ONLY = tuple(FusionParameters(crop_weight=w, gate=g) for w, g in product((0.3, 1.0, 3.0, 10.0), (0.5, 1.0, 2.0)))
-_DEPTH = tuple(FusionParameters(crop_weight=w, vote=v) for w, v in product((0.3, 1.0, 3.0), (0.3, 0.6, 0.8, 1.0)))
+_DEPTH = tuple(FusionParameters(crop_weight=w, vote=v) for w, v in product((0.3, 1.0, 3.0), (0.25, 0.5, 0.75, 1.0)))
 
 METHODS: dict[str, Method] = {
     "cam": Method((0.5, 1.0, 1.5, 2.0), True, False),
@@ -109,7 +109,7 @@ def gather(
         hidden = torch.from_numpy(hidden_pixels(parts, one.region, crops))
         views.append(crop(tensor.masked_fill(hidden, 0.0), one.box, side, grey))
     maps, probabilities = class_maps(model, torch.stack(views).to(device), flip=True)
-    maps = maps[:, list(present)].relu().cpu()
+    maps = maps[:, list(present)].cpu()
     pasted = torch.stack([uncrop(map_, one.box, (height, width)) for map_, one in zip(maps, chosen, strict=True)])
     seconds = time.perf_counter() - start
     return Evidence(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -26,7 +26,7 @@ class RegionParameters:
         plane_tolerance: largest distance from a support plane.
         smooth: standard deviation in pixels of a Gaussian that takes the steps out of coarsely quantised sensor depth; 0 is off.
         jump: smallest step between neighbouring pixels that separates two regions.
-        min_area: smallest region, as a share of the image; smaller ones belong to no region.
+        min_area: smallest region, as a share of the image; smaller ones join their nearest region.
         max_regions: how many are kept, largest first.
     """
 
@@ -39,10 +39,10 @@ class RegionParameters:
 
 @dataclass(frozen=True)
 class Regions:
-    """A partition of a part of the image.
+    """A partition of the image.
 
     Attributes:
-        labels: `H×W int32`, 0 no region, r the r-th region; regions are sorted by area within things, then planes.
+        labels: `H×W int32`, r the r-th region, things first, then planes, each by area; all 0 where nothing is large enough.
         is_plane: `(R,) bool`, whether region r (index r − 1) is a part of a support plane.
     """
 
@@ -90,4 +90,12 @@ def depth_regions(depth: FloatMap, parameters: RegionParameters | None = None, s
     kept = kept[order]
     renumber = np.zeros(len(areas), np.int32)
     renumber[kept] = np.arange(1, len(kept) + 1)
-    return Regions(renumber[parts], plane_of_part[kept])
+    return Regions(_filled(renumber[parts]), plane_of_part[kept])
+
+
+def _filled(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give every pixel without a region the label of the nearest region; nothing is changed where there is none at all."""
+    if not labels.any() or labels.all():
+        return labels
+    rows, columns = distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    return labels[rows, columns]

@@ -1,0 +1,6 @@
+"""`python -m wsss`."""
+
+from wsss.cli import main
+
+if __name__ == "__main__":
+    main()

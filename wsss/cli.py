@@ -1,0 +1,242 @@
+"""The commands: `python -m wsss --help`.
+
+Each command imports what it needs when it runs, so that `--help` answers at once.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wsss.errors import WsssError
+
+if TYPE_CHECKING:
+    from wsss.pipeline import Run
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Weakly-supervised semantic segmentation via depth-guided class activation maps.",
+)  # fmt: skip
+
+Profile = Annotated[str, typer.Option(help="smoke (tiny, not a result), default, or full (paper scale).")]
+Data = Annotated[str, typer.Option(help="tabletop, nyuv2 or voc.")]
+Root = Annotated[Path | None, typer.Option(help="Folder of the data; tabletop has a default place.")]
+Classes = Annotated[str | None, typer.Option(help="Comma-separated class names; default: all that the data has.")]
+Depth = Annotated[
+    str | None,
+    typer.Option(help="sensor, files:DIR (relative to the working folder or to --root), shuffled, shuffled+files:DIR, constant."),
+]
+DepthKind = Annotated[str | None, typer.Option(help="Of files: metric (larger = farther) or inverse (larger = nearer).")]
+Seed = Annotated[int, typer.Option(help="Of training; data and splits do not depend on it.")]
+Methods = Annotated[str | None, typer.Option(help="Comma-separated: cam, zoom, crop-only, depth.")]
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+
+
+def _absolute(depth: str | None) -> str | None:
+    """`files:DIR` with DIR made absolute where it exists from here; otherwise left for the data's folder."""
+    head, files, folder = (depth or "").partition("files:")
+    return f"{head}files:{Path(folder).resolve()}" if files and Path(folder).expanduser().is_dir() else depth
+
+
+def _settings(root: Path | None, classes: str | None, depth: str | None, kind: str | None, seed: int) -> dict[str, Any]:
+    if root is not None and not root.is_dir():
+        raise WsssError(f"no folder {root}; give the data's folder with --root")
+    return {
+        "root": str(root.resolve()) if root else None,
+        "classes": _names(classes),
+        "depth": _absolute(depth),
+        "depth_kind": kind,
+        "seed": seed,
+    }
+
+
+def _run(profile: str, data: str, settings: dict[str, Any], **more: Any) -> "Run":
+    from wsss.pipeline import open_run
+
+    return open_run(profile, data, **settings, **more)
+
+
+def _print_stage(run: "Run", stage: str) -> None:
+    from wsss.report.tables import seed_table
+    from wsss.results import write_stage
+
+    written: list[Path] = []
+    records = write_stage([run], stage, run.folder / "results", written.append)
+    typer.echo(seed_table(records, run.data_name, stage, records[0]["split"]).to_string())
+    for path in written:
+        typer.echo(f"record {path}")
+
+
+@app.command()
+def render(
+    root: Annotated[Path | None, typer.Option(help="Folder to fill; default: the cache.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Scenes rendered at once; default: one per core.")] = None,
+) -> None:
+    """Render the tabletop scenes (train, tune, test); what is there already is kept."""
+    from wsss.data.tabletop import render_tabletop
+
+    typer.echo(render_tabletop(root, processes=processes))
+
+
+@app.command()
+def train(
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
+    depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
+    out: Annotated[Path | None, typer.Option(help="Checkpoint to write; default: runs/PROFILE/DATA/classifier.safetensors.")] = None,
+) -> None:  # fmt: skip
+    """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint."""
+    run = _run(profile, data, _settings(root, classes, depth, depth_kind, seed))
+    path = out or run.folder / run.data_name / "classifier.safetensors"
+    run.export_classifier(path, _names(methods) or run.config.methods)
+    scores = run.classifier_report()["map"]
+    typer.echo(f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}; checkpoint {path}")
+
+
+@app.command()
+def cam(
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, seed: Seed = 0,
+) -> None:  # fmt: skip
+    """Score the CAM and its zoom control, which look at no depth."""
+    run = _run(profile, data, _settings(root, classes, None, None, seed), methods=("cam", "zoom"))
+    _print_stage(run, "cam")
+
+
+@app.command()
+def crops(
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
+    depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
+) -> None:  # fmt: skip
+    """Score depth-guided crops beside the CAM."""
+    settings = _settings(root, classes, depth, depth_kind, seed)
+    _print_stage(_run(profile, data, settings, methods=_names(methods)), "cam")
+
+
+@app.command()
+def pseudo(
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
+    depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
+) -> None:  # fmt: skip
+    """Write pseudo-labels of the train split as VOC-palette PNGs, and score them."""
+    run = _run(profile, data, _settings(root, classes, depth, depth_kind, seed), label_methods=_names(methods))
+    _print_stage(run, "pseudo")
+    for name in run.config.label_methods:
+        typer.echo(f"pseudo-labels of {name}: {run.pseudo_folder(name)}")
+
+
+@app.command()
+def segment(
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
+    depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
+) -> None:  # fmt: skip
+    """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks; score them."""
+    run = _run(profile, data, _settings(root, classes, depth, depth_kind, seed), label_methods=_names(methods))
+    _print_stage(run, "segmentation")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Option(help="Classifier from `python -m wsss train`.")],
+    out: Annotated[Path, typer.Option(help="Root of the record tree to write.")],
+    data: Data = "voc", root: Root = None, split: Annotated[str, typer.Option(help="Split to score.")] = "val",
+    classes: Classes = None, depth: Depth = None, depth_kind: DepthKind = None, methods: Methods = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score at most so many images, evenly spaced.")] = None,
+) -> None:  # fmt: skip
+    """Score CAM and depth-guided CAM on any folder, with the parameters stored in the checkpoint; nothing is tuned here."""
+    from wsss.evaluate import evaluate_folder
+    from wsss.report.tables import seed_table
+
+    settings = _settings(root, classes, depth, depth_kind, 0)
+    written: list[Path] = []
+    records = evaluate_folder(
+        checkpoint, out, data=data, split=split, methods=_names(methods), limit=limit, on_written=written.append,
+        **{key: settings[key] for key in ("root", "classes", "depth", "depth_kind")},
+    )  # fmt: skip
+    typer.echo(seed_table(records, records[0]["data"], "cam", records[0]["split"]).to_string())
+    for path in written:
+        typer.echo(f"record {path}")
+
+
+@app.command()
+def run(
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
+    depth_kind: DepthKind = None, seed: Seed = 0,
+    notebooks: Annotated[str | None, typer.Option(help="Comma-separated names; default: all six in order.")] = None,
+    save_outputs: Annotated[bool, typer.Option(help="Also keep the executed notebooks in notebooks/, with their outputs.")] = False,
+) -> None:  # fmt: skip
+    """Execute the notebooks with papermill; stages that are in the cache are not computed again."""
+    from wsss.notebooks import NOTEBOOKS, execute, keep_outputs
+    from wsss.pipeline import runs_folder
+
+    settings = _settings(root, classes, depth, depth_kind, seed)
+    opened = _run(profile, data, settings)
+    if save_outputs and data != "tabletop":
+        raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
+    names = _names(notebooks) or NOTEBOOKS
+    parameters = {"profile": profile, "data": data, **settings}
+    if parameters["classes"]:
+        parameters["classes"] = list(parameters["classes"])
+    # The data is made here, where its progress bar can be seen, not in the first kernel.
+    output = opened.folder / "notebooks" / opened.data_name
+    written = execute({key: value for key, value in parameters.items() if value is not None}, output, names)
+    for path in written:
+        typer.echo(f"executed {path}")
+        if save_outputs:
+            keep_outputs(path)
+    typer.echo(f"records {opened.folder / 'results'}\nfigures {opened.folder / 'figures'}\ncache {runs_folder() / 'cache'}")
+
+
+@app.command()
+def results(
+    seeds: Annotated[str, typer.Option(help="Seeds of the tabletop records, comma-separated.")] = "0,1,2",
+    data: Annotated[str | None, typer.Option(help="Only this one of tabletop, nyuv2, voc.")] = None,
+    nyuv2: Annotated[Path | None, typer.Option(help="Folder of NYU Depth v2.")] = Path("../shared/data/nyuv2"),
+    voc: Annotated[Path | None, typer.Option(help="VOC-layout folder with DepthMETER/.")] = Path("../shared/data/voc-animals"),
+) -> None:
+    """Make the committed records: three seeds on tabletop, one on each real data set that is there (hours; resumable)."""
+    from wsss.pipeline import open_run
+    from wsss.results import write_all
+
+    where = {"tabletop": None, "nyuv2": nyuv2, "voc": voc}
+    for name, root in where.items():
+        if data not in (None, name):
+            continue
+        if root is not None and not root.is_dir():
+            typer.echo(f"skipped {name}: no folder {root}")
+            continue
+        chosen = [int(seed) for seed in seeds.split(",")] if name == "tabletop" else [0]
+        settings = {"root": str(root.resolve()) if root else None}
+        write_all([open_run("default", name, seed=seed, **settings) for seed in chosen], Path("results"), typer.echo)
+
+
+@app.command()
+def report(
+    records: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
+    figures: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
+    readme: Annotated[Path | None, typer.Option(help="README whose tables are written between markers.")] = Path("README.md"),
+) -> None:
+    """Draw every chart and table anew from records alone."""
+    from wsss.report.figures import regenerate
+    from wsss.report.records import load_records
+
+    for path in regenerate(load_records(records), figures, readme if readme and readme.exists() else None):
+        typer.echo(path)
+
+
+def main() -> None:
+    """Run the command line; what users can mend is said in one line, without a traceback (`WSSS_DEBUG=1` shows it)."""
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        app()
+    except WsssError as error:
+        if os.environ.get("WSSS_DEBUG"):
+            raise
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)

@@ -1,0 +1,113 @@
+"""Scores a trained checkpoint on any folder, with the parameters that the checkpoint carries; nothing is tuned on what is scored."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wsss.analysis.score import Score
+from wsss.cam.classifier import load_classifier
+from wsss.config import profile
+from wsss.data.registry import open_dataset
+from wsss.depth.methods import METHODS, method
+from wsss.depth.sources import open_depth, source_identity, source_name
+from wsss.errors import WsssError
+from wsss.io import content_hash
+from wsss.pipeline import ALGORITHM_VERSION
+from wsss.report.records import build_record, write_record
+from wsss.report.store import method_name
+from wsss.runtime import keep_freed_memory, pick_device
+from wsss.scoring import Looker, same_passes, score_seeds
+
+__all__ = ["evaluate_folder"]
+
+
+def evaluate_folder(
+    checkpoint: Path,
+    out: Path,
+    *,
+    data: str,
+    root: str | None,
+    split: str,
+    classes: Sequence[str] | None = None,
+    depth: str | None = None,
+    depth_kind: str | None = None,
+    methods: Sequence[str] | None = None,
+    limit: int | None = None,
+    on_written: Callable[[Path], None] | None = None,
+    progress: bool = True,
+) -> list[dict[str, Any]]:
+    """Score CAM and depth-guided CAM on a split and write a record for each.
+
+    Args:
+        classes: those of the folder that are scored, by name; None takes the folder's classes that the checkpoint knows.
+        depth: a depth source; None scores only methods that need none.
+        methods: names; None takes all that the checkpoint has parameters for.
+
+    Raises:
+        WsssError: the checkpoint is unreadable, knows none of the classes, or has no parameters for a method.
+    """
+    keep_freed_memory()
+    model, info = load_classifier(checkpoint)
+    names = _methods(checkpoint, info.chosen, methods, depth)
+    defaults = profile("default", data)
+    if classes is None:
+        available = open_dataset(data, split, root=_path(root), limit=1).classes
+        classes = [name for name in available if name in info.classes]
+        if not classes:
+            raise WsssError(f"{checkpoint} knows {', '.join(info.classes)}, none of the folder's {', '.join(available)}")
+    dataset = open_dataset(data, split, root=_path(root), classes=classes, limit=limit)
+    device = pick_device()
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    looker = Looker(model, info, dataset.classes, defaults.regions, defaults.crops, device)
+    depth = _inside(depth, root)
+    start, scores = time.perf_counter(), {}
+    for group in same_passes(names):
+        source = open_depth(depth, dataset, depth_kind) if depth and METHODS[group[0]].uses_crops else None
+        scores |= score_seeds(looker, {name: info.chosen[name] for name in group}, dataset, source, progress=progress)
+    return _write(scores, out, checkpoint, dataset, depth, start, device, on_written)
+
+
+def _methods(checkpoint: Path, chosen: dict[str, Any], wanted: Sequence[str] | None, depth: str | None) -> list[str]:
+    names = list(wanted or [name for name in chosen if name in METHODS and (depth or not METHODS[name].uses_crops)])
+    for name in names:
+        method(name)
+        if name not in chosen:
+            raise WsssError(f"{checkpoint} has no parameters for {name!r}: write it with `python -m wsss train --methods …,{name}`")
+    if not names:
+        raise WsssError(f"{checkpoint} has no chosen parameters: write it with `python -m wsss train`")
+    return names
+
+
+def _path(root: str | None) -> Path | None:
+    return Path(root) if root else None
+
+
+def _inside(depth: str | None, root: str | None) -> str | None:
+    """`files:DIR` below the data's folder, where DIR does not exist from the working folder."""
+    if depth and depth.startswith("files:") and root and not Path(depth[6:]).is_dir():
+        return f"files:{Path(root) / depth[6:]}"
+    return depth
+
+
+def _write(
+    scores: dict[str, Score], out: Path, checkpoint: Path, dataset: Any, depth: str | None, start: float, device: Any, on_written: Any
+) -> list[dict[str, Any]]:
+    records = []
+    sources = {name: source_name(depth) if depth and METHODS[name].uses_crops else None for name in scores}
+    for name, score in scores.items():
+        record = build_record(
+            [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=name,
+            depth_source=sources[name], refinement=None, backbone=load_classifier(checkpoint)[1].backbone, image_labels="given",
+            seeds=[0], against={method_name(other, sources[other]): [theirs] for other, theirs in scores.items() if other != name},
+            config_sha256=content_hash([checkpoint.name, score.facts["parameters"], source_identity(depth or "")]),
+            data_sha256=dataset.fingerprint(), algorithm_version=ALGORITHM_VERSION["cam"], device=str(device),
+            threads=torch.get_num_threads(), wall_s=time.perf_counter() - start,
+        )  # fmt: skip
+        path = write_record(out, record)
+        if on_written:
+            on_written(path)
+        records.append(record)
+    return records
