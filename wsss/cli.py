@@ -15,6 +15,7 @@ from wsss.errors import WsssError
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
+    from wsss.results import Stage
 
 __all__ = ["main"]
 
@@ -29,9 +30,13 @@ Root = Annotated[Path | None, typer.Option(help="Folder of the data; tabletop ha
 Classes = Annotated[str | None, typer.Option(help="Comma-separated class names; default: all that the data has.")]
 Depth = Annotated[
     str | None,
-    typer.Option(help="sensor, files:DIR (relative to the working folder or to --root), shuffled, shuffled+files:DIR, constant."),
+    typer.Option(
+        help="sensor, files:DIR (relative to the working folder or to --root), shuffled, shuffled+files:DIR, constant."
+    ),
 ]
-DepthKind = Annotated[str | None, typer.Option(help="Of files: metric (larger = farther) or inverse (larger = nearer).")]
+DepthKind = Annotated[
+    str | None, typer.Option(help="Of files: metric (larger = farther) or inverse (larger = nearer).")
+]
 Seed = Annotated[int, typer.Option(help="Of training; data and splits do not depend on it.")]
 Methods = Annotated[str | None, typer.Option(help="Comma-separated: cam, zoom, crop-only, depth.")]
 
@@ -64,7 +69,7 @@ def _run(profile: str, data: str, settings: dict[str, Any], **more: Any) -> "Run
     return open_run(profile, data, **settings, **more)
 
 
-def _print_stage(run: "Run", stage: str) -> None:
+def _print_stage(run: "Run", stage: "Stage") -> None:
     from wsss.report.tables import seed_table
     from wsss.results import write_stage
 
@@ -78,7 +83,9 @@ def _print_stage(run: "Run", stage: str) -> None:
 @app.command()
 def render(
     root: Annotated[Path | None, typer.Option(help="Folder to fill; default: the cache.")] = None,
-    processes: Annotated[int | None, typer.Option(min=1, help="Scenes rendered at once; default: one per core.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Scenes rendered at once; default: one per core.")
+    ] = None,
 ) -> None:
     """Render the tabletop scenes (train, tune, test); what is there already is kept."""
     from wsss.data.tabletop import render_tabletop
@@ -90,14 +97,16 @@ def render(
 def train(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
-    out: Annotated[Path | None, typer.Option(help="Checkpoint to write; default: runs/PROFILE/DATA/classifier.safetensors.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/classifier.safetensors.")] = None,
 ) -> None:  # fmt: skip
     """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint."""
     run = _run(profile, data, _settings(root, classes, depth, depth_kind, seed))
     path = out or run.folder / run.data_name / "classifier.safetensors"
     run.export_classifier(path, _names(methods) or run.config.methods)
     scores = run.classifier_report()["map"]
-    typer.echo(f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}; checkpoint {path}")
+    typer.echo(
+        f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}; checkpoint {path}"
+    )
 
 
 @app.command()
@@ -190,7 +199,9 @@ def run(
         typer.echo(f"executed {path}")
         if save_outputs:
             keep_outputs(path)
-    typer.echo(f"records {opened.folder / 'results'}\nfigures {opened.folder / 'figures'}\ncache {runs_folder() / 'cache'}")
+    typer.echo(
+        f"records {opened.folder / 'results'}\nfigures {opened.folder / 'figures'}\ncache {runs_folder() / 'cache'}"
+    )
 
 
 @app.command()
@@ -198,7 +209,9 @@ def results(
     seeds: Annotated[str, typer.Option(help="Seeds of the tabletop records, comma-separated.")] = "0,1,2",
     data: Annotated[str | None, typer.Option(help="Only this one of tabletop, nyuv2, voc.")] = None,
     nyuv2: Annotated[Path | None, typer.Option(help="Folder of NYU Depth v2.")] = Path("../shared/data/nyuv2"),
-    voc: Annotated[Path | None, typer.Option(help="VOC-layout folder with DepthMETER/.")] = Path("../shared/data/voc-animals"),
+    voc: Annotated[Path | None, typer.Option(help="VOC-layout folder with DepthMETER/.")] = Path(
+        "../shared/data/voc-animals"
+    ),
 ) -> None:
     """Make the committed records: three seeds on tabletop, one on each real data set that is there (hours; resumable)."""
     from wsss.pipeline import open_run
@@ -212,15 +225,17 @@ def results(
             typer.echo(f"skipped {name}: no folder {root}")
             continue
         chosen = [int(seed) for seed in seeds.split(",")] if name == "tabletop" else [0]
-        settings = {"root": str(root.resolve()) if root else None}
-        write_all([open_run("default", name, seed=seed, **settings) for seed in chosen], Path("results"), typer.echo)
+        folder = str(root.resolve()) if root else None
+        write_all([open_run("default", name, seed=seed, root=folder) for seed in chosen], Path("results"), typer.echo)
 
 
 @app.command()
 def report(
     records: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
     figures: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
-    readme: Annotated[Path | None, typer.Option(help="README whose tables are written between markers.")] = Path("README.md"),
+    readme: Annotated[Path | None, typer.Option(help="README whose tables are written between markers.")] = Path(
+        "README.md"
+    ),
 ) -> None:
     """Draw every chart and table anew from records alone."""
     from wsss.report.figures import regenerate

@@ -1,4 +1,4 @@
-"""Scores a trained checkpoint on any folder, with the parameters that the checkpoint carries; nothing is tuned on what is scored."""
+"""Scores a trained checkpoint on any folder with the parameters that the checkpoint carries: nothing is tuned here."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -57,13 +57,16 @@ def evaluate_folder(
         available = open_dataset(data, split, root=_path(root), limit=1).classes
         classes = [name for name in available if name in info.classes]
         if not classes:
-            raise WsssError(f"{checkpoint} knows {', '.join(info.classes)}, none of the folder's {', '.join(available)}")
+            raise WsssError(
+                f"{checkpoint} knows {', '.join(info.classes)}, none of the folder's {', '.join(available)}"
+            )
     dataset = open_dataset(data, split, root=_path(root), classes=classes, limit=limit)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     looker = Looker(model, info, dataset.classes, defaults.regions, defaults.crops, device)
     depth = _inside(depth, root)
-    start, scores = time.perf_counter(), {}
+    start = time.perf_counter()
+    scores: dict[str, Score] = {}
     for group in same_passes(names):
         source = open_depth(depth, dataset, depth_kind) if depth and METHODS[group[0]].uses_crops else None
         scores |= score_seeds(looker, {name: info.chosen[name] for name in group}, dataset, source, progress=progress)
@@ -75,7 +78,9 @@ def _methods(checkpoint: Path, chosen: dict[str, Any], wanted: Sequence[str] | N
     for name in names:
         method(name)
         if name not in chosen:
-            raise WsssError(f"{checkpoint} has no parameters for {name!r}: write it with `python -m wsss train --methods …,{name}`")
+            raise WsssError(
+                f"{checkpoint} has no parameters for {name!r}: write it with `python -m wsss train --methods …,{name}`"
+            )
     if not names:
         raise WsssError(f"{checkpoint} has no chosen parameters: write it with `python -m wsss train`")
     return names
@@ -93,7 +98,14 @@ def _inside(depth: str | None, root: str | None) -> str | None:
 
 
 def _write(
-    scores: dict[str, Score], out: Path, checkpoint: Path, dataset: Any, depth: str | None, start: float, device: Any, on_written: Any
+    scores: dict[str, Score],
+    out: Path,
+    checkpoint: Path,
+    dataset: Any,
+    depth: str | None,
+    start: float,
+    device: Any,
+    on_written: Any,
 ) -> list[dict[str, Any]]:
     records = []
     sources = {name: source_name(depth) if depth and METHODS[name].uses_crops else None for name in scores}

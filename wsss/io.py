@@ -84,7 +84,9 @@ def read_image(source: str | os.PathLike[str], mode: str | None = "RGB") -> np.n
             image.load()
             return np.array(image if mode is None else image.convert(mode))
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise WsssError(f"cannot read image {source}: {error}. Replace the file or take its id out of the split.") from error
+        raise WsssError(
+            f"cannot read image {source}: {error}. Replace the file or take its id out of the split."
+        ) from error
 
 
 def content_hash(content: Any) -> str:

@@ -1,5 +1,6 @@
 """Executes the six notebooks with papermill, and refuses what papermill only warns about."""
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +10,17 @@ import nbformat
 import papermill
 
 from wsss.errors import WsssError
+from wsss.io import atomic_path, content_hash
 
-__all__ = ["NOTEBOOKS", "check_parameters", "execute", "notebook_folder", "parameters_of"]
+__all__ = [
+    "NOTEBOOKS",
+    "check_outputs",
+    "check_parameters",
+    "execute",
+    "keep_outputs",
+    "notebook_folder",
+    "parameters_of",
+]
 
 NOTEBOOKS = (
     "01_baseline_cam",
@@ -30,7 +40,9 @@ def notebook_folder() -> Path:
     """
     folder = Path(__file__).resolve().parent.parent / "notebooks"
     if not folder.is_dir():
-        raise WsssError(f"no notebooks at {folder}: run from a checkout of the project, installed with `pip install -e .`")
+        raise WsssError(
+            f"no notebooks at {folder}: run from a checkout of the project, installed with `pip install -e .`"
+        )
     return folder
 
 
@@ -58,7 +70,9 @@ def check_parameters(path: Path, given: Mapping[str, Any]) -> None:
         raise WsssError(f"{path.name} has no parameter {unknown[0]!r}; it has {', '.join(sorted(declared))}")
 
 
-def execute(parameters: Mapping[str, Any], output: Path, names: Sequence[str] = NOTEBOOKS, *, progress: bool = True) -> list[Path]:
+def execute(
+    parameters: Mapping[str, Any], output: Path, names: Sequence[str] = NOTEBOOKS, *, progress: bool = True
+) -> list[Path]:
     """Execute notebooks in order, each in its own kernel, into the folder `output`; stops at the first error.
 
     Args:
@@ -73,6 +87,7 @@ def execute(parameters: Mapping[str, Any], output: Path, names: Sequence[str] = 
             raise WsssError(f"unknown notebook {name!r}; choose from {', '.join(NOTEBOOKS)}")
         check_parameters(folder / f"{name}.ipynb", parameters)
     output.mkdir(parents=True, exist_ok=True)
+    os.environ["WSSS_HEADLESS"] = "1"  # kernels inherit it: panels are drawn once instead of being live
     written = []
     for name in names:
         target = output / f"{name}.ipynb"
@@ -80,7 +95,11 @@ def execute(parameters: Mapping[str, Any], output: Path, names: Sequence[str] = 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of the Jupyter stack, about itself
                 papermill.execute_notebook(
-                    str(folder / f"{name}.ipynb"), str(target), dict(parameters), progress_bar=progress, kernel_name="python3"
+                    str(folder / f"{name}.ipynb"),
+                    str(target),
+                    dict(parameters),
+                    progress_bar=progress,
+                    kernel_name="python3",
                 )
         except papermill.PapermillExecutionError as error:
             raise WsssError(
@@ -88,3 +107,32 @@ def execute(parameters: Mapping[str, Any], output: Path, names: Sequence[str] = 
             ) from error
         written.append(target)
     return written
+
+
+def _source_hash(notebook: nbformat.NotebookNode) -> str:
+    """Hash of what a person wrote: cell types and sources, without the cell that papermill injects."""
+    written = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    return content_hash([[cell.cell_type, cell.source] for cell in written])
+
+
+def keep_outputs(executed: Path) -> Path:
+    """Put an executed notebook's outputs into `notebooks/`, with the hash of the source that they belong to."""
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        for temporary in ("papermill", "execution"):  # times and states that differ in every run
+            cell.metadata.pop(temporary, None)
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata["wsss"] = {"source_sha256": _source_hash(notebook)}
+    target = notebook_folder() / executed.name
+    with atomic_path(target) as path:
+        nbformat.write(notebook, path)
+    return target
+
+
+def check_outputs(path: Path) -> None:
+    """Raise a `WsssError` when a committed notebook's outputs do not belong to its source, or are missing."""
+    notebook = nbformat.read(path, as_version=4)
+    stamped = notebook.metadata.get("wsss", {}).get("source_sha256")
+    if stamped != _source_hash(notebook):
+        raise WsssError(f"outputs of {path} are not of this source: run `python -m wsss run --save-outputs`")

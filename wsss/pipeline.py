@@ -171,7 +171,8 @@ class Run:
         history = train_classifier(
             model, info, images, labels,
             epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
-            crop_side=settings.crop_side, frozen_stages=settings.frozen_stages, seed=self.config.seed, device=self.device, progress=self.progress,
+            crop_side=settings.crop_side, frozen_stages=settings.frozen_stages, seed=self.config.seed,
+            device=self.device, progress=self.progress,
         )  # fmt: skip
         scores = {}
         for split in ("tune", "report"):
@@ -316,10 +317,9 @@ class Run:
             progress=self.progress, frozen_stages=settings.frozen_stages,
         )  # fmt: skip
         write_json(path.with_suffix(".json"), {"history": history, "seconds": time.perf_counter() - start})
-        facts = {"classes": self.data("train").classes, "mean": mean, "std": std}
-        facts["long_side"] = self.config.classifier.base_side
+        side = self.config.classifier.base_side
+        facts = {"classes": self.data("train").classes, "mean": mean, "std": std, "long_side": side}
         save_network(path, network, {key: json.dumps(value) for key, value in facts.items()})
-
 
     def _training_pairs(self, labels: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         folder = None if labels == "full-supervision" else self.pseudo_folder(labels)
@@ -358,13 +358,17 @@ class Run:
         for sample, label in zip(bar, self.predictions(labels, data), strict=True):  # type: ignore[arg-type]
             tally.add(sample, label)
         seconds = (time.perf_counter() - start) / max(1, len(data))
-        facts = {"threshold": None, "parameters": {}, "trials": 0, "megapixels": None, "seconds": seconds}
-        return tally.score({**facts, "scales": [1.0], "flip": True, "history": report["history"]})
+        facts: dict[str, Any] = {
+            "threshold": None,
+            "parameters": {},
+            "trials": 0,
+            "megapixels": None,
+            "seconds": seconds,
+        }
+        return tally.score(facts | {"scales": [1.0], "flip": True, "history": report["history"]})
 
 
 def _nearest(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
     if mask.shape == size:
         return mask
     return resize(torch.from_numpy(mask)[None], list(size), InterpolationMode.NEAREST_EXACT)[0].numpy()
-
-

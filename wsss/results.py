@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -17,6 +17,9 @@ from wsss.report.records import build_record, write_record
 __all__ = ["FULL_SUPERVISION", "config_hash", "display_name", "write_stage"]
 
 FULL_SUPERVISION = "full-supervision"
+
+Stage = Literal["cam", "pseudo", "segmentation"]
+STAGES: tuple[Stage, ...] = ("cam", "pseudo", "segmentation")
 
 Scores = Mapping[str, Sequence[Score]]
 """Method name → one score per seed."""
@@ -45,7 +48,7 @@ def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
 
 
 def write_stage(
-    runs: Sequence[Run], stage: str, folder: Path, on_written: Callable[[Path], None] | None = None
+    runs: Sequence[Run], stage: Stage, folder: Path, on_written: Callable[[Path], None] | None = None
 ) -> list[dict[str, Any]]:
     """Compute (or load) a stage for every seed and write one record per method.
 
@@ -82,7 +85,7 @@ def write_stage(
 
 def write_all(runs: Sequence[Run], folder: Path, say: Callable[[str], None]) -> None:
     """All three stages' records of one configuration, over its seeds."""
-    for stage in ("cam", "pseudo", "segmentation"):
+    for stage in STAGES:
         start = time.perf_counter()
         write_stage(runs, stage, folder)
         say(f"{runs[0].data_name} {stage}: {len(runs)} seed(s) in {(time.perf_counter() - start) / 60:.1f} min")

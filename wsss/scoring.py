@@ -1,7 +1,7 @@
 """Scores methods on a split, image by image: nothing but counts is kept, so memory does not grow with the data."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,15 @@ class Looker:
     def __post_init__(self) -> None:
         unknown = [name for name in self.classes if name not in self.info.classes]
         if unknown:
-            raise WsssError(f"the checkpoint does not know class {unknown[0]!r}; it knows {', '.join(self.info.classes)}")
+            raise WsssError(
+                f"the checkpoint does not know class {unknown[0]!r}; it knows {', '.join(self.info.classes)}"
+            )
 
-    def look(self, name: str, sample: Sample, present: Sequence[int], depth: NDArray[np.float32] | None = None) -> Evidence:
+    def look(
+        self, name: str, sample: Sample, present: Iterable[int], depth: NDArray[np.float32] | None = None
+    ) -> Evidence:
         """Evidence of method `name` for the classes `present`, indices 0…C − 1 into `classes`."""
-        outputs = [self.info.classes.index(self.classes[index]) for index in present]
+        outputs = [self.info.classes.index(self.classes[int(index)]) for index in present]
         return gather(
             METHODS[name], self.model, self.info, sample.image, outputs, depth,
             regions=self.regions, crops=self.crops, device=self.device,
@@ -100,7 +104,13 @@ def same_passes(names: Sequence[str]) -> list[list[str]]:
 
 
 def _evidence(
-    looker: Looker, names: Sequence[str], data: Dataset, depth: DepthSource | None, extra: Any, progress: bool, text: str
+    looker: Looker,
+    names: Sequence[str],
+    data: Dataset,
+    depth: DepthSource | None,
+    extra: Any,
+    progress: bool,
+    text: str,
 ) -> Iterator[tuple[Sample, Evidence, NDArray[np.int64]]]:
     """Samples with the evidence that all of `names` share, for the given classes and those that `extra` adds."""
     for index in tqdm(range(len(data)), desc=text, unit="image", leave=False, disable=not progress):
@@ -127,7 +137,9 @@ def choose_parameters(
         for name in names:
             for trial, parameters in enumerate(METHODS[name].trials):
                 scores = fuse(evidence, parameters).numpy()
-                totals[name][trial] += threshold_confusions(scores, present + 1, sample.mask, len(data.classes), THRESHOLDS)
+                totals[name][trial] += threshold_confusions(
+                    scores, present + 1, sample.mask, len(data.classes), THRESHOLDS
+                )
     return {name: _best(METHODS[name].trials, totals[name]) for name in names}
 
 
@@ -181,7 +193,12 @@ def score_seeds(
     cost = {"megapixels": megapixels, "seconds": seconds}
     return {
         name: tallies[name].score(
-            {**choices[name], **cost, "scales": list(METHODS[name].scales), "flip": METHODS[name].flip or METHODS[name].uses_crops}
+            {
+                **choices[name],
+                **cost,
+                "scales": list(METHODS[name].scales),
+                "flip": METHODS[name].flip or METHODS[name].uses_crops,
+            }
         )
         for name in names
     }

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -70,7 +69,9 @@ def _features(backbone: str, output_stride: int) -> Any:
         return timm.create_model(backbone, out_indices=(-1,), dynamic_img_size=True, **arguments)
 
 
-def build_classifier(backbone: str, num_classes: int, output_stride: int = 16, weights: Path | None = None) -> Classifier:
+def build_classifier(
+    backbone: str, num_classes: int, output_stride: int = 16, weights: Path | None = None
+) -> Classifier:
     """A `Classifier` with pretrained backbone weights and a fresh head.
 
     Raises:
@@ -84,7 +85,9 @@ def build_classifier(backbone: str, num_classes: int, output_stride: int = 16, w
     found = {name: plain[_plain(name)] for name in own if _plain(name) in plain}
     found = {name: tensor for name, tensor in found.items() if tensor.shape == own[name].shape}
     if len(found) < 0.9 * len(own):
-        raise WsssError(f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights; is it another model's file?")
+        raise WsssError(
+            f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights; is it another model's file?"
+        )
     model.features.load_state_dict({**own, **found})
     return model
 
@@ -120,7 +123,9 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise WsssError(f"checkpoint {path} does not fit {info.backbone} with {len(info.classes)} classes: {error}") from error
+        raise WsssError(
+            f"checkpoint {path} does not fit {info.backbone} with {len(info.classes)} classes: {error}"
+        ) from error
     return model.eval(), info
 
 

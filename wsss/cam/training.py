@@ -11,8 +11,8 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.cam.cam import class_maps, scaled_size
+from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
 from wsss.freezing import freeze_early, train_mode
 
@@ -54,7 +54,7 @@ def train_classifier(
     device = device or torch.device("cpu")
     generator = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    model.to(device, memory_format=torch.channels_last)
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     freeze_early(model.features, frozen_stages)
     head = list(model.head.parameters())
     rest = [p for p in model.features.parameters() if p.requires_grad]
@@ -96,7 +96,9 @@ def _batch(
 
 
 @torch.inference_mode()
-def predict_probabilities(model: Classifier, info: ClassifierInfo, images: Images, device: torch.device) -> NDArray[np.float32]:
+def predict_probabilities(
+    model: Classifier, info: ClassifierInfo, images: Images, device: torch.device
+) -> NDArray[np.float32]:
     """Probabilities `(N,C)` of the image-level classes, one image at a time at scale 1."""
     out = np.zeros((len(images), len(info.classes)), np.float32)
     for row, image in zip(out, images, strict=True):

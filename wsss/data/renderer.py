@@ -132,16 +132,25 @@ class Renderer:
     def _box(self, surface: str, half: list[float], centre: list[float], turn: Any, scene: Scene, rng: Any) -> None:
         # A mesh, not a box primitive: only meshes carry texture coordinates in this renderer.
         shape = self._bullet.createVisualShape(
-            self._bullet.GEOM_MESH, fileName="cube.obj", meshScale=[2 * side for side in half], physicsClientId=self._client
+            self._bullet.GEOM_MESH,
+            fileName="cube.obj",
+            meshScale=[2 * side for side in half],
+            physicsClientId=self._client,
         )
         uid = self._bullet.createMultiBody(
-            0, baseVisualShapeIndex=shape, basePosition=centre, baseOrientation=turn or [0, 0, 0, 1], physicsClientId=self._client
+            0,
+            baseVisualShapeIndex=shape,
+            basePosition=centre,
+            baseOrientation=turn or [0, 0, 0, 1],
+            physicsClientId=self._client,
         )
         path = Path(self._folder.name) / f"{surface}-{rng.integers(1 << 40)}.png"
         tinted = _texture(scene.textures[surface], rng) * np.array(scene.colours[surface])
         Image.fromarray(tinted.astype(np.uint8)).save(path)
         texture = self._bullet.loadTexture(str(path), physicsClientId=self._client)
-        self._bullet.changeVisualShape(uid, -1, textureUniqueId=texture, rgbaColor=[1, 1, 1, 1], physicsClientId=self._client)
+        self._bullet.changeVisualShape(
+            uid, -1, textureUniqueId=texture, rgbaColor=[1, 1, 1, 1], physicsClientId=self._client
+        )
         path.unlink()
 
     def _bounds(self, uid: int) -> tuple[np.ndarray, np.ndarray]:
@@ -149,7 +158,7 @@ class Renderer:
         boxes = np.array([self._bullet.getAABB(uid, link, physicsClientId=self._client) for link in links])
         return boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
 
-    def _load(self, placement: Placement) -> _Body | None:
+    def _load(self, placement: Placement) -> _Body:
         turn = self._bullet.multiplyTransforms(
             [0, 0, 0], self._bullet.getQuaternionFromEuler([0, 0, placement.yaw]),
             [0, 0, 0], self._bullet.getQuaternionFromEuler(placement.model.euler),
@@ -160,7 +169,11 @@ class Renderer:
         self._bullet.removeBody(first, physicsClientId=self._client)
         scale = placement.side / float((high - low).max())
         uid = load(
-            placement.model.path, baseOrientation=turn, useFixedBase=True, globalScaling=scale, physicsClientId=self._client
+            placement.model.path,
+            baseOrientation=turn,
+            useFixedBase=True,
+            globalScaling=scale,
+            physicsClientId=self._client,
         )
         if placement.model.tint:
             self._bullet.changeVisualShape(uid, -1, rgbaColor=[*placement.colour, 1], physicsClientId=self._client)
@@ -221,7 +234,9 @@ class Renderer:
 
     def _amodal_areas(self, scene: Scene, bodies: list[_Body]) -> dict[int, int]:
         """Pixels that each body would cover were it alone in the room, in frame."""
-        homes = {b.uid: self._bullet.getBasePositionAndOrientation(b.uid, physicsClientId=self._client)[0] for b in bodies}
+        homes = {
+            b.uid: self._bullet.getBasePositionAndOrientation(b.uid, physicsClientId=self._client)[0] for b in bodies
+        }
         for uid in range(self._bullet.getNumBodies(physicsClientId=self._client)):
             body = self._bullet.getBodyUniqueId(uid, physicsClientId=self._client)
             self._move(body, _AWAY)

@@ -91,7 +91,9 @@ class Scene:
 
 def scene_kind(index: int) -> str:
     """`small`, `occluded` or `mixed`, in a fixed cycle of ten: the quotas of the data set."""
-    return ("occluded", "small", "mixed", "occluded", "small", "occluded", "mixed", "small", "occluded", "mixed")[index % 10]
+    return ("occluded", "small", "mixed", "occluded", "small", "occluded", "mixed", "small", "occluded", "mixed")[
+        index % 10
+    ]
 
 
 def _colour(rng: np.random.Generator, low: float = 0.1, high: float = 1.0) -> tuple[float, float, float]:

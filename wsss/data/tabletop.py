@@ -24,7 +24,15 @@ from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_image, read_json, write_json, write_png
 
-__all__ = ["CLASSES", "GENERATOR_VERSION", "SPLITS", "TabletopDataset", "TabletopSpec", "default_root", "render_tabletop"]
+__all__ = [
+    "CLASSES",
+    "GENERATOR_VERSION",
+    "SPLITS",
+    "TabletopDataset",
+    "TabletopSpec",
+    "default_root",
+    "render_tabletop",
+]
 
 GENERATOR_VERSION = 1
 """Raised whenever the same seed gives another picture; part of the data hash."""
@@ -80,7 +88,9 @@ def _render_one(root: Path, spec: TabletopSpec, split: str, index: int, renderer
         if _acceptable(rendered, scene.kind, empty=not any(p.class_id for p in scene.placements)):
             break
     else:
-        raise WsssError(f"tabletop {split} scene {index}: no acceptable scene in {_ATTEMPTS} attempts; use another seed")
+        raise WsssError(
+            f"tabletop {split} scene {index}: no acceptable scene in {_ATTEMPTS} attempts; use another seed"
+        )
     folder, name = root / split, f"{index:04d}"
     inverse = normalise_inverse_depth(inverse_depth(rendered.depth_metres, "metric"))
     write_png(folder / "rgb" / f"{name}.png", rendered.image)
@@ -130,7 +140,9 @@ def render_tabletop(
         chunks = [missing[start : start + 8] for start in range(0, len(missing), 8)]
         bar = tqdm(total=len(missing), desc=f"render {split}", unit="scene", leave=False, disable=not progress)
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
-            for done in pool.map(_render_chunk, *zip(*((root, spec, split, c) for c in chunks), strict=True)) if chunks else ():
+            for done in (
+                pool.map(_render_chunk, *zip(*((root, spec, split, c) for c in chunks), strict=True)) if chunks else ()
+            ):
                 bar.update(done)
         scenes = [read_json(root / split / "scenes" / f"{i:04d}.json") for i in range(count)]
         write_json(root / split / "index.json", {"identity": spec.identity(), "scenes": scenes})
@@ -142,7 +154,9 @@ def _check_identity(root: Path, spec: TabletopSpec) -> None:
     if not path.exists():
         write_json(path, spec.identity())
     elif read_json(path) != spec.identity():
-        raise WsssError(f"{root} holds another tabletop ({read_json(path)}); choose another --root or delete the folder")
+        raise WsssError(
+            f"{root} holds another tabletop ({read_json(path)}); choose another --root or delete the folder"
+        )
 
 
 class TabletopDataset:

@@ -7,7 +7,6 @@ mean colour on the way out and dropped on the way back, so that the aspect ratio
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, find_objects
@@ -89,7 +88,6 @@ def hidden_pixels(regions: Regions, region: int, parameters: CropParameters) -> 
 def crop(image: Tensor, box: Box, side: int, fill: Tensor) -> Tensor:
     """Cut `box` out of `image (C,H,W)` and resize it to `(C,side,side)`, bilinearly; outside is `fill (C,)`."""
     top, left, bottom, right = box
-    height, width = image.shape[1:]
     inside = image[:, max(0, top) : bottom, max(0, left) : right]
     canvas = fill[:, None, None].expand(-1, bottom - top, right - left).clone()
     row, column = max(0, -top), max(0, -left)

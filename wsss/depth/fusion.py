@@ -71,7 +71,8 @@ def region_beliefs(evidence: Evidence) -> Tensor:
 
     They come from the crops that look at the region (mean over them) or, where no crop does, from the whole image's maps.
     """
-    assert evidence.regions is not None and evidence.crops is not None
+    assert evidence.regions is not None
+    assert evidence.crops is not None
     labels, count = _labels(evidence.regions), len(evidence.regions)
     beliefs = region_means(evidence.levels.mean(dim=0), labels, count).sigmoid()
     looks: dict[int, list[Tensor]] = {}
@@ -105,7 +106,9 @@ def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
     weights = torch.tensor(parameters.level_weights or (1.0,) * len(levels))
     maps = (levels.relu() * weights[:, None, None, None]).sum(dim=0) / weights.sum()
     if evidence.crops is not None and evidence.crop_probabilities is not None:
-        maps = maps + parameters.crop_weight * crop_evidence(evidence.crops, evidence.crop_probabilities, parameters.gate)
+        maps = maps + parameters.crop_weight * crop_evidence(
+            evidence.crops, evidence.crop_probabilities, parameters.gate
+        )
         if parameters.vote > 0:
             vote = region_vote(maps, evidence, parameters.gate)
             maps = (1 - parameters.vote) * maps + parameters.vote * vote

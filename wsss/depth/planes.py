@@ -27,7 +27,9 @@ def _coordinates(depth: FloatMap, where: NDArray[np.intp]) -> tuple[NDArray[np.f
     return design, depth.ravel()[where].astype(np.float64)
 
 
-def _ransac(design: NDArray[np.float64], target: NDArray[np.float64], tolerance: float, trials: int, rng: np.random.Generator):
+def _ransac(
+    design: NDArray[np.float64], target: NDArray[np.float64], tolerance: float, trials: int, rng: np.random.Generator
+):
     """The plane through three points with most inliers, all trials at once; None when every triple is degenerate."""
     picks = rng.integers(len(target), size=(trials, 3))
     systems = design[picks]

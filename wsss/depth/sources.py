@@ -107,7 +107,9 @@ def open_depth(spec: str, dataset: Dataset, kind: str | None = None, seed: int =
     if spec == "shuffled" or spec.startswith("shuffled+"):
         inner = open_depth(spec.partition("+")[2] or "sensor", dataset, kind, seed)
         return _shuffled(dataset, inner, seed)
-    raise WsssError(f"unknown depth source {spec!r}; choose sensor, files:DIR, shuffled, shuffled+files:DIR or constant")
+    raise WsssError(
+        f"unknown depth source {spec!r}; choose sensor, files:DIR, shuffled, shuffled+files:DIR or constant"
+    )
 
 
 def source_name(spec: str) -> str:

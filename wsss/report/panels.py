@@ -1,0 +1,222 @@
+"""What the notebooks show of a run: sheets of samples, seeds beside the truth, curves. Each returns a figure.
+
+`seed_view` looks at one image with one method; the other functions draw what they are handed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from wsss.analysis.thresholds import THRESHOLDS, miou_curve
+from wsss.data.base import IGNORE, Sample
+from wsss.report.pictures import draw_boxes, image_grid, overlay, score_map_on_image
+from wsss.report.style import class_colours, use_style
+
+if TYPE_CHECKING:
+    from wsss.depth.fusion import Evidence
+    from wsss.pipeline import Run
+
+__all__ = [
+    "SeedView",
+    "class_legend",
+    "comparison",
+    "label_sheet",
+    "object_box",
+    "object_sheet",
+    "run_line",
+    "seed_view",
+    "threshold_choice",
+    "training_curve",
+]
+
+LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73")
+
+
+def run_line(run: "Run") -> str:
+    """What a notebook says first of its run; the smoke profile is stamped as no result."""
+    config = run.config
+    line = f"{run.data_name}, profile {config.profile}, seed {config.seed}, depth {config.depth}, on {run.device}"
+    return f"NOT A RESULT (smoke profile)\n{line}" if config.profile == "smoke" else line
+
+
+@dataclass(frozen=True)
+class SeedView:
+    """One image as one method sees it; K classes are present.
+
+    Attributes:
+        name: of the method.
+        sample: the image.
+        classes: `(K,) int64`, their labels in 1…C.
+        evidence: the classifier's maps before fusion.
+        scores: `(K,H,W) float32` in [0, 1].
+        label: `H×W uint8` at the threshold that was chosen on the tune split.
+    """
+
+    name: str
+    sample: Sample
+    classes: NDArray[np.int64]
+    evidence: "Evidence"
+    scores: NDArray[np.float32]
+    label: NDArray[np.uint8]
+
+    @property
+    def strongest(self) -> NDArray[np.float32]:
+        """`H×W`, the highest score of any class; 0 in an image without classes."""
+        return self.scores.max(axis=0, initial=0)
+
+
+def seed_view(run: "Run", name: str, index: int, split: str = "report") -> SeedView:
+    """Look at image `index` of a split with method `name`, with the parameters that were chosen for it on `tune`."""
+    from wsss.depth.fusion import FusionParameters, fuse
+    from wsss.depth.methods import method
+    from wsss.pseudo.labels import pseudo_label
+
+    sample = run.data(split)[index]
+    present = np.flatnonzero(sample.labels)
+    depth = run.depth_of(split)(index) if method(name).uses_crops else None
+    evidence = run.looker.look(name, sample, present.tolist(), depth)
+    choice = run.choose([name])[name]
+    scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
+    label = pseudo_label(scores, present + 1, choice["threshold"])
+    return SeedView(name, sample, present + 1, evidence, scores, label)
+
+
+def class_legend(figure: Figure, classes: Sequence[str], labels: Sequence[NDArray[np.uint8]]) -> Figure:
+    """Add a legend with the colours of the classes that occur in `labels`, below the panels; returns the figure."""
+    colours = class_colours(classes) / 255
+    used = sorted({int(value) for label in labels for value in np.unique(label)} - {0, IGNORE})
+    handles = [Patch(facecolor=colours[value], edgecolor="black", label=classes[value - 1]) for value in used]
+    if any((label == IGNORE).any() for label in labels):
+        handles.append(Patch(facecolor="white", edgecolor="black", label="ignored"))
+    if handles:
+        columns = max(1, int(figure.get_figwidth() / 1.3))
+        with use_style():
+            figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), frameon=False)
+    return figure
+
+
+def _truth(sample: Sample, classes: Sequence[str]) -> NDArray[np.uint8]:
+    """The image with its true classes laid over it; pixels of unknown truth show the image."""
+    return overlay(
+        sample.image, np.where(sample.mask == IGNORE, 0, sample.mask).astype(np.uint8), class_colours(classes)
+    )
+
+
+def label_sheet(samples: Sequence[Sample], classes: Sequence[str], columns: int = 5) -> Figure:
+    """Images titled with their image-level labels, and below each its truth, which the classifier never sees."""
+    rows: list[list[NDArray | None]] = []
+    for start in range(0, len(samples), columns):
+        part = samples[start : start + columns]
+        blank: list[NDArray | None] = [None] * (columns - len(part))
+        rows += [[*[one.image for one in part], *blank], [*[_truth(one, classes) for one in part], *blank]]
+    figure = image_grid(rows)
+    for number, one in enumerate(samples):
+        row, column = divmod(number, columns)
+        names = [classes[c].replace("_", " ") for c in np.flatnonzero(one.labels).tolist()] or ["(no class)"]
+        title = "\n".join(", ".join(names[at : at + 2]) for at in range(0, len(names), 2))
+        figure.axes[2 * row * columns + column].set_title(title, fontsize="x-small")
+    return class_legend(figure, classes, [np.where(one.mask == IGNORE, 0, one.mask) for one in samples])
+
+
+def training_curve(history: Sequence[Mapping[str, Any]], step: str = "epoch") -> Figure:
+    """Training loss against `step`, a key of every entry of `history`."""
+    with use_style():
+        figure = Figure(figsize=(5.2, 2.8), layout="constrained")
+        ax = figure.subplots()
+        steps, losses = [one[step] for one in history], [one["loss"] for one in history]
+        ax.plot(steps, losses, "o-", color=LINE_COLOURS[0], markersize=4)
+        ax.set(xlabel=step, ylabel="training loss", ylim=(0, None))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def threshold_choice(curves: Mapping[str, NDArray[np.int64]], chosen: float) -> Figure:
+    """mIoU against the background threshold, a line a split, and the chosen threshold.
+
+    Args:
+        curves: split → `(T, C+1, C+2)` confusions at `THRESHOLDS`.
+    """
+    with use_style():
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        ax = figure.subplots()
+        for (split, curve), colour, style in zip(curves.items(), LINE_COLOURS, ("-", "--", ":"), strict=False):
+            ax.plot(THRESHOLDS, miou_curve(curve), style, color=colour, label=split)
+        ax.axvline(chosen, color="black", linewidth=1, label=f"chosen: {chosen:.2f}")
+        ax.set(xlabel="background threshold", ylabel="mIoU (%)", xlim=(0, 1), ylim=(0, None))
+        ax.legend(frameon=False)
+    return figure
+
+
+def comparison(
+    rows: Sequence[Sequence[SeedView]], classes: Sequence[str], row_titles: Sequence[str] = (), maps: bool = True
+) -> Figure:
+    """Images in rows: the image, each method's strongest score and label, the truth.
+
+    Args:
+        rows: per image the views of the same methods, in the same order.
+        maps: whether to show scores beside labels.
+    """
+    colours = class_colours(classes)
+    names = [view.name for view in rows[0]]
+    middle_titles = [[f"{name}: score", f"{name}: label"] if maps else [name] for name in names]
+    titles = ["image", *chain.from_iterable(middle_titles), "truth"]
+    grid: list[list[NDArray | None]] = []
+    for views in rows:
+        sample = views[0].sample
+        shown = [overlay(sample.image, view.label, colours) for view in views]
+        middle = [panel for label in shown for panel in ([sample.image, label] if maps else [label])]
+        grid.append([sample.image, *middle, _truth(sample, classes)])
+    figure = image_grid(grid, titles, row_titles)
+    if maps:
+        for row, views in enumerate(rows):
+            for number, view in enumerate(views):
+                ax = figure.axes[row * len(titles) + 1 + 2 * number]
+                score_map_on_image(ax, view.sample.image, view.strongest)
+    labels = [view.label for views in rows for view in views] + [views[0].sample.mask for views in rows]
+    return class_legend(figure, classes, labels)
+
+
+def object_sheet(
+    views: Sequence[SeedView], objects: Sequence[Mapping[str, Any]], classes: Sequence[str], row_titles: Sequence[str]
+) -> Figure:
+    """One object a row, framed: the image, its class's score, the label and the truth.
+
+    Args:
+        objects: for each view a row of the objects' frame (`class_id`, `area`).
+    """
+    colours = class_colours(classes)
+    grid = []
+    for view in views:
+        image = view.sample.image
+        grid.append([image, image, overlay(image, view.label, colours), _truth(view.sample, classes)])
+    figure = image_grid(grid, ("image", "score of its class", "label", "truth"), row_titles)
+    for row, (view, one) in enumerate(zip(views, objects, strict=True)):
+        axes = figure.axes[4 * row : 4 * row + 4]
+        score_map_on_image(axes[1], view.sample.image, view.scores[list(view.classes).index(one["class_id"])])
+        for ax in axes:
+            draw_boxes(ax, [object_box(view.sample, int(one["class_id"]), int(one["area"]))])
+    return class_legend(figure, classes, [view.label for view in views] + [view.sample.mask for view in views])
+
+
+def object_box(sample: Sample, class_id: int, area: int, margin: int = 3) -> tuple[int, int, int, int]:
+    """Box of the first object of a class with that many visible pixels, `margin` pixels wider on each side.
+
+    Raises:
+        ValueError: the sample has no such object.
+    """
+    from wsss.analysis.instances import instances_of
+
+    found = instances_of(sample)
+    matches = np.flatnonzero((found.classes == class_id) & (found.area == area))
+    if not len(matches):
+        raise ValueError(f"sample {sample.id} has no object of class {class_id} with {area} pixels")
+    rows, columns = np.nonzero(found.map == matches[0] + 1)
+    top, left, bottom, right = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+    return int(top) - margin, int(left) - margin, int(bottom) + margin, int(right) + margin

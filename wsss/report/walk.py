@@ -1,0 +1,142 @@
+"""The way of one image through depth-guided cropping, drawn step by step."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from wsss.cam.cam import normalise_maps, scaled_size
+from wsss.cam.classifier import ClassifierInfo
+from wsss.data.base import Sample
+from wsss.data.transforms import to_tensor
+from wsss.depth.crops import Crop, CropParameters, crop, hidden_pixels
+from wsss.depth.fusion import Evidence, FusionParameters, crop_evidence, fuse
+from wsss.depth.methods import crop_side
+from wsss.depth.regions import Regions
+from wsss.report.panels import SeedView
+from wsss.report.pictures import MethodPanels, draw_boxes, image_grid, score_map_on_image
+
+if TYPE_CHECKING:
+    from wsss.pipeline import Run
+
+__all__ = [
+    "crop_views",
+    "crops_figure",
+    "fusion_figure",
+    "layers_figure",
+    "method_panels",
+    "region_picture",
+    "scales_figure",
+]
+
+_GREYS = (90, 180)
+
+
+def scales_figure(sample: Sample, maps: torch.Tensor, scales: Sequence[float], base_side: int) -> Figure:
+    """One class's map at each scale and their mean, each divided by its own maximum.
+
+    Args:
+        maps: `(S,H,W)` rectified class maps.
+        scales: multiples of `base_side`.
+    """
+    height, width = sample.image.shape[:2]
+    sizes = [scaled_size(height, width, base_side, scale) for scale in scales]
+    titles = [
+        "image",
+        *[f"× {s:g}\n{rows}×{columns} px" for s, (rows, columns) in zip(scales, sizes, strict=True)],
+        "mean",
+    ]
+    figure = image_grid([[sample.image] * (len(scales) + 2)], titles)
+    for ax, score in zip(figure.axes[1:], normalise_maps(torch.cat([maps, maps.mean(0, keepdim=True)])), strict=True):
+        score_map_on_image(ax, sample.image, score.numpy())
+    return figure
+
+
+def region_picture(regions: Regions, seed: int = 0) -> NDArray[np.uint8]:
+    """Regions as `H×W×3 uint8`: things in bright colours, parts of planes in greys, no region black."""
+    rng = np.random.default_rng(seed)
+    # Lightness varies with the number as well as hue, so that neighbours differ without colour vision too.
+    things = rng.permuted(np.linspace(70, 255, max(1, len(regions)))[:, None].repeat(3, axis=1), axis=0)
+    greys = np.linspace(*_GREYS, max(1, len(regions)))[:, None].repeat(3, axis=1)
+    table = np.where(regions.is_plane[:, None], greys[: len(regions)], things[: len(regions)])
+    return np.concatenate([np.zeros((1, 3)), table]).astype(np.uint8)[regions.labels]
+
+
+def layers_figure(sample: Sample, depth: NDArray[np.float32], regions: Regions, plan: Sequence[Crop]) -> Figure:
+    """Image, inverse depth, support planes alone, all regions, and the boxes of the crops."""
+    planes = Regions(np.where(np.append(False, regions.is_plane)[regions.labels], regions.labels, 0), regions.is_plane)
+    panels = [sample.image, depth, region_picture(planes), region_picture(regions), sample.image]
+    figure = image_grid([panels], ("image", "inverse depth", "parts of planes", "regions", "crops"))
+    draw_boxes(figure.axes[-1], sorted({one.box for one in plan}))
+    return figure
+
+
+def crop_views(
+    image: NDArray[np.uint8], regions: Regions, plan: Sequence[Crop], parameters: CropParameters, info: ClassifierInfo
+) -> list[NDArray[np.uint8]]:
+    """The crops as the classifier sees them, N pictures `side×side×3 uint8`.
+
+    They are resized; what is left out, and what lies outside the image, has the mean colour.
+    """
+    mean, std = (torch.tensor(values)[:, None, None] for values in (info.mean, info.std))
+    tensor = to_tensor(image, info.mean, info.std)
+    side = crop_side(image.shape[0], image.shape[1], info.base_side)
+    views = []
+    for one in plan:
+        hidden = torch.from_numpy(hidden_pixels(regions, one.region, parameters))
+        view = crop(tensor.masked_fill(hidden, 0.0), one.box, side, torch.zeros(3)) * std + mean
+        views.append((255 * view.clamp(0, 1)).round().byte().permute(1, 2, 0).numpy())
+    return views
+
+
+def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Sequence[str]) -> Figure:
+    """Crops, each above its evidence pasted back into the image; titled with the likeliest present class.
+
+    Args:
+        views: from `crop_views`.
+        view: of a method that uses crops, with at least one class.
+    """
+    evidence = view.evidence
+    assert evidence.crops is not None
+    assert evidence.crop_probabilities is not None
+    best = evidence.crop_probabilities.argmax(dim=1)
+    largest = evidence.crops.amax().clamp_min(1e-6)
+    figure = image_grid([list(views), [view.sample.image] * len(views)], row_titles=("seen", "evidence"))
+    for number, klass in enumerate(best.tolist()):
+        name = classes[int(view.classes[klass]) - 1].replace("_", " ")
+        figure.axes[number].set_title(f"{name} {evidence.crop_probabilities[number, klass]:.2f}")
+        ax = figure.axes[len(views) + number]
+        score_map_on_image(ax, view.sample.image, (evidence.crops[number, klass] / largest).numpy())
+        draw_boxes(ax, [evidence.plan[number].box])
+    return figure
+
+
+def fusion_figure(view: SeedView, parameters: FusionParameters, classes: Sequence[str]) -> Figure:
+    """Each class's map step by step: whole image, strongest gated crop, both, and with the regions' vote."""
+    evidence = view.evidence
+    assert evidence.crops is not None
+    assert evidence.crop_probabilities is not None
+    whole = fuse(Evidence(evidence.levels, 0.0, 0.0), parameters)
+    crops = normalise_maps(crop_evidence(evidence.crops, evidence.crop_probabilities, parameters.gate))
+    steps = [whole, crops, fuse(evidence, replace(parameters, vote=0.0)), fuse(evidence, parameters)]
+    titles = ("whole image", "crops, gated", "both", f"with vote {parameters.vote:g}")
+    names = [classes[int(label) - 1].replace("_", " ") for label in view.classes]
+    figure = image_grid([[view.sample.image] * len(steps)] * len(names), titles, names)
+    for row in range(len(names)):
+        for column, maps in enumerate(steps):
+            score_map_on_image(figure.axes[row * len(steps) + column], view.sample.image, maps[row].numpy())
+    return figure
+
+
+def method_panels(run: "Run", before: SeedView, after: SeedView, depth: NDArray[np.float32]) -> MethodPanels:
+    """A row of figure 1: the class whose map differs most between the two methods."""
+    change = np.abs(after.scores - before.scores).mean(axis=(1, 2))
+    klass = int(change.argmax())
+    name = run.data("report").classes[int(after.classes[klass]) - 1].replace("_", " ")
+    boxes = sorted({one.box for one in after.evidence.plan})
+    image, truth, title = after.sample.image, after.sample.mask, f"map of: {name}"
+    return MethodPanels(image, depth, boxes, before.scores[klass], after.scores[klass], after.label, truth, title)
