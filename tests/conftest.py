@@ -1,11 +1,16 @@
-"""Fixtures for every room: the shared photographs, and a tiny folder in VOC layout."""
+"""Fixtures for every room: the shared photographs, a tiny folder in VOC layout, a tiny rendered one, a tiny classifier."""
 
+import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from wsss.data.tabletop import TabletopSpec, render_tabletop
 
 VOC_IDS = {"cat": 8, "dog": 12}
 COLOURS = {"cat": (220, 60, 40), "dog": (40, 90, 220)}
@@ -71,3 +76,35 @@ def tiny_voc(tmp_path: Path) -> Path:
     for split, names in splits.items():
         (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("\n".join(names) + "\n")
     return root
+
+
+TINY_TABLETOP = TabletopSpec(side=64, splits=(("train", 4), ("tune", 2), ("test", 2)))
+
+
+@pytest.fixture(scope="session")
+def tabletop_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered `tabletop` folder of 64×64 pictures, 4 train, 2 tune, 2 test. Read-only: copy it before a change."""
+    if importlib.util.find_spec("pybullet") is None:
+        pytest.skip("rendering needs PyBullet, whose newest wheel is for Python 3.11")
+    return render_tabletop(tmp_path_factory.mktemp("tabletop"), TINY_TABLETOP, processes=1, progress=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier() -> Callable[..., tuple[Any, Any]]:
+    """`(classes, base_side=64, seed=0) → (model, info)`: one random convolution of stride 16 and a head, no backbone."""
+    import torch
+
+    from wsss.cam.classifier import ClassifierInfo
+
+    def build(classes: tuple[str, ...], base_side: int = 64, seed: int = 0) -> tuple[Any, Any]:
+        generator = torch.Generator().manual_seed(seed)
+        stem = torch.nn.Conv2d(3, 8, 16, stride=16, bias=False)
+        head = torch.nn.Conv2d(8, len(classes), 1)
+        for parameter in (*stem.parameters(), *head.parameters()):
+            parameter.requires_grad_(False).normal_(0, 1 / parameter[0].numel() ** 0.5, generator=generator)
+        head.weight.mul_(5)
+        half = (0.5, 0.5, 0.5)
+        model = torch.nn.Sequential(stem, torch.nn.ReLU(), head).eval()
+        return model, ClassifierInfo("tiny", classes, 16, half, half, base_side, {})
+
+    return build

@@ -35,7 +35,7 @@ class SegmentationConfig:
 
     architecture: str = "DeepLabV3Plus"
     encoder: str = "tu-tf_efficientnet_lite0"
-    iterations: int = 300
+    iterations: int = 250
     batch_size: int = 8
     crop_size: int = 192
     learning_rate: float = 1e-3
@@ -92,13 +92,13 @@ _REAL = {
     # Sensor and predicted depth are noisier than rendered depth; Kinect depth here has steps of 4 cm.
     "classifier": ClassifierConfig(epochs=6),
     "regions": RegionParameters(plane_tolerance=0.02, smooth=2.0, jump=0.015, min_area=0.003),
-    "segmentation": SegmentationConfig(iterations=250),
+    "segmentation": SegmentationConfig(iterations=200),
 }
 
 _BY_DATA: dict[str, dict[str, Any]] = {
     "tabletop": {},
-    "nyuv2": _REAL,
-    "voc": {**_REAL, "report_split": "val", "train_split": "train_aug", "train_limit": 700, "depth": "files:DepthMETER",
+    "nyuv2": {**_REAL, "train_limit": 500},
+    "voc": {**_REAL, "report_split": "val", "train_split": "train_aug", "train_limit": 500, "depth": "files:DepthMETER",
             "depth_kind": "metric"},
 }  # fmt: skip
 

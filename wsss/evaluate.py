@@ -9,6 +9,7 @@ import torch
 
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
+from wsss.cam.folding import fold_batch_norms
 from wsss.config import profile
 from wsss.data.registry import open_dataset
 from wsss.depth.methods import METHODS, method
@@ -63,7 +64,7 @@ def evaluate_folder(
     dataset = open_dataset(data, split, root=_path(root), classes=classes, limit=limit)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    looker = Looker(model, info, dataset.classes, defaults.regions, defaults.crops, device)
+    looker = Looker(fold_batch_norms(model), info, dataset.classes, defaults.regions, defaults.crops, device)
     depth = _inside(depth, root)
     start = time.perf_counter()
     scores: dict[str, Score] = {}

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import backbone_state, normalisation
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
+from wsss.cam.folding import fold_batch_norms
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import Config
 from wsss.config import profile as configuration
@@ -200,6 +201,7 @@ class Run:
     def looker(self) -> Looker:
         """The classifier with this run's crop settings."""
         model, info = self.classifier
+        model = fold_batch_norms(model)
         return Looker(model, info, self.data("tune").classes, self.config.regions, self.config.crops, self.device)
 
     def seed_key(self, name: str, split: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from tqdm.auto import tqdm
 
 from wsss.analysis.confusion import confusion_matrix, threshold_confusions
@@ -16,7 +17,7 @@ from wsss.analysis.instances import instance_scores
 from wsss.analysis.score import Score
 from wsss.analysis.strata import scores_frame
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
-from wsss.cam.classifier import Classifier, ClassifierInfo
+from wsss.cam.classifier import ClassifierInfo
 from wsss.data.base import Dataset, Sample
 from wsss.depth.crops import CropParameters
 from wsss.depth.fusion import Evidence, FusionParameters, fuse
@@ -37,7 +38,7 @@ class Looker:
         classes: names of the data's classes 1…C, each of which the classifier must know; matched by name.
     """
 
-    model: Classifier
+    model: nn.Module
     info: ClassifierInfo
     classes: tuple[str, ...]
     regions: RegionParameters

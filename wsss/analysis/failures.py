@@ -1,30 +1,22 @@
 """What goes wrong, and examples of it that a rule picks rather than a person.
 
-Per-image figures serve here to order images for a gallery; results are read from the whole split's confusion matrix.
+What is reported is counted over a whole split; single images and objects serve as examples only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wsss.analysis.confusion import mean_iou
 from wsss.analysis.strata import BORDER_BINS, OCCLUSION_BINS, SIZE_BINS
 
-__all__ = ["at_quantiles", "error_shares", "hard_images", "image_miou", "occlusion_measure", "worst_objects"]
+__all__ = ["at_quantiles", "error_shares", "hard_images", "occlusion_measure", "strata_sentence", "worst_objects"]
 
 _MEASURES = {
     "occlusion_ratio": ("hidden share of the amodal mask", OCCLUSION_BINS),
     "border_occlusion": ("share of the border with something nearer beside it", BORDER_BINS),
 }
-
-
-def image_miou(confusions: np.ndarray) -> np.ndarray:
-    """mIoU in percent of each image by itself, `(N, C+1, C+2)` → `(N,)`, over the labels that occur in it.
-
-    For ordering images only: its mean over images is not the mIoU of the split.
-    """
-    return np.asarray(mean_iou(confusions))
 
 
 def at_quantiles(values: np.ndarray, quantiles: Sequence[float]) -> list[int]:
@@ -95,3 +87,35 @@ def hard_images(instances: pd.DataFrame) -> pd.Series:
     hard = (instances["size"] == SIZE_BINS[0]) | instances["occlusion"].isin([OCCLUSION_BINS[-1], BORDER_BINS[-1]])
     counts = hard.groupby(instances["image_id"], sort=False).sum()
     return counts.sort_values(ascending=False, kind="stable").rename("hard objects")
+
+
+def strata_sentence(
+    strata: Sequence[Mapping[str, Any]], one: tuple[str, str], other: tuple[str, str], value: str = "recall"
+) -> str:
+    """Compare two cells of the size × occlusion table in words; they differ if their 95 % intervals do not overlap.
+
+    Args:
+        strata: cells as from `wsss.analysis.strata.strata_table`.
+        one, other: (size, occlusion) of the cells, "all" for a margin.
+        value: `recall` or `iou`.
+    """
+    cells = {(cell["size"], cell["occlusion"]): cell for cell in strata}
+    first, second = cells[one], cells[other]
+    name = "IoU" if value == "iou" else value
+    if not first["n"] or not second["n"]:
+        return (
+            f"{name} of {_cell_name(one)} against {_cell_name(other)}: one of them has no object, nothing to compare."
+        )
+    texts = []
+    for key, cell in ((one, first), (other, second)):
+        low, high = cell[f"{value}_ci"]
+        texts.append(f"{cell[value]:.1f} % [{low:.1f}, {high:.1f}] for {_cell_name(key)} (n={cell['n']})")
+    (low, high), (lower, upper) = first[f"{value}_ci"], second[f"{value}_ci"]
+    word = "lower" if high < lower else "higher" if low > upper else "not settled, the intervals overlap"
+    return f"{name} is {texts[0]} and {texts[1]}: {word}."
+
+
+def _cell_name(cell: tuple[str, str]) -> str:
+    size, occlusion = cell
+    parts = [*([f"size {size}"] if size != "all" else []), *([f"occlusion {occlusion}"] if occlusion != "all" else [])]
+    return ", ".join(parts) or "all objects"

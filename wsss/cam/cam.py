@@ -8,9 +8,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from wsss.cam.classifier import Classifier, ClassifierInfo
+from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
 from wsss.runtime import autocast
 
@@ -42,7 +42,7 @@ def scaled_size(height: int, width: int, base_side: int, scale: float) -> tuple[
 
 
 @torch.inference_mode()
-def class_maps(model: Classifier, batch: Tensor, flip: bool) -> tuple[Tensor, Tensor]:
+def class_maps(model: nn.Module, batch: Tensor, flip: bool) -> tuple[Tensor, Tensor]:
     """Unrectified class maps `(N,C,h,w) float32` and probabilities `(N,C)` of normalised images `(N,3,H,W)`.
 
     With `flip` the mean over the image and its mirror image, in one batch.
@@ -59,7 +59,7 @@ def class_maps(model: Classifier, batch: Tensor, flip: bool) -> tuple[Tensor, Te
 
 
 def pyramid_maps(
-    model: Classifier,
+    model: nn.Module,
     info: ClassifierInfo,
     image: NDArray[np.uint8],
     present: Sequence[int],

@@ -12,9 +12,10 @@ from itertools import product
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from wsss.cam.cam import class_maps, pyramid_maps
-from wsss.cam.classifier import Classifier, ClassifierInfo
+from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
 from wsss.depth.crops import CropParameters, crop, crop_plan, hidden_pixels, uncrop
 from wsss.depth.fusion import Evidence, FusionParameters
@@ -72,7 +73,7 @@ def crop_side(height: int, width: int, base_side: int) -> int:
 
 def gather(
     plan: Method,
-    model: Classifier,
+    model: nn.Module,
     info: ClassifierInfo,
     image: NDArray[np.uint8],
     present: Sequence[int],

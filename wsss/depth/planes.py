@@ -29,7 +29,7 @@ def _coordinates(depth: FloatMap, where: NDArray[np.intp]) -> tuple[NDArray[np.f
 
 def _ransac(
     design: NDArray[np.float64], target: NDArray[np.float64], tolerance: float, trials: int, rng: np.random.Generator
-):
+) -> NDArray[np.float64] | None:
     """The plane through three points with most inliers, all trials at once; None when every triple is degenerate."""
     picks = rng.integers(len(target), size=(trials, 3))
     systems = design[picks]
@@ -81,7 +81,7 @@ def find_planes(
             near = np.abs(design @ plane - target) < tolerance
             if near.sum() < 3:
                 break
-            plane = np.linalg.lstsq(design[near], target[near], rcond=None)[0]
+            plane = np.asarray(np.linalg.lstsq(design[near], target[near], rcond=None)[0], np.float64)
         mask = left & (np.abs(plane_residual(depth, plane)) < tolerance)
         if mask.sum() < needed:
             break

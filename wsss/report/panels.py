@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -29,6 +30,7 @@ __all__ = [
     "comparison",
     "label_sheet",
     "object_box",
+    "object_scatter",
     "object_sheet",
     "run_line",
     "seed_view",
@@ -96,9 +98,11 @@ def class_legend(figure: Figure, classes: Sequence[str], labels: Sequence[NDArra
     if any((label == IGNORE).any() for label in labels):
         handles.append(Patch(facecolor="white", edgecolor="black", label="ignored"))
     if handles:
-        columns = max(1, int(figure.get_figwidth() / 1.3))
+        width, height = figure.get_size_inches()
+        columns = max(1, min(len(handles), int(width / 1.3)))
+        figure.set_size_inches(width, height + 0.3 * -(-len(handles) // columns))  # the panels keep their size
         with use_style():
-            figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), frameon=False)
+            figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize="small")
     return figure
 
 
@@ -151,6 +155,32 @@ def threshold_choice(curves: Mapping[str, NDArray[np.int64]], chosen: float) -> 
         ax.axvline(chosen, color="black", linewidth=1, label=f"chosen: {chosen:.2f}")
         ax.set(xlabel="background threshold", ylabel="mIoU (%)", xlim=(0, 1), ylim=(0, None))
         ax.legend(frameon=False)
+    return figure
+
+
+def object_scatter(objects: pd.DataFrame, column: str | None, meaning: str = "") -> Figure:
+    """Objects by relative area and occlusion, coloured by recall; without a measure of occlusion recall is the height.
+
+    Args:
+        objects: one row per object, as from `wsss.analysis.strata.scores_frame`.
+        column: of the occlusion measure, None if there is none.
+        meaning: of that measure, for the axis.
+    """
+    size = 100 * objects["relative_area"].to_numpy(dtype=np.float64)
+    recall = 100 * objects["recall"].to_numpy(dtype=np.float64)
+    height = recall if column is None else 100 * objects[column].to_numpy(dtype=np.float64)
+    with use_style():
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        ax = figure.subplots()
+        dots = ax.scatter(
+            size, height, c=recall, cmap="viridis", vmin=0, vmax=100, s=22, edgecolor="white", linewidth=0.4
+        )
+        figure.colorbar(dots, label="recall (%)")
+        for edge in (1, 5):
+            ax.axvline(edge, color="black", linewidth=0.8, linestyle=":")
+        ax.set(xscale="log", xlabel="visible area (% of the image; dotted: bins)")
+        ax.set_ylabel("recall (%)" if column is None else f"occlusion (%)\n{meaning}", fontsize="small")
+        ax.xaxis.set_major_formatter("{x:g}")
     return figure
 
 

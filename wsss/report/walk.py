@@ -37,10 +37,10 @@ _GREYS = (90, 180)
 
 
 def scales_figure(sample: Sample, maps: torch.Tensor, scales: Sequence[float], base_side: int) -> Figure:
-    """One class's map at each scale and their mean, each divided by its own maximum.
+    """One class's map at each scale and their mean, rectified and each divided by its own maximum.
 
     Args:
-        maps: `(S,H,W)` rectified class maps.
+        maps: `(S,H,W)` class maps in logits.
         scales: multiples of `base_side`.
     """
     height, width = sample.image.shape[:2]
@@ -51,7 +51,9 @@ def scales_figure(sample: Sample, maps: torch.Tensor, scales: Sequence[float], b
         "mean",
     ]
     figure = image_grid([[sample.image] * (len(scales) + 2)], titles)
-    for ax, score in zip(figure.axes[1:], normalise_maps(torch.cat([maps, maps.mean(0, keepdim=True)])), strict=True):
+    rectified = maps.relu()
+    shown = normalise_maps(torch.cat([rectified, rectified.mean(0, keepdim=True)]))
+    for ax, score in zip(figure.axes[1:], shown, strict=True):
         score_map_on_image(ax, sample.image, score.numpy())
     return figure
 
@@ -104,13 +106,14 @@ def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Se
     assert evidence.crops is not None
     assert evidence.crop_probabilities is not None
     best = evidence.crop_probabilities.argmax(dim=1)
-    largest = evidence.crops.amax().clamp_min(1e-6)
+    crops = evidence.crops.relu()
+    largest = crops.amax().clamp_min(1e-6)
     figure = image_grid([list(views), [view.sample.image] * len(views)], row_titles=("seen", "evidence"))
     for number, klass in enumerate(best.tolist()):
         name = classes[int(view.classes[klass]) - 1].replace("_", " ")
         figure.axes[number].set_title(f"{name} {evidence.crop_probabilities[number, klass]:.2f}")
         ax = figure.axes[len(views) + number]
-        score_map_on_image(ax, view.sample.image, (evidence.crops[number, klass] / largest).numpy())
+        score_map_on_image(ax, view.sample.image, (crops[number, klass] / largest).numpy())
         draw_boxes(ax, [evidence.plan[number].box])
     return figure
 

@@ -1,0 +1,141 @@
+"""Crops and the way back."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsss.depth.crops import Crop, CropParameters, crop, crop_plan, hidden_pixels, square_box, uncrop
+from wsss.depth.regions import Regions
+
+lengths = st.integers(1, 200)
+
+
+def regions_of(*boxes: tuple[int, int, int, int], size: tuple[int, int] = (60, 80), planes: int = 1) -> Regions:
+    """Rectangular things on a background that is the last region, a plane."""
+    labels = np.full(size, len(boxes) + 1, np.int32)
+    for number, (top, left, bottom, right) in enumerate(boxes, start=1):
+        labels[top:bottom, left:right] = number
+    return Regions(labels, np.array([False] * len(boxes) + [True] * planes))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 99), st.integers(0, 99), lengths, lengths, st.floats(0, 2), st.integers(1, 64))
+def test_square_box_is_square_and_holds_the_region(
+    top: int, left: int, height: int, width: int, context: float, least: int
+) -> None:
+    box = square_box((top, left, top + height, left + width), context, least)
+    side = box[2] - box[0]
+    assert side == box[3] - box[1] >= least
+    assert side == max(least, round(max(height, width) * (1 + 2 * context)))
+    assert box[0] <= top
+    assert box[1] <= left
+    assert box[2] >= top + height
+    assert box[3] >= left + width
+    assert abs((box[0] + box[2]) - (2 * top + height)) <= 1  # same centre, but for half a pixel
+    assert abs((box[1] + box[3]) - (2 * left + width)) <= 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 5), st.integers(1, 70), st.integers(1, 70), st.integers(0, 99))
+def test_plan_has_always_the_same_length(count: int, boxes: int, height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, boxes + 1, (height, width)).astype(np.int32)  # some regions may be missing
+    plan = crop_plan(Regions(labels, np.zeros(boxes, bool)), CropParameters(count=count))
+    assert len(plan) == count
+    present = set(np.unique(labels[labels > 0])) or {0}
+    assert {one.region for one in plan} <= present
+    assert len({one.region for one in plan}) == min(count, len(present))
+
+
+def test_plan_looks_at_things_first_and_then_wider() -> None:
+    regions = regions_of((10, 10, 20, 20), (30, 30, 38, 36))
+    plan = crop_plan(regions, CropParameters(count=7, context=0.25, min_side=4))
+    assert [one.region for one in plan] == [1, 2, 3, 1, 2, 3, 1]
+    sides = [one.box[2] - one.box[0] for one in plan]
+    assert sides == [15, 12, 80, 20, 16, 80, 30]  # context ¼, then ½, then 1; the floor never wider than the image
+
+
+def test_plan_without_regions_looks_at_the_whole() -> None:
+    plan = crop_plan(Regions(np.zeros((30, 50), np.int32), np.zeros(0, bool)), CropParameters(count=3))
+    assert plan == [Crop((-10, 0, 40, 50), 0)] * 3
+
+
+def test_what_a_crop_must_not_see() -> None:
+    regions = regions_of((10, 10, 20, 20), (30, 30, 40, 40))
+    first, second, floor = (regions.labels == number for number in (1, 2, 3))
+
+    def hidden(region: int, **parameters: object) -> np.ndarray:
+        return hidden_pixels(regions, region, CropParameters(**parameters))  # type: ignore[arg-type]
+
+    np.testing.assert_array_equal(hidden(1, exclude="others"), second)
+    np.testing.assert_array_equal(hidden(3, exclude="others"), first | second)
+    np.testing.assert_array_equal(hidden(1, exclude="fill", keep=0), ~first)
+    kept = ~hidden(2, exclude="fill", keep=3)
+    assert kept[second].all()
+    assert kept[27, 35]
+    assert not kept[26, 35]
+    assert not hidden(1, exclude="box").any()
+    for exclude in ("fill", "others", "box"):
+        assert not hidden(0, exclude=exclude).any()
+    assert not (hidden(1, exclude="fill") & first).any()
+    assert floor[0, 0]
+
+
+def smooth_image(height: int, width: int) -> torch.Tensor:
+    rows, columns = torch.meshgrid(torch.arange(height) / 40, torch.arange(width) / 40, indexing="ij")
+    return torch.stack([torch.sin(rows + columns), torch.cos(rows - 0.5 * columns), 0.3 * rows])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(20, 60), st.integers(20, 60), st.integers(-15, 40), st.integers(-15, 40), st.integers(20, 60),
+    st.sampled_from([48, 64, 112]),
+)  # fmt: skip
+def test_uncrop_undoes_crop_inside_the_box(
+    height: int, width: int, top: int, left: int, box_side: int, side: int
+) -> None:
+    box = (min(top, height - 6), min(left, width - 6), 0, 0)
+    box = (box[0], box[1], box[0] + box_side, box[1] + box_side)
+    image = smooth_image(height, width)
+    view = crop(image, box, side, torch.zeros(3))
+    assert view.shape == (3, side, side)
+    back = uncrop(view, box, (height, width))
+    assert back.shape == image.shape
+    inside = torch.zeros(height, width, dtype=torch.bool)
+    rows, columns = slice(max(0, box[0]), box[2]), slice(max(0, box[1]), box[3])
+    inside[rows, columns] = True
+    assert (back[:, ~inside] == 0).all()
+    # Two pixels from the box's and the image's edge, where fill and clamping do not reach.
+    core = inside.clone()
+    core[: max(0, box[0]) + 2], core[min(height, box[2]) - 2 :] = False, False
+    core[:, : max(0, box[1]) + 2], core[:, min(width, box[3]) - 2 :] = False, False
+    assert core.any()
+    torch.testing.assert_close(back[:, core], image[:, core], atol=0.02, rtol=0)
+
+
+def test_crop_at_its_own_size_is_a_slice_with_fill_outside() -> None:
+    image = torch.arange(2 * 6 * 9, dtype=torch.float32).reshape(2, 6, 9)
+    fill = torch.tensor([-1.0, -2.0])
+    view = crop(image, (-2, 5, 6, 13), 8, fill)
+    assert torch.equal(view[:, 2:8, :4], image[:, :6, 5:9])
+    assert torch.equal(view[:, :2], fill[:, None, None].expand(2, 2, 8))
+    assert torch.equal(view[:, :, 4:], fill[:, None, None].expand(2, 8, 4))
+    back = uncrop(view, (-2, 5, 6, 13), (6, 9))
+    assert torch.equal(back[:, :, 5:], image[:, :, 5:])
+    assert (back[:, :, :5] == 0).all()
+
+
+@pytest.mark.parametrize("size", [(1, 40), (1, 1), (40, 1)])
+def test_odd_images(size: tuple[int, int]) -> None:
+    plan = crop_plan(Regions(np.ones(size, np.int32), np.array([False])), CropParameters(count=2))
+    for one in plan:
+        view = crop(torch.ones(3, *size), one.box, 32, torch.zeros(3))
+        back = uncrop(view[:1], one.box, size)
+        assert back.shape == (1, *size)
+        assert back.max() > 0
+
+
+def test_uncrop_of_no_class() -> None:
+    assert uncrop(torch.zeros(0, 4, 4), (0, 0, 10, 10), (12, 15)).shape == (0, 12, 15)

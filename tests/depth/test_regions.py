@@ -1,0 +1,130 @@
+"""Regions from depth, against scikit-image's labelling and scenes whose parts are known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from skimage.measure import label
+
+from wsss.depth.regions import RegionParameters, continuous_parts, depth_regions
+
+maps = arrays(np.int64, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.integers(0, 2))
+
+
+def same_partition(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two label maps are equal but for the names of the labels."""
+    pairs = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1)
+    return len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(maps)
+def test_parts_are_the_connected_components_of_constant_depth(levels: np.ndarray) -> None:
+    parts = continuous_parts((levels / 10).astype(np.float32), np.zeros_like(levels), jump=0.05)
+    assert same_partition(parts, label(levels, connectivity=1, background=-1))
+    assert sorted(set(parts.ravel())) == list(range(parts.max() + 1))
+
+
+@settings(max_examples=40, deadline=None)
+@given(maps)
+def test_groups_part_what_depth_does_not(groups: np.ndarray) -> None:
+    parts = continuous_parts(np.zeros(groups.shape, np.float32), groups, jump=0.05)
+    assert same_partition(parts, label(groups, connectivity=1, background=-1))
+
+
+def test_a_ramp_is_one_part_and_a_jump_two() -> None:
+    ramp = np.linspace(0, 1, 200, dtype=np.float32)[None, :]
+    assert continuous_parts(ramp, np.zeros(ramp.shape, int), jump=0.015).max() == 0
+    ramp[:, 100:] += 0.02
+    assert continuous_parts(ramp, np.zeros(ramp.shape, int), jump=0.015).max() == 1
+
+
+def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Depth of a floor with a large and a small box, and their masks."""
+    depth = np.tile(np.linspace(0.1, 0.6, 80, dtype=np.float32)[:, None], (1, 96))
+    large, small = np.zeros(depth.shape, bool), np.zeros(depth.shape, bool)
+    large[30:60, 20:50], small[40:52, 70:80] = True, True
+    # A curved front: no plane of its own.
+    rows, columns = np.mgrid[:80, :96]
+    depth[large] = (0.95 - ((rows - 45) ** 2 + (columns - 35) ** 2) / 4000)[large]
+    depth[small] = (0.85 - ((rows - 46) ** 2 + (columns - 75) ** 2) / 2000)[small]
+    return depth, large, small
+
+
+def test_boxes_on_a_floor_become_one_region_each() -> None:
+    depth, *boxes = scene()
+    regions = depth_regions(depth)
+    assert len(regions) == 3
+    assert regions.is_plane.tolist() == [False, False, True]
+    for number, box in enumerate(boxes, start=1):  # the larger one first
+        found = regions.labels == number
+        assert (found & box).sum() / (found | box).sum() > 0.95
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 30), st.integers(1, 6))
+def test_regions_cover_the_image_and_are_in_order(seed: int, height: int, width: int, most: int) -> None:
+    rng = np.random.default_rng(seed)
+    depth = np.kron(rng.uniform(0, 1, (height, width)), np.ones((3, 2))).astype(np.float32)
+    regions = depth_regions(depth, RegionParameters(max_regions=most, min_area=0.0))
+    assert regions.labels.shape == depth.shape
+    assert regions.labels.min() >= 1
+    assert regions.labels.max() == len(regions) <= most
+    assert (np.diff(regions.is_plane.astype(int)) >= 0).all()  # things, then planes
+
+
+def test_regions_are_sorted_by_area_within_things_and_planes() -> None:
+    # Blocks of noise are things; nothing is too small, so that the areas are those the order was made from.
+    sizes = [30, 12, 20, 5]
+    depth = np.zeros((30, sum(sizes)), np.float32)
+    rng = np.random.default_rng(0)
+    start = 0
+    for number, size in enumerate(sizes):
+        depth[:, start : start + size] = 0.2 * number + 0.3 * (number % 2) + rng.uniform(0, 0.004, (30, size))
+        start += size
+    regions = depth_regions(depth, RegionParameters(min_area=0.0))
+    areas = np.bincount(regions.labels.ravel())[1:]
+    for kind in (False, True):
+        assert (np.diff(areas[regions.is_plane == kind]) <= 0).all()
+    assert sorted(areas) == sorted(30 * size for size in sizes)
+
+
+def test_small_regions_join_the_nearest() -> None:
+    depth, large, _ = scene()
+    depth[5, 5] = 1.0
+    regions = depth_regions(depth, RegionParameters(min_area=0.02))
+    assert len(regions) == 2
+    assert regions.labels[5, 5] == 2  # the floor
+    assert (regions.labels[46, 75] == 2) and (regions.labels[large] == 1).mean() > 0.95
+
+
+def test_smoothing_removes_steps_of_quantised_depth() -> None:
+    rows = np.linspace(0.0, 1.0, 120)[:, None] ** 2 * np.ones((1, 40))
+    steps = (np.floor(rows * 40) / 40).astype(np.float32)  # steps of 0.025
+    parameters = RegionParameters(plane_tolerance=1e-4, min_area=0.0)
+    rough = depth_regions(steps, parameters)
+    smooth = depth_regions(steps, RegionParameters(plane_tolerance=1e-4, min_area=0.0, smooth=4.0, jump=0.02))
+    assert len(rough) >= 20
+    assert len(smooth) == 1
+
+
+@pytest.mark.parametrize("size", [(20, 30), (3, 3)])
+def test_flat_depth_is_one_plane_region(size: tuple[int, int]) -> None:
+    regions = depth_regions(np.zeros(size, np.float32))
+    assert regions.is_plane.tolist() == [True]
+    assert (regions.labels == 1).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])
+def test_images_without_area_are_one_region(size: tuple[int, int]) -> None:
+    regions = depth_regions(np.zeros(size, np.float32))
+    assert len(regions) == 1
+    assert (regions.labels == 1).all()
+
+
+def test_nothing_large_enough_gives_no_region() -> None:
+    noise = np.random.default_rng(0).uniform(0, 1, (30, 30)).astype(np.float32)
+    regions = depth_regions(noise, RegionParameters(min_area=0.5))
+    assert len(regions) == 0
+    assert not regions.labels.any()
