@@ -1,9 +1,10 @@
 # Everything starts here: `make help` lists the targets.
-# Options: PYTHON=/path/to/python3.11  VENV=directory  PYTEST_ARGS="-m 'not slow'"
+# Options: PYTHON=/path/to/python3.11  VENV=directory  SEED=0  PYTEST_ARGS="-m 'not slow'"
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTEST_ARGS ?=
+SEED ?= 0
 
 STAMP := $(VENV)/.installed
 UNFINISHED := $(VENV)/.unfinished
@@ -38,7 +39,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@mv "$(UNFINISHED)" "$(STAMP)" && touch "$(STAMP)"
 
 reproduce: env ## from nothing to figures, tables and records: the six notebooks on tabletop (≤ 30 min)
-	"$(PY)" -m wsss run --profile default --data tabletop
+	"$(PY)" -m wsss run --profile default --data tabletop --seed $(SEED)
 
 smoke: env ## the six notebooks, tiny: does it run? (≤ 5 min, not a result)
 	"$(PY)" -m wsss run --profile smoke --data tabletop

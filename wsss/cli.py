@@ -181,7 +181,7 @@ def run(
     save_outputs: Annotated[bool, typer.Option(help="Also keep the executed notebooks in notebooks/, with their outputs.")] = False,
 ) -> None:  # fmt: skip
     """Execute the notebooks with papermill; stages that are in the cache are not computed again."""
-    from wsss.notebooks import NOTEBOOKS, execute, keep_outputs
+    from wsss.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
     from wsss.pipeline import runs_folder
 
     settings = _settings(root, classes, depth, depth_kind, seed)
@@ -199,6 +199,8 @@ def run(
         typer.echo(f"executed {path}")
         if save_outputs:
             keep_outputs(path)
+    if save_outputs:
+        keep_figures(opened.folder / "figures", "method")
     typer.echo(
         f"records {opened.folder / 'results'}\nfigures {opened.folder / 'figures'}\ncache {runs_folder() / 'cache'}"
     )

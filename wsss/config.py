@@ -98,7 +98,7 @@ _REAL = {
 _BY_DATA: dict[str, dict[str, Any]] = {
     "tabletop": {},
     "nyuv2": {**_REAL, "train_limit": 500},
-    "voc": {**_REAL, "report_split": "val", "train_split": "train_aug", "train_limit": 500, "depth": "files:DepthMETER",
+    "voc": {**_REAL, "report_split": "val", "train_split": "train_aug", "train_limit": 400, "depth": "files:DepthMETER",
             "depth_kind": "metric"},
 }  # fmt: skip
 

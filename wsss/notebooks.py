@@ -1,6 +1,7 @@
 """Executes the six notebooks with papermill, and refuses what papermill only warns about."""
 
 import os
+import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -128,6 +129,14 @@ def keep_outputs(executed: Path) -> Path:
     with atomic_path(target) as path:
         nbformat.write(notebook, path)
     return target
+
+
+def keep_figures(folder: Path, name: str) -> None:
+    """Copy figure `name` (PNG and SVG) of a run into the committed `figures/`."""
+    target = notebook_folder().parent / "figures"
+    for source in folder.glob(f"{name}.*"):
+        with atomic_path(target / source.name) as path:
+            shutil.copyfile(source, path)
 
 
 def check_outputs(path: Path) -> None:

@@ -201,8 +201,14 @@ class Run:
     def looker(self) -> Looker:
         """The classifier with this run's crop settings."""
         model, info = self.classifier
-        model = fold_batch_norms(model)
-        return Looker(model, info, self.data("tune").classes, self.config.regions, self.config.crops, self.device)
+        return Looker(
+            fold_batch_norms(model),
+            info,
+            self.data("tune").classes,
+            self.config.regions,
+            self.config.crops,
+            self.device,
+        )
 
     def seed_key(self, name: str, split: str) -> str:
         """Hash of everything that the scores of a method on a split depend on."""

@@ -126,7 +126,6 @@ def static_grid(parameters: ExplorerParameters) -> dict[str, ExplorerParameters]
         "as chosen": parameters,
         "no crops, no vote": replace(parameters, crop_weight=low["crop_weight"], vote=low["vote"]),
         "depth jump × 4": replace(parameters, jump=min(4 * parameters.jump, RANGES["jump"][1])),
-        "context 1": replace(parameters, context=RANGES["context"][1]),
     }
 
 

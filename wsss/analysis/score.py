@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -80,6 +81,6 @@ def load_score(path: Path) -> Score:
             arrays = {name: file[name] for name in ("confusions", "curve", "predicted")}
             text = json.loads(str(file["text"]))
         instances = pd.read_json(io.StringIO(text["instances"]), orient="split", dtype={"image_id": str})
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise WsssError(f"cannot read {path}: {error}. Delete it and run the stage again.") from error
     return Score(tuple(text["classes"]), tuple(text["ids"]), instances=instances, facts=text["facts"], **arrays)

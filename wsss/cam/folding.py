@@ -1,6 +1,7 @@
 """Inference without batch norm: its statistics are fixed then, so each one folds into the convolution before it."""
 
 import copy
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ def fold_batch_norms(model: nn.Module, side: int = 64) -> nn.Module:
     folded = copy.deepcopy(model)
     for parent in list(folded.modules()):
         children = list(parent.named_children())
-        for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
+        for (conv_name, conv), (norm_name, norm) in pairwise(children):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
                 # timm's batch norms carry the activation that follows; a plain one leaves nothing behind.
@@ -30,4 +31,4 @@ def fold_batch_norms(model: nn.Module, side: int = 64) -> nn.Module:
     with torch.inference_mode():
         wanted, got = model(probe.to(device)), folded(probe.to(device))
     same = torch.allclose(wanted, got, rtol=1e-3, atol=1e-3 * float(wanted.abs().amax()))
-    return folded.to(memory_format=torch.channels_last) if same else model  # type: ignore[call-overload]
+    return folded.to(memory_format=torch.channels_last) if same else model

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +34,10 @@ def read_depth_file(path: Path) -> NDArray[np.float32]:
         try:
             loaded = np.load(path, allow_pickle=False)
             array = loaded if isinstance(loaded, np.ndarray) else loaded[loaded.files[0]]
-        except (OSError, ValueError, IndexError, EOFError) as error:
+        except (OSError, ValueError, IndexError, EOFError, BadZipFile) as error:
             raise WsssError(f"cannot read depth {path}: {error}. Make the file again.") from error
-    array = np.squeeze(array)
+    while array.ndim > 2 and 1 in array.shape:  # a channel or batch axis, but never the only row or column of a map
+        array = array.squeeze(array.shape.index(1))
     if array.ndim != 2 or not array.size:
         raise WsssError(f"depth {path} has shape {array.shape}; one channel of H×W is needed")
     return array.astype(np.float32)

@@ -34,13 +34,17 @@ def difference_sentence(record: Record, against: str) -> str:
     seeds = len(record["seeds"])
     caution = "one seed only: it may not hold for others" if seeds == 1 else f"{seeds} seeds"
     return (
-        f"{full_name(record)} {record['miou']['mean']:.1f} mIoU, {pair['difference']:+.1f} points against {against} "
+        f"{full_name(record)} {record['miou']['mean']:.1f} mIoU, {_signed(pair['difference'])} points against {against} "
         f"(95 % interval over {record['num_images']} images {_range(pair['ci'])}): {verdict(pair)} ({caution})."
     )
 
 
 def _range(interval: Sequence[float | None]) -> str:
-    return "unknown" if None in interval else f"{interval[0]:+.1f} to {interval[1]:+.1f}"
+    return " to ".join("unknown" if end is None else _signed(end) for end in interval)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
 
 
 def class_sentence(record: Record, other: Record) -> str:
@@ -53,7 +57,7 @@ def class_sentence(record: Record, other: Record) -> str:
     ahead = sum(gain > 0 for gain, _ in gains)
     return (
         f"{full_name(record)} is ahead of {full_name(other)} in {ahead} of {len(gains)} classes; "
-        f"from {low:+.1f} ({worst}) to {high:+.1f} ({best}) points of IoU."
+        f"from {_signed(low)} ({worst}) to {_signed(high)} ({best}) points of IoU."
     )
 
 
@@ -89,7 +93,7 @@ def _comparison(record: Record, committed: Record | None) -> dict[str, str]:
     values = (
         own,
         f"{committed['miou']['mean']:.1f}{spread}",
-        f"{record['miou']['mean'] - committed['miou']['mean']:+.1f}",
+        _signed(record["miou"]["mean"] - committed["miou"]["mean"]),
         ", ".join(str(seed) for seed in committed["seeds"]),
         "yes" if same else "no",
     )

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from wsss.data.base import IGNORE, Sample
+from wsss.data.base import Sample
+from wsss.report.panels import class_legend
 from wsss.report.pictures import image_grid, overlay
 from wsss.report.style import class_colours
 
@@ -15,14 +15,13 @@ __all__ = ["label_figure"]
 
 Labels = Sequence[NDArray[np.uint8]]
 
-_LEGEND_INCHES = 0.3
-_INCHES_PER_NAME = 1.3
-
 
 def label_figure(
     samples: Sequence[Sample], labels: Mapping[str, Labels], classes: Sequence[str], row_titles: Sequence[str] = ()
 ) -> Figure:
     """A row for each sample: image, truth, and each method's label map laid over the image; below, a legend of colours.
+
+    255 is white, in the truth (not scored) as in the labels (ignored).
 
     Args:
         labels: per column title one `H×W uint8` label map for each sample, of the image's size.
@@ -32,28 +31,11 @@ def label_figure(
         ValueError: no sample, not one label map for each, or shapes that differ from the image's.
     """
     colours = class_colours(classes)
-    columns = {"truth": [sample.mask for sample in samples], **labels}
+    columns: dict[str, Labels] = {"truth": [sample.mask for sample in samples], **labels}
     maps = list(zip(*columns.values(), strict=True))
     rows = [
         [sample.image, *(overlay(sample.image, label, colours) for label in row)]
         for sample, row in zip(samples, maps, strict=True)
     ]
     figure = image_grid(rows, ["image", *columns], row_titles)
-    shown = np.unique(np.concatenate([np.unique(label) for row in maps for label in row]))
-    _add_legend(figure, [int(label) for label in shown if label], classes, colours)
-    return figure
-
-
-def _add_legend(figure: Figure, shown: Sequence[int], classes: Sequence[str], colours: NDArray[np.uint8]) -> None:
-    """Name the colours of labels 1…C and of 255 below the panels, in a strip of its own."""
-    names = {index: name.replace("_", " ") for index, name in enumerate(classes, 1)} | {IGNORE: "ignored (255)"}
-    swatches = [
-        Patch(facecolor="white" if label == IGNORE else colours[label] / 255, edgecolor="grey", label=names[label])
-        for label in shown
-    ]
-    if not swatches:
-        return
-    width, height = figure.get_size_inches()
-    per_row = max(1, min(len(swatches), int(width / _INCHES_PER_NAME)))
-    figure.set_size_inches(width, height + _LEGEND_INCHES * -(-len(swatches) // per_row))
-    figure.legend(handles=swatches, loc="outside lower center", ncols=per_row, frameon=False, fontsize="small")
+    return class_legend(figure, classes, [label for row in maps for label in row])

@@ -118,8 +118,8 @@ def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Se
     return figure
 
 
-def fusion_figure(view: SeedView, parameters: FusionParameters, classes: Sequence[str]) -> Figure:
-    """Each class's map step by step: whole image, strongest gated crop, both, and with the regions' vote."""
+def fusion_figure(view: SeedView, parameters: FusionParameters, classes: Sequence[str], most: int = 3) -> Figure:
+    """The maps of at most `most` classes step by step: whole image, strongest gated crop, both, with the regions' vote."""
     evidence = view.evidence
     assert evidence.crops is not None
     assert evidence.crop_probabilities is not None
@@ -127,7 +127,7 @@ def fusion_figure(view: SeedView, parameters: FusionParameters, classes: Sequenc
     crops = normalise_maps(crop_evidence(evidence.crops, evidence.crop_probabilities, parameters.gate))
     steps = [whole, crops, fuse(evidence, replace(parameters, vote=0.0)), fuse(evidence, parameters)]
     titles = ("whole image", "crops, gated", "both", f"with vote {parameters.vote:g}")
-    names = [classes[int(label) - 1].replace("_", " ") for label in view.classes]
+    names = [classes[int(label) - 1].replace("_", " ") for label in view.classes[:most]]
     figure = image_grid([[view.sample.image] * len(steps)] * len(names), titles, names)
     for row in range(len(names)):
         for column, maps in enumerate(steps):

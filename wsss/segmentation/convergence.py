@@ -29,9 +29,10 @@ class Convergence:
     def __str__(self) -> str:
         word = "at rest" if self.converged else "NOT at rest"
         change = self.last - self.before
+        sign = "−" if change < 0 else "+"
         return (
             f"loss {self.first:.3f} at the start, {self.before:.3f} in the fourth fifth, {self.last:.3f} in the last "
-            f"({change:+.3f}): {word}"
+            f"({sign}{abs(change):.3f}): {word}"
         )
 
 

@@ -1,0 +1,175 @@
+"""The rendered data set: the same bytes however it is made; finished or refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wsss.data.base import Dataset, labels_of_mask
+from wsss.data.tabletop import (
+    CLASSES,
+    GENERATOR_VERSION,
+    TabletopDataset,
+    TabletopSpec,
+    _acceptable,
+    _render_chunk,
+    default_root,
+    render_tabletop,
+)
+from wsss.errors import WsssError
+
+SPEC = TabletopSpec(side=64, splits=(("train", 4), ("tune", 2), ("test", 2)))  # of the fixture `tabletop_root`
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def copy(tabletop_root: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tabletop_root, tmp_path / "copy"))
+
+
+def test_splits_hold_what_was_asked_for(tabletop_root: Path) -> None:
+    for split, count in SPEC.splits:
+        data = TabletopDataset(tabletop_root, split)
+        assert isinstance(data, Dataset)
+        assert data.ids == tuple(f"{split}-{number:04d}" for number in range(count))
+        assert len(list(data)) == count
+
+
+def test_samples_agree_with_themselves(tabletop_root: Path) -> None:
+    objects = 0
+    for sample in TabletopDataset(tabletop_root, "train"):
+        assert sample.image.shape == (64, 64, 3)
+        assert sample.instances is not None
+        assert sample.instance_classes is not None
+        assert sample.occlusion is not None
+        assert sample.depth is not None
+        np.testing.assert_array_equal(sample.mask, np.append(0, sample.instance_classes)[sample.instances])
+        np.testing.assert_array_equal(sample.labels, labels_of_mask(sample.mask, len(CLASSES)))
+        assert sample.instances.max() == len(sample.instance_classes) == len(sample.occlusion)
+        assert sample.depth.min() == 0
+        assert sample.depth.max() == 1
+        assert sample.depth.dtype == np.float32
+        # Things stand in front of the room: nearer than the picture's farthest part.
+        assert all(sample.depth[sample.instances == k].mean() > 0.1 for k in range(1, sample.instances.max() + 1))
+        objects += len(sample.occlusion)
+    assert objects >= 4
+
+
+def test_quotas(tabletop_root: Path) -> None:
+    facts = json.loads((tabletop_root / "train" / "index.json").read_text())["scenes"]
+    assert [scene["kind"] for scene in facts] == ["occluded", "small", "mixed", "occluded"]
+    for scene, sample in zip(facts, TabletopDataset(tabletop_root, "train"), strict=True):
+        assert sample.instances is not None
+        areas = np.bincount(sample.instances.ravel())[1:]
+        if len(areas) and scene["kind"] == "occluded":
+            assert max(scene["occlusion"]) >= 0.15
+        if len(areas) and scene["kind"] == "small":
+            assert areas.min() < 0.01 * 64 * 64
+
+
+def test_acceptance_rules() -> None:
+    class Drawn:
+        def __init__(self, area: int, occlusion: float) -> None:
+            self.mask = np.zeros((64, 64), np.uint8)
+            self.instances = np.zeros((64, 64), np.uint16)
+            self.instances.flat[:area] = 1
+            self.occlusion = np.array([occlusion] if area else [], np.float32)
+
+    assert _acceptable(Drawn(200, 0.0), "mixed", empty=False)
+    assert not _acceptable(Drawn(3, 0.0), "mixed", empty=False)  # too small to name
+    assert not _acceptable(Drawn(200, 0.95), "mixed", empty=False)  # too hidden to name
+    assert not _acceptable(Drawn(200, 0.0), "small", empty=False)
+    assert _acceptable(Drawn(20, 0.0), "small", empty=False)
+    assert not _acceptable(Drawn(200, 0.1), "occluded", empty=False)
+    assert _acceptable(Drawn(200, 0.2), "occluded", empty=False)
+    assert _acceptable(Drawn(0, 0.0), "small", empty=True)
+    assert not _acceptable(Drawn(0, 0.0), "small", empty=False)
+
+
+def test_a_scene_does_not_depend_on_the_others(tabletop_root: Path, tmp_path: Path) -> None:
+    _render_chunk(tmp_path, SPEC, "train", [3, 1])
+    alone, together = files(tmp_path), files(tabletop_root)
+    assert len(alone) == 2 * 5
+    assert all(together[name] == content for name, content in alone.items())
+
+
+def test_the_number_of_processes_does_not_matter(tmp_path: Path) -> None:
+    spec = TabletopSpec(side=32, splits=(("tune", 9),))  # two chunks, one for each process
+    made = files(render_tabletop(tmp_path / "two", spec, processes=2, progress=False))
+    assert len(made) == 9 * 5 + 2
+    _render_chunk(tmp_path / "here", spec, "tune", [8, 5])
+    here = files(tmp_path / "here")
+    assert len(here) == 2 * 5
+    assert all(made[name] == content for name, content in here.items())
+
+
+def test_rendering_goes_on_where_it_stopped(copy: Path, tabletop_root: Path) -> None:
+    (copy / "train" / "index.json").unlink()
+    for path in copy.glob("train/*/0002.*"):
+        path.unlink()
+    untouched = copy / "train" / "rgb" / "0001.png"
+    before = untouched.stat().st_mtime_ns
+    with pytest.raises(WsssError, match="not rendered completely.*wsss render --root"):
+        TabletopDataset(copy, "train")
+    render_tabletop(copy, SPEC, processes=1, progress=False)
+    assert files(copy) == files(tabletop_root)
+    assert untouched.stat().st_mtime_ns == before
+
+
+def test_a_complete_folder_is_left_alone(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("rendered again")
+
+    monkeypatch.setattr("wsss.data.tabletop.ProcessPoolExecutor", never)
+    assert render_tabletop(copy, SPEC, progress=False) == copy
+
+
+@pytest.mark.parametrize("other", [TabletopSpec(), TabletopSpec(seed=1, side=64, splits=SPEC.splits)])
+def test_a_folder_of_another_specification_is_refused(copy: Path, other: TabletopSpec) -> None:
+    with pytest.raises(WsssError, match="holds another tabletop"):
+        render_tabletop(copy, other, progress=False)
+
+
+def test_unknown_and_unrendered_splits(tmp_path: Path) -> None:
+    with pytest.raises(WsssError, match="no split 'val'"):
+        TabletopDataset(tmp_path, "val")
+    with pytest.raises(WsssError, match="not rendered completely"):
+        TabletopDataset(tmp_path, "train")
+
+
+def test_fingerprints(tabletop_root: Path, copy: Path) -> None:
+    def mark(root: Path, split: str = "train", limit: int | None = None) -> str:
+        return TabletopDataset(root, split, limit).fingerprint()
+
+    assert mark(tabletop_root) == mark(copy)
+    assert len({mark(copy), mark(copy, "tune"), mark(copy, limit=2)}) == 3
+    index = json.loads((copy / "train" / "index.json").read_text())
+    index["identity"]["version"] = GENERATOR_VERSION + 1
+    (copy / "train" / "index.json").write_text(json.dumps(index))
+    assert mark(tabletop_root) != mark(copy)
+
+
+def test_limits_are_spread_over_the_split(tabletop_root: Path) -> None:
+    assert TabletopDataset(tabletop_root, "train", 2).ids == ("train-0000", "train-0003")
+
+
+def test_default_root_is_the_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WSSS_CACHE", str(tmp_path))
+    assert default_root().parent == tmp_path
+    assert default_root() == default_root(TabletopSpec())
+    assert default_root() != default_root(TabletopSpec(seed=1))
+
+
+def test_without_pybullet_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from wsss.data.renderer import Renderer
+
+    monkeypatch.setitem(sys.modules, "pybullet", None)
+    with pytest.raises(WsssError, match=r"Python 3\.11.*--root"):
+        Renderer(32)

@@ -1,0 +1,204 @@
+"""Depth sources: files of every format, controls, names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import spearmanr
+
+from wsss.data.base import Sample
+from wsss.depth.sources import open_depth, read_depth_file, source_identity, source_name
+from wsss.errors import WsssError
+
+SIZE = (20, 30)
+
+
+class Memory:
+    """A data set in memory; image k has depth k/10."""
+
+    name, split, classes, has_depth = "memory", "test", ("thing",), True
+
+    def __init__(self, count: int = 4, has_depth: bool = True, size: tuple[int, int] = SIZE) -> None:
+        self.ids = tuple(f"{number:03d}" for number in range(count))
+        self.has_depth = has_depth
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        depth = np.full(self.size, index / 10, np.float32) if self.has_depth else None
+        image = np.zeros((*self.size, 3), np.uint8)
+        return Sample(self.ids[index], image, np.array([False]), np.zeros(self.size, np.uint8), depth=depth)
+
+    def __iter__(self):
+        return (self[index] for index in range(len(self)))
+
+    def fingerprint(self) -> str:
+        return "memory"
+
+
+def ramp() -> np.ndarray:
+    """Distances 1…4 from left to right, H×W of half the image's size."""
+    return np.tile(np.linspace(1, 4, 15), (10, 1))
+
+
+def write(folder: Path, form: str, values: np.ndarray, name: str = "000") -> None:
+    folder.mkdir(exist_ok=True)
+    if form == "png16":
+        Image.fromarray((values * 1000).astype(np.uint16)).save(folder / f"{name}.png")
+    elif form == "png8":
+        Image.fromarray((values * 25.5).round().astype(np.uint8)).save(folder / f"{name}.png")
+    elif form == "npy":
+        np.save(folder / f"{name}.npy", values.astype(np.float32))
+    else:
+        np.savez(folder / f"{name}.npz", depth=values[None].astype(np.float32))
+
+
+@pytest.mark.parametrize("form", ["png16", "png8", "npy", "npz"])
+def test_metric_files_become_inverse_depth(tmp_path: Path, form: str) -> None:
+    write(tmp_path / "maps", form, ramp())
+    depth = open_depth(f"files:{tmp_path / 'maps'}", Memory(), "metric")(0)
+    assert depth.shape == SIZE
+    assert depth.dtype == np.float32
+    assert depth.min() >= 0
+    assert depth.max() <= 1
+    near, far = depth[:, 0], depth[:, -1]
+    assert (near > 0.95).all()
+    assert (far < 0.05).all()
+    assert (np.diff(depth, axis=1) <= 1e-6).all()
+    # The middle of the row is 2.5 away: a third of the way in 1/z is not half of it.
+    middle = depth[:, 14:16].mean()
+    assert middle == pytest.approx((1 / 2.5 - 1 / 4) / (1 - 1 / 4), abs=0.04)
+
+
+@pytest.mark.parametrize("form", ["png16", "npy"])
+def test_inverse_files_keep_their_order(tmp_path: Path, form: str) -> None:
+    write(tmp_path / "maps", form, ramp())
+    depth = open_depth(f"files:{tmp_path / 'maps'}", Memory(), "inverse")(0)
+    assert (depth[:, 0] < 0.05).all()
+    assert (depth[:, -1] > 0.95).all()
+    assert depth[:, 14:16].mean() == pytest.approx(0.5, abs=0.04)
+
+
+def test_same_order_as_the_image_after_resizing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    write(tmp_path, "npy", np.cumsum(np.cumsum(rng.uniform(0, 1, SIZE), 0), 1) + 1)
+    depth = open_depth(f"files:{tmp_path}", Memory(), "metric")(0)
+    rank = spearmanr(depth.ravel(), np.load(tmp_path / "000.npy").ravel()).statistic
+    assert rank < -0.99
+
+
+@pytest.mark.parametrize("kind", [None, "far", ""])
+def test_the_kind_of_files_is_stated_never_guessed(tmp_path: Path, kind: str | None) -> None:
+    with pytest.raises(WsssError, match="--depth-kind metric"):
+        open_depth(f"files:{tmp_path}", Memory(), kind)
+
+
+def test_missing_folder_and_file(tmp_path: Path) -> None:
+    with pytest.raises(WsssError, match="no depth folder .*nowhere"):
+        open_depth(f"files:{tmp_path / 'nowhere'}", Memory(), "metric")
+    write(tmp_path / "maps", "npy", ramp())
+    with pytest.raises(WsssError, match="image 001 in .*maps"):
+        open_depth(f"files:{tmp_path / 'maps'}", Memory(), "metric")(1)
+
+
+@pytest.mark.parametrize("name", ["broken.npy", "broken.npz", "broken.png"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"nothing of the kind"])
+def test_broken_files_are_named(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(WsssError, match=name):
+        read_depth_file(path)
+
+
+def test_truncated_npz_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "npz", ramp())
+    path = tmp_path / "000.npz"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(WsssError, match=r"000\.npz"):
+        read_depth_file(path)
+
+
+def test_pickles_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "bad.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(WsssError, match=r"bad\.npy"):
+        read_depth_file(tmp_path / "bad.npy")
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 3), (0, 4), (7,)])
+def test_maps_with_channels_or_without_pixels_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "odd.npy", np.zeros(shape, np.float32))
+    with pytest.raises(WsssError, match=r"odd\.npy"):
+        read_depth_file(tmp_path / "odd.npy")
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (6, 1), (1, 1)])
+def test_maps_of_one_row_or_column_are_legal(tmp_path: Path, shape: tuple[int, int]) -> None:
+    np.save(tmp_path / "000.npy", np.arange(1, 1 + shape[0] * shape[1], dtype=np.float32).reshape(shape))
+    assert read_depth_file(tmp_path / "000.npy").shape == shape
+    assert open_depth(f"files:{tmp_path}", Memory(), "metric")(0).shape == SIZE
+
+
+def test_sensor_hands_on_what_the_data_has() -> None:
+    assert open_depth("sensor", Memory())(3).max() == np.float32(0.3)
+    with pytest.raises(WsssError, match="comes without depth"):
+        open_depth("sensor", Memory(has_depth=False))
+
+
+def test_constant_says_nothing() -> None:
+    depth = open_depth("constant", Memory(has_depth=False))(1)
+    assert depth.shape == SIZE
+    assert not depth.any()
+
+
+@pytest.mark.parametrize("count", [2, 3, 17])
+@pytest.mark.parametrize("seed", range(3))
+def test_shuffled_gives_every_image_the_depth_of_another(count: int, seed: int) -> None:
+    depth = open_depth("shuffled", Memory(count), seed=seed)
+    owners = [round(float(depth(index)[0, 0]) * 10) for index in range(count)]
+    assert sorted(owners) == list(range(count))
+    assert all(owner != index for index, owner in enumerate(owners))
+    again = open_depth("shuffled", Memory(count), seed=seed)
+    assert [round(float(again(index)[0, 0]) * 10) for index in range(count)] == owners
+
+
+def test_shuffled_files(tmp_path: Path) -> None:
+    for number in range(3):
+        values = ramp()
+        values[:, :4] = 8  # then each map is flat but for one far column
+        values[2 * number] = 9
+        write(tmp_path, "npy", values, f"{number:03d}")
+    data = Memory(3)
+    plain, mixed = (open_depth(f"{s}files:{tmp_path}", data, "metric", seed=1) for s in ("", "shuffled+"))
+    maps = [plain(index) for index in range(3)]
+    for index in range(3):
+        same = [np.array_equal(mixed(index), each) for each in maps]
+        assert sum(same) == 1
+        assert not same[index]
+
+
+@pytest.mark.parametrize("spec", ["nonsense", "files:", "shuffled+nonsense", "", "Sensor"])
+def test_unknown_sources(spec: str) -> None:
+    with pytest.raises(WsssError, match="unknown depth source"):
+        open_depth(spec, Memory())
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("sensor", "sensor"), ("constant", "constant"), ("shuffled", "shuffled"), ("shuffled+files:/x/y", "shuffled"),
+        ("files:/x/DepthMETER", "meter"), ("files:depth_meter", "meter"), ("files:/x/depth/", "files"),
+        ("files:/data/ZoeDepth-NK", "zoenk"),
+    ],
+)  # fmt: skip
+def test_source_names(spec: str, name: str) -> None:
+    assert source_name(spec) == name
+
+
+def test_identity_does_not_depend_on_the_place() -> None:
+    assert source_identity("files:/here/DepthMETER") == source_identity("files:/there/DepthMETER")
+    assert source_identity("files:/here/DepthMETER") != source_identity("files:/here/DepthZoe")
+    kinds = ["sensor", "constant", "shuffled", "files:/x/y", "shuffled+files:/x/y"]
+    assert len({source_identity(kind) for kind in kinds}) == len(kinds)

@@ -1,0 +1,74 @@
+"""Profiles and settings."""
+
+import json
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+
+from wsss.config import PROFILES, Config, profile
+from wsss.data.registry import dataset_names
+from wsss.depth.methods import METHODS
+from wsss.errors import WsssError
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("data", dataset_names())
+def test_every_profile_fits_every_data_set(name: str, data: str) -> None:
+    config = profile(name, data)
+    assert (config.profile, config.data) == (name, data)
+    assert set(config.label_methods) <= set(config.methods) <= set(METHODS)
+    assert config.classifier.base_side % 16 == config.classifier.crop_side % 16 == config.segmentation.crop_size % 16 == 0
+    json.dumps(config.dictionary(), allow_nan=False)  # it is hashed and stored as JSON
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    with pytest.raises(WsssError, match="unknown profile 'fast'.*smoke, default, full"):
+        profile("fast")
+    with pytest.raises(WsssError, match="unknown data set 'coco'.*tabletop, nyuv2, voc"):
+        profile("default", "coco")
+    with pytest.raises(WsssError, match=r"unknown setting 'epochs'.*\bseed\b"):
+        profile("default", epochs=3)
+
+
+def test_settings_replace_and_none_keeps() -> None:
+    config = profile("default", "voc", seed=5, root=None, depth="constant", train_limit=None)
+    assert config.seed == 5
+    assert config.root is None
+    assert config.depth == "constant"
+    assert config.train_limit == profile("default", "voc").train_limit
+
+
+def test_profiles_differ_where_they_should() -> None:
+    smoke, default, full = (profile(name) for name in PROFILES)
+    for cost in ("epochs", "base_side"):
+        values = [getattr(config.classifier, cost) for config in (smoke, default, full)]
+        assert values == sorted(values)
+    assert smoke.tabletop_scenes < default.tabletop_scenes < full.tabletop_scenes
+    assert default.tabletop_scenes == (400, 80, 200)
+    assert smoke.methods == default.methods == full.methods
+
+
+def test_real_data_sets_differ_from_the_rendered_one() -> None:
+    voc, nyu, table = profile(data="voc"), profile(data="nyuv2"), profile(data="tabletop")
+    assert (voc.train_split, voc.report_split) == ("train_aug", "val")
+    assert (nyu.train_split, nyu.report_split) == ("train", "test")
+    assert voc.regions == nyu.regions != table.regions
+    assert (voc.depth, voc.depth_kind) == ("files:DepthMETER", "metric")
+    assert table.depth == nyu.depth == "sensor"
+
+
+def test_depth_folders_are_looked_for_in_the_data(tmp_path: Path) -> None:
+    (tmp_path / "DepthMETER").mkdir()
+    assert profile(data="voc", root=str(tmp_path)).depth == f"files:{tmp_path / 'DepthMETER'}"
+    assert profile(data="voc", root=str(tmp_path), depth="files:other").depth == "files:other"
+    assert profile(data="voc", root=str(tmp_path), depth="files:/x/DepthMETER").depth == "files:/x/DepthMETER"
+    assert profile(data="voc").depth == "files:DepthMETER"
+
+
+def test_configurations_are_frozen_values() -> None:
+    assert profile() == profile()
+    assert hash(profile()) == hash(profile())
+    for field in fields(Config):
+        with pytest.raises(FrozenInstanceError):
+            setattr(profile(), field.name, None)

@@ -1,0 +1,117 @@
+"""Files are whole or absent, and errors name them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from wsss.errors import WsssError
+from wsss.io import atomic_path, content_hash, read_image, read_json, write_json, write_png
+from wsss.pseudo.palette import voc_palette
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "result.txt"
+    target.write_text("old")
+    with pytest.raises(KeyError), atomic_path(target) as path:
+        path.write_text("half of the ne")
+        raise KeyError("interrupted")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_new_file_replaces_the_old_at_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "er" / "result.txt"
+    for text in ("first", "second"):
+        with atomic_path(target) as path:
+            path.write_text(text)
+            assert path.parent == target.parent
+            assert path.suffix == ".txt"
+            assert text == "first" or target.read_text() == "first"
+        assert target.read_text() == text
+    assert list(target.parent.iterdir()) == [target]
+    assert target.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WsssError, match=r"cannot write .*file/result\.txt"), atomic_path(tmp_path / "file" / "result.txt"):
+        pass
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WsssError, match=r"result\.txt.*No space left.*free space"), atomic_path(tmp_path / "result.txt"):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_round_trip_and_refused_numbers(tmp_path: Path) -> None:
+    content = {"a": [1, 2.5, None], "Ä": {"b": True}}
+    write_json(tmp_path / "x.json", content)
+    assert read_json(tmp_path / "x.json") == content
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert read_json(tmp_path / "x.json") == content
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe\x00"])
+def test_broken_json_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "torn.json").write_bytes(content)
+    with pytest.raises(WsssError, match=r"torn\.json"):
+        read_json(tmp_path / "torn.json")
+    with pytest.raises(WsssError, match=r"gone\.json"):
+        read_json(tmp_path / "gone.json")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from([np.uint8, np.uint16, "rgb", "palette"]), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99)
+)
+def test_png_round_trip(tmp_path_factory: pytest.TempPathFactory, kind, height: int, width: int, seed: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "round-trip.png"
+    rng = np.random.default_rng(seed)
+    shape = (height, width, 3) if kind == "rgb" else (height, width)
+    dtype = kind if isinstance(kind, type) else np.uint8
+    array = rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+    write_png(path, array, voc_palette() if kind == "palette" else None)
+    found = read_image(path, mode=None)
+    np.testing.assert_array_equal(found, array)
+    assert found.dtype == dtype
+    if kind == "palette":
+        np.testing.assert_array_equal(read_image(path), voc_palette()[array])
+
+
+def test_grey_and_transparent_images_become_rgb(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 5), 7, np.uint8)).save(tmp_path / "grey.png")
+    Image.fromarray(np.full((4, 5, 4), 9, np.uint8)).save(tmp_path / "alpha.png")
+    assert read_image(tmp_path / "grey.png").shape == (4, 5, 3)
+    assert read_image(tmp_path / "alpha.png").shape == (4, 5, 3)
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.png"])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6])
+def test_truncated_images_are_named(tmp_path: Path, name: str, share: float) -> None:
+    path = tmp_path / name
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(WsssError, match=rf"cannot read image .*{name}"):
+        read_image(path)
+
+
+def test_missing_images_are_named(tmp_path: Path) -> None:
+    with pytest.raises(WsssError, match=r"gone\.jpg"):
+        read_image(tmp_path / "gone.jpg")
+
+
+def test_content_hash_is_that_of_the_meaning() -> None:
+    assert content_hash({"a": 1, "b": [2, 3]}) == content_hash(json.loads('{"b": [2, 3], "a": 1}'))
+    assert content_hash((1, 2)) == content_hash([1, 2])
+    assert len({content_hash(x) for x in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": 1.5}, [])}) == 6
+    assert len(content_hash({})) == 64
+    with pytest.raises(ValueError, match="JSON"):
+        content_hash([float("inf")])

@@ -1,0 +1,47 @@
+"""The committed records, tables and notebook outputs belong to the committed code."""
+
+from pathlib import Path
+
+import pytest
+
+from wsss.config import profile
+from wsss.data.tabletop import FROZEN
+from wsss.io import content_hash
+from wsss.notebooks import NOTEBOOKS, check_outputs, notebook_folder
+from wsss.pipeline import ALGORITHM_VERSION, Run
+from wsss.report.readme import readme_is_current
+from wsss.report.store import check_fresh, check_not_smoke, find_record, load_records
+from wsss.results import config_hash
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+RECORDS = load_records(CHECKOUT / "results")
+
+
+@pytest.mark.parametrize("stage", ["cam", "pseudo", "segmentation"])
+def test_records_of_tabletop_are_fresh(stage: str) -> None:
+    split = "train" if stage == "pseudo" else "test"
+    record = find_record(RECORDS, data="tabletop", stage=stage, method="depth@sensor", split=split)
+    data = content_hash([FROZEN["tune"], FROZEN[split]])
+    check_fresh(record, config_hash(Run(profile("default", "tabletop"))), data, ALGORITHM_VERSION[stage])
+
+
+@pytest.mark.parametrize("name", ["nyuv2", "voc"])
+def test_records_of_real_data_have_the_settings_of_the_profile(name: str) -> None:
+    settings = {"depth": "files:DepthMETER"} if name == "voc" else {}
+    wanted = config_hash(Run(profile("default", name, **settings)))
+    real = [record for record in RECORDS if record["data"].startswith(name)]
+    assert real
+    assert {record["provenance"]["config_sha256"] for record in real} == {wanted}
+
+
+def test_no_record_is_of_a_smoke_run() -> None:
+    check_not_smoke(RECORDS)
+
+
+def test_tables_of_the_readme_are_those_of_the_records() -> None:
+    assert readme_is_current(CHECKOUT / "README.md", RECORDS), "run `python -m wsss report`"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_outputs_of_notebooks_belong_to_their_source(name: str) -> None:
+    check_outputs(notebook_folder() / f"{name}.ipynb")
