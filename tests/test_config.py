@@ -18,14 +18,16 @@ def test_every_profile_fits_every_data_set(name: str, data: str) -> None:
     config = profile(name, data)
     assert (config.profile, config.data) == (name, data)
     assert set(config.label_methods) <= set(config.methods) <= set(METHODS)
-    assert config.classifier.base_side % 16 == config.classifier.crop_side % 16 == config.segmentation.crop_size % 16 == 0
+    assert (
+        config.classifier.base_side % 16 == config.classifier.crop_side % 16 == config.segmentation.crop_size % 16 == 0
+    )
     json.dumps(config.dictionary(), allow_nan=False)  # it is hashed and stored as JSON
 
 
 def test_unknown_names_list_the_known_ones() -> None:
-    with pytest.raises(WsssError, match="unknown profile 'fast'.*smoke, default, full"):
+    with pytest.raises(WsssError, match=r"unknown profile 'fast'.*smoke, default, full"):
         profile("fast")
-    with pytest.raises(WsssError, match="unknown data set 'coco'.*tabletop, nyuv2, voc"):
+    with pytest.raises(WsssError, match=r"unknown data set 'coco'.*tabletop, nyuv2, voc"):
         profile("default", "coco")
     with pytest.raises(WsssError, match=r"unknown setting 'epochs'.*\bseed\b"):
         profile("default", epochs=3)

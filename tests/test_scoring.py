@@ -66,7 +66,7 @@ def test_the_best_trial_is_chosen(looker_of, data, depth, name: str) -> None:
 
     def miou(parameters: FusionParameters, threshold: float) -> float:
         labels = scored(looker, name, data, source, parameters, threshold)
-        return float(mean_iou(sum(confusion_matrix(t, p, 2) for t, p in zip(truth, labels, strict=True))))
+        return float(mean_iou(np.sum([confusion_matrix(t, p, 2) for t, p in zip(truth, labels, strict=True)], axis=0)))
 
     chosen = FusionParameters(**choice["parameters"])
     assert chosen in METHODS[name].trials
@@ -137,7 +137,7 @@ def test_classes_are_matched_by_name(looker_of, tiny_classifier, data) -> None:
 
 
 def test_an_unknown_class_is_named(looker_of) -> None:
-    with pytest.raises(WsssError, match="does not know class 'bicycle'.*cat, dog"):
+    with pytest.raises(WsssError, match=r"does not know class 'bicycle'.*cat, dog"):
         looker_of(wanted=("cat", "bicycle"))
 
 

@@ -60,7 +60,7 @@ def parameters_of(path: Path) -> dict[str, Any]:
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise WsssError(f"{path} has {len(tagged)} cells tagged `parameters`; exactly one is needed")
-    return {name: parameter.default for name, parameter in papermill.inspect_notebook(str(path)).items()}
+    return {name: parameter["default"] for name, parameter in papermill.inspect_notebook(str(path)).items()}
 
 
 def check_parameters(path: Path, given: Mapping[str, Any]) -> None:

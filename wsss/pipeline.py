@@ -63,8 +63,9 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
     Args:
         settings: fields of `Config` that differ from the profile (`root`, `depth`, `depth_kind`, `seed`, …); None keeps the
             profile's.
+        progress: show progress bars; never in notebooks that papermill executes, where each would leave a line behind.
     """
-    return Run(configuration(profile, data, **settings), progress=progress)
+    return Run(configuration(profile, data, **settings), progress=progress and not os.environ.get("WSSS_HEADLESS"))
 
 
 class Run:

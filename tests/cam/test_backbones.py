@@ -102,7 +102,7 @@ def test_without_the_hub_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         raise OSError("no route to host")
 
     monkeypatch.setattr(timm, "create_model", unreachable)
-    with pytest.raises(WsssError, match="--weights.*tf_efficientnet_lite0"):
+    with pytest.raises(WsssError, match=r"--weights.*tf_efficientnet_lite0"):
         backbone_state("resnet18")
 
 

@@ -1,6 +1,7 @@
 """Multi-scale class maps."""
 
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_the_batch_does_not_matter(network) -> None:
 def test_a_mirrored_image_has_mirrored_maps(network, size: tuple[int, int]) -> None:
     model, info = network
     image = image_of(*size)
-    scales = {"scales": (0.5, 1.0, 1.5), "flip": True, "device": CPU}
+    scales: dict[str, Any] = {"scales": (0.5, 1.0, 1.5), "flip": True, "device": CPU}
     maps = pyramid_maps(model, info, image, (0, 2), **scales).maps
     mirrored = pyramid_maps(model, info, image[:, ::-1], (0, 2), **scales).maps
     torch.testing.assert_close(mirrored.flip(3), maps, atol=1e-4, rtol=1e-4)
@@ -99,9 +100,10 @@ def test_cost_counts_flips_and_scales(network) -> None:
 
 def test_maps_point_at_what_the_class_is(network) -> None:
     """A model whose class is brightness must light up where the picture is bright."""
-    model, info = network
-    bright = torch.nn.Sequential(torch.nn.AvgPool2d(16), torch.nn.Conv2d(3, 3, 1, bias=False))
-    torch.nn.init.constant_(bright[1].weight, 1.0)
+    _, info = network
+    sum_of_channels = torch.nn.Conv2d(3, 3, 1, bias=False)
+    torch.nn.init.constant_(sum_of_channels.weight, 1.0)
+    bright: Any = torch.nn.Sequential(torch.nn.AvgPool2d(16), sum_of_channels)
     image = np.zeros((64, 96, 3), np.uint8)
     image[8:24, 60:80] = 255
     maps = pyramid_maps(bright, info, image, (0,), scales=(1.0, 2.0), flip=True, device=CPU).maps.mean(dim=0)[0]
@@ -112,13 +114,15 @@ def test_maps_point_at_what_the_class_is(network) -> None:
 
 @pytest.mark.parametrize("size", [(1, 90), (90, 1), (1, 1), (3, 2)])
 def test_odd_images_keep_their_size(network, size: tuple[int, int]) -> None:
-    found = pyramid_maps(*network, image_of(*size), (0, 1, 2), scales=(0.5, 1.0), flip=True, device=CPU)
+    model, info = network
+    found = pyramid_maps(model, info, image_of(*size), (0, 1, 2), scales=(0.5, 1.0), flip=True, device=CPU)
     assert found.maps.shape == (2, 3, *size)
     assert found.maps.isfinite().all()
 
 
 def test_no_class(network) -> None:
-    found = pyramid_maps(*network, image_of(32, 40), (), scales=(1.0,), flip=True, device=CPU)
+    model, info = network
+    found = pyramid_maps(model, info, image_of(32, 40), (), scales=(1.0,), flip=True, device=CPU)
     assert found.maps.shape == (1, 0, 32, 40)
     assert resize_maps(torch.zeros(0, 2, 2), (5, 6)).shape == (0, 5, 6)
     assert normalise_maps(torch.zeros(0, 5, 6)).shape == (0, 5, 6)

@@ -77,7 +77,7 @@ def test_default_backbone_gets_its_weights() -> None:
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"layer1.weight": torch.zeros(3)}, path)
-    with pytest.raises(WsssError, match="0 of .* tensors of test_efficientnet"):
+    with pytest.raises(WsssError, match=r"0 of .* tensors of test_efficientnet"):
         build_classifier(SMALL, 2, weights=path)
 
 
@@ -94,7 +94,7 @@ def test_round_trip(tmp_path: Path, model: Classifier, info: ClassifierInfo) -> 
 
 
 def test_channels_last_weights_are_saved_too(tmp_path: Path, info: ClassifierInfo) -> None:
-    model = Classifier(SMALL, 2).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = Classifier(SMALL, 2).eval().to(memory_format=torch.channels_last)
     save_classifier(tmp_path / "model.safetensors", model, info)
     loaded, _ = load_classifier(tmp_path / "model.safetensors")
     for name, tensor in model.state_dict().items():
@@ -102,9 +102,7 @@ def test_channels_last_weights_are_saved_too(tmp_path: Path, info: ClassifierInf
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
-def test_truncated_checkpoints_are_named(
-    tmp_path: Path, model: Classifier, info: ClassifierInfo, share: float
-) -> None:
+def test_truncated_checkpoints_are_named(tmp_path: Path, model: Classifier, info: ClassifierInfo, share: float) -> None:
     path = tmp_path / "model.safetensors"
     save_classifier(path, model, info)
     content = path.read_bytes()

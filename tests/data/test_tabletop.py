@@ -114,7 +114,7 @@ def test_rendering_goes_on_where_it_stopped(copy: Path, tabletop_root: Path) -> 
         path.unlink()
     untouched = copy / "train" / "rgb" / "0001.png"
     before = untouched.stat().st_mtime_ns
-    with pytest.raises(WsssError, match="not rendered completely.*wsss render --root"):
+    with pytest.raises(WsssError, match=r"not rendered completely.*wsss render --root"):
         TabletopDataset(copy, "train")
     render_tabletop(copy, SPEC, processes=1, progress=False)
     assert files(copy) == files(tabletop_root)

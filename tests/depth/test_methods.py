@@ -89,7 +89,9 @@ def test_crops_are_what_the_classifier_says_of_them(look, tiny_classifier, monke
     side = crop_side(48, 64, 64)
     for number, one in enumerate(found.plan):
         maps, probabilities = class_maps(model, crop(tensor, one.box, side, torch.zeros(3))[None], flip=True)
-        torch.testing.assert_close(found.crops[number], uncrop(maps[0, [2, 0]], one.box, (48, 64)), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            found.crops[number], uncrop(maps[0, [2, 0]], one.box, (48, 64)), atol=1e-4, rtol=1e-4
+        )
         torch.testing.assert_close(found.crop_probabilities[number], probabilities[0, [2, 0]])
         left_out = torch.ones(48, 64, dtype=torch.bool)
         left_out[max(0, one.box[0]) : one.box[2], max(0, one.box[1]) : one.box[3]] = False
@@ -150,7 +152,7 @@ def test_an_image_without_classes(look) -> None:
 def test_missing_depth_and_unknown_method(look) -> None:
     with pytest.raises(WsssError, match="--depth"):
         look("depth", picture(32, 32)[0], None)
-    with pytest.raises(WsssError, match="unknown method 'magic'.*crop-only"):
+    with pytest.raises(WsssError, match=r"unknown method 'magic'.*crop-only"):
         method("magic")
 
 

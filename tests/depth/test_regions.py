@@ -96,7 +96,8 @@ def test_small_regions_join_the_nearest() -> None:
     regions = depth_regions(depth, RegionParameters(min_area=0.02))
     assert len(regions) == 2
     assert regions.labels[5, 5] == 2  # the floor
-    assert (regions.labels[46, 75] == 2) and (regions.labels[large] == 1).mean() > 0.95
+    assert regions.labels[46, 75] == 2
+    assert (regions.labels[large] == 1).mean() > 0.95
 
 
 def test_smoothing_removes_steps_of_quantised_depth() -> None:

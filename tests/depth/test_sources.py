@@ -1,5 +1,6 @@
 """Depth sources: files of every format, controls, names."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ SIZE = (20, 30)
 class Memory:
     """A data set in memory; image k has depth k/10."""
 
-    name, split, classes, has_depth = "memory", "test", ("thing",), True
+    name, split = "memory", "test"
+    classes: tuple[str, ...] = ("thing",)
 
     def __init__(self, count: int = 4, has_depth: bool = True, size: tuple[int, int] = SIZE) -> None:
         self.ids = tuple(f"{number:03d}" for number in range(count))
@@ -32,7 +34,7 @@ class Memory:
         image = np.zeros((*self.size, 3), np.uint8)
         return Sample(self.ids[index], image, np.array([False]), np.zeros(self.size, np.uint8), depth=depth)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
 
     def fingerprint(self) -> str:
@@ -97,10 +99,10 @@ def test_the_kind_of_files_is_stated_never_guessed(tmp_path: Path, kind: str | N
 
 
 def test_missing_folder_and_file(tmp_path: Path) -> None:
-    with pytest.raises(WsssError, match="no depth folder .*nowhere"):
+    with pytest.raises(WsssError, match=r"no depth folder .*nowhere"):
         open_depth(f"files:{tmp_path / 'nowhere'}", Memory(), "metric")
     write(tmp_path / "maps", "npy", ramp())
-    with pytest.raises(WsssError, match="image 001 in .*maps"):
+    with pytest.raises(WsssError, match=r"image 001 in .*maps"):
         open_depth(f"files:{tmp_path / 'maps'}", Memory(), "metric")(1)
 
 

@@ -4,16 +4,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from wsss.data.base import Sample
-from wsss.report.panels import class_legend
+from wsss.data.base import IGNORE, Sample
 from wsss.report.pictures import image_grid, overlay
 from wsss.report.style import class_colours
 
 __all__ = ["label_figure"]
 
 Labels = Sequence[NDArray[np.uint8]]
+
+_LEGEND_INCHES = 0.3  # height of a row of names
+_NAME_INCHES = 1.3
 
 
 def label_figure(
@@ -38,4 +41,19 @@ def label_figure(
         for sample, row in zip(samples, maps, strict=True)
     ]
     figure = image_grid(rows, ["image", *columns], row_titles)
-    return class_legend(figure, classes, [label for row in maps for label in row])
+    shown = np.unique(np.concatenate([np.unique(label) for row in maps for label in row]))
+    _add_legend(figure, [int(label) for label in shown if label], classes, colours)
+    return figure
+
+
+def _add_legend(figure: Figure, shown: Sequence[int], classes: Sequence[str], colours: NDArray[np.uint8]) -> None:
+    """Name the colours of labels 1…C, and 255, in a strip of its own below the panels, which keep their size."""
+    if not shown:
+        return
+    names = {label: name.replace("_", " ") for label, name in enumerate(classes, 1)} | {IGNORE: "ignored"}
+    faces = {label: "white" if label == IGNORE else tuple(colours[label] / 255) for label in shown}
+    handles = [Patch(facecolor=faces[label], edgecolor="black", label=names[label]) for label in shown]
+    width, height = figure.get_size_inches()
+    per_row = max(1, min(len(handles), int(width / _NAME_INCHES)))
+    figure.set_size_inches(width, height + _LEGEND_INCHES * -(-len(handles) // per_row))
+    figure.legend(handles=handles, loc="outside lower center", ncols=per_row, frameon=False, fontsize="small")

@@ -117,12 +117,15 @@ def seed_view(run: "Run", name: str, index: int, split: str = "report") -> SeedV
 
 
 def class_legend(figure: Figure, classes: Sequence[str], labels: Sequence[NDArray[np.uint8]]) -> Figure:
-    """Add a legend with the colours of the classes that occur in `labels`, below the panels; returns the figure."""
+    """Add a legend with the colours of the classes that occur in `labels`, below the panels; returns the figure.
+
+    255 is not listed: scored seeds have none, and a truth shows the image there.
+    """
     colours = class_colours(classes) / 255
     used = sorted({int(value) for label in labels for value in np.unique(label)} - {0, IGNORE})
-    handles = [Patch(facecolor=colours[value], edgecolor="black", label=classes[value - 1]) for value in used]
-    if any((label == IGNORE).any() for label in labels):
-        handles.append(Patch(facecolor="white", edgecolor="black", label="ignored"))
+    handles = [
+        Patch(facecolor=colours[value], edgecolor="black", label=classes[value - 1].replace("_", " ")) for value in used
+    ]
     if handles:
         width, height = figure.get_size_inches()
         columns = max(1, min(len(handles), int(width / 1.3)))
@@ -152,7 +155,7 @@ def label_sheet(samples: Sequence[Sample], classes: Sequence[str], columns: int 
         names = [classes[c].replace("_", " ") for c in np.flatnonzero(one.labels).tolist()] or ["(no class)"]
         title = "\n".join(", ".join(names[at : at + 2]) for at in range(0, len(names), 2))
         figure.axes[2 * row * columns + column].set_title(title, fontsize="x-small")
-    return class_legend(figure, classes, [np.where(one.mask == IGNORE, 0, one.mask) for one in samples])
+    return class_legend(figure, classes, [one.mask for one in samples])
 
 
 def training_curve(history: Sequence[Mapping[str, Any]], step: str = "epoch") -> Figure:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -33,7 +34,7 @@ __all__ = [
     "scales_figure",
 ]
 
-_GREYS = (90, 180)
+GOLDEN = 0.618034  # of the circle of hues: consecutive regions lie far apart
 
 
 def scales_figure(sample: Sample, maps: torch.Tensor, scales: Sequence[float], base_side: int) -> Figure:
@@ -58,14 +59,14 @@ def scales_figure(sample: Sample, maps: torch.Tensor, scales: Sequence[float], b
     return figure
 
 
-def region_picture(regions: Regions, seed: int = 0) -> NDArray[np.uint8]:
-    """Regions as `H×W×3 uint8`: things in bright colours, parts of planes in greys, no region black."""
-    rng = np.random.default_rng(seed)
-    # Lightness varies with the number as well as hue, so that neighbours differ without colour vision too.
-    things = rng.permuted(np.linspace(70, 255, max(1, len(regions)))[:, None].repeat(3, axis=1), axis=0)
-    greys = np.linspace(*_GREYS, max(1, len(regions)))[:, None].repeat(3, axis=1)
-    table = np.where(regions.is_plane[:, None], greys[: len(regions)], things[: len(regions)])
-    return np.concatenate([np.zeros((1, 3)), table]).astype(np.uint8)[regions.labels]
+def region_picture(regions: Regions) -> NDArray[np.uint8]:
+    """Regions as `H×W×3 uint8`: things in colours, parts of planes in greys, no region black."""
+    number = np.arange(len(regions))
+    # Lightness changes from one to the next as hue does, so that they differ without colour vision too.
+    hues = np.stack([number * GOLDEN % 1, np.full(len(regions), 0.6), 1 - 0.2 * (number % 3)], axis=-1)
+    greys = np.linspace(0.35, 0.7, len(regions))[:, None].repeat(3, axis=1)
+    colours = np.where(regions.is_plane[:, None], greys, hsv_to_rgb(hues))
+    return np.round(255 * np.concatenate([np.zeros((1, 3)), colours])).astype(np.uint8)[regions.labels]
 
 
 def layers_figure(sample: Sample, depth: NDArray[np.float32], regions: Regions, plan: Sequence[Crop]) -> Figure:

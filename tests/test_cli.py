@@ -1,0 +1,193 @@
+"""The command line: help for everything, one-line errors, and commands that hand on what they were given."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from wsss import cli
+
+COMMANDS = {
+    "render": {"--root", "--processes"},
+    "train": {"--profile", "--data", "--root", "--classes", "--depth", "--depth-kind", "--seed", "--methods", "--out"},
+    "cam": {"--profile", "--data", "--root", "--classes", "--seed"},
+    "crops": {"--depth", "--depth-kind", "--methods"},
+    "pseudo": {"--depth", "--depth-kind", "--methods"},
+    "segment": {"--depth", "--depth-kind", "--methods"},
+    "evaluate": {"--checkpoint", "--out", "--data", "--root", "--split", "--depth", "--depth-kind", "--limit"},
+    "run": {"--profile", "--data", "--root", "--notebooks", "--save-outputs"},
+    "results": {"--seeds", "--data", "--nyuv2", "--voc"},
+    "report": {"--records", "--figures", "--readme"},
+}
+
+
+@pytest.fixture(autouse=True)
+def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WSSS_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("WSSS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("WSSS_DEBUG", raising=False)
+
+
+def fail(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """Run a command that must fail; returns its one line."""
+    monkeypatch.setattr(sys, "argv", ["wsss", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    lines = error.strip().splitlines()
+    assert len(lines) == 1
+    assert "error: " in lines[0]
+    return lines[0]
+
+
+def test_all_commands_are_known() -> None:
+    assert set(typer.main.get_command(cli.app).commands) == set(COMMANDS)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_lists_the_options(command: str) -> None:
+    result = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
+    assert result.exit_code == 0
+    options = {p for param in typer.main.get_command(cli.app).commands[command].params for p in param.opts}  # type: ignore[attr-defined]
+    assert COMMANDS[command] <= options
+    assert all(option in result.output for option in options)
+
+
+def test_no_command_prints_the_help() -> None:
+    result = CliRunner().invoke(cli.app, [])
+    assert "Usage" in result.output
+    assert all(command in result.output for command in COMMANDS)
+
+
+def test_help_is_quick() -> None:
+    """The command line itself imports neither torch nor the renderer."""
+    code = "import sys, wsss.cli; print({'torch', 'timm', 'pybullet', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_unknown_names_are_one_line(capsys, monkeypatch) -> None:
+    assert "unknown data set 'coco'" in fail(capsys, monkeypatch, "cam", "--data", "coco")
+    assert "unknown profile 'fast'" in fail(capsys, monkeypatch, "crops", "--profile", "fast")
+    assert "unknown method 'magic'" in fail(capsys, monkeypatch, "crops", "--data", "nyuv2", "--methods", "cam,magic")
+
+
+def test_missing_files_are_one_line(capsys, monkeypatch, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert f"no folder {gone}" in fail(capsys, monkeypatch, "cam", "--data", "nyuv2", "--root", str(gone))
+    message = fail(capsys, monkeypatch, "evaluate", "--checkpoint", f"{gone}.safetensors", "--out", str(tmp_path))
+    assert "cannot read checkpoint" in message
+    assert "gone.safetensors" in message
+    assert "needs its folder" in fail(capsys, monkeypatch, "cam", "--data", "nyuv2", "--profile", "smoke")
+
+
+def test_the_kind_of_depth_files_is_checked_before_anything_is_computed(capsys, monkeypatch, tiny_voc: Path) -> None:
+    arguments = ["--data", "voc", "--root", str(tiny_voc), "--depth", "files:DepthMETER", "--depth-kind", "far"]
+    monkeypatch.setattr("wsss.pipeline.Run.classifier_key", "key")
+    monkeypatch.setattr("wsss.pipeline.Run.looker", None)  # no classifier is trained for this
+    assert "--depth-kind metric" in fail(capsys, monkeypatch, "crops", "--methods", "depth", *arguments)
+
+
+def test_debug_shows_the_traceback(monkeypatch) -> None:
+    from wsss.errors import WsssError
+
+    monkeypatch.setenv("WSSS_DEBUG", "1")
+    monkeypatch.setattr(sys, "argv", ["wsss", "cam", "--data", "coco"])
+    with pytest.raises(WsssError, match="coco"):
+        cli.main()
+
+
+def test_committed_outputs_show_no_photographs(capsys, monkeypatch, tiny_voc: Path) -> None:
+    message = fail(capsys, monkeypatch, "run", "--data", "voc", "--root", str(tiny_voc), "--save-outputs")
+    assert "tabletop only" in message
+
+
+def test_settings_reach_the_run(monkeypatch, tiny_voc: Path) -> None:
+    opened: dict[str, Any] = {}
+
+    def remember(run: Any, stage: str) -> None:
+        opened[stage] = run.config
+
+    monkeypatch.setattr(cli, "_print_stage", remember)
+    monkeypatch.chdir(tiny_voc)
+    runner = CliRunner()
+    common = ["--profile", "smoke", "--data", "voc", "--root", str(tiny_voc), "--classes", "cat, dog", "--seed", "4"]
+    depth = ["--depth", "files:DepthMETER", "--depth-kind", "inverse", "--methods", "depth"]
+    assert runner.invoke(cli.app, ["crops", *common, *depth], catch_exceptions=False).exit_code == 0
+    config = opened["cam"]
+    assert (config.profile, config.data, config.seed, config.classes) == ("smoke", "voc", 4, ("cat", "dog"))
+    assert (config.depth, config.depth_kind) == (f"files:{tiny_voc.resolve() / 'DepthMETER'}", "inverse")
+    assert config.methods == ("depth",)
+    assert config.root == str(tiny_voc.resolve())
+    assert runner.invoke(cli.app, ["cam", *common], catch_exceptions=False).exit_code == 0
+    assert opened["cam"].methods == ("cam", "zoom")
+    assert runner.invoke(cli.app, ["segment", *common, "--methods", "cam"], catch_exceptions=False).exit_code == 0
+    assert opened["segmentation"].label_methods == ("cam",)
+
+
+def test_render_hands_on_folder_and_processes(monkeypatch, tmp_path: Path) -> None:
+    calls: list[tuple[Path, int | None]] = []
+
+    def record(root: Path, *, processes: int | None) -> Path:
+        calls.append((root, processes))
+        return root
+
+    monkeypatch.setattr("wsss.data.tabletop.render_tabletop", record)
+    result = CliRunner().invoke(
+        cli.app, ["render", "--root", str(tmp_path), "--processes", "3"], catch_exceptions=False
+    )
+    assert calls == [(tmp_path, 3)]
+    assert str(tmp_path) in result.output
+    assert CliRunner().invoke(cli.app, ["render", "--processes", "0"]).exit_code == 2
+
+
+def test_results_skip_data_that_is_not_there(tmp_path: Path) -> None:
+    arguments = ["results", "--data", "nyuv2", "--nyuv2", str(tmp_path / "gone")]
+    result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "skipped nyuv2" in result.output
+
+
+def test_evaluate_prints_a_table_and_the_records(tiny_voc: Path, tmp_path: Path) -> None:
+    import torch
+
+    from wsss.cam.classifier import Classifier, info_for, save_classifier
+
+    torch.manual_seed(0)
+    info = info_for("test_efficientnet", ("cat", "dog"), 16, 64)
+    info.chosen["cam"] = {"parameters": {}, "threshold": 0.3, "miou": 0.0, "trials": 1}
+    save_classifier(tmp_path / "m.safetensors", Classifier("test_efficientnet", 2).eval(), info)
+    arguments = ["evaluate", "--checkpoint", str(tmp_path / "m.safetensors"), "--root", str(tiny_voc), "--out"]
+    result = CliRunner().invoke(cli.app, [*arguments, str(tmp_path / "out")], catch_exceptions=False)
+    assert result.exit_code == 0
+    record = tmp_path / "out" / tiny_voc.name / "cam" / "val" / "cam.json"
+    assert f"record {record}" in result.output
+    assert record.exists()
+    assert "mIoU" in result.output
+
+
+def test_train_exports_a_checkpoint_and_says_how_good_it_is(monkeypatch, tmp_path: Path) -> None:
+    class Opened:
+        folder, data_name = tmp_path, "tabletop"
+
+        class config:
+            methods, report_split = ("cam", "depth"), "test"
+
+        def export_classifier(self, path: Path, methods: tuple[str, ...]) -> None:
+            path.write_text(",".join(methods))
+
+        def classifier_report(self) -> dict[str, Any]:
+            return {"map": {"tune": 71.26, "report": 69.5}}
+
+    monkeypatch.setattr(cli, "_run", lambda *_, **__: Opened())
+    out = tmp_path / "mine.safetensors"
+    result = CliRunner().invoke(cli.app, ["train", "--out", str(out), "--methods", "cam"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert out.read_text() == "cam"
+    assert "mAP 71.3 on tune, 69.5 on test" in result.output

@@ -1,0 +1,247 @@
+"""The stages and their cache, on a tiny rendered folder with a tiny backbone."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+import wsss.pipeline as pipeline
+from wsss.analysis.confusion import confusion_matrix
+from wsss.cam import backbones
+from wsss.cam.classifier import load_classifier
+from wsss.config import ClassifierConfig, Config, SegmentationConfig
+from wsss.data.tabletop import CLASSES
+from wsss.errors import WsssError
+from wsss.pipeline import Run, open_run, runs_folder
+from wsss.pseudo.labels import load_pseudo_label
+from wsss.results import FULL_SUPERVISION, config_hash, write_stage
+from wsss.scoring import Tally
+
+BACKBONE = "test_efficientnet"
+METHODS = ("cam", "zoom", "crop-only", "depth")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def weights():
+    """Random "pretrained" weights of timm's smallest backbone, so that no hub is needed."""
+    torch.manual_seed(0)
+    state = timm.create_model(BACKBONE, pretrained=False).state_dict()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(backbones._WEIGHTS, BACKBONE, lambda: state)
+        yield
+
+
+@pytest.fixture(scope="module")
+def config(tabletop_root: Path) -> Config:
+    return Config(
+        profile="smoke", root=str(tabletop_root), tabletop_side=64, tabletop_scenes=(4, 2, 2),
+        classifier=ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),
+        segmentation=SegmentationConfig(encoder=f"tu-{BACKBONE}", iterations=2, batch_size=2, crop_size=64, frozen_stages=0),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def finished(config: Config, cache: Path) -> Run:
+    """A run whose stages are all in the cache."""
+    run = Run(config, cache, progress=False)
+    run.seeds(METHODS)
+    for name in config.label_methods:
+        run.pseudo_folder(name)
+    run.networks([*config.label_methods, FULL_SUPERVISION])
+    return run
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise AssertionError("computed again")
+
+
+@pytest.fixture
+def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("train_classifier", "train_segmentation", "choose_parameters", "score_seeds"):
+        monkeypatch.setattr(pipeline, name, refuse)
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
+def test_every_stage_leaves_its_files(finished: Run, cache: Path) -> None:
+    count = {
+        stage: len(list((cache / stage).glob("*"))) for stage in ("classifier", "choice", "seeds", "pseudo", "network")
+    }
+    assert count == {"classifier": 2, "choice": 4, "seeds": 6, "pseudo": 2, "network": 6}
+    report = finished.classifier_report()
+    assert len(report["history"]) == 1
+    assert set(report["map"]) == {"tune", "report"}
+    assert len(finished.network_report("cam")["history"]) == 2
+    assert not [name for name in files(cache) if ".part" in name]
+
+
+def test_scores_are_of_the_reported_split(finished: Run) -> None:
+    for name, score in finished.seeds(METHODS).items():
+        assert score.ids == finished.data("report").ids == ("test-0000", "test-0001")
+        assert score.classes == CLASSES
+        assert 0 <= score.miou <= 100
+        assert score.predicted.shape == score.confusions.shape
+        assert score.facts["parameters"] == finished.choose([name])[name]["parameters"]
+    for score in finished.networks(["cam"]).values():
+        assert score.facts["megapixels"] is None
+        assert len(score.curve) == 0
+
+
+def test_pseudo_labels_are_those_that_are_scored(finished: Run) -> None:
+    for name in ("cam", "depth"):
+        folder = finished.pseudo_folder(name)
+        data = finished.data("train")
+        assert {path.name for path in folder.iterdir()} == {f"{id_}.png" for id_ in data.ids}
+        score = finished.seeds([name], "train")[name]
+        for sample, confusion in zip(data, score.confusions, strict=True):
+            label = load_pseudo_label(folder / f"{sample.id}.png")
+            np.testing.assert_array_equal(confusion_matrix(sample.mask, label, len(CLASSES)), confusion)
+            allowed = {0, 255, *(np.flatnonzero(sample.labels) + 1)}
+            assert set(np.unique(label)) <= allowed
+
+
+def test_networks_are_scored_by_their_predictions(finished: Run) -> None:
+    data = finished.data("report")
+    tally = Tally(data, thresholds=0)
+    for sample, label in zip(data, finished.predictions("cam", list(data)), strict=True):
+        assert label.shape == sample.mask.shape
+        tally.add(sample, label)
+    np.testing.assert_array_equal(tally.score({}).confusions, finished.networks(["cam"])["cam"].confusions)
+
+
+@pytest.mark.usefixtures("no_computing")
+def test_a_second_run_computes_nothing(finished: Run, config: Config, cache: Path) -> None:
+    before = files(cache)
+    again = Run(config, cache, progress=False)
+    scores = again.seeds(METHODS)
+    for name, score in finished.seeds(METHODS).items():
+        np.testing.assert_array_equal(scores[name].confusions, score.confusions)
+    assert again.pseudo_folder("depth") == finished.pseudo_folder("depth")
+    assert again.networks([FULL_SUPERVISION])[FULL_SUPERVISION].miou >= 0
+    assert files(cache) == before
+
+
+def test_the_same_seed_gives_the_same_everything(finished: Run, config: Config, tmp_path: Path) -> None:
+    again = Run(config, tmp_path, progress=False)
+    theirs, ours = finished.classifier[0].state_dict(), again.classifier[0].state_dict()
+    assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+    np.testing.assert_array_equal(again.seeds(["depth"])["depth"].curve, finished.seeds(["depth"])["depth"].curve)
+
+
+def keys(run: Run) -> dict[str, str]:
+    return {
+        "classifier": run.classifier_key,
+        "cam": run.seed_key("cam", "report"),
+        "depth": run.seed_key("depth", "report"),
+        "network": run.network_key("depth"),
+        "full": run.network_key(FULL_SUPERVISION),
+    }
+
+
+def test_keys_change_with_what_they_depend_on(config: Config, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(**settings: Any) -> set[str]:
+        other = keys(Run(replace(config, **settings), cache, progress=False))
+        return {name for name, key in keys(Run(config, cache, progress=False)).items() if other[name] != key}
+
+    everything = {"classifier", "cam", "depth", "network", "full"}
+    assert changed() == set()
+    assert changed(seed=1) == everything
+    assert changed(train_limit=2) == everything
+    assert changed(classifier=replace(config.classifier, epochs=2)) == everything - {"full"}
+    assert changed(depth="constant") == {"depth", "network"}
+    assert changed(regions=replace(config.regions, jump=0.1)) == {"depth", "network"}
+    assert changed(crops=replace(config.crops, count=3)) == {"depth", "network"}
+    assert changed(segmentation=replace(config.segmentation, iterations=3)) == {"network", "full"}
+    assert changed(tune_limit=1) == {"cam", "depth", "network"}
+    assert changed(report_limit=1) == {"cam", "depth"}
+    assert changed(ignore_band=0.1) == {"network"}
+    assert changed(methods=("cam",)) == set()
+    before = keys(Run(config, cache))
+    for stage, expected in (("cam", {"cam", "depth", "network"}), ("pseudo", {"network", "full"})):
+        with monkeypatch.context() as patch:
+            patch.setitem(pipeline.ALGORITHM_VERSION, stage, 99)
+            after = keys(Run(config, cache))
+        assert {name for name in before if before[name] != after[name]} == expected
+
+
+def test_keys_do_not_depend_on_the_place_of_the_data(config: Config, cache: Path, tmp_path: Path) -> None:
+    assert config.root is not None
+    link = tmp_path / "elsewhere"
+    link.symlink_to(config.root)
+    assert keys(Run(config, cache)) == keys(Run(replace(config, root=str(link)), cache))
+
+
+def test_an_interrupted_stage_goes_on(
+    finished: Run, config: Config, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = cache / "seeds" / f"{finished.seed_key('zoom', 'report')[:16]}.npz"
+    before = finished.seeds(["zoom"])["zoom"]
+    lost.unlink()
+    for name in ("train_classifier", "choose_parameters"):
+        monkeypatch.setattr(pipeline, name, refuse)
+    again = Run(config, cache, progress=False).seeds(METHODS)["zoom"]
+    assert lost.exists()
+    np.testing.assert_array_equal(again.confusions, before.confusions)
+
+
+def test_a_broken_cache_entry_is_named(finished: Run, config: Config, cache: Path) -> None:
+    path = cache / "seeds" / f"{finished.seed_key('cam', 'report')[:16]}.npz"
+    content = path.read_bytes()
+    path.write_bytes(content[:100])
+    try:
+        with pytest.raises(WsssError, match=f"{path.name}.*Delete it"):
+            Run(config, cache, progress=False).seeds(["cam"])
+    finally:
+        path.write_bytes(content)
+
+
+def test_unknown_methods_are_refused_at_once(config: Config, cache: Path) -> None:
+    with pytest.raises(WsssError, match="unknown method 'magic'"):
+        Run(replace(config, methods=("cam", "magic")), cache)
+    with pytest.raises(WsssError, match="unknown method 'none'"):
+        Run(replace(config, label_methods=("none",)), cache)
+
+
+def test_exported_checkpoints_carry_what_was_chosen(finished: Run, tmp_path: Path) -> None:
+    finished.export_classifier(tmp_path / "model.safetensors", ["cam", "depth"])
+    model, info = load_classifier(tmp_path / "model.safetensors")
+    assert info.chosen == finished.choose(["cam", "depth"])
+    assert info.classes == CLASSES
+    theirs = finished.classifier[0].state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.usefixtures("no_computing")
+def test_records_come_from_the_cache_and_are_stable(finished: Run, tmp_path: Path) -> None:
+    written: list[Path] = []
+    for stage in ("cam", "pseudo", "segmentation"):
+        write_stage([finished], stage, tmp_path, written.append)
+    names = sorted(str(path.relative_to(tmp_path)) for path in written)
+    assert names == [
+        "tabletop/cam/test/cam.json", "tabletop/cam/test/crop-only@sensor.json", "tabletop/cam/test/depth@sensor.json",
+        "tabletop/cam/test/zoom.json", "tabletop/pseudo/train/cam.json", "tabletop/pseudo/train/depth@sensor.json",
+        "tabletop/segmentation/test/cam.json", "tabletop/segmentation/test/depth@sensor.json",
+        "tabletop/segmentation/test/full-supervision.json",
+    ]  # fmt: skip
+    assert config_hash(finished) == config_hash(Run(replace(finished.config, seed=9), finished.cache))
+
+
+def test_runs_lie_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WSSS_RUNS", str(tmp_path))
+    run = open_run("smoke", "nyuv2", root=str(tmp_path))
+    assert runs_folder() == tmp_path
+    assert run.folder == tmp_path / "smoke"
+    assert run.cache == tmp_path / "cache"
+    monkeypatch.delenv("WSSS_RUNS")
+    assert runs_folder() == Path(pipeline.__file__).resolve().parents[1] / "runs"
