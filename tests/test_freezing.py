@@ -32,8 +32,9 @@ def test_stem_stages_and_batch_norms_are_frozen(name: str, features_only: bool) 
 def test_zero_stages_freeze_the_stem_alone() -> None:
     model = timm.create_model("resnet18", pretrained=False)
     freeze_early(model, 0)
-    assert not model.conv1.weight.requires_grad
-    assert model.layer1[0].conv1.weight.requires_grad
+    parameters = dict(model.named_parameters())
+    assert not parameters["conv1.weight"].requires_grad
+    assert parameters["layer1.0.conv1.weight"].requires_grad
 
 
 def test_vit_is_left_alone() -> None:

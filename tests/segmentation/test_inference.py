@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from wsss.segmentation.inference import predict, predict_batches
 from wsss.segmentation.network import build_network
 
 CPU = torch.device("cpu")
-NORMALISATION = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+NORMALISATION: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 COLOURS = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
 
 
@@ -20,6 +22,7 @@ class NearestColour(nn.Module):
         colours = torch.from_numpy(COLOURS / 127.5 - 1).float()
         with torch.no_grad():
             self.convolution.weight.copy_(8 * colours[:, :, None, None])
+            assert self.convolution.bias is not None
             self.convolution.bias.copy_(-4 * colours.square().sum(dim=1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -43,7 +46,7 @@ def test_pixelwise_network_gives_the_exact_label_map(shape: tuple[int, int], fli
 
 
 @pytest.mark.parametrize("options", [{"scales": (0.5, 1.0, 2.0)}, {"long_side": 40}, {"long_side": 200}])
-def test_other_scales_come_back_at_native_resolution(options: dict[str, object]) -> None:
+def test_other_scales_come_back_at_native_resolution(options: dict[str, Any]) -> None:
     truth = np.kron(random_labels(3, 5), np.ones((20, 20), np.uint8))
     label = predict(NearestColour(), COLOURS[truth], device=CPU, **options, **NORMALISATION)
     assert label.shape == truth.shape

@@ -42,7 +42,7 @@ def test_encoder_gives_the_backbone_features(name: str) -> None:
     assert load_encoder(network, backbone.state_dict()) == len(encoder.state_dict())
     image = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        expected = backbone.forward_intermediates(image, intermediates_only=True)[-1]
+        expected = backbone.forward_intermediates(image, intermediates_only=True)[-1]  # type: ignore[operator]
         torch.testing.assert_close(encoder(image)[-1], expected)
 
 

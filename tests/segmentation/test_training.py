@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from wsss.segmentation.network import build_network
 from wsss.segmentation.training import train_segmentation
 
 CPU = torch.device("cpu")
-NORMALISATION = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+NORMALISATION: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
 
 def squares(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -27,7 +29,7 @@ def squares(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return samples
 
 
-def train(iterations: int, seed: int = 0, **options: object) -> tuple[torch.nn.Module, list[dict[str, float]]]:
+def train(iterations: int, seed: int = 0, **options: Any) -> tuple[torch.nn.Module, list[dict[str, float]]]:
     torch.manual_seed(0)
     network = build_network(2, "Unet", "tu-mobilenetv3_small_050")
     settings = {"batch_size": 4, "crop_size": 64, "learning_rate": 5e-3, "progress": False, "frozen_stages": None}
@@ -95,6 +97,6 @@ def test_ignored_pixels_teach_nothing() -> None:
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 1}, {"iterations": 0}])
-def test_impossible_settings_are_refused(options: dict[str, int]) -> None:
+def test_impossible_settings_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="batch of 2"):
         train(**({"iterations": 1} | options))
