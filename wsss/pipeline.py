@@ -361,8 +361,8 @@ class Run:
     def _score_network(self, labels: str) -> Score:
         data = self.data("report")
         tally = Tally(data, thresholds=0)
-        start = time.perf_counter()
         report = self.network_report(labels)
+        start = time.perf_counter()
         bar = self._progress(data, f"predict {labels}", len(data))
         for sample, label in zip(bar, self.predictions(labels, data), strict=True):  # type: ignore[arg-type]
             tally.add(sample, label)

@@ -100,7 +100,7 @@ def test_the_main_table_says_what_the_records_say() -> None:
     assert row["95 %"] == "[68.0, 72.0]"
     assert (row["threshold (tune)"], row["fixed"], row["oracle threshold"]) == ("0.30", "69.0", "71.0")
     assert row["Δ cam"] == "+40.0 [39.0, 41.0] gain"
-    assert table.loc["depth@shuffled", "Δ cam"] == "−10.0 [−11.0, −9.0] no difference"
+    assert table.loc["depth@shuffled", "Δ cam"] == "−10.0 [−11.0, −9.0] loss"
     assert table.loc["cam", "Δ cam"] == "–"
     assert (row["MP/image"], row["s/image"], row["trials"], row["seeds"]) == ("0.62", "0.20", "12", "2")
 
@@ -109,6 +109,11 @@ def test_the_best_control_is_chosen_on_tune_not_on_the_reported_split() -> None:
     zoom_is_best_on_test = [record("zoom", 40.0, tune_miou=10.0), record("grid", 35.0, tune_miou=20.0)]
     table = seed_table([record("cam", 30.0), *zoom_is_best_on_test], "tabletop", "cam", "test")
     assert [name for name in table.columns if name.startswith("Δ")] == ["Δ cam", "Δ grid"]
+
+
+def test_a_loss_mirrors_a_gain() -> None:
+    assert verdict({"ci": [-4.0, -0.1], "per_seed": [-1.0, -2.0]}) == "loss"
+    assert verdict({"ci": [-4.0, -0.1], "per_seed": [-1.0, 0.1]}) == "no difference"
 
 
 @pytest.mark.parametrize(

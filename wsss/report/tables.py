@@ -41,14 +41,15 @@ def in_order(records: Sequence[Record]) -> list[Record]:
 
 
 def verdict(pair: Mapping[str, Any]) -> str:
-    """`gain` if all seeds agree and the paired interval lies above 0, else `no difference` (the protocol's two words).
+    """`gain` if all seeds agree and the paired interval lies above 0, `loss` if both lie below, else `no difference`.
 
     Args:
         pair: an entry of a record's `paired`.
     """
-    low = pair["ci"][0]
-    gain = low is not None and low > 0 and all(value is not None and value > 0 for value in pair["per_seed"])
-    return "gain" if gain else "no difference"
+    values = [*pair["ci"], *pair["per_seed"]]
+    if any(value is None for value in values):
+        return "no difference"
+    return "gain" if min(values) > 0 else "loss" if max(values) < 0 else "no difference"
 
 
 def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> pd.DataFrame:
