@@ -35,11 +35,12 @@ class SegmentationConfig:
 
     architecture: str = "DeepLabV3Plus"
     encoder: str = "tu-tf_efficientnet_lite0"
-    iterations: int = 250
+    iterations: int = 300
     batch_size: int = 8
     crop_size: int = 192
     learning_rate: float = 1e-3
     frozen_stages: int = 2
+    test_scale: float = 1.5  # of images at inference: training magnifies by 0.75–2, hence by about as much on average
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,9 @@ def execute(
                     dict(parameters),
                     progress_bar=progress,
                     kernel_name="python3",
-                    extra_arguments=["--log-level=ERROR"],  # the kernel warns on the console that it listens on loopback
+                    extra_arguments=[
+                        "--log-level=ERROR"
+                    ],  # the kernel warns on the console that it listens on loopback
                 )
         except papermill.PapermillExecutionError as error:
             raise WsssError(

@@ -45,7 +45,7 @@ from wsss.segmentation.training import train_segmentation
 
 __all__ = ["ALGORITHM_VERSION", "Run", "open_run", "runs_folder"]
 
-ALGORITHM_VERSION = {"classifier": 1, "cam": 1, "pseudo": 1, "segmentation": 1}
+ALGORITHM_VERSION = {"classifier": 1, "cam": 1, "pseudo": 1, "segmentation": 2}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
 
 PREDICTED_THRESHOLD = 0.5
@@ -295,6 +295,7 @@ class Run:
                 "version": [ALGORITHM_VERSION["segmentation"], ALGORITHM_VERSION["pseudo"]],
                 "settings": asdict(self.config.segmentation),
                 "base_side": self.config.classifier.base_side,
+                "classifier": self.classifier_key,
                 "seed": self.config.seed,
                 "labels": source,
             }
@@ -318,7 +319,7 @@ class Run:
         seed_everything(self.config.seed)
         network = build_network(len(self.data("train").classes), settings.architecture, settings.encoder)
         backbone = settings.encoder.removeprefix("tu-")
-        load_encoder(network, backbone_state(backbone))
+        load_encoder(network, self._encoder_state(backbone))
         mean, std = normalisation(backbone)
         history = train_segmentation(
             network, pairs, iterations=settings.iterations, batch_size=settings.batch_size, crop_size=settings.crop_size,
@@ -327,8 +328,19 @@ class Run:
         )  # fmt: skip
         write_json(path.with_suffix(".json"), {"history": history, "seconds": time.perf_counter() - start})
         side = self.config.classifier.base_side
-        facts = {"classes": self.data("train").classes, "mean": mean, "std": std, "long_side": side}
+        facts = {
+            "classes": self.data("train").classes,
+            "mean": mean,
+            "std": std,
+            "long_side": round(side * settings.test_scale),
+        }
         save_network(path, network, {key: json.dumps(value) for key, value in facts.items()})
+
+    def _encoder_state(self, backbone: str) -> dict[str, torch.Tensor]:
+        """The classifier's own weights where it has the same backbone: it has seen the classes; else pretrained ones."""
+        if backbone != self.config.classifier.backbone:
+            return backbone_state(backbone)
+        return {name: tensor.cpu() for name, tensor in self.classifier[0].features.state_dict().items()}
 
     def _training_pairs(self, labels: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         folder = None if labels == "full-supervision" else self.pseudo_folder(labels)
@@ -355,7 +367,7 @@ class Run:
         mean, std = normalisation(self.config.segmentation.encoder.removeprefix("tu-"))
         yield from predict_batches(
             network, (sample.image for sample in samples), mean=mean, std=std,
-            long_side=self.config.classifier.base_side, device=self.device,
+            long_side=round(self.config.classifier.base_side * self.config.segmentation.test_scale), device=self.device,
         )  # fmt: skip
 
     def _score_network(self, labels: str) -> Score:
@@ -374,7 +386,9 @@ class Run:
             "megapixels": None,
             "seconds": seconds,
         }
-        return tally.score(facts | {"scales": [1.0], "flip": True, "history": report["history"]})
+        return tally.score(
+            facts | {"scales": [self.config.segmentation.test_scale], "flip": True, "history": report["history"]}
+        )
 
 
 def _nearest(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
