@@ -1,6 +1,6 @@
 """A fixed input has a stored output: whoever changes what a stage computes must say so.
 
-If a test here fails because the output was changed on purpose, raise that stage's `ALGORITHM_VERSION` in `wsss/pipeline.py`
+If a test here fails because the output was changed on purpose, raise that stage's `ALGORITHM_VERSION` in `wsss/stages.py`
 (records and cache entries that were made before are then stale) and store the new numbers. If not on purpose, it is a bug.
 """
 
@@ -20,7 +20,7 @@ from wsss.pipeline import ALGORITHM_VERSION
 from wsss.pseudo.labels import pseudo_label
 
 HINT = (
-    "the output of stage {!r} has changed: if that is meant, raise its ALGORITHM_VERSION in wsss/pipeline.py "
+    "the output of stage {!r} has changed: if that is meant, raise its ALGORITHM_VERSION in wsss/stages.py "
     "and store the new numbers here"
 )
 CLASSES = ("red", "green", "blue")

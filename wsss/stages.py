@@ -1,0 +1,261 @@
+"""The stages up to pseudo-labels: data → classifier → chosen parameters → seeds, each with its cache."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from wsss.analysis.score import Score, load_score, save_score
+from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
+from wsss.cam.folding import fold_batch_norms
+from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
+from wsss.config import Config
+from wsss.data.base import Dataset
+from wsss.data.registry import open_dataset
+from wsss.data.tabletop import TabletopSpec, default_root, render_tabletop
+from wsss.data.transforms import resize_long_side
+from wsss.data.voc import usual_classes
+from wsss.depth.methods import METHODS, method
+from wsss.depth.sources import DepthSource, open_depth, source_identity
+from wsss.io import content_hash, read_json, write_json
+from wsss.runtime import keep_freed_memory, pick_device, seed_everything
+from wsss.scoring import Looker, choose_parameters, same_passes, score_seeds
+
+__all__ = ["ALGORITHM_VERSION", "SeedStages", "runs_folder"]
+
+ALGORITHM_VERSION = {"classifier": 1, "cam": 1, "pseudo": 1, "segmentation": 2}
+"""Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
+
+PREDICTED_THRESHOLD = 0.5
+"""Probability above which the classifier's own prediction stands in for a given image label."""
+
+
+def runs_folder() -> Path:
+    """`$WSSS_RUNS`, or `runs/` of the checkout that this package lies in, wherever a notebook's kernel was started."""
+    return Path(os.environ.get("WSSS_RUNS", Path(__file__).resolve().parent.parent / "runs"))
+
+
+class SeedStages:
+    """One configuration, its data and its stages. Every method returns the stage's result, from the cache if it is there.
+
+    Args:
+        config: what to run.
+        cache: folder of the cache; None is `cache/` in `runs_folder()`.
+        progress: show progress bars.
+    """
+
+    def __init__(self, config: Config, cache: Path | None = None, *, progress: bool = True) -> None:
+        keep_freed_memory()
+        self.config = config
+        self.cache = cache or runs_folder() / "cache"
+        self.progress = progress
+        self.device = pick_device()
+        for name in (*config.methods, *config.label_methods):
+            method(name)  # an unknown name is an error now, not hours later
+
+    @property
+    def folder(self) -> Path:
+        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`."""
+        return runs_folder() / self.config.profile
+
+    # ---- data -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def root(self) -> Path | None:
+        """Folder of the data; `tabletop` is rendered first if it is not there."""
+        config = self.config
+        if config.data != "tabletop":
+            return Path(config.root) if config.root else None
+        splits = tuple(zip(("train", "tune", "test"), config.tabletop_scenes, strict=True))
+        spec = TabletopSpec(side=config.tabletop_side, splits=splits)
+        root = Path(config.root) if config.root else default_root(spec)
+        complete = all((root / split / "index.json").exists() for split, _ in splits)
+        return root if complete else render_tabletop(root, spec, progress=self.progress)
+
+    def data(self, split: str) -> Dataset:
+        """A split: `train`, `tune` and `report` are the configured ones, any other name is the data set's own."""
+        if split not in self._datasets:
+            config = self.config
+            name = {"train": config.train_split, "report": config.report_split}.get(split, split)
+            limits = {"train": config.train_limit, "tune": config.tune_limit, "report": config.report_limit}
+            self._datasets[split] = open_dataset(
+                config.data, name, root=self.root, classes=self.classes, limit=limits.get(split)
+            )
+        return self._datasets[split]
+
+    @cached_property
+    def classes(self) -> tuple[str, ...] | None:
+        """The configured classes; for `voc` without any, those that the folder is about (see `usual_classes`)."""
+        config = self.config
+        if config.classes or config.data != "voc":
+            return config.classes
+        return usual_classes(open_dataset("voc", "train", root=self.root))
+
+    @cached_property
+    def _datasets(self) -> dict[str, Dataset]:
+        return {}
+
+    @cached_property
+    def data_name(self) -> str:
+        """The `{data}` of the records."""
+        return self.data("tune").name
+
+    def depth_of(self, split: str) -> DepthSource:
+        """The depth source of a split, index → `H×W` inverse depth."""
+        return open_depth(self.config.depth, self.data(split), self.config.depth_kind, self.config.seed)
+
+    def _progress(self, items: Any, text: str, total: int | None = None) -> Any:
+        return tqdm(items, desc=text, total=total, unit="image", leave=False, disable=not self.progress)
+
+    # ---- classifier -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def classifier_key(self) -> str:
+        return content_hash(
+            {
+                "version": ALGORITHM_VERSION["classifier"],
+                "settings": asdict(self.config.classifier),
+                "seed": self.config.seed,
+                "data": self.data("train").fingerprint(),
+            }
+        )
+
+    @cached_property
+    def classifier(self) -> tuple[Classifier, ClassifierInfo]:
+        """The trained classifier, in evaluation mode, and what it says of itself."""
+        path = self.cache / "classifier" / f"{self.classifier_key[:16]}.safetensors"
+        if not path.exists():
+            self._train_classifier(path)
+        model, info = load_classifier(path)
+        return model.to(self.device, memory_format=torch.channels_last), info  # type: ignore[call-overload]
+
+    def _train_classifier(self, path: Path) -> None:
+        settings, data = self.config.classifier, self.data("train")
+        start = time.perf_counter()
+        info = info_for(settings.backbone, data.classes, settings.output_stride, settings.base_side)
+        seed_everything(self.config.seed)
+        weights = Path(settings.weights) if settings.weights else None
+        model = build_classifier(settings.backbone, len(data.classes), settings.output_stride, weights)
+        images, labels = self._images_and_labels("train")
+        history = train_classifier(
+            model, info, images, labels,
+            epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
+            crop_side=settings.crop_side, frozen_stages=settings.frozen_stages, seed=self.config.seed,
+            device=self.device, progress=self.progress,
+        )  # fmt: skip
+        scores = {}
+        for split in ("tune", "report"):
+            images, labels = self._images_and_labels(split)
+            scores[split] = mean_average_precision(labels, predict_probabilities(model, info, images, self.device))
+        seconds = time.perf_counter() - start
+        write_json(path.with_suffix(".json"), {"history": history, "map": scores, "seconds": seconds})
+        save_classifier(path, model, info)  # last: where the weights are, the report is too
+
+    def classifier_report(self) -> dict[str, Any]:
+        """`{"history": [{"epoch", "loss"}], "map": {"tune", "report"} in percent, "seconds"}` of the training."""
+        _ = self.classifier
+        return read_json(self.cache / "classifier" / f"{self.classifier_key[:16]}.json")
+
+    def _images_and_labels(self, split: str) -> tuple[list[NDArray[np.uint8]], NDArray[np.bool_]]:
+        images, labels = [], []
+        for sample in self._progress(self.data(split), f"read {split}"):
+            images.append(resize_long_side(sample.image, self.config.classifier.base_side))
+            labels.append(sample.labels)
+        return images, np.stack(labels)
+
+    # ---- seeds ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def looker(self) -> Looker:
+        """The classifier with this run's crop settings."""
+        model, info = self.classifier
+        return Looker(
+            fold_batch_norms(model),
+            info,
+            self.data("tune").classes,
+            self.config.regions,
+            self.config.crops,
+            self.device,
+        )
+
+    def seed_key(self, name: str, split: str) -> str:
+        """Hash of everything that the scores of a method on a split depend on."""
+        plan = method(name)
+        parts: dict[str, Any] = {
+            "version": ALGORITHM_VERSION["cam"],
+            "classifier": self.classifier_key,
+            "method": asdict(plan),
+            "tune": self.data("tune").fingerprint(),
+            "data": self.data(split).fingerprint(),
+            "band": self._band(split),
+        }
+        if plan.uses_crops:
+            parts |= {"depth": source_identity(self.config.depth), "kind": self.config.depth_kind}
+            parts |= {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
+        return content_hash(parts)
+
+    def _band(self, split: str) -> float:
+        return self.config.ignore_band if split == "train" else 0.0
+
+    def _path(self, stage: str, key: str, suffix: str = ".npz") -> Path:
+        return self.cache / stage / f"{key[:16]}{suffix}"
+
+    def _depth_for(self, name: str, split: str) -> DepthSource | None:
+        return self.depth_of(split) if METHODS[name].uses_crops else None
+
+    def choose(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Fusion parameters and threshold of each method, chosen on the tune split (see `choose_parameters`)."""
+        paths = {name: self._path("choice", self.seed_key(name, "tune"), ".json") for name in names}
+        for group in same_passes([name for name in names if not paths[name].exists()]):
+            depth = self._depth_for(group[0], "tune")
+            chosen = choose_parameters(self.looker, group, self.data("tune"), depth, progress=self.progress)
+            for name, choice in chosen.items():
+                write_json(paths[name], choice)
+        return {name: read_json(path) for name, path in paths.items()}
+
+    def seeds(self, names: Sequence[str], split: str = "report") -> dict[str, Score]:
+        """Scores of the methods' seeds on a split, with the parameters chosen on the tune split.
+
+        On `train` the seeds are written as pseudo-labels at the same time (see `pseudo_folder`); elsewhere they are also scored
+        with the image labels that the classifier predicts.
+        """
+        paths = {name: self._path("seeds", self.seed_key(name, split)) for name in names}
+        missing = [name for name in names if not paths[name].exists()]
+        choices = self.choose(missing)
+        train = split == "train"
+        for group in same_passes(missing):
+            scores = score_seeds(
+                self.looker, {name: choices[name] for name in group}, self.data(split), self._depth_for(group[0], split),
+                band=self._band(split), folders={name: self._pseudo(name) for name in group} if train else None,
+                predicted=None if train else self.predicted_labels(split), progress=self.progress,
+            )  # fmt: skip
+            for name, score in scores.items():
+                save_score(paths[name], score)
+        return {name: load_score(path) for name, path in paths.items()}
+
+    def predicted_labels(self, split: str) -> NDArray[np.bool_]:
+        """Image labels `(N,C) bool` that the classifier predicts."""
+        model, info = self.classifier
+        images, _ = self._images_and_labels(split)
+        return predict_probabilities(model, info, images, self.device) > PREDICTED_THRESHOLD
+
+    def _pseudo(self, name: str) -> Path:
+        return self._path("pseudo", self.seed_key(name, "train"), "")
+
+    def pseudo_folder(self, name: str) -> Path:
+        """Folder of the pseudo-labels of the train split, VOC-palette PNGs named by sample id, made if missing."""
+        self.seeds([name], "train")
+        return self._pseudo(name)
+
+    def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
+        """Write the classifier with the parameters chosen for `methods` inside, for `python -m wsss evaluate`."""
+        model, info = self.classifier
+        save_classifier(path, model, replace(info, chosen=self.choose(methods)))
