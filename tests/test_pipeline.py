@@ -10,6 +10,7 @@ import timm
 import torch
 
 import wsss.pipeline as pipeline
+import wsss.stages as stages
 from wsss.analysis.confusion import confusion_matrix
 from wsss.cam import backbones
 from wsss.cam.classifier import load_classifier
@@ -66,8 +67,9 @@ def refuse(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture
 def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("train_classifier", "train_segmentation", "choose_parameters", "score_seeds"):
-        monkeypatch.setattr(pipeline, name, refuse)
+    monkeypatch.setattr(pipeline, "train_segmentation", refuse)
+    for name in ("train_classifier", "choose_parameters", "score_seeds"):
+        monkeypatch.setattr(stages, name, refuse)
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -189,7 +191,7 @@ def test_an_interrupted_stage_goes_on(
     before = finished.seeds(["zoom"])["zoom"]
     lost.unlink()
     for name in ("train_classifier", "choose_parameters"):
-        monkeypatch.setattr(pipeline, name, refuse)
+        monkeypatch.setattr(stages, name, refuse)
     again = Run(config, cache, progress=False).seeds(METHODS)["zoom"]
     assert lost.exists()
     np.testing.assert_array_equal(again.confusions, before.confusions)
