@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wsss.errors import WsssError
-from wsss.io import atomic_path, content_hash, read_image, read_json, write_json, write_png
+from wsss.io import atomic_path, content_hash, read_image, read_json, short_path, write_json, write_png
 from wsss.pseudo.palette import voc_palette
 
 
@@ -125,3 +125,9 @@ def test_content_hash_is_that_of_the_meaning() -> None:
     assert len(content_hash({})) == 64
     with pytest.raises(ValueError, match="JSON"):
         content_hash([float("inf")])
+
+
+def test_short_path_is_relative_below_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert short_path(tmp_path / "runs" / "a.png") == str(Path("runs") / "a.png")
+    assert short_path("/elsewhere/a.png") == "/elsewhere/a.png"

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from wsss.errors import WsssError
 
-__all__ = ["atomic_path", "content_hash", "read_image", "read_json", "write_json", "write_png"]
+__all__ = ["atomic_path", "content_hash", "read_image", "read_json", "short_path", "write_json", "write_png"]
 
 
 @contextmanager
@@ -87,6 +87,12 @@ def read_image(source: str | os.PathLike[str], mode: str | None = "RGB") -> np.n
         raise WsssError(
             f"cannot read image {source}: {error}. Replace the file or take its id out of the split."
         ) from error
+
+
+def short_path(path: str | os.PathLike[str]) -> str:
+    """`path` as seen from the working folder where it lies below it, else as it is: for messages that others will read."""
+    path = Path(path)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def content_hash(content: Any) -> str:
