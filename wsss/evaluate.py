@@ -71,7 +71,7 @@ def evaluate_folder(
     for group in same_passes(names):
         source = open_depth(depth, dataset, depth_kind) if depth and METHODS[group[0]].uses_crops else None
         scores |= score_seeds(looker, {name: info.chosen[name] for name in group}, dataset, source, progress=progress)
-    return _write(scores, out, checkpoint, dataset, depth, start, device, on_written)
+    return _write(scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written)
 
 
 def _methods(checkpoint: Path, chosen: dict[str, Any], wanted: Sequence[str] | None, depth: str | None) -> list[str]:
@@ -102,6 +102,7 @@ def _write(
     scores: dict[str, Score],
     out: Path,
     checkpoint: Path,
+    backbone: str,
     dataset: Any,
     depth: str | None,
     start: float,
@@ -113,7 +114,7 @@ def _write(
     for name, score in scores.items():
         record = build_record(
             [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=name,
-            depth_source=sources[name], refinement=None, backbone=load_classifier(checkpoint)[1].backbone, image_labels="given",
+            depth_source=sources[name], refinement=None, backbone=backbone, image_labels="given",
             seeds=[0], against={method_name(other, sources[other]): [theirs] for other, theirs in scores.items() if other != name},
             config_sha256=content_hash([checkpoint.name, score.facts["parameters"], source_identity(depth or "")]),
             data_sha256=dataset.fingerprint(), algorithm_version=ALGORITHM_VERSION["cam"], device=str(device),

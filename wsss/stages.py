@@ -231,11 +231,12 @@ class SeedStages:
         missing = [name for name in names if not paths[name].exists()]
         choices = self.choose(missing)
         train = split == "train"
+        predicted = None if train or not missing else self.predicted_labels(split)
         for group in same_passes(missing):
             scores = score_seeds(
                 self.looker, {name: choices[name] for name in group}, self.data(split), self._depth_for(group[0], split),
                 band=self._band(split), folders={name: self._pseudo(name) for name in group} if train else None,
-                predicted=None if train else self.predicted_labels(split), progress=self.progress,
+                predicted=predicted, progress=self.progress,
             )  # fmt: skip
             for name, score in scores.items():
                 save_score(paths[name], score)
