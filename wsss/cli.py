@@ -31,14 +31,21 @@ Classes = Annotated[str | None, typer.Option(help="Comma-separated class names; 
 Depth = Annotated[
     str | None,
     typer.Option(
-        help="sensor, files:DIR (relative to the working folder or to --root), shuffled, shuffled+files:DIR, constant."
+        help="sensor; files:DIR (relative to the working folder or to --root); hf:MODEL; learned (trained here on the depth "
+        "of the train split) or learned:FILE; constant, shuffled, inverted, noisy:SEVERITY, also as shuffled+files:DIR."
     ),
 ]
 DepthKind = Annotated[
     str | None, typer.Option(help="Of files: metric (larger = farther) or inverse (larger = nearer).")
 ]
 Seed = Annotated[int, typer.Option(help="Of training; data and splits do not depend on it.")]
-Methods = Annotated[str | None, typer.Option(help="Comma-separated: cam, zoom, crop-only, depth.")]
+Methods = Annotated[
+    str | None,
+    typer.Option(
+        help="Comma-separated: cam, zoom, grid, random, cam-box, rgb-region, crop-only, region-only, depth, oracle-box; "
+        "crop-only, region-only and depth also as depth@SOURCE."
+    ),
+]
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -206,29 +213,57 @@ def run(
     )
 
 
+@app.command("train-depth")
+def train_depth(
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, seed: Seed = 0,
+    folds: Annotated[bool, typer.Option(help="Also a network for each fold of the training images.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/depth.safetensors.")] = None,
+) -> None:  # fmt: skip
+    """Train the monocular depth network on the RGB-D train split; use it with --depth learned:FILE, or as @learned."""
+    from wsss.depth_training import train_with_folds
+
+    run = _run(profile, data, _settings(root, None, None, None, seed))
+    path = out or run.folder / run.data_name / "depth.safetensors"
+    config = run.config
+    histories = train_with_folds(
+        run.data("train"), path, config.classifier.backbone, config.depth_training, folds=folds,
+        side=config.classifier.base_side, seed=seed, device=run.device, progress=run.progress,
+    )  # fmt: skip
+    for name, history in histories.items():
+        typer.echo(f"{name}: loss {history[0]['loss']:.3f} in the first epoch, {history[-1]['loss']:.3f} in the last")
+    typer.echo(f"depth network {path}")
+
+
 @app.command()
 def results(
-    seeds: Annotated[str, typer.Option(help="Seeds of the tabletop records, comma-separated.")] = "0,1,2",
+    seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0,1,2",
     data: Annotated[str | None, typer.Option(help="Only this one of tabletop, nyuv2, voc.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only this one of cam, pseudo, segmentation.")] = None,
     nyuv2: Annotated[Path | None, typer.Option(help="Folder of NYU Depth v2.")] = Path("../shared/data/nyuv2"),
     voc: Annotated[Path | None, typer.Option(help="VOC-layout folder with DepthMETER/.")] = Path(
         "../shared/data/voc-animals"
     ),
 ) -> None:
-    """Make the committed records: three seeds on tabletop, one on each real data set that is there (hours; resumable)."""
+    """Make the committed records of every method and seed, on each data set that is there (hours; resumable)."""
+    from wsss.config import RESULT_METHODS
     from wsss.pipeline import open_run
-    from wsss.results import write_all
+    from wsss.results import STAGES, write_all
 
+    if stage is not None and stage not in STAGES:
+        raise WsssError(f"unknown stage {stage!r}; choose from {', '.join(STAGES)}")
     where = {"tabletop": None, "nyuv2": nyuv2, "voc": voc}
+    if data is not None and data not in where:
+        raise WsssError(f"unknown data set {data!r}; choose from {', '.join(where)}")
     for name, root in where.items():
         if data not in (None, name):
             continue
         if root is not None and not root.is_dir():
             typer.echo(f"skipped {name}: no folder {root}")
             continue
-        chosen = [int(seed) for seed in seeds.split(",")] if name == "tabletop" else [0]
         folder = str(root.resolve()) if root else None
-        write_all([open_run("default", name, seed=seed, root=folder) for seed in chosen], Path("results"), typer.echo)
+        methods = RESULT_METHODS[name]
+        runs = [open_run("default", name, seed=int(seed), root=folder, methods=methods) for seed in seeds.split(",")]
+        write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
 
 
 @app.command()

@@ -10,17 +10,18 @@ import torch
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
 from wsss.cam.folding import fold_batch_norms
-from wsss.config import profile
 from wsss.data.registry import open_dataset
+from wsss.depth.crops import CropParameters
 from wsss.depth.methods import METHODS, method
-from wsss.depth.sources import open_depth, source_identity, source_name
+from wsss.depth.regions import RegionParameters
+from wsss.depth.sources import open_depth, resolve_folder, source_identity, source_name
 from wsss.errors import WsssError
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.report.records import build_record, write_record
 from wsss.report.store import method_name
 from wsss.runtime import keep_freed_memory, pick_device
-from wsss.scoring import Looker, same_passes, score_seeds
+from wsss.scoring import Depths, Looker, score_seeds
 
 __all__ = ["evaluate_folder"]
 
@@ -53,7 +54,7 @@ def evaluate_folder(
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
     names = _methods(checkpoint, info.chosen, methods, depth)
-    defaults = profile("default", data)
+    regions, crops = _settings(checkpoint, info.looks)
     if classes is None:
         available = open_dataset(data, split, root=_path(root), limit=1).classes
         classes = [name for name in available if name in info.classes]
@@ -64,18 +65,16 @@ def evaluate_folder(
     dataset = open_dataset(data, split, root=_path(root), classes=classes, limit=limit)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    looker = Looker(fold_batch_norms(model), info, dataset.classes, defaults.regions, defaults.crops, device)
-    depth = _inside(depth, root)
+    looker = Looker(fold_batch_norms(model), info, dataset.classes, regions, crops, device)
+    depth = resolve_folder(depth, root) if depth else None
     start = time.perf_counter()
-    scores: dict[str, Score] = {}
-    for group in same_passes(names):
-        source = open_depth(depth, dataset, depth_kind) if depth and METHODS[group[0]].uses_crops else None
-        scores |= score_seeds(looker, {name: info.chosen[name] for name in group}, dataset, source, progress=progress)
+    depths: Depths = {None: open_depth(depth, dataset, depth_kind)} if depth else {}
+    scores = score_seeds(looker, {name: info.chosen[name] for name in names}, dataset, depths, progress=progress)
     return _write(scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written)
 
 
 def _methods(checkpoint: Path, chosen: dict[str, Any], wanted: Sequence[str] | None, depth: str | None) -> list[str]:
-    names = list(wanted or [name for name in chosen if name in METHODS and (depth or not METHODS[name].uses_crops)])
+    names = list(wanted or [name for name in chosen if name in METHODS and (depth or not METHODS[name].uses_depth)])
     for name in names:
         method(name)
         if name not in chosen:
@@ -91,11 +90,19 @@ def _path(root: str | None) -> Path | None:
     return Path(root) if root else None
 
 
-def _inside(depth: str | None, root: str | None) -> str | None:
-    """`files:DIR` below the data's folder, where DIR does not exist from the working folder."""
-    if depth and depth.startswith("files:") and root and not Path(depth[6:]).is_dir():
-        return f"files:{Path(root) / depth[6:]}"
-    return depth
+def _settings(checkpoint: Path, looks: dict[str, Any]) -> tuple[RegionParameters, CropParameters]:
+    """The settings of regions and crops that the checkpoint's parameters were chosen with."""
+    try:
+        return RegionParameters(**_tupled(looks["regions"])), CropParameters(**_tupled(looks["crops"]))
+    except (KeyError, TypeError) as error:
+        raise WsssError(
+            f"{checkpoint} does not say how its crops were made ({error}): write it with `python -m wsss train`"
+        ) from error
+
+
+def _tupled(settings: dict[str, Any]) -> dict[str, Any]:
+    """Lists, which is what JSON makes of tuples, as tuples again."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
 
 
 def _write(
@@ -110,7 +117,7 @@ def _write(
     on_written: Any,
 ) -> list[dict[str, Any]]:
     records = []
-    sources = {name: source_name(depth) if depth and METHODS[name].uses_crops else None for name in scores}
+    sources = {name: source_name(depth) if depth and METHODS[name].uses_depth else None for name in scores}
     for name, score in scores.items():
         record = build_record(
             [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=name,

@@ -14,7 +14,16 @@ from PIL import Image, UnidentifiedImageError
 
 from wsss.errors import WsssError
 
-__all__ = ["atomic_path", "content_hash", "read_image", "read_json", "short_path", "write_json", "write_png"]
+__all__ = [
+    "atomic_path",
+    "content_hash",
+    "file_hash",
+    "read_image",
+    "read_json",
+    "short_path",
+    "write_json",
+    "write_png",
+]
 
 
 @contextmanager
@@ -99,3 +108,12 @@ def content_hash(content: Any) -> str:
     """SHA-256 of the canonical JSON of `content` (keys sorted, no spaces): the key of the stage cache."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's contents; a missing or unreadable file is a `WsssError` that names it."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WsssError(f"cannot read {path}: {error.strerror}.") from error

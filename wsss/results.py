@@ -8,13 +8,14 @@ from typing import Any, Literal
 import torch
 
 from wsss.analysis.score import Score
-from wsss.depth.methods import METHODS
+from wsss.depth.controls import NOISE_LEVELS
+from wsss.depth.methods import METHODS, split_method
 from wsss.depth.sources import source_name
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION, Run
 from wsss.report.records import build_record, write_record
 
-__all__ = ["FULL_SUPERVISION", "config_hash", "display_name", "write_stage"]
+__all__ = ["FULL_SUPERVISION", "STAGES", "config_hash", "display_name", "write_stage"]
 
 FULL_SUPERVISION = "full-supervision"
 
@@ -35,7 +36,12 @@ def config_hash(run: Run) -> str:
 
 def display_name(run: Run, method: str) -> str:
     """Name of a method in records and tables: `depth@sensor` where the method uses depth, else the plain name."""
-    return f"{method}@{source_name(run.config.depth)}" if method in METHODS and METHODS[method].uses_crops else method
+    base, source = split_method(method)
+    if base not in METHODS or not METHODS[base].uses_depth:
+        return method
+    if source in ("shuffled", "constant", "inverted", *NOISE_LEVELS):  # of the run's own depth
+        return f"{base}@{source}"
+    return f"{base}@{source_name(source or run.config.depth)}"
 
 
 def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
@@ -67,7 +73,7 @@ def write_stage(
         record = build_record(
             own,
             data=first.data_name, split=split.split, profile=first.config.profile, stage=stage,
-            method=name, depth_source=source_name(first.config.depth) if "@" in display_name(first, name) else None,
+            method=display_name(first, name), depth_source=None,
             refinement=None, backbone=first.config.classifier.backbone,
             image_labels="none" if stage == "segmentation" else "given",
             seeds=[run.config.seed for run in runs],
@@ -83,9 +89,9 @@ def write_stage(
     return records
 
 
-def write_all(runs: Sequence[Run], folder: Path, say: Callable[[str], None]) -> None:
-    """All three stages' records of one configuration, over its seeds."""
-    for stage in STAGES:
+def write_all(runs: Sequence[Run], folder: Path, say: Callable[[str], None], stages: Sequence[Stage] = STAGES) -> None:
+    """The records of one configuration over its seeds, stage by stage."""
+    for stage in stages:
         start = time.perf_counter()
         write_stage(runs, stage, folder)
         say(f"{runs[0].data_name} {stage}: {len(runs)} seed(s) in {(time.perf_counter() - start) / 60:.1f} min")

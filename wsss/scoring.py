@@ -1,7 +1,7 @@
 """Scores methods on a split, image by image: nothing but counts is kept, so memory does not grow with the data."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,25 +9,29 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 from torch import nn
 from tqdm.auto import tqdm
 
 from wsss.analysis.confusion import confusion_matrix, threshold_confusions
-from wsss.analysis.instances import instance_scores
+from wsss.analysis.instances import instance_scores, instances_of
 from wsss.analysis.score import Score
 from wsss.analysis.strata import scores_frame
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.base import Dataset, Sample
-from wsss.depth.crops import CropParameters
+from wsss.depth.crops import Box, CropParameters
 from wsss.depth.fusion import Evidence, FusionParameters, fuse
-from wsss.depth.methods import METHODS, gather
+from wsss.depth.methods import Look, gather, method, split_method
 from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
 from wsss.pseudo.labels import pseudo_label, save_pseudo_label
 
-__all__ = ["Looker", "Tally", "choose_parameters", "same_passes", "score_seeds"]
+__all__ = ["Depths", "Looker", "Tally", "choose_parameters", "score_seeds", "true_boxes"]
+
+Depths = Mapping[str | None, DepthSource]
+"""The depth source of each `@source` that the methods in question name; the run's own under None."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,28 @@ class Looker:
                 f"the checkpoint does not know class {unknown[0]!r}; it knows {', '.join(self.info.classes)}"
             )
 
-    def look(
-        self, name: str, sample: Sample, present: Iterable[int], depth: NDArray[np.float32] | None = None
-    ) -> Evidence:
-        """Evidence of method `name` for the classes `present`, indices 0…C − 1 into `classes`."""
+    def at(self, sample: Sample, present: Iterable[int]) -> Look:
+        """A look at one image for the classes `present`, indices 0…C − 1 into `classes`."""
         outputs = [self.info.classes.index(self.classes[int(index)]) for index in present]
+        return Look(self.model, self.info, sample.image, outputs, self.device)
+
+    def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
+        """Evidence of method `name` on image `index`, which is `sample`; `look` has been made `at` it."""
+        plan = method(name)
         return gather(
-            METHODS[name], self.model, self.info, sample.image, outputs, depth,
-            regions=self.regions, crops=self.crops, device=self.device,
+            plan, look, regions=self.regions, crops=self.crops,
+            depth=depths[split_method(name)[1]](index) if plan.uses_depth else None,
+            boxes=true_boxes(sample) if plan.proposal == "oracle" else (),
         )  # fmt: skip
+
+
+def true_boxes(sample: Sample) -> list[Box]:
+    """The tight boxes of the sample's visible objects, largest first."""
+    objects = instances_of(sample)
+    found = find_objects(objects.map, max_label=len(objects.area))
+    order = np.argsort(-objects.area, kind="stable")
+    slices = [found[number] for number in order if found[number]]
+    return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in slices]
 
 
 class Tally:
@@ -95,53 +112,36 @@ class Tally:
         return Score(self._data.classes, self._data.ids, confusions, self._curve, predicted, frame, facts)
 
 
-def same_passes(names: Sequence[str]) -> list[list[str]]:
-    """Group methods that share their forward passes, so that each image is looked at once per group."""
-    groups: dict[Any, list[str]] = {}
-    for name in names:
-        plan = METHODS[name]
-        groups.setdefault((plan.scales, plan.flip, plan.uses_crops), []).append(name)
-    return list(groups.values())
-
-
-def _evidence(
-    looker: Looker,
-    names: Sequence[str],
-    data: Dataset,
-    depth: DepthSource | None,
-    extra: Any,
-    progress: bool,
-    text: str,
-) -> Iterator[tuple[Sample, Evidence, NDArray[np.int64]]]:
-    """Samples with the evidence that all of `names` share, for the given classes and those that `extra` adds."""
-    for index in tqdm(range(len(data)), desc=text, unit="image", leave=False, disable=not progress):
-        sample = data[index]
-        wanted = sample.labels | extra[index] if extra is not None else sample.labels
-        present = np.flatnonzero(wanted)
-        yield sample, looker.look(names[0], sample, present, depth(index) if depth else None), present
-
-
 def choose_parameters(
-    looker: Looker, names: Sequence[str], data: Dataset, depth: DepthSource | None, *, progress: bool = True
+    looker: Looker, names: Sequence[str], data: Dataset, depths: Depths, *, progress: bool = True
 ) -> dict[str, dict[str, Any]]:
-    """Fusion parameters and threshold of methods that share their passes, by mIoU over the whole grid of trials.
+    """Fusion parameters and threshold of each method, by mIoU over the whole grid of its trials.
 
     Args:
         data: the tune split.
+        depths: see `Depths`.
 
     Returns:
         Per method `{"parameters", "threshold", "miou", "trials"}`.
     """
     shape = (len(THRESHOLDS), len(data.classes) + 1, len(data.classes) + 2)
-    totals = {name: np.zeros((len(METHODS[name].trials), *shape), np.int64) for name in names}
-    for sample, evidence, present in _evidence(looker, names, data, depth, None, progress, f"tune {', '.join(names)}"):
+    totals = {name: np.zeros((len(method(name).trials), *shape), np.int64) for name in names}
+    for index in _indices(data, progress, f"tune {', '.join(names)}"):
+        sample = data[index]
+        present = np.flatnonzero(sample.labels)
+        look = looker.at(sample, present)
         for name in names:
-            for trial, parameters in enumerate(METHODS[name].trials):
+            evidence = looker.evidence(name, look, sample, depths, index)
+            for trial, parameters in enumerate(method(name).trials):
                 scores = fuse(evidence, parameters).numpy()
                 totals[name][trial] += threshold_confusions(
                     scores, present + 1, sample.mask, len(data.classes), THRESHOLDS
                 )
-    return {name: _best(METHODS[name].trials, totals[name]) for name in names}
+    return {name: _best(method(name).trials, totals[name]) for name in names}
+
+
+def _indices(data: Dataset, progress: bool, text: str) -> Iterable[int]:
+    return tqdm(range(len(data)), desc=text, unit="image", leave=False, disable=not progress)
 
 
 def _best(trials: Sequence[FusionParameters], totals: NDArray[np.int64]) -> dict[str, Any]:
@@ -156,50 +156,60 @@ def score_seeds(
     looker: Looker,
     choices: Mapping[str, Mapping[str, Any]],
     data: Dataset,
-    depth: DepthSource | None,
+    depths: Depths,
     *,
     band: float = 0.0,
     folders: Mapping[str, Path] | None = None,
     predicted: NDArray[np.bool_] | None = None,
     progress: bool = True,
 ) -> dict[str, Score]:
-    """Score methods that share their passes, with the parameters that were chosen for them.
+    """Score methods with the parameters that were chosen for them; passes that they share are made once per image.
 
     Args:
         choices: per method, from `choose_parameters`.
+        depths: see `Depths`.
         band: scores this close to the threshold become 255.
         folders: where to write each method's label maps as `ID.png`; None writes none.
         predicted: `(N,C) bool` image labels from the classifier; None scores with given labels only.
     """
-    names = list(choices)
-    tallies = {name: Tally(data, len(THRESHOLDS)) for name in names}
-    costs: list[tuple[float, float]] = []
-    passes = _evidence(looker, names, data, depth, predicted, progress, f"{', '.join(names)} on {data.split}")
-    for index, (sample, evidence, present) in enumerate(passes):
+    tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
+    costs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in choices}
+    for index in _indices(data, progress, f"{', '.join(choices)} on {data.split}"):
+        sample = data[index]
+        present = np.flatnonzero(sample.labels if predicted is None else sample.labels | predicted[index])
         given = sample.labels[present]
-        for name in names:
+        look = looker.at(sample, present)
+        for name, choice in choices.items():
+            evidence = looker.evidence(name, look, sample, depths, index)
             start = time.perf_counter()
-            scores = fuse(evidence, FusionParameters(**choices[name]["parameters"])).numpy()
-            threshold = choices[name]["threshold"]
-            label = pseudo_label(scores[given], present[given] + 1, threshold, band)
-            costs.append((evidence.megapixels, evidence.seconds + time.perf_counter() - start))
+            scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
+            label = pseudo_label(scores[given], present[given] + 1, choice["threshold"], band)
+            seconds = evidence.seconds + time.perf_counter() - start
+            costs[name].append((evidence.megapixels, seconds, evidence.trust))
             tallies[name].add(sample, label)
             tallies[name].add_curve(sample, scores[given], present[given] + 1)
             if predicted is not None:
                 own = predicted[index][present]
-                tallies[name].add_predicted(sample, pseudo_label(scores[own], present[own] + 1, threshold, band))
+                tallies[name].add_predicted(
+                    sample, pseudo_label(scores[own], present[own] + 1, choice["threshold"], band)
+                )
             if folders is not None:
                 save_pseudo_label(folders[name] / f"{sample.id}.png", label)
-    megapixels, seconds = np.mean(costs, axis=0).tolist()
-    cost = {"megapixels": megapixels, "seconds": seconds}
+    return {name: tallies[name].score(_facts(name, choice, costs[name], looker)) for name, choice in choices.items()}
+
+
+def _facts(
+    name: str, choice: Mapping[str, Any], costs: Sequence[tuple[float, float, float]], looker: Looker
+) -> dict[str, Any]:
+    """What a record says of a method's passes and their cost, means over images."""
+    plan = method(name)
+    megapixels, seconds, trust = np.mean(costs, axis=0).tolist()
     return {
-        name: tallies[name].score(
-            {
-                **choices[name],
-                **cost,
-                "scales": list(METHODS[name].scales),
-                "flip": METHODS[name].flip or METHODS[name].uses_crops,
-            }
-        )
-        for name in names
+        **choice,
+        "megapixels": megapixels,
+        "seconds": seconds,
+        "scales": list(looker.crops.scales if plan.crops else plan.scales),
+        "flip": plan.flip and not plan.crops,
+        "crops": looker.crops.count if plan.crops else 0,
+        "trust": trust if plan.uses_depth else None,
     }

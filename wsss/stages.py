@@ -23,15 +23,16 @@ from wsss.data.registry import open_dataset
 from wsss.data.tabletop import TabletopSpec, default_root, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import usual_classes
-from wsss.depth.methods import METHODS, method
-from wsss.depth.sources import DepthSource, open_depth, source_identity
+from wsss.depth.methods import method, split_method
+from wsss.depth.sources import CONTROL_NAMES, DepthSource, open_depth, resolve_folder, source_identity
+from wsss.depth_training import train_with_folds
 from wsss.io import content_hash, read_json, write_json
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
-from wsss.scoring import Looker, choose_parameters, same_passes, score_seeds
+from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
 __all__ = ["ALGORITHM_VERSION", "SeedStages", "runs_folder"]
 
-ALGORITHM_VERSION = {"classifier": 1, "cam": 1, "pseudo": 1, "segmentation": 2}
+ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 2, "pseudo": 1, "segmentation": 2}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
 
 PREDICTED_THRESHOLD = 0.5
@@ -108,9 +109,40 @@ class SeedStages:
         """The `{data}` of the records."""
         return self.data("tune").name
 
-    def depth_of(self, split: str) -> DepthSource:
-        """The depth source of a split, index → `H×W` inverse depth."""
-        return open_depth(self.config.depth, self.data(split), self.config.depth_kind, self.config.seed)
+    def depth_of(self, split: str, source: str | None = None) -> DepthSource:
+        """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method `…@source`."""
+        if split == "train" and "learned" in (source or self.config.depth):
+            self.depth_network(folds=True)  # cross-fitted: no network predicts the depth that it was trained on
+        kind = self.config.depth_kind or self._KIND
+        return open_depth(self.depth_spec(source), self.data(split), kind, cache=self.cache / "depth")
+
+    _KIND = "metric"  # of the folders of precomputed maps that methods of real data sets name
+
+    def depth_spec(self, source: str | None = None) -> str:
+        """What `open_depth` is told for a method's `@source`.
+
+        A control is made from the configured depth, `learned` is the network that `depth_network` trains, and a folder may lie
+        in the data's.
+        """
+        spec = source or self.config.depth
+        if source and source.partition(":")[0] in CONTROL_NAMES and "+" not in source:
+            spec = f"{source}+{self.config.depth}"
+        head, plus, inner = spec.partition("+")
+        if "learned" in (head, inner):
+            network = f"learned:{self.depth_network()}"
+            spec = f"{head}+{network}" if plus else network
+        return resolve_folder(spec, self.config.root)
+
+    def depth_network(self, folds: bool = False) -> Path:
+        """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds too."""
+        settings, data, backbone = self.config.depth_training, self.data("train"), self.config.classifier.backbone
+        side = self.config.classifier.base_side
+        parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data.fingerprint()]
+        path = self._path("depth", content_hash(parts), ".safetensors")
+        train_with_folds(
+            data, path, backbone, settings, folds=folds, side=side, device=self.device, progress=self.progress
+        )
+        return path
 
     def _progress(self, items: Any, text: str, total: int | None = None) -> Any:
         return tqdm(items, desc=text, total=total, unit="image", leave=False, disable=not self.progress)
@@ -197,9 +229,11 @@ class SeedStages:
             "data": self.data(split).fingerprint(),
             "band": self._band(split),
         }
-        if plan.uses_crops:
-            parts |= {"depth": source_identity(self.config.depth), "kind": self.config.depth_kind}
+        if plan.proposal:
             parts |= {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
+        if plan.uses_depth:
+            spec = self.depth_spec(split_method(name)[1])
+            parts |= {"depth": source_identity(spec), "kind": self.config.depth_kind}
         return content_hash(parts)
 
     def _band(self, split: str) -> float:
@@ -208,15 +242,17 @@ class SeedStages:
     def _path(self, stage: str, key: str, suffix: str = ".npz") -> Path:
         return self.cache / stage / f"{key[:16]}{suffix}"
 
-    def _depth_for(self, name: str, split: str) -> DepthSource | None:
-        return self.depth_of(split) if METHODS[name].uses_crops else None
+    def _depths(self, names: Sequence[str], split: str) -> Depths:
+        sources = {split_method(name)[1] for name in names if method(name).uses_depth}
+        return {source: self.depth_of(split, source) for source in sources}
 
     def choose(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Fusion parameters and threshold of each method, chosen on the tune split (see `choose_parameters`)."""
         paths = {name: self._path("choice", self.seed_key(name, "tune"), ".json") for name in names}
-        for group in same_passes([name for name in names if not paths[name].exists()]):
-            depth = self._depth_for(group[0], "tune")
-            chosen = choose_parameters(self.looker, group, self.data("tune"), depth, progress=self.progress)
+        missing = [name for name in names if not paths[name].exists()]
+        if missing:
+            depths = self._depths(missing, "tune")
+            chosen = choose_parameters(self.looker, missing, self.data("tune"), depths, progress=self.progress)
             for name, choice in chosen.items():
                 write_json(paths[name], choice)
         return {name: read_json(path) for name, path in paths.items()}
@@ -229,14 +265,12 @@ class SeedStages:
         """
         paths = {name: self._path("seeds", self.seed_key(name, split)) for name in names}
         missing = [name for name in names if not paths[name].exists()]
-        choices = self.choose(missing)
-        train = split == "train"
-        predicted = None if train or not missing else self.predicted_labels(split)
-        for group in same_passes(missing):
+        if missing:
+            train = split == "train"
             scores = score_seeds(
-                self.looker, {name: choices[name] for name in group}, self.data(split), self._depth_for(group[0], split),
-                band=self._band(split), folders={name: self._pseudo(name) for name in group} if train else None,
-                predicted=predicted, progress=self.progress,
+                self.looker, self.choose(missing), self.data(split), self._depths(missing, split), band=self._band(split),
+                folders={name: self._pseudo(name) for name in missing} if train else None,
+                predicted=None if train else self.predicted_labels(split), progress=self.progress,
             )  # fmt: skip
             for name, score in scores.items():
                 save_score(paths[name], score)
@@ -257,6 +291,7 @@ class SeedStages:
         return self._pseudo(name)
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
-        """Write the classifier with the parameters chosen for `methods` inside, for `python -m wsss evaluate`."""
+        """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`."""
         model, info = self.classifier
-        save_classifier(path, model, replace(info, chosen=self.choose(methods)))
+        settings = {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
+        save_classifier(path, model, replace(info, chosen=self.choose(methods), looks=settings))

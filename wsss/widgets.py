@@ -21,6 +21,7 @@ from wsss.report.panels import SeedView, class_legend
 from wsss.report.pictures import draw_boxes, image_grid, overlay, score_map_on_image
 from wsss.report.style import class_colours
 from wsss.report.walk import region_picture
+from wsss.scoring import Depths
 
 __all__ = ["RANGES", "ExplorerParameters", "crop_explorer", "explore", "headless", "render", "static_grid"]
 
@@ -107,8 +108,10 @@ def explore(parameters: ExplorerParameters, run: Run, split: str = "report") -> 
     )  # fmt: skip
     sample = data[parameters.scene]
     present = np.flatnonzero(sample.labels)
-    evidence = looker.look("depth", sample, present.tolist(), run.depth_of(split)(parameters.scene))
-    fusion = FusionParameters(crop_weight=parameters.crop_weight, vote=parameters.vote)
+    depths: Depths = {None: run.depth_of(split)}
+    evidence = looker.evidence("depth", looker.at(sample, present), sample, depths, parameters.scene)
+    colour = run.choose(["depth"])["depth"]["parameters"]["colour"]
+    fusion = FusionParameters(crop_weight=parameters.crop_weight, vote=parameters.vote, colour=colour)
     scores = fuse(evidence, fusion).numpy()
     label = pseudo_label(scores, present + 1, parameters.threshold)
     return SeedView("depth", sample, present + 1, evidence, scores, label)

@@ -34,10 +34,10 @@ class LevelMaps:
     seconds: float
 
 
-def scaled_size(height: int, width: int, base_side: int, scale: float) -> tuple[int, int]:
-    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1; multiples of 16, at least 32."""
+def scaled_size(height: int, width: int, base_side: int, scale: float, step: int = _STEP) -> tuple[int, int]:
+    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1; multiples of `step`, at least 32."""
     factor = scale * base_side / max(height, width)
-    rows, columns = (max(2 * _STEP, _STEP * round(side * factor / _STEP)) for side in (height, width))
+    rows, columns = (max(2 * _STEP, step * round(side * factor / step)) for side in (height, width))
     return rows, columns
 
 

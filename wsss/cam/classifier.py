@@ -5,7 +5,7 @@ CAM of Zhou et al. 2016 (Learning Deep Features for Discriminative Localization)
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ class ClassifierInfo:
         output_stride: pixels per cell of the class maps.
         mean, std: the backbone's normalisation of images in [0, 1].
         base_side: long side in pixels of an image at scale 1.
-        chosen: parameters chosen on `tune`, per method (thresholds, crops, fusion).
+        chosen: parameters chosen on `tune`, per method (threshold, fusion).
+        looks: settings of regions and crops that those belong to; empty before anything was chosen.
     """
 
     backbone: str
@@ -41,6 +42,7 @@ class ClassifierInfo:
     std: tuple[float, float, float]
     base_side: int
     chosen: dict[str, Any]
+    looks: dict[str, Any] = field(default_factory=dict)
 
 
 class Classifier(nn.Module):

@@ -4,9 +4,11 @@ Boxes are `(top, left, bottom, right)`, half open. A box may reach over the imag
 mean colour on the way out and dropped on the way back, so that the aspect ratio is never changed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, find_objects
@@ -14,10 +16,25 @@ from torch import Tensor
 
 from wsss.cam.cam import resize_maps
 from wsss.depth.regions import Regions
+from wsss.errors import WsssError
 
-__all__ = ["Box", "Crop", "CropParameters", "crop", "crop_plan", "square_box", "uncrop"]
+__all__ = [
+    "Box",
+    "Crop",
+    "CropParameters",
+    "crop",
+    "crop_plan",
+    "hidden_pixels",
+    "region_boxes",
+    "square_box",
+    "uncrop",
+    "without_hidden",
+]
 
 Box = tuple[int, int, int, int]
+
+EXCLUSIONS = ("others", "nearer", "fill", "blur", "box")
+BLUR = 31  # pixels, odd: wide enough that nothing of a thing can be recognised
 
 
 @dataclass(frozen=True)
@@ -25,15 +42,18 @@ class CropParameters:
     """How regions become crops.
 
     Attributes:
+        scales: of the passes over the whole image that come with the crops, in units of the classifier's base side.
         count: crops per image, always exactly this many, so that every image costs the same.
         context: margin on each side, as a share of the region's longer side.
         min_side: smallest side of a box in pixels: caps the upscale.
-        exclude: `fill` paints everything but the region (and its surroundings of `keep` pixels) with the mean colour,
-            `others` paints only the other things, `box` paints nothing.
+        exclude: what the classifier must not see of other layers, painted with the mean colour: `others` are the other things,
+            `nearer` only those in front of the region, `fill` is everything but the region and its surroundings of `keep`
+            pixels, `blur` is what `others` is, but blurred instead of painted, `box` is nothing.
         keep: pixels around a region that stay visible with `fill`.
     """
 
-    count: int = 8
+    scales: tuple[float, ...] = (1.0, 2.0)
+    count: int = 13
     context: float = 0.5
     min_side: int = 32
     exclude: str = "others"
@@ -56,33 +76,56 @@ def square_box(tight: Box, context: float, min_side: int) -> Box:
     return first_row, first_column, first_row + side, first_column + side
 
 
-def crop_plan(regions: Regions, parameters: CropParameters) -> list[Crop]:
-    """Exactly `parameters.count` crops: things first, then planes, then the same again with twice the context.
+def region_boxes(regions: Regions) -> list[Crop]:
+    """The tight box of every region, things first, then planes, each by area."""
+    slices = enumerate(find_objects(regions.labels), start=1)
+    return [Crop((s[0].start, s[1].start, s[0].stop, s[1].stop), number) for number, s in slices if s]
 
-    An image without regions gets views of the whole.
+
+def crop_plan(
+    tight: Sequence[Crop], size: tuple[int, int], parameters: CropParameters, context: float | None = None
+) -> list[Crop]:
+    """Exactly `parameters.count` square crops around tight boxes, in order, then the same again with twice the context.
+
+    Args:
+        tight: boxes with the region that each belongs to (0 for none); without any there are views of the whole image.
+        size: `(H, W)` of the image.
+        context: margin in place of `parameters.context`.
     """
-    height, width = regions.labels.shape
-    tight = [(s[0].start, s[1].start, s[0].stop, s[1].stop) if s else None for s in find_objects(regions.labels)]
-    targets = [(r, box) for r, box in enumerate(tight, start=1) if box is not None] or [(0, (0, 0, height, width))]
+    first = parameters.context if context is None else context
+    height, width = size
+    targets = [(one.region, one.box) for one in tight] or [(0, (0, 0, height, width))]
     plan = []
     for turn in range(parameters.count):
         region, box = targets[turn % len(targets)]
-        context = min(parameters.context * 2 ** (turn // len(targets)), 2.0)
+        margin = min(first * 2 ** (turn // len(targets)), 2.0)
         side = max(box[2] - box[0], box[3] - box[1])
-        context = min(context, max(0.0, (max(height, width) / side - 1) / 2))  # never wider than the image
-        plan.append(Crop(square_box(box, context, parameters.min_side), region))
+        margin = min(margin, max(0.0, (max(height, width) / side - 1) / 2))  # never wider than the image
+        plan.append(Crop(square_box(box, margin, parameters.min_side), region))
     return plan
 
 
 def hidden_pixels(regions: Regions, region: int, parameters: CropParameters) -> NDArray[np.bool_]:
     """Which pixels `H×W` a crop of `region` must not see."""
+    if parameters.exclude not in EXCLUSIONS:
+        raise WsssError(f"unknown exclusion {parameters.exclude!r}; choose from {', '.join(EXCLUSIONS)}")
     if parameters.exclude == "box" or region == 0:
         return np.zeros(regions.labels.shape, bool)
     own = regions.labels == region
     if parameters.exclude == "fill":
         return ~binary_dilation(own, iterations=parameters.keep) if parameters.keep else ~own
-    things = np.concatenate([[False], ~regions.is_plane])
-    return np.asarray(things[regions.labels] & ~own)
+    left_out = ~regions.is_plane
+    if parameters.exclude == "nearer" and regions.nearness is not None:
+        left_out = left_out & (regions.nearness > regions.nearness[region - 1])
+    return np.asarray(np.concatenate([[False], left_out])[regions.labels] & ~own)
+
+
+def without_hidden(image: Tensor, hidden: Tensor, parameters: CropParameters) -> Tensor:
+    """`image (C,H,W)` with its `hidden (H,W)` pixels painted with the mean colour, 0 after normalisation, or blurred."""
+    if parameters.exclude != "blur":
+        return image.masked_fill(hidden, 0.0)
+    blurred = F.avg_pool2d(image[None], BLUR, stride=1, padding=BLUR // 2, count_include_pad=False)[0]
+    return torch.where(hidden, blurred, image)
 
 
 def crop(image: Tensor, box: Box, side: int, fill: Tensor) -> Tensor:

@@ -1,4 +1,9 @@
-"""Puts the crops' evidence back into the CAM. Everything is in rectified logits and normalised once, at the end."""
+"""Puts the crops' evidence back into the CAM. Everything is in rectified logits and normalised once, at the end.
+
+Two ways lead from evidence to the map, and both leave the CAM alone where they know nothing better. *Crops* are pasted back where
+they were cut. *Regions* vote: every pixel of a region gets the region's mean, first of the whole image's maps, then also
+of the crops that looked at it.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +14,7 @@ from wsss.cam.cam import normalise_maps
 from wsss.depth.crops import Crop
 from wsss.depth.regions import Regions
 
-__all__ = ["Evidence", "FusionParameters", "crop_evidence", "fuse", "region_beliefs", "region_means", "region_vote"]
+__all__ = ["Evidence", "FusionParameters", "crop_evidence", "crop_means", "fuse", "region_means", "region_votes"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,10 @@ class Evidence:
         seconds: wall time of it all, region proposal included.
         crops: `(N,K,H,W) float32` class maps of the crops, likewise, zero outside their boxes; None without crops.
         crop_probabilities: `(N,K)`, the classifier's probability of each class in each crop as a whole.
-        plan: the N crops.
-        regions: the partition that proposed them.
+        plan: the N crops, whose regions are those of the first partition.
+        partitions: whose regions vote; empty where none do.
+        colour: a partition by colour as a second opinion, or None.
+        trust: share of the partitions' vote that counts, in [0, 1].
     """
 
     levels: Tensor
@@ -34,7 +41,14 @@ class Evidence:
     crops: Tensor | None = None
     crop_probabilities: Tensor | None = None
     plan: tuple[Crop, ...] = ()
-    regions: Regions | None = None
+    partitions: tuple[Regions, ...] = ()
+    colour: Regions | None = None
+    trust: float = 1.0
+
+    @property
+    def regions(self) -> Regions | None:
+        """The partition that the crops belong to; None where no region votes."""
+        return self.partitions[0] if self.partitions else None
 
 
 @dataclass(frozen=True)
@@ -43,15 +57,17 @@ class FusionParameters:
 
     Attributes:
         level_weights: one weight per scale; empty for all alike.
-        crop_weight: weight of the crops' evidence beside the whole image's.
-        gate: exponent of class probabilities; 0 lets every crop speak, large values only the sure ones.
-        vote: 0 keeps the fused maps, 1 replaces them inside regions by the regions' votes.
+        crop_weight: weight of the crops' evidence beside the whole image's, ≥ 0.
+        gate: exponent of a crop's class probability; 0 lets every crop speak, large values only the sure ones.
+        vote: 0 keeps the maps, 1 replaces them by the regions' votes.
+        colour: share of the colour regions in the vote.
     """
 
     level_weights: tuple[float, ...] = ()
-    crop_weight: float = 1.0
+    crop_weight: float = 0.0
     gate: float = 1.0
     vote: float = 0.0
+    colour: float = 0.0
 
 
 def crop_evidence(crops: Tensor, probabilities: Tensor, gate: float) -> Tensor:
@@ -66,34 +82,36 @@ def region_means(maps: Tensor, labels: Tensor, num_regions: int) -> Tensor:
     return sums / torch.bincount(flat, minlength=num_regions + 1).clamp_min(1)
 
 
-def region_beliefs(evidence: Evidence) -> Tensor:
-    """Probability `(K,R+1)` of each class in each region: logits pooled over the region alone, then squashed.
+def crop_means(evidence: Evidence, labels: Tensor) -> dict[int, Tensor]:
+    """What the crops say of the region that each looks at: region → `(K,)` rectified mean over the region alone.
 
-    They come from the crops that look at the region (mean over them) or, where no crop does, from the whole image's maps.
+    The mean of a map over the region is what global average pooling would be if the region filled the image: a small object's
+    logit is no longer thinned out by its surroundings.
     """
-    assert evidence.regions is not None
     assert evidence.crops is not None
-    labels, count = _labels(evidence.regions), len(evidence.regions)
-    beliefs = region_means(evidence.levels.mean(dim=0), labels, count).sigmoid()
     looks: dict[int, list[Tensor]] = {}
     for maps, crop in zip(evidence.crops, evidence.plan, strict=True):
-        own = labels == crop.region
-        looks.setdefault(crop.region, []).append(maps[:, own].mean(dim=1).sigmoid())
-    for region, probabilities in looks.items():
-        beliefs[:, region] = torch.stack(probabilities).mean(dim=0)
-    return beliefs
+        if crop.region:
+            looks.setdefault(crop.region, []).append(maps[:, labels == crop.region].mean(dim=1))
+    return {region: torch.stack(means).mean(dim=0).relu() for region, means in looks.items()}
 
 
-def region_vote(maps: Tensor, evidence: Evidence, gate: float) -> Tensor:
-    """Each region votes as one: `(K,H,W)`, constant inside regions.
+def region_votes(maps: Tensor, evidence: Evidence, crop_weight: float) -> Tensor:
+    """The partitions' vote, their mean, `(K,H,W)`: constant inside each region of a single partition.
 
-    A region's vote for a class is the mean of `maps` over it (where crop and global CAM must agree) times the probability of
-    the class in the region, to the power `gate`.
+    Args:
+        maps: `(K,H,W)` rectified maps of the whole image.
+        crop_weight: weight of the crops' mean beside the whole image's, in regions that crops have looked at.
     """
-    assert evidence.regions is not None
-    labels = _labels(evidence.regions)
-    votes = region_means(maps, labels, len(evidence.regions)) * region_beliefs(evidence) ** gate
-    return votes[:, labels]
+    votes = torch.zeros_like(maps)
+    for number, regions in enumerate(evidence.partitions):
+        labels = _labels(regions)
+        means = region_means(maps, labels, len(regions))
+        if number == 0 and evidence.crops is not None and crop_weight > 0:
+            for region, seen in crop_means(evidence, labels).items():
+                means[:, region] = (means[:, region] + crop_weight * seen) / (1 + crop_weight)
+        votes += means[:, labels]
+    return votes / len(evidence.partitions)
 
 
 def _labels(regions: Regions) -> Tensor:
@@ -102,14 +120,18 @@ def _labels(regions: Regions) -> Tensor:
 
 def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
     """Scores `(K,H,W)` in [0, 1], normalised per class over the image."""
-    levels = evidence.levels
-    weights = torch.tensor(parameters.level_weights or (1.0,) * len(levels))
-    maps = (levels.relu() * weights[:, None, None, None]).sum(dim=0) / weights.sum()
-    if evidence.crops is not None and evidence.crop_probabilities is not None:
-        maps = maps + parameters.crop_weight * crop_evidence(
-            evidence.crops, evidence.crop_probabilities, parameters.gate
-        )
-        if parameters.vote > 0:
-            vote = region_vote(maps, evidence, parameters.gate)
-            maps = (1 - parameters.vote) * maps + parameters.vote * vote
+    levels, p = evidence.levels, parameters
+    weights = torch.tensor(p.level_weights or (1.0,) * len(levels))
+    whole = (levels.relu() * weights[:, None, None, None]).sum(dim=0) / weights.sum()
+    maps = whole
+    if evidence.crops is not None and evidence.crop_probabilities is not None and p.crop_weight > 0:
+        pasted = crop_evidence(evidence.crops, evidence.crop_probabilities, p.gate)
+        maps = (whole + p.crop_weight * pasted) / (1 + p.crop_weight)
+    if evidence.partitions and p.vote > 0:
+        vote = region_votes(whole, evidence, p.crop_weight)
+        vote = evidence.trust * vote + (1 - evidence.trust) * maps
+        if evidence.colour is not None and p.colour > 0:
+            labels = _labels(evidence.colour)
+            vote = (1 - p.colour) * vote + p.colour * region_means(whole, labels, len(evidence.colour))[:, labels]
+        maps = (1 - p.vote) * maps + p.vote * vote
     return normalise_maps(maps)

@@ -1,12 +1,12 @@
 """The methods that are compared: the same classifier, the same image-level classes, other looks at the image.
 
-Each method is a fixed plan of forward passes (`gather`) and a small grid of fusion parameters (`trials`), one of which is
-chosen on the tune split. All plans but `cam`'s own scales cost the same megapixels within 5 %.
+Each method is a plan of forward passes (`gather`) and a grid of twelve fusion parameters (`trials`), one of which is chosen on the
+tune split. All plans cost the same megapixels within 5 %.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -14,15 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from wsss.cam.cam import class_maps, pyramid_maps
+from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
-from wsss.depth.crops import CropParameters, crop, crop_plan, hidden_pixels, uncrop
+from wsss.depth.crops import Box, CropParameters, crop, crop_plan, hidden_pixels, uncrop, without_hidden
 from wsss.depth.fusion import Evidence, FusionParameters
-from wsss.depth.regions import RegionParameters, depth_regions
+from wsss.depth.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_random
+from wsss.depth.regions import RegionParameters
 from wsss.errors import WsssError
 
-__all__ = ["METHODS", "Method", "crop_side", "gather", "method"]
+__all__ = ["METHODS", "Look", "Method", "crop_side", "gather", "method", "split_method"]
 
 
 @dataclass(frozen=True)
@@ -30,39 +31,71 @@ class Method:
     """One way to make seeds.
 
     Attributes:
-        scales, flip: of the passes over the whole image.
-        uses_crops: whether depth regions are cropped and looked at.
         trials: fusion parameters to choose from on the tune split.
+        proposal: who says where to look: `depth`, `colour`, `grid`, `random`, `cam`, `oracle`; None for nobody.
+        crops: whether those places are cropped and looked at; the passes over the whole image are then `CropParameters.scales`
+            without flip, and otherwise:
+        scales, flip: of the passes over the whole image.
     """
 
-    scales: tuple[float, ...]
-    flip: bool
-    uses_crops: bool
-    trials: tuple[FusionParameters, ...] = field(default=(FusionParameters(),))
+    trials: tuple[FusionParameters, ...] = (FusionParameters(),)
+    proposal: str | None = None
+    crops: bool = True
+    scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
+    flip: bool = True
+
+    @property
+    def uses_depth(self) -> bool:
+        """Whether the method looks at depth."""
+        return self.proposal == "depth"
+
+
+def _grid(**values: Sequence[float]) -> tuple[FusionParameters, ...]:
+    """Every combination of the values of some fusion parameters."""
+    combinations = (dict(zip(values, each, strict=True)) for each in product(*values.values()))
+    return tuple(replace(FusionParameters(), **each) for each in combinations)  # type: ignore[arg-type]
 
 
 _LEVEL_WEIGHTS = ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 1), (0, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 0),
                   (0, 1, 2), (0, 2, 1))  # fmt: skip
-_CROP_ONLY = tuple(FusionParameters(crop_weight=w, gate=g) for w, g in product((0.3, 1.0, 3.0, 10.0), (0.5, 1.0, 2.0)))
-_DEPTH = tuple(FusionParameters(crop_weight=w, vote=v) for w, v in product((0.3, 1.0, 3.0), (0.25, 0.5, 0.75, 1.0)))
+_CROPS = _grid(crop_weight=(0.3, 1, 3, 10), gate=(0.5, 1, 2))
 
 METHODS: dict[str, Method] = {
-    "cam": Method((0.5, 1.0, 1.5, 2.0), True, False),
-    "zoom": Method((1.0, 2.0, 3.1), False, False, tuple(FusionParameters(level_weights=w) for w in _LEVEL_WEIGHTS)),
-    "crop-only": Method((0.5, 1.0), True, True, _CROP_ONLY),
-    "depth": Method((0.5, 1.0), True, True, _DEPTH),
+    "cam": Method(crops=False),
+    "zoom": Method(
+        tuple(FusionParameters(level_weights=w) for w in _LEVEL_WEIGHTS), None, False, (1.0, 2.0, 3.1), False
+    ),
+    "grid": Method(_CROPS, "grid"),
+    "random": Method(_CROPS, "random"),
+    "cam-box": Method(_CROPS, "cam"),
+    "rgb-region": Method(_grid(crop_weight=(0, 0.3, 1), vote=(0.25, 0.5, 0.75, 1)), "colour"),
+    "crop-only": Method(_CROPS, "depth"),
+    "region-only": Method(_grid(colour=(0, 1 / 3, 0.5), vote=(0.25, 0.5, 0.75, 1)), "depth", crops=False),
+    "depth": Method(_grid(crop_weight=(0, 1), colour=(0, 0.5), vote=(0.5, 0.75, 1)), "depth"),
+    "oracle-box": Method(_CROPS, "oracle"),
 }
+"""`cam` is the baseline, with nothing to choose; `zoom`, `grid`, `random`, `cam-box`, `rgb-region` are controls without depth."""
+
+
+def split_method(name: str) -> tuple[str, str | None]:
+    """Method and depth source of a name such as `depth@shuffled`; the source is None where the run's own is meant."""
+    base, _, source = name.partition("@")
+    return base, source or None
 
 
 def method(name: str) -> Method:
-    """Look up a method by name.
+    """Look up a method by name, with or without `@source`.
 
     Raises:
-        WsssError: no such method; the message lists those there are.
+        WsssError: no such method, or a source for a method that looks at no depth; the message lists what there is.
     """
-    if name not in METHODS:
-        raise WsssError(f"unknown method {name!r}; choose from {', '.join(METHODS)}")
-    return METHODS[name]
+    base, source = split_method(name)
+    if base not in METHODS:
+        raise WsssError(f"unknown method {base!r}; choose from {', '.join(METHODS)}")
+    if source and not METHODS[base].uses_depth:
+        with_depth = ", ".join(each for each, plan in METHODS.items() if plan.uses_depth)
+        raise WsssError(f"{base} looks at no depth, so {name!r} is no method; with a source go {with_depth}")
+    return METHODS[base]
 
 
 def crop_side(height: int, width: int, base_side: int) -> int:
@@ -71,54 +104,113 @@ def crop_side(height: int, width: int, base_side: int) -> int:
     return max(32, 16 * round(0.875 * np.sqrt(area) / 16))
 
 
+@dataclass
+class Look:
+    """One image under one classifier: passes over the whole image are made once, whichever methods ask for them.
+
+    Attributes:
+        image: `H×W×3 uint8`.
+        present: indices 0…C − 1 of the classes that the image-level labels name.
+    """
+
+    model: nn.Module
+    info: ClassifierInfo
+    image: NDArray[np.uint8]
+    present: Sequence[int]
+    device: torch.device
+    _levels: dict[tuple[tuple[float, ...], bool], LevelMaps] = field(default_factory=dict)
+
+    def levels(self, scales: tuple[float, ...], flip: bool) -> LevelMaps:
+        """Class maps of the whole image at `scales`."""
+        key = scales, flip
+        if key not in self._levels:
+            self._levels[key] = pyramid_maps(
+                self.model, self.info, self.image, self.present, scales=scales, flip=flip, device=self.device
+            )
+        return self._levels[key]
+
+
 def gather(
     plan: Method,
-    model: nn.Module,
-    info: ClassifierInfo,
-    image: NDArray[np.uint8],
-    present: Sequence[int],
-    depth: NDArray[np.float32] | None,
+    look: Look,
     *,
     regions: RegionParameters,
     crops: CropParameters,
-    device: torch.device,
+    depth: NDArray[np.float32] | None = None,
+    boxes: Sequence[Box] = (),
 ) -> Evidence:
     """Run a method's forward passes on one image.
 
     Args:
-        image: `H×W×3 uint8`.
-        present: indices 0…C − 1 of the classes that the image-level labels name.
-        depth: `H×W float32` inverse depth; only methods that use crops look at it.
+        depth: `H×W float32` inverse depth; only methods that use depth look at it.
+        boxes: of the true instances; only `oracle-box` looks at them.
 
     Raises:
         WsssError: the method needs depth and there is none.
     """
-    levels = pyramid_maps(model, info, image, present, scales=plan.scales, flip=plan.flip, device=device)
-    if not plan.uses_crops:
+    levels = look.levels(crops.scales, False) if plan.crops else look.levels(plan.scales, plan.flip)
+    if plan.proposal is None:
         return Evidence(levels.maps, levels.megapixels, levels.seconds)
-    if depth is None:
-        raise WsssError("depth-guided crops need depth: give --depth sensor (if the data has it) or --depth files:DIR")
     start = time.perf_counter()
-    height, width = image.shape[:2]
-    parts = depth_regions(depth, regions)
-    chosen = crop_plan(parts, crops)
-    side = crop_side(height, width, info.base_side)
-    tensor = to_tensor(image, info.mean, info.std)
-    grey = torch.zeros(3)  # the mean colour, after normalisation
+    proposal = _proposal(plan.proposal, look, levels, regions, crops, depth, boxes)
+    evidence = Evidence(
+        levels.maps, levels.megapixels, levels.seconds,
+        partitions=proposal.partitions, colour=proposal.colour, trust=proposal.trust,
+    )  # fmt: skip
+    if plan.crops:
+        evidence = _with_crops(evidence, look, proposal, crops)
+    return replace(evidence, seconds=levels.seconds + time.perf_counter() - start)
+
+
+def _proposal(
+    kind: str,
+    look: Look,
+    levels: LevelMaps,
+    regions: RegionParameters,
+    crops: CropParameters,
+    depth: NDArray[np.float32] | None,
+    boxes: Sequence[Box],
+) -> Proposal:
+    """The proposal of a kind that `Method.proposal` names."""
+    if kind == "depth":
+        if depth is None:
+            raise WsssError(
+                "depth-guided crops need depth: give --depth sensor (if the data has it) or --depth files:DIR"
+            )
+        return by_depth(look.image, depth, regions)
+    size = look.image.shape[0], look.image.shape[1]
+    makers: dict[str, Callable[[], Proposal]] = {
+        "colour": lambda: by_colour(look.image),
+        "grid": lambda: by_grid(size, crops.count),
+        "random": lambda: by_random(look.image, crops.count),
+        "cam": lambda: by_cam(levels.maps.relu().mean(dim=0)),
+        "oracle": lambda: by_boxes(boxes),
+    }
+    return makers[kind]()
+
+
+def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: CropParameters) -> Evidence:
+    """The evidence with that of a proposal's crops, all seen in one batch."""
+    height, width = look.image.shape[:2]
+    context = parameters.context if proposal.margin is None else proposal.margin
+    chosen = crop_plan(proposal.tight, (height, width), parameters, context)
+    side = crop_side(height, width, look.info.base_side)
+    tensor, grey = to_tensor(look.image, look.info.mean, look.info.std), torch.zeros(3)  # the mean colour, normalised
+    layered = proposal.partitions[0] if proposal.partitions and proposal.partitions[0].nearness is not None else None
     views = []
     for one in chosen:
-        hidden = torch.from_numpy(hidden_pixels(parts, one.region, crops))
-        views.append(crop(tensor.masked_fill(hidden, 0.0), one.box, side, grey))
-    maps, probabilities = class_maps(model, torch.stack(views).to(device), flip=True)
-    maps = maps[:, list(present)].cpu()
-    pasted = torch.stack([uncrop(map_, one.box, (height, width)) for map_, one in zip(maps, chosen, strict=True)])
-    seconds = time.perf_counter() - start
-    return Evidence(
-        levels=levels.maps,
-        megapixels=levels.megapixels + 2 * len(chosen) * side * side / 1e6,
-        seconds=levels.seconds + seconds,
+        view = tensor
+        if layered is not None:  # only depth knows of layers to leave out
+            hidden = torch.from_numpy(hidden_pixels(layered, one.region, parameters))
+            view = without_hidden(tensor, hidden, parameters)
+        views.append(crop(view, one.box, side, grey))
+    maps, probabilities = class_maps(look.model, torch.stack(views).to(look.device), flip=False)
+    maps = maps[:, list(look.present)].cpu()
+    pasted = torch.stack([uncrop(each, one.box, (height, width)) for each, one in zip(maps, chosen, strict=True)])
+    return replace(
+        evidence,
+        megapixels=evidence.megapixels + len(chosen) * side * side / 1e6,
         crops=pasted,
-        crop_probabilities=probabilities[:, list(present)].cpu(),
+        crop_probabilities=probabilities[:, list(look.present)].cpu(),
         plan=tuple(chosen),
-        regions=parts,
     )

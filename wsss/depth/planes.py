@@ -37,8 +37,12 @@ def _ransac(
     if not sound.any():
         return None
     planes = np.linalg.solve(systems[sound], target[picks][sound][..., None])[..., 0]
-    inliers = np.abs(planes @ design.T - target) < tolerance
-    return planes[inliers.sum(axis=1).argmax()]
+    # Half the bytes of float64 and no copies: this is where a search spends its time.
+    distance = planes.astype(np.float32) @ design.T.astype(np.float32)
+    distance -= target.astype(np.float32)
+    np.abs(distance, out=distance)
+    best: NDArray[np.float64] = planes[np.count_nonzero(distance < tolerance, axis=1).argmax()]
+    return best
 
 
 def find_planes(

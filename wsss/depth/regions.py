@@ -3,7 +3,7 @@
 Planes are regions like the others, since a bed or a table top *is* a plane; whether one is an object is decided later by its vote.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,10 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from wsss.depth.guide import guided_filter
 from wsss.depth.planes import find_planes
 
-__all__ = ["RegionParameters", "Regions", "continuous_parts", "depth_regions"]
+__all__ = ["RegionParameters", "Regions", "continuous_parts", "depth_partitions", "depth_regions"]
 
 FloatMap = NDArray[np.float32]
 
@@ -28,6 +29,8 @@ class RegionParameters:
         jump: smallest step between neighbouring pixels that separates two regions.
         min_area: smallest region, as a share of the image; smaller ones join their nearest region.
         max_regions: how many are kept, largest first.
+        guides: radii in pixels of guided filters that align depth with the image; each gives a partition of its own, and they
+            vote side by side. 0 takes depth as it is.
     """
 
     plane_tolerance: float = 0.008
@@ -35,6 +38,7 @@ class RegionParameters:
     jump: float = 0.015
     min_area: float = 0.0008
     max_regions: int = 40
+    guides: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,12 @@ class Regions:
     Attributes:
         labels: `H×W int32`, r the r-th region, things first, then planes, each by area; all 0 where nothing is large enough.
         is_plane: `(R,) bool`, whether region r (index r − 1) is a part of a support plane.
+        nearness: `(R,) float32`, mean inverse depth of region r; None for regions that were not cut from depth.
     """
 
     labels: NDArray[np.int32]
     is_plane: NDArray[np.bool_]
+    nearness: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.is_plane)
@@ -90,7 +96,23 @@ def depth_regions(depth: FloatMap, parameters: RegionParameters | None = None, s
     kept = kept[order]
     renumber = np.zeros(len(areas), np.int32)
     renumber[kept] = np.arange(1, len(kept) + 1)
-    return Regions(_filled(renumber[parts]), plane_of_part[kept])
+    nearness = np.bincount(parts.ravel(), weights=depth.ravel()) / np.maximum(areas, 1)
+    return Regions(_filled(renumber[parts]), plane_of_part[kept], nearness[kept].astype(np.float32))
+
+
+def depth_partitions(depth: FloatMap, image: NDArray[np.uint8], parameters: RegionParameters) -> list[Regions]:
+    """One partition for each of `parameters.guides`: of the depth aligned with the image by a guided filter of that radius.
+
+    Args:
+        depth: `H×W float32` in [0, 1].
+        image: `H×W×3 uint8`.
+    """
+    # The guided filter smooths where the image is smooth, so nothing else is needed to.
+    unsmoothed = replace(parameters, smooth=0.0)
+    return [
+        depth_regions(guided_filter(depth, image, radius), unsmoothed) if radius else depth_regions(depth, parameters)
+        for radius in parameters.guides
+    ]
 
 
 def _filled(labels: NDArray[np.int32]) -> NDArray[np.int32]:

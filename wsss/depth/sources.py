@@ -10,14 +10,27 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from wsss.data.base import Dataset
+from wsss.depth.controls import NOISE_LEVELS, degrade, derangement, inverted
+from wsss.depth.estimators import cached, hub_depth, learned_depth, learned_identity
 from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.errors import WsssError
-from wsss.io import read_image
+from wsss.io import content_hash, read_image
 
-__all__ = ["DepthSource", "open_depth", "read_depth_file", "source_identity", "source_name"]
+__all__ = [
+    "CONTROL_NAMES",
+    "DepthSource",
+    "open_depth",
+    "read_depth_file",
+    "resolve_folder",
+    "source_identity",
+    "source_name",
+]
 
 DepthSource = Callable[[int], NDArray[np.float32]]
 """Index of a sample in its data set → its inverse depth."""
+
+CONTROL_NAMES = ("shuffled", "inverted", "noisy", *NOISE_LEVELS)
+"""Wrong depth that is made from a right one, which may be named after a `+`."""
 
 _SUFFIXES = (".png", ".npy", ".npz")
 
@@ -80,25 +93,55 @@ def _sensor(dataset: Dataset) -> DepthSource:
 
 
 def _shuffled(dataset: Dataset, inner: DepthSource, seed: int) -> DepthSource:
-    # A random cycle through all images has no fixed point: no image keeps its own depth (unless it is the only one).
-    order = np.random.default_rng(seed).permutation(len(dataset))
-    other = np.empty(len(dataset), int)
-    other[order] = np.roll(order, 1)
+    other = derangement(len(dataset), seed)
     return lambda index: _resized(inner(int(other[index])), dataset[index].image.shape[:2])
 
 
-def open_depth(spec: str, dataset: Dataset, kind: str | None = None, seed: int = 0) -> DepthSource:
+def _severity(argument: str) -> float:
+    try:
+        value = float(argument)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise WsssError(f"noisy:{argument} needs a severity in 0…1, such as noisy:0.05")
+    return value
+
+
+def _control(head: str, dataset: Dataset, inner: DepthSource, seed: int) -> DepthSource | None:
+    """The wrong depth named `head`, made from a right one; None if it is no control."""
+    if head == "shuffled":
+        return _shuffled(dataset, inner, seed)
+    if head == "inverted":
+        return lambda index: inverted(inner(index))
+    severity = NOISE_LEVELS.get(head)
+    if head.startswith("noisy:"):
+        severity = _severity(head.partition(":")[2])
+    return None if severity is None else lambda index: degrade(inner(index), severity, dataset.ids[index], seed)
+
+
+def open_depth(
+    spec: str, dataset: Dataset, kind: str | None = None, seed: int = 0, cache: Path | None = None
+) -> DepthSource:
     """Open a depth source.
 
     Args:
-        spec: `sensor`; `files:DIR`; `constant` (a control: flat); `shuffled` or `shuffled+files:DIR` (a control: another
-            image's depth).
-        kind: of files, `metric` (larger = farther) or `inverse`; stated, never guessed.
-        seed: of the shuffling.
+        spec: one of
+
+            - `sensor`: what the data comes with;
+            - `files:DIR`: precomputed maps;
+            - `hf:MODEL`: a depth model of the Hugging Face hub, or of a local folder;
+            - `learned:CKPT`: networks of `python -m wsss train-depth`;
+            - `constant`: flat, a control;
+            - `shuffled`, `inverted`, `noisy:SEVERITY` or a name of `NOISE_LEVELS`: wrong depth made from the sensor's, or
+              from another source's after a `+`, as in `shuffled+files:DIR`.
+        kind: of files and hub models, `metric` (larger = farther) or `inverse`; of files it must be stated.
+        seed: of shuffling and noise.
+        cache: folder in which predictions are kept, one file per image and source; None predicts anew each time.
 
     Raises:
         WsssError: unknown source, missing folder, or unstated kind.
     """
+    head, _, inner = spec.partition("+")
     name, _, argument = spec.partition(":")
     if spec == "sensor":
         return _sensor(dataset)
@@ -106,23 +149,60 @@ def open_depth(spec: str, dataset: Dataset, kind: str | None = None, seed: int =
         return lambda index: np.zeros(dataset[index].image.shape[:2], np.float32)
     if name == "files" and argument:
         return _files(dataset, Path(argument).expanduser(), kind)
-    if spec == "shuffled" or spec.startswith("shuffled+"):
-        inner = open_depth(spec.partition("+")[2] or "sensor", dataset, kind, seed)
-        return _shuffled(dataset, inner, seed)
+    folder = cache / content_hash([source_identity(spec), kind, dataset.name])[:16] if cache else None
+    if name == "hf" and argument:
+        return cached(hub_depth(argument, dataset, kind), dataset, folder)
+    if name == "learned" and argument:
+        return cached(learned_depth(Path(argument).expanduser(), dataset), dataset, folder)
+    if head.partition(":")[0] in CONTROL_NAMES:
+        control = _control(head, dataset, open_depth(inner or "sensor", dataset, kind, seed, cache), seed)
+        if control is not None:
+            return control
     raise WsssError(
-        f"unknown depth source {spec!r}; choose sensor, files:DIR, shuffled, shuffled+files:DIR or constant"
+        f"unknown depth source {spec!r}; choose sensor, files:DIR, hf:MODEL, learned:CKPT, constant, or a control: "
+        f"shuffled, inverted, noisy:SEVERITY, {', '.join(NOISE_LEVELS)} (of sensor, or +SOURCE)"
     )
 
 
 def source_name(spec: str) -> str:
-    """Short name for records: `sensor`, `constant`, `shuffled`, or the folder's name without "depth": DepthMETER → meter."""
-    if not spec.startswith("files:"):
-        return spec.partition("+")[0]
-    plain = re.sub(r"depth|[^a-z0-9]", "", Path(spec.partition(":")[2]).name.lower())
-    return plain or "files"
+    """Short name for records.
+
+    A folder's is its own without "depth", a hub model's the last part of its id; a control names what it was made from
+    unless that is the sensor.
+
+    >>> [source_name(spec) for spec in ("sensor", "files:/data/DepthMETER", "noisy:0.05", "shuffled+files:DepthMETER")]
+    ['sensor', 'meter', 'noisy-0.05', 'shuffled-meter']
+    """
+    head, plus, inner = spec.partition("+")
+    if plus:
+        return source_name(head) if inner == "sensor" else f"{source_name(head)}-{source_name(inner)}"
+    name, _, argument = spec.partition(":")
+    if name == "noisy":
+        return f"noisy-{argument}"
+    if name == "hf":
+        return Path(argument).name.lower()
+    if name == "files":
+        return re.sub(r"depth|[^a-z0-9]", "", Path(argument).name.lower()) or "files"
+    return name
 
 
 def source_identity(spec: str) -> str:
-    """What of a source enters a cache key: of a folder its name only, since its place may change."""
-    head, files, folder = spec.partition("files:")
-    return head + files + Path(folder).name if files else spec
+    """What of a source enters a cache key: of a folder its name only, since its place may change; of a network its weights."""
+    head, plus, inner = spec.partition("+")
+    if plus:
+        return f"{head}+{source_identity(inner)}"
+    name, _, argument = spec.partition(":")
+    if name == "files":
+        return f"files:{Path(argument).name}"
+    return learned_identity(Path(argument)) if name == "learned" and argument else spec
+
+
+def resolve_folder(spec: str, root: str | None) -> str:
+    """`files:DIR`, on its own or in a control, with DIR looked for in the data's folder `root` if it does not exist from here."""
+    head, plus, inner = spec.partition("+")
+    if plus:
+        return f"{head}+{resolve_folder(inner, root)}"
+    name, _, folder = spec.partition(":")
+    if name != "files" or not root or Path(folder).expanduser().is_dir():
+        return spec
+    return f"files:{Path(root) / folder}"

@@ -103,13 +103,14 @@ class SeedView:
 def seed_view(run: "Run", name: str, index: int, split: str = "report") -> SeedView:
     """Look at image `index` of a split with method `name`, with the parameters that were chosen for it on `tune`."""
     from wsss.depth.fusion import FusionParameters, fuse
-    from wsss.depth.methods import method
+    from wsss.depth.methods import method, split_method
     from wsss.pseudo.labels import pseudo_label
 
     sample = run.data(split)[index]
     present = np.flatnonzero(sample.labels)
-    depth = run.depth_of(split)(index) if method(name).uses_crops else None
-    evidence = run.looker.look(name, sample, present.tolist(), depth)
+    source = split_method(name)[1]
+    depths = {source: run.depth_of(split, source)} if method(name).uses_depth else {}
+    evidence = run.looker.evidence(name, run.looker.at(sample, present), sample, depths, index)
     choice = run.choose([name])[name]
     scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
     label = pseudo_label(scores, present + 1, choice["threshold"])

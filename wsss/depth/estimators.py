@@ -1,0 +1,142 @@
+"""Depth that a network predicts from the photograph alone: models of a hub, or one trained by this package.
+
+Predictions are normalised once and kept on disk as 16-bit PNGs, one per image and model.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wsss.data.base import Dataset
+from wsss.depth.monocular import DepthNetwork, load_depth_network, predict_inverse_depth
+from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
+from wsss.errors import WsssError
+from wsss.io import file_hash, read_image, write_png
+from wsss.runtime import pick_device
+
+__all__ = ["cached", "fold_path", "hub_depth", "learned_depth", "model_kind"]
+
+Estimator = Callable[[int], NDArray[np.float32]]
+
+METRIC_MODELS = ("zoedepth", "depth_pro", "glpn", "prompt_depth_anything")
+"""Model types of transformers whose output grows with distance."""
+
+FOLDS = 2
+
+
+def cached(estimate: Estimator, dataset: Dataset, folder: Path | None) -> Estimator:
+    """Keep the maps of `estimate` in `folder` as `ID.png` (16 bits, inverse depth × 65535); None keeps nothing."""
+    if folder is None:
+        return estimate
+
+    def load(index: int) -> NDArray[np.float32]:
+        path = folder / f"{dataset.ids[index]}.png"
+        if not path.exists():
+            write_png(path, (estimate(index) * 65535).round().astype(np.uint16))
+        return (read_image(path, mode=None) / 65535).astype(np.float32)
+
+    return load
+
+
+def model_kind(config: Any) -> str:
+    """Whether a transformers depth model's output is `metric` (larger = farther) or `inverse` (larger = nearer).
+
+    Args:
+        config: the model's configuration.
+
+    Raises:
+        WsssError: a model type that is not known; its kind must be stated.
+    """
+    if config.model_type in METRIC_MODELS:
+        return "metric"
+    if config.model_type == "depth_anything":
+        return "metric" if getattr(config, "depth_estimation_type", "relative") == "metric" else "inverse"
+    if config.model_type == "dpt":
+        # DPT heads on DINOv2 were trained for metres, those on other backbones by MiDaS for disparity.
+        backbone = getattr(config, "backbone_config", None)
+        return "metric" if getattr(backbone, "model_type", "") == "dinov2" else "inverse"
+    raise WsssError(
+        f"whether {config.model_type} predicts distance or its inverse is not known here: "
+        "state it with --depth-kind metric|inverse"
+    )
+
+
+def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:
+    """Inverse depth by a model of the Hugging Face hub, or of a local folder that holds one.
+
+    Args:
+        model_id: such as `depth-anything/Depth-Anything-V2-Small-hf`.
+        kind: `metric` or `inverse`; None takes what is known of the model (see `model_kind`).
+
+    Raises:
+        WsssError: the model cannot be loaded or its kind is unknown.
+    """
+
+    @cache
+    def load() -> tuple[Any, Any, str]:
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+        try:
+            processor = AutoImageProcessor.from_pretrained(model_id, trust_remote_code=False)
+            model = AutoModelForDepthEstimation.from_pretrained(model_id, trust_remote_code=False, use_safetensors=True)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise WsssError(
+                f"cannot load depth model {model_id}: {reason} Give a local folder (hf:DIR), or use files:DIR or learned."
+            ) from error
+        return processor, model.eval().to(pick_device()), kind or model_kind(model.config)
+
+    @torch.inference_mode()
+    def estimate(index: int) -> NDArray[np.float32]:
+        processor, model, its_kind = load()
+        image = dataset[index].image
+        inputs = processor(images=image, return_tensors="pt").to(model.device)
+        outputs = model(**inputs)
+        # The processor undoes its own resizing and padding; models differ in both.
+        found = processor.post_process_depth_estimation(outputs, target_sizes=[image.shape[:2]])[0]
+        return normalise_inverse_depth(inverse_depth(found["predicted_depth"].float().cpu().numpy(), its_kind))
+
+    return estimate
+
+
+def fold_path(checkpoint: Path, fold: int) -> Path:
+    """Where the network that has not seen fold `fold` of the training images lies, beside the one that has seen all."""
+    return checkpoint.with_suffix(f".fold{fold}.safetensors")
+
+
+def learned_depth(checkpoint: Path, dataset: Dataset) -> Estimator:
+    """Inverse depth by networks of `python -m wsss train-depth`, cross-fitted on their own training images.
+
+    An image whose depth the network was trained on is given to the fold's network that has not seen it.
+
+    Raises:
+        WsssError: a checkpoint is unreadable, or every network there is has seen an image.
+    """
+    device = pick_device()
+
+    @cache
+    def networks() -> list[DepthNetwork]:
+        folds = [path for fold in range(FOLDS) if (path := fold_path(checkpoint, fold)).exists()]
+        return [load_depth_network(path) for path in (checkpoint, *folds)]
+
+    def estimate(index: int) -> NDArray[np.float32]:
+        name = dataset.ids[index]
+        network = next((one for one in networks() if name not in one.trained_on), None)
+        if network is None:
+            raise WsssError(
+                f"every depth network at {checkpoint} was trained on image {name}: train its folds too "
+                "(`python -m wsss train-depth --folds`)"
+            )
+        return normalise_inverse_depth(predict_inverse_depth(network, dataset[index].image, device))
+
+    return estimate
+
+
+def learned_identity(checkpoint: Path) -> str:
+    """What of a checkpoint enters a cache key: its contents. Its folds were trained by the same settings."""
+    return f"learned:{file_hash(checkpoint)}"

@@ -1,0 +1,104 @@
+"""A small network that predicts inverse depth from a photograph: the offline way to a *predicted* depth.
+
+A U-Net of segmentation_models_pytorch on the classifier's own backbone. It is trained (`wsss.depth_training`) up to scale and
+shift, as MiDaS is (Ranftl et al., Towards Robust Monocular Depth Estimation, TPAMI 2022), and its output is
+normalised like every other source's.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import segmentation_models_pytorch as smp
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional as F
+
+from wsss.cam.cam import scaled_size
+from wsss.data.transforms import to_tensor
+from wsss.errors import WsssError
+from wsss.io import atomic_path
+from wsss.runtime import autocast
+
+__all__ = ["DepthNetwork", "load_depth_network", "predict_inverse_depth", "save_depth_network"]
+
+DECODER_CHANNELS = (96, 64, 48, 32, 16)
+
+
+@dataclass(frozen=True)
+class DepthNetwork:
+    """A network with what is needed to use it.
+
+    Attributes:
+        module: `(N,3,H,W)` normalised images → `(N,1,H,W)` inverse depth up to scale and shift; H, W multiples of 32.
+        backbone: timm name of the encoder.
+        mean, std: of the encoder's normalisation, for images in [0, 1].
+        side: long side in pixels at which images are looked at.
+        trained_on: ids of the images whose depth it has seen; its predictions for them are better than for others.
+    """
+
+    module: nn.Module
+    backbone: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    side: int
+    trained_on: tuple[str, ...]
+
+    @staticmethod
+    def build(
+        backbone: str, mean: Sequence[float], std: Sequence[float], side: int, trained_on: Sequence[str] = ()
+    ) -> "DepthNetwork":
+        """A network with random weights."""
+        module = smp.Unet(f"tu-{backbone}", encoder_weights=None, decoder_channels=DECODER_CHANNELS, classes=1)
+        return DepthNetwork(module, backbone, tuple(mean), tuple(std), side, tuple(trained_on))
+
+
+def save_depth_network(path: Path, network: DepthNetwork) -> None:
+    """Write weights and description as one safetensors file, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.module.state_dict().items()}
+    facts = {name: getattr(network, name) for name in ("backbone", "mean", "std", "side", "trained_on")}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors, {"wsss_depth": json.dumps(facts)}))
+
+
+def load_depth_network(path: Path) -> DepthNetwork:
+    """Read what `save_depth_network` wrote, in evaluation mode.
+
+    Raises:
+        WsssError: the file is missing, broken, or no depth network of this package.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["wsss_depth"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        network = DepthNetwork.build(**facts)
+        network.module.load_state_dict(tensors)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise WsssError(
+            f"cannot read the depth network {path}: {error}. Train one with `python -m wsss train-depth`."
+        ) from error
+    network.module.eval()
+    return network
+
+
+@torch.inference_mode()
+def predict_inverse_depth(
+    network: DepthNetwork, image: NDArray[np.uint8], device: torch.device | None = None
+) -> NDArray[np.float32]:
+    """Inverse depth `H×W float32` of an image `H×W×3 uint8`, up to scale and shift; the mean over the image and its mirror."""
+    device = device or torch.device("cpu")
+    height, width = image.shape[:2]
+    size = scaled_size(height, width, network.side, 1.0, step=32)
+    tensor = to_tensor(image, network.mean, network.std)[None].to(device)
+    scaled = F.interpolate(tensor, size=size, mode="bilinear", antialias=size[0] < height)
+    network.module.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    with autocast(device):
+        maps = network.module(torch.cat([scaled, scaled.flip(3)]).contiguous(memory_format=torch.channels_last))
+    straight, mirrored = maps.float().chunk(2)
+    both = (straight + mirrored.flip(3)) / 2
+    return F.interpolate(both, size=(height, width), mode="bilinear", align_corners=False)[0, 0].cpu().numpy()

@@ -1,0 +1,59 @@
+"""How far depth is to be believed in this image, judged by the image alone.
+
+The borders of regions cut from right depth lie on image edges. Those cut from wrong depth lie anywhere. Textured images have edges
+everywhere, so the borders are compared with themselves, moved aside by a few pixels.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+
+__all__ = ["FULL_TRUST", "NO_TRUST", "border_alignment", "border_pixels", "edge_ranks", "trust_in"]
+
+SHIFT = 12
+"""Pixels by which borders are moved aside for comparison: beyond the reach of one edge, within the same surroundings."""
+
+EDGE_SCALE, TOLERANCE = 1.5, 3.0
+"""Standard deviations in pixels of the Gaussian under the image gradient, and of the one over it: a border that is a few
+pixels off its edge still counts."""
+
+NO_TRUST, FULL_TRUST = 0.005, 0.02
+"""Border alignment at and below which depth is not believed at all, and from which on it is believed entirely."""
+
+
+def edge_ranks(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Rank in [0, 1] of the gradient magnitude around each pixel among those of the image, `H×W float32`; mean ½."""
+    pixels = image.astype(np.float32)
+    strength = np.add.reduce([gaussian_gradient_magnitude(pixels[..., c], EDGE_SCALE) for c in range(3)])
+    strength = gaussian_filter(strength, TOLERANCE)
+    ranks = np.empty(strength.size, np.float32)
+    ranks[np.argsort(strength, axis=None)] = np.linspace(0, 1, strength.size, dtype=np.float32)
+    return ranks.reshape(strength.shape)
+
+
+def border_pixels(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Pixels `H×W` whose left or upper neighbour lies in another region."""
+    border = np.zeros(labels.shape, bool)
+    border[1:] |= labels[1:] != labels[:-1]
+    border[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    return border
+
+
+def border_alignment(ranks: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
+    """Mean edge rank on region borders minus that on the same borders moved aside, in [−1, 1]; 0 without borders.
+
+    Args:
+        ranks: `H×W`, from `edge_ranks`.
+        labels: `H×W` regions that have not been aligned with the image by force.
+    """
+    border = border_pixels(labels)
+    if not border.any():
+        return 0.0
+    moves = [(0, SHIFT), (0, -SHIFT), (SHIFT, 0), (-SHIFT, 0), (SHIFT, SHIFT), (-SHIFT, -SHIFT)]
+    aside = np.mean([np.roll(ranks, move, axis=(0, 1))[border].mean() for move in moves])
+    return float(ranks[border].mean() - aside)
+
+
+def trust_in(alignment: float) -> float:
+    """Trust in [0, 1], linear in the alignment between `NO_TRUST` and `FULL_TRUST`."""
+    return float(np.clip((alignment - NO_TRUST) / (FULL_TRUST - NO_TRUST), 0, 1))
