@@ -234,6 +234,22 @@ def train_depth(
     typer.echo(f"depth network {path}")
 
 
+@app.command("depth-quality")
+def depth_quality(
+    depth: Annotated[str, typer.Option(help="Source to measure: learned, files:DIR, hf:MODEL, noisy-08, shuffled, ….")],
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None,
+    split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
+    out: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
+) -> None:  # fmt: skip
+    """Compare a depth source with the sensor's: rank correlation, and errors in metres where the data has them."""
+    from wsss.depth_report import depth_quality as measure
+
+    run = _run(profile, data, _settings(root, None, None, "metric", 0))
+    record = measure(run, depth, split, out)
+    for name in ("spearman", "spearman_objects", "abs_rel", "delta"):
+        typer.echo(f"{name:17s} {'unknown' if record[name] is None else record[name]}")
+
+
 @app.command()
 def results(
     seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0,1,2",

@@ -63,12 +63,15 @@ class Looker:
 
     def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
         """Evidence of method `name` on image `index`, which is `sample`; `look` has been made `at` it."""
-        plan = method(name)
-        return gather(
-            plan, look, regions=self.regions, crops=self.crops,
-            depth=depths[split_method(name)[1]](index) if plan.uses_depth else None,
-            boxes=true_boxes(sample) if plan.proposal == "oracle" else (),
-        )  # fmt: skip
+        plan, source = method(name), split_method(name)[1]
+        key = plan.passes, source
+        if key not in look.gathered:
+            look.gathered[key] = gather(
+                plan, look, regions=self.regions, crops=self.crops,
+                depth=depths[source](index) if plan.uses_depth else None,
+                boxes=true_boxes(sample) if plan.proposal == "oracle" else (),
+            )  # fmt: skip
+        return look.gathered[key]
 
 
 def true_boxes(sample: Sample) -> list[Box]:

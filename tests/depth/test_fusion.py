@@ -14,16 +14,23 @@ from wsss.depth.fusion import (
     Evidence,
     FusionParameters,
     crop_evidence,
+    crop_means,
     fuse,
-    region_beliefs,
     region_means,
-    region_vote,
+    region_votes,
 )
 from wsss.depth.regions import Regions
 
 
+def halves(size: tuple[int, int]) -> Regions:
+    """Two regions, left and right; one in an image of a single column."""
+    labels = np.ones(size, np.int32)
+    labels[:, (size[1] + 1) // 2 :] = 2
+    return Regions(labels, np.array([False] * labels.max()))
+
+
 def evidence(seed: int = 0, classes: int = 2, size: tuple[int, int] = (9, 13), crops: int = 3) -> Evidence:
-    """Random evidence of two scales; three regions, of which the crops look at the first two."""
+    """Random evidence of two scales; three regions, of which the crops look at the first two, and a second partition."""
     generator = torch.Generator().manual_seed(seed)
     labels = np.ones(size, np.int32)
     labels[size[0] // 2 :] = 2
@@ -36,7 +43,8 @@ def evidence(seed: int = 0, classes: int = 2, size: tuple[int, int] = (9, 13), c
         crops=torch.randn(crops, classes, *size, generator=generator),
         crop_probabilities=torch.rand(crops, classes, generator=generator),
         plan=tuple(Crop((0, 0, *size), 1 + turn % 2) for turn in range(crops)),
-        regions=Regions(labels, np.array([False, False, True])),
+        partitions=(Regions(labels, np.array([False, False, True])), halves(size)),
+        trust=0.7,
     )
 
 
@@ -70,34 +78,85 @@ def test_a_crop_that_does_not_believe_in_a_class_adds_nothing() -> None:
     torch.testing.assert_close(gated[1], torch.full((4, 5), 0.9**8))
 
 
-def test_beliefs_are_pooled_over_the_region_alone() -> None:
+def pixel_means(maps: torch.Tensor, labels: np.ndarray) -> np.ndarray:
+    """Each pixel's region's mean, `(K,H,W)`, by a loop over regions."""
+    out = np.zeros(maps.shape, np.float32)
+    for number in np.unique(labels):
+        out[:, labels == number] = maps.numpy()[:, labels == number].mean(axis=1, keepdims=True)
+    return out
+
+
+def test_crops_are_pooled_over_the_region_alone() -> None:
     given_ = evidence(crops=3)
-    beliefs = region_beliefs(given_).numpy()
     assert given_.regions is not None
     assert given_.crops is not None
     labels = given_.regions.labels
+    means = crop_means(given_, torch.from_numpy(labels))
 
-    def squashed(maps: torch.Tensor, region: int) -> np.ndarray:
-        return 1 / (1 + np.exp(-maps.numpy()[:, labels == region].mean(axis=1)))
+    def pooled(number: int, region: int) -> np.ndarray:
+        assert given_.crops is not None
+        return given_.crops[number].numpy()[:, labels == region].mean(axis=1)
 
-    # Region 1 is looked at twice, region 2 once, region 3 only as a part of the whole.
-    twice = (squashed(given_.crops[0], 1) + squashed(given_.crops[2], 1)) / 2
-    np.testing.assert_allclose(beliefs[:, 1], twice, atol=1e-5)
-    np.testing.assert_allclose(beliefs[:, 2], squashed(given_.crops[1], 2), atol=1e-5)
-    np.testing.assert_allclose(beliefs[:, 3], squashed(given_.levels.mean(dim=0), 3), atol=1e-5)
+    assert set(means) == {1, 2}  # nobody looks at region 3
+    twice = np.maximum((pooled(0, 1) + pooled(2, 1)) / 2, 0)
+    np.testing.assert_allclose(means[1], twice, atol=1e-5)
+    np.testing.assert_allclose(means[2], np.maximum(pooled(1, 2), 0), atol=1e-5)
 
 
-def test_a_vote_is_constant_inside_regions() -> None:
+def test_looks_at_no_region_are_pooled_nowhere() -> None:
     given_ = evidence()
     assert given_.regions is not None
+    labels = torch.from_numpy(given_.regions.labels)
+    assert crop_means(replace(given_, plan=tuple(Crop((0, 0, 9, 13), 0) for _ in range(3))), labels) == {}
+
+
+@pytest.mark.parametrize("crop_weight", [0.0, 1.0, 3.0])
+def test_a_vote_is_constant_inside_regions(crop_weight: float) -> None:
+    given_ = evidence()
+    assert given_.regions is not None
+    given_ = replace(given_, partitions=given_.partitions[:1])
     maps = torch.rand(2, 9, 13)
-    votes = region_vote(maps, given_, gate=1.0)
-    beliefs = region_beliefs(given_)
+    votes = region_votes(maps, given_, crop_weight)
+    labels = torch.from_numpy(given_.regions.labels)  # type: ignore[union-attr]
+    seen = crop_means(given_, labels)
     for region in (1, 2, 3):
-        inside = torch.from_numpy(given_.regions.labels == region)
+        inside = labels == region
         for k in range(2):
-            expected = maps[k][inside].mean() * beliefs[k, region]
+            expected = maps[k][inside].mean()
+            if region in seen:
+                expected = (expected + crop_weight * seen[region][k]) / (1 + crop_weight)
             torch.testing.assert_close(votes[k][inside], expected.expand(int(inside.sum())))
+
+
+def test_partitions_vote_side_by_side_and_crops_only_in_the_first() -> None:
+    given_ = evidence()
+    maps = torch.rand(2, 9, 13)
+    first, second = (pixel_means(maps, regions.labels) for regions in given_.partitions)
+    np.testing.assert_allclose(region_votes(maps, given_, 0.0).numpy(), (first + second) / 2, atol=1e-5)
+    alone = region_votes(maps, replace(given_, partitions=given_.partitions[:1]), 2.0).numpy()
+    assert not np.allclose(alone, first, atol=1e-3)
+    np.testing.assert_allclose(region_votes(maps, given_, 2.0).numpy(), (alone + second) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("trust", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("colour", [0.0, 0.5])
+@pytest.mark.parametrize("crop_weight", [0.0, 1.0])
+def test_fusion_is_what_it_says(trust: float, colour: float, crop_weight: float) -> None:
+    """Every step in NumPy: pasted crops, trusted votes of depth, votes of colour, one normalisation at the end."""
+    given_ = replace(evidence(4), trust=trust, colour=halves((9, 13)))
+    assert given_.crops is not None
+    assert given_.crop_probabilities is not None
+    chosen = FusionParameters(level_weights=(1, 3), crop_weight=crop_weight, gate=2, vote=0.75, colour=colour)
+    levels = given_.levels.numpy().clip(0)
+    whole = (levels[0] + 3 * levels[1]) / 4
+    gated = given_.crops.numpy().clip(0) * given_.crop_probabilities.numpy()[:, :, None, None] ** 2
+    maps = (whole + crop_weight * gated.max(axis=0)) / (1 + crop_weight)
+    vote = region_votes(torch.from_numpy(whole), given_, crop_weight).numpy()
+    vote = trust * vote + (1 - trust) * maps
+    vote = (1 - colour) * vote + colour * pixel_means(torch.from_numpy(whole), halves((9, 13)).labels)
+    expected = 0.25 * maps + 0.75 * vote
+    expected /= expected.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(fuse(given_, chosen).numpy(), expected, atol=1e-5)
 
 
 parameters = st.builds(
@@ -106,6 +165,7 @@ parameters = st.builds(
     crop_weight=st.floats(0, 10),
     gate=st.floats(0, 3),
     vote=st.sampled_from([0.0, 0.25, 1.0]),
+    colour=st.sampled_from([0.0, 0.5, 1.0]),
 )
 
 
@@ -114,7 +174,7 @@ parameters = st.builds(
 def test_scores_are_normalised_per_class(
     chosen: FusionParameters, seed: int, classes: int, size: tuple[int, int]
 ) -> None:
-    scores = fuse(evidence(seed, classes, size), chosen)
+    scores = fuse(replace(evidence(seed, classes, size), colour=halves(size)), chosen)
     assert scores.shape == (classes, *size)
     assert scores.isfinite().all()
     assert (scores >= 0).all()
@@ -126,39 +186,69 @@ def test_a_class_without_evidence_stays_cold() -> None:
     given_ = evidence()
     assert given_.crops is not None
     given_.levels[:, 0], given_.crops[:, 0] = -1.0, -1.0
-    scores = fuse(given_, FusionParameters(vote=0.5))
+    scores = fuse(given_, FusionParameters(crop_weight=1.0, vote=0.5))
     assert not scores[0].any()
     assert scores[1].max() == pytest.approx(1.0)
 
 
+def plain(given_: Evidence) -> Evidence:
+    """What remains without crops and regions."""
+    return replace(given_, crops=None, crop_probabilities=None, partitions=(), plan=())
+
+
 def test_without_crops_it_is_the_weighted_cam() -> None:
-    given_ = replace(evidence(), crops=None, crop_probabilities=None, regions=None, plan=())
+    given_ = plain(evidence())
+    assert given_.regions is None
     levels = given_.levels.relu()
     torch.testing.assert_close(fuse(given_, FusionParameters()), normalise_maps(levels.mean(dim=0)))
     weighted = fuse(given_, FusionParameters(level_weights=(1, 3)))
     torch.testing.assert_close(weighted, normalise_maps((levels[0] + 3 * levels[1]) / 4))
 
 
-def test_a_vote_of_nothing_changes_nothing() -> None:
+@pytest.mark.parametrize("crop_weight", [0.0, 1.0])
+def test_a_vote_of_nothing_changes_nothing(crop_weight: float) -> None:
     given_ = evidence()
-    without = replace(given_, regions=None)
-    assert torch.equal(fuse(given_, FusionParameters(vote=0.0)), fuse(without, FusionParameters(vote=0.0)))
+    without = replace(given_, partitions=())
+    chosen = FusionParameters(crop_weight=crop_weight, vote=0.0)
+    assert torch.equal(fuse(given_, chosen), fuse(without, chosen))
+
+
+def test_votes_without_trust_change_nothing() -> None:
+    given_ = replace(evidence(), trust=0.0)
+    for crop_weight in (0.0, 2.0):
+        pasted = fuse(given_, FusionParameters(crop_weight=crop_weight))
+        torch.testing.assert_close(fuse(given_, FusionParameters(crop_weight=crop_weight, vote=1.0)), pasted)
 
 
 def test_crops_of_no_weight_leave_the_cam() -> None:
     given_ = evidence()
-    plain = replace(given_, crops=None, crop_probabilities=None)
-    torch.testing.assert_close(fuse(given_, FusionParameters(crop_weight=0.0)), fuse(plain, FusionParameters()))
+    torch.testing.assert_close(fuse(given_, FusionParameters(crop_weight=0.0)), fuse(plain(given_), FusionParameters()))
+    without = replace(given_, crops=None, crop_probabilities=None, plan=())
+    chosen = FusionParameters(crop_weight=0.0, vote=0.5)
+    torch.testing.assert_close(fuse(given_, chosen), fuse(without, chosen))
 
 
-def test_a_full_vote_over_one_region_is_flat() -> None:
+def test_colour_votes_only_beside_depth() -> None:
+    given_ = replace(evidence(), colour=halves((9, 13)))
+    chosen = FusionParameters(vote=1.0, colour=1.0)
+    expected = pixel_means(given_.levels.relu().mean(dim=0), halves((9, 13)).labels)
+    torch.testing.assert_close(fuse(given_, chosen), normalise_maps(torch.from_numpy(expected)))
+    torch.testing.assert_close(fuse(replace(given_, partitions=()), chosen), fuse(plain(given_), FusionParameters()))
+
+
+@pytest.mark.parametrize("crop_weight", [0.0, 1.0])
+def test_a_full_vote_over_one_region_is_flat(crop_weight: float) -> None:
     plan = tuple(Crop((0, 0, 9, 13), 1) for _ in range(3))
-    given_ = replace(evidence(), regions=Regions(np.ones((9, 13), np.int32), np.array([True])), plan=plan)
-    scores = fuse(given_, FusionParameters(vote=1.0))
+    one = Regions(np.ones((9, 13), np.int32), np.array([True]))
+    given_ = replace(evidence(), partitions=(one,), plan=plan, trust=1.0)
+    scores = fuse(given_, FusionParameters(crop_weight=crop_weight, vote=1.0))
     torch.testing.assert_close(scores, torch.ones_like(scores))
 
 
-def test_without_any_region_the_vote_is_that_of_the_whole() -> None:
+@pytest.mark.parametrize("crop_weight", [0.0, 1.0])
+def test_without_any_region_the_vote_is_that_of_the_whole(crop_weight: float) -> None:
     whole = tuple(Crop((0, 0, 9, 13), 0) for _ in range(3))
-    given_ = replace(evidence(), regions=Regions(np.zeros((9, 13), np.int32), np.zeros(0, bool)), plan=whole)
-    torch.testing.assert_close(fuse(given_, FusionParameters(vote=1.0)), torch.ones(2, 9, 13))
+    nothing = Regions(np.zeros((9, 13), np.int32), np.zeros(0, bool))
+    given_ = replace(evidence(), partitions=(nothing,), plan=whole, trust=1.0)
+    scores = fuse(given_, FusionParameters(crop_weight=crop_weight, vote=1.0))
+    torch.testing.assert_close(scores, torch.ones(2, 9, 13))

@@ -99,3 +99,8 @@ class NyuV2Dataset(FolderDataset):
         metres = read_uint8_map(depth_file, image.shape[:2]) / VALUES_PER_METRE
         depth = normalise_inverse_depth(inverse_depth(metres, "metric"))
         return Sample(name, image, labels_of_mask(mask, len(self.classes)), mask, depth=depth)
+
+    def metres(self, index: int) -> np.ndarray:
+        """Distance from the camera `H×W float64` in metres, in steps of about 4 cm; 0 where it was not measured."""
+        image_file, _, depth_file = self._files(self.ids[index])
+        return read_uint8_map(depth_file, read_image(image_file).shape[:2]) / VALUES_PER_METRE

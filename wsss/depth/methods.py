@@ -49,6 +49,11 @@ class Method:
         """Whether the method looks at depth."""
         return self.proposal == "depth"
 
+    @property
+    def passes(self) -> tuple[object, ...]:
+        """What decides the forward passes: methods of equal passes and depth have the same evidence."""
+        return self.proposal, self.crops, self.scales, self.flip
+
 
 def _grid(**values: Sequence[float]) -> tuple[FusionParameters, ...]:
     """Every combination of the values of some fusion parameters."""
@@ -111,6 +116,7 @@ class Look:
     Attributes:
         image: `H×W×3 uint8`.
         present: indices 0…C − 1 of the classes that the image-level labels name.
+        gathered: evidence by `Method.passes` and depth source, kept by whoever asks for several methods.
     """
 
     model: nn.Module
@@ -118,6 +124,7 @@ class Look:
     image: NDArray[np.uint8]
     present: Sequence[int]
     device: torch.device
+    gathered: dict[object, Evidence] = field(default_factory=dict)
     _levels: dict[tuple[tuple[float, ...], bool], LevelMaps] = field(default_factory=dict)
 
     def levels(self, scales: tuple[float, ...], flip: bool) -> LevelMaps:

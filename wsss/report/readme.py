@@ -8,14 +8,14 @@ from typing import Any
 from wsss.errors import WsssError
 from wsss.io import atomic_path
 from wsss.report.store import check_not_smoke, select_records
-from wsss.report.tables import headline_table, seed_table, settings_caption, strata_grid, to_markdown
+from wsss.report.tables import best_control, headline_table, seed_table, settings_caption, strata_grid, to_markdown
 
 __all__ = ["README_TABLES", "readme_is_current", "write_readme_tables"]
 
 Record = Mapping[str, Any]
 
 _MARKER = re.compile(r"<!-- (/?)table:(.*?) -->")
-_STRATA_METHODS = ("cam", "zoom", "crop-only@sensor", "depth@sensor")
+_STRATA_METHODS = ("cam", "crop-only@sensor", "depth@sensor")  # and the best control
 
 
 def write_readme_tables(readme: Path, records: Sequence[Record]) -> None:
@@ -86,10 +86,10 @@ def _tabletop_seeds(records: Sequence[Record]) -> str:
     return _main_tables(select_records(records, data="tabletop", stage="cam", split="test"))
 
 
-def _tabletop_strata(records: Sequence[Record]) -> str:
-    rows = select_records(records, data="tabletop", stage="cam", split="test", refinement=None)
-    rows = [record for record in rows if record["method"] in _STRATA_METHODS]
-    return _block(to_markdown(strata_grid(rows, "tabletop", "cam", "test")), rows)
+def _strata(records: Sequence[Record], data: str) -> str:
+    rows = select_records(records, data=data, stage="cam", split="test", refinement=None)
+    shown = [record for record in rows if record["method"] in (*_STRATA_METHODS, best_control(rows))]
+    return _block(to_markdown(strata_grid(shown, data, "cam", "test")), shown)
 
 
 def _real_seeds(records: Sequence[Record]) -> str:
@@ -104,7 +104,8 @@ def _networks(records: Sequence[Record]) -> str:
 README_TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "headline": _headline,
     "tabletop-seeds": _tabletop_seeds,
-    "tabletop-strata": _tabletop_strata,
+    "tabletop-strata": lambda records: _strata(records, "tabletop"),
+    "nyuv2-strata": lambda records: _strata(records, "nyuv2"),
     "real-seeds": _real_seeds,
     "networks": _networks,
 }

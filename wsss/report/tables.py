@@ -10,6 +10,8 @@ from wsss.report.store import STAGES, full_name, select_records
 from wsss.report.style import METHOD_COLOURS
 
 __all__ = [
+    "HEADLINE",
+    "best_control",
     "headline_table",
     "in_order",
     "per_class_table",
@@ -25,6 +27,11 @@ Record = Mapping[str, Any]
 MISSING = "–"
 CONTROLS = ("zoom", "grid", "random", "cam-box", "rgb-region")  # of equal cost, without depth
 SOURCES = ("sensor", "meter", "learned")  # true depth first, controls after
+HEADLINE = (
+    "cam", "zoom", "rgb-region", "crop-only@sensor", "crop-only@meter", "region-only@sensor", "region-only@meter",
+    "depth@sensor", "depth@learned", "depth@meter", "full-supervision",
+)  # fmt: skip
+"""Methods of the table at one glance, of the tables by stratum, and of charts with a line or a panel for each method."""
 STAGE_NAMES = {"cam": "seeds", "pseudo": "pseudo-labels", "segmentation": "network"}
 
 
@@ -63,16 +70,21 @@ def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> 
         WsssError: there is no such record.
     """
     rows = in_order(select_records(records, data=data, stage=stage, split=split))
-    baselines = ["cam", *_best_control(rows)]
+    control = best_control(rows)
+    baselines = ["cam", control] if control else ["cam"]
     cells = [_main_row(record, baselines) for record in rows]
     frame = pd.DataFrame(cells, index=[full_name(record) for record in rows])
     return frame.rename_axis("method")
 
 
-def _best_control(records: Sequence[Record]) -> list[str]:
-    """The control with the highest mIoU on the tune split; none where no control was tuned."""
+def best_control(records: Sequence[Record]) -> str | None:
+    """The control without depth that has the highest mIoU on the tune split; None where no control was tuned.
+
+    Args:
+        records: of one data set, stage and split.
+    """
     tuned = [record for record in records if record["method"] in CONTROLS and record["tune_miou"] is not None]
-    return [full_name(max(tuned, key=lambda record: record["tune_miou"]))] if tuned else []
+    return full_name(max(tuned, key=lambda record: record["tune_miou"])) if tuned else None
 
 
 def _main_row(record: Record, baselines: Sequence[str]) -> dict[str, str]:
@@ -139,7 +151,8 @@ def headline_table(records: Sequence[Record]) -> pd.DataFrame:
     for record in ordered:
         for row, text in _headline_cells(record):
             table.setdefault((record["data"], row), {})[record["method"]] = text
-    methods = list(dict.fromkeys(record["method"] for record in in_order(records)))
+    methods = [record["method"] for record in in_order(records) if record["method"] in HEADLINE]
+    methods = list(dict.fromkeys(methods)) or list(dict.fromkeys(record["method"] for record in in_order(records)))
     frame = pd.DataFrame.from_dict(table, orient="index")[methods].fillna(MISSING)
     frame.index = pd.MultiIndex.from_tuples(table, names=["data", "mIoU of"])
     return frame
