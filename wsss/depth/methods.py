@@ -7,6 +7,7 @@ tune split. All plans cost the same megapixels within 5 %.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -17,10 +18,12 @@ from torch import nn
 from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
+from wsss.depth.colour import colour_regions
 from wsss.depth.crops import Box, CropParameters, crop, crop_plan, hidden_pixels, uncrop, without_hidden
 from wsss.depth.fusion import Evidence, FusionParameters
 from wsss.depth.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_random
-from wsss.depth.regions import RegionParameters
+from wsss.depth.regions import RegionParameters, Regions
+from wsss.depth.trust import edge_ranks
 from wsss.errors import WsssError
 
 __all__ = ["METHODS", "Look", "Method", "crop_side", "gather", "method", "split_method"]
@@ -136,6 +139,16 @@ class Look:
             )
         return self._levels[key]
 
+    @cached_property
+    def colour(self) -> Regions:
+        """The image's regions of colour."""
+        return colour_regions(self.image)
+
+    @cached_property
+    def ranks(self) -> NDArray[np.float32]:
+        """The image's edge ranks `H×W`."""
+        return edge_ranks(self.image)
+
 
 def gather(
     plan: Method,
@@ -184,10 +197,10 @@ def _proposal(
             raise WsssError(
                 "depth-guided crops need depth: give --depth sensor (if the data has it) or --depth files:DIR"
             )
-        return by_depth(look.image, depth, regions)
+        return by_depth(look.image, depth, regions, colour=look.colour, ranks=look.ranks)
     size = look.image.shape[0], look.image.shape[1]
     makers: dict[str, Callable[[], Proposal]] = {
-        "colour": lambda: by_colour(look.image),
+        "colour": lambda: by_colour(look.colour),
         "grid": lambda: by_grid(size, crops.count),
         "random": lambda: by_random(look.image, crops.count),
         "cam": lambda: by_cam(levels.maps.relu().mean(dim=0)),

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.depth.colour import colour_regions
 from wsss.depth.crops import Box, Crop, region_boxes
 from wsss.depth.regions import RegionParameters, Regions, depth_partitions, depth_regions
-from wsss.depth.trust import border_alignment, edge_ranks, trust_in
+from wsss.depth.trust import border_alignment, trust_in
 
 __all__ = ["Proposal", "by_boxes", "by_cam", "by_colour", "by_depth", "by_grid", "by_random"]
 
@@ -43,17 +42,28 @@ class Proposal:
     margin: float | None = None
 
 
-def by_depth(image: NDArray[np.uint8], depth: NDArray[np.float32], parameters: RegionParameters) -> Proposal:
-    """Regions of depth, aligned with the image, and trusted as far as the borders of unaligned depth lie on image edges."""
+def by_depth(
+    image: NDArray[np.uint8],
+    depth: NDArray[np.float32],
+    parameters: RegionParameters,
+    *,
+    colour: Regions,
+    ranks: NDArray[np.float32],
+) -> Proposal:
+    """Regions of depth, aligned with the image, and trusted as far as the borders of unaligned depth lie on image edges.
+
+    Args:
+        colour: `colour_regions` of the image.
+        ranks: `edge_ranks` of the image. Both are the caller's, since they are the same for every depth.
+    """
     partitions = depth_partitions(depth, image, parameters)
     raw = partitions[parameters.guides.index(0)] if 0 in parameters.guides else depth_regions(depth, parameters)
-    trust = trust_in(border_alignment(edge_ranks(image), raw.labels))
-    return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), colour_regions(image), trust)
+    trust = trust_in(border_alignment(ranks, raw.labels))
+    return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), colour, trust)
 
 
-def by_colour(image: NDArray[np.uint8]) -> Proposal:
+def by_colour(regions: Regions) -> Proposal:
     """The control `rgb-region`: regions of colour instead of depth. Their borders are image edges, so they are trusted."""
-    regions = colour_regions(image)
     return Proposal(tuple(region_boxes(regions)), (regions,))
 
 
