@@ -44,7 +44,7 @@ reproduce: env ## from nothing to figures, tables and records: the six notebooks
 smoke: env ## the six notebooks, tiny: does it run? (≤ 5 min, not a result)
 	"$(PY)" -m wsss run --profile smoke --data tabletop
 
-results: env ## make the committed records: three seeds, all data sets that are there (hours, resumable)
+results: env ## make the committed records: all methods, three seeds, all data that is there (many hours, resumable)
 	"$(PY)" -m wsss results
 
 report: env ## draw tables and figures anew from the records

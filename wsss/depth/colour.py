@@ -27,8 +27,8 @@ def colour_regions(image: NDArray[np.uint8]) -> Regions:
     if min(smooth.shape[:2]) < 2:  # too thin for the library's grid graph
         return Regions(np.ones((height, width), np.int32), np.zeros(1, bool))
     coarse = felzenszwalb(smooth, scale=SCALE, sigma=0.0, min_size=MIN_PIXELS, channel_axis=-1)
-    by_size = np.argsort(-np.bincount(coarse.ravel()), kind="stable")
+    full = coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
+    by_size = np.argsort(-np.bincount(full.ravel()), kind="stable")
     rank = np.empty(len(by_size), np.int32)
     rank[by_size] = np.arange(1, len(by_size) + 1)
-    labels = rank[coarse].repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
-    return Regions(np.ascontiguousarray(labels), np.zeros(len(by_size), bool))
+    return Regions(rank[full], np.zeros(len(by_size), bool))

@@ -119,6 +119,7 @@ def by_cam(maps: Tensor) -> Proposal:
 
 
 def _widened(start: int, end: int, length: int) -> tuple[int, int]:
-    """An interval made at least `MIN_CAM_BOX` long around its middle, inside `[0, length)`."""
-    lacking = max(0, MIN_CAM_BOX - (end - start))
-    return max(0, start - lacking // 2), min(length, end + lacking - lacking // 2)
+    """An interval made at least `MIN_CAM_BOX` long around its middle, and moved where it would leave `[0, length)`."""
+    side = min(length, max(end - start, MIN_CAM_BOX))
+    first = min(max(0, start - (side - (end - start)) // 2), length - side)
+    return first, first + side

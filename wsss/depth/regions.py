@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from wsss.depth.guide import guided_filter
 from wsss.depth.planes import find_planes
+from wsss.errors import WsssError
 
 __all__ = ["RegionParameters", "Regions", "continuous_parts", "depth_partitions", "depth_regions"]
 
@@ -39,6 +40,10 @@ class RegionParameters:
     min_area: float = 0.0008
     max_regions: int = 40
     guides: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        if not self.guides:
+            raise WsssError("regions need at least one guide radius; 0 takes depth as it is")
 
 
 @dataclass(frozen=True)

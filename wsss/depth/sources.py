@@ -97,6 +97,12 @@ def _shuffled(dataset: Dataset, inner: DepthSource, seed: int) -> DepthSource:
     return lambda index: _resized(inner(int(other[index])), dataset[index].image.shape[:2])
 
 
+def _split_control(spec: str) -> tuple[str, str] | None:
+    """A control and the source that it is made from, `sensor` where none is named; None if `spec` is no control."""
+    head, _, inner = spec.partition("+")
+    return (head, inner or "sensor") if head.partition(":")[0] in CONTROL_NAMES else None
+
+
 def _severity(argument: str) -> float:
     try:
         value = float(argument)
@@ -141,7 +147,6 @@ def open_depth(
     Raises:
         WsssError: unknown source, missing folder, or unstated kind.
     """
-    head, _, inner = spec.partition("+")
     name, _, argument = spec.partition(":")
     if spec == "sensor":
         return _sensor(dataset)
@@ -154,8 +159,9 @@ def open_depth(
         return cached(hub_depth(argument, dataset, kind), dataset, folder)
     if name == "learned" and argument:
         return cached(learned_depth(Path(argument).expanduser(), dataset), dataset, folder)
-    if head.partition(":")[0] in CONTROL_NAMES:
-        control = _control(head, dataset, open_depth(inner or "sensor", dataset, kind, seed, cache), seed)
+    if parts := _split_control(spec):
+        head, inner = parts
+        control = _control(head, dataset, open_depth(inner, dataset, kind, seed, cache), seed)
         if control is not None:
             return control
     raise WsssError(
@@ -173,12 +179,11 @@ def source_name(spec: str) -> str:
     >>> [source_name(spec) for spec in ("sensor", "files:/data/DepthMETER", "noisy:0.05", "shuffled+files:DepthMETER")]
     ['sensor', 'meter', 'noisy-0.05', 'shuffled-meter']
     """
-    head, plus, inner = spec.partition("+")
-    if plus:
-        return source_name(head) if inner == "sensor" else f"{source_name(head)}-{source_name(inner)}"
+    if parts := _split_control(spec):
+        head, inner = parts
+        control = head.replace(":", "-")
+        return control if inner == "sensor" else f"{control}-{source_name(inner)}"
     name, _, argument = spec.partition(":")
-    if name == "noisy":
-        return f"noisy-{argument}"
     if name == "hf":
         return Path(argument).name.lower()
     if name == "files":
@@ -188,9 +193,8 @@ def source_name(spec: str) -> str:
 
 def source_identity(spec: str) -> str:
     """What of a source enters a cache key: of a folder its name only, since its place may change; of a network its weights."""
-    head, plus, inner = spec.partition("+")
-    if plus:
-        return f"{head}+{source_identity(inner)}"
+    if parts := _split_control(spec):
+        return f"{parts[0]}+{source_identity(parts[1])}"
     name, _, argument = spec.partition(":")
     if name == "files":
         return f"files:{Path(argument).name}"
@@ -199,9 +203,9 @@ def source_identity(spec: str) -> str:
 
 def resolve_folder(spec: str, root: str | None) -> str:
     """`files:DIR`, on its own or in a control, with DIR looked for in the data's folder `root` if it does not exist from here."""
-    head, plus, inner = spec.partition("+")
-    if plus:
-        return f"{head}+{resolve_folder(inner, root)}"
+    parts = _split_control(spec)
+    if parts and "+" in spec:
+        return f"{parts[0]}+{resolve_folder(parts[1], root)}"
     name, _, folder = spec.partition(":")
     if name != "files" or not root or Path(folder).expanduser().is_dir():
         return spec

@@ -7,11 +7,14 @@ everywhere, so the borders are compared with themselves, moved aside by a few pi
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+from scipy.stats import rankdata
 
 __all__ = ["FULL_TRUST", "NO_TRUST", "border_alignment", "border_pixels", "edge_ranks", "trust_in"]
 
 SHIFT = 12
 """Pixels by which borders are moved aside for comparison: beyond the reach of one edge, within the same surroundings."""
+
+MOVES = ((0, SHIFT), (0, -SHIFT), (SHIFT, 0), (-SHIFT, 0), (SHIFT, SHIFT), (-SHIFT, -SHIFT))
 
 EDGE_SCALE, TOLERANCE = 1.5, 3.0
 """Standard deviations in pixels of the Gaussian under the image gradient, and of the one over it: a border that is a few
@@ -26,9 +29,9 @@ def edge_ranks(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     pixels = image.astype(np.float32)
     strength = np.add.reduce([gaussian_gradient_magnitude(pixels[..., c], EDGE_SCALE) for c in range(3)])
     strength = gaussian_filter(strength, TOLERANCE)
-    ranks = np.empty(strength.size, np.float32)
-    ranks[np.argsort(strength, axis=None)] = np.linspace(0, 1, strength.size, dtype=np.float32)
-    return ranks.reshape(strength.shape)
+    # Ties share a rank: where nothing is to be seen, no pixel has a stronger edge than its neighbour.
+    ranks = (rankdata(strength, axis=None) - 1) / max(1, strength.size - 1)
+    return ranks.reshape(strength.shape).astype(np.float32)
 
 
 def border_pixels(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -47,11 +50,23 @@ def border_alignment(ranks: NDArray[np.float32], labels: NDArray[np.integer]) ->
         labels: `H×W` regions that have not been aligned with the image by force.
     """
     border = border_pixels(labels)
-    if not border.any():
-        return 0.0
-    moves = [(0, SHIFT), (0, -SHIFT), (SHIFT, 0), (-SHIFT, 0), (SHIFT, SHIFT), (-SHIFT, -SHIFT)]
-    aside = np.mean([np.roll(ranks, move, axis=(0, 1))[border].mean() for move in moves])
-    return float(ranks[border].mean() - aside)
+    differences = []
+    for down, right in MOVES:
+        (rows, moved_rows), (columns, moved_columns) = (
+            _overlap(length, move) for length, move in zip(border.shape, (down, right), strict=True)
+        )
+        inside = border[rows, columns]
+        if inside.any():
+            aside = ranks[moved_rows, moved_columns][inside].mean()
+            differences.append(ranks[rows, columns][inside].mean() - aside)
+    return float(np.mean(differences)) if differences else 0.0
+
+
+def _overlap(length: int, move: int) -> tuple[slice, slice]:
+    """The positions p of a line of pixels for which p + `move` is on the line too, and those p + `move`."""
+    kept = max(0, length - abs(move))  # none where the move is longer than the line
+    start, moved = max(0, -move), max(0, move)
+    return slice(start, start + kept), slice(moved, moved + kept)
 
 
 def trust_in(alignment: float) -> float:
