@@ -5,7 +5,8 @@ they were cut. *Regions* vote: every pixel of a region gets the region's mean, f
 of the crops that looked at it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -45,10 +46,19 @@ class Evidence:
     colour: Regions | None = None
     trust: float = 1.0
 
+    parts: dict[object, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What `fuse` has computed already: the trials on the tune split share most of it."""
+
     @property
     def regions(self) -> Regions | None:
         """The partition that the crops belong to; None where no region votes."""
         return self.partitions[0] if self.partitions else None
+
+    def once(self, key: object, compute: Callable[[], Tensor]) -> Tensor:
+        """What `compute` returns, computed at the first call with this key."""
+        if key not in self.parts:
+            self.parts[key] = compute()
+        return self.parts[key]
 
 
 @dataclass(frozen=True)
@@ -118,20 +128,33 @@ def _labels(regions: Regions) -> Tensor:
     return torch.from_numpy(regions.labels).long()
 
 
+def _weighted(levels: Tensor, level_weights: tuple[float, ...]) -> Tensor:
+    """Weighted mean `(K,H,W)` of rectified levels `(S,K,H,W)`."""
+    weights = torch.tensor(level_weights or (1.0,) * len(levels))
+    return (levels.relu() * weights[:, None, None, None]).sum(dim=0) / weights.sum()
+
+
+def _colour_vote(maps: Tensor, regions: Regions) -> Tensor:
+    labels = _labels(regions)
+    return region_means(maps, labels, len(regions))[:, labels]
+
+
 def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
     """Scores `(K,H,W)` in [0, 1], normalised per class over the image."""
-    levels, p = evidence.levels, parameters
-    weights = torch.tensor(p.level_weights or (1.0,) * len(levels))
-    whole = (levels.relu() * weights[:, None, None, None]).sum(dim=0) / weights.sum()
+    p, e = parameters, evidence
+    whole = e.once(p.level_weights, lambda: _weighted(e.levels, p.level_weights))
     maps = whole
-    if evidence.crops is not None and evidence.crop_probabilities is not None and p.crop_weight > 0:
-        pasted = crop_evidence(evidence.crops, evidence.crop_probabilities, p.gate)
+    if e.crops is not None and e.crop_probabilities is not None and p.crop_weight > 0:
+        crops, probabilities = e.crops, e.crop_probabilities
+        pasted = e.once(("crops", p.gate), lambda: crop_evidence(crops, probabilities, p.gate))
         maps = (whole + p.crop_weight * pasted) / (1 + p.crop_weight)
-    if evidence.partitions and p.vote > 0:
-        vote = region_votes(whole, evidence, p.crop_weight)
-        vote = evidence.trust * vote + (1 - evidence.trust) * maps
-        if evidence.colour is not None and p.colour > 0:
-            labels = _labels(evidence.colour)
-            vote = (1 - p.colour) * vote + p.colour * region_means(whole, labels, len(evidence.colour))[:, labels]
+    if e.partitions and p.vote > 0:
+        key = ("vote", p.level_weights, p.crop_weight)
+        vote = e.once(key, lambda: region_votes(whole, e, p.crop_weight))
+        vote = e.trust * vote + (1 - e.trust) * maps
+        if e.colour is not None and p.colour > 0:
+            regions = e.colour
+            of_colour = e.once(("colour", p.level_weights), lambda: _colour_vote(whole, regions))
+            vote = (1 - p.colour) * vote + p.colour * of_colour
         maps = (1 - p.vote) * maps + p.vote * vote
     return normalise_maps(maps)
