@@ -1,6 +1,7 @@
 """Fusion of crops, regions and the CAM, against loops over pixels and the laws it must obey."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from wsss.depth.fusion import (
     region_means,
     region_votes,
 )
+from wsss.depth.methods import METHODS
 from wsss.depth.regions import Regions
 
 
@@ -252,3 +254,16 @@ def test_without_any_region_the_vote_is_that_of_the_whole(crop_weight: float) ->
     given_ = replace(evidence(), partitions=(nothing,), plan=whole, trust=1.0)
     scores = fuse(given_, FusionParameters(crop_weight=crop_weight, vote=1.0))
     torch.testing.assert_close(scores, torch.ones(2, 9, 13))
+
+
+def test_parameters_read_from_json_fuse_alike() -> None:
+    plain = Evidence(torch.rand(3, 2, 6, 5, generator=torch.Generator().manual_seed(0)), 0.0, 0.0)
+    kept = FusionParameters(**json.loads(json.dumps(asdict(FusionParameters(level_weights=(1.0, 0.0, 2.0))))))
+    assert torch.equal(fuse(plain, kept), fuse(plain, FusionParameters(level_weights=(1.0, 0.0, 2.0))))
+
+
+def test_what_is_kept_between_trials_changes_nothing() -> None:
+    given_, trials = replace(evidence(), colour=halves((9, 13))), METHODS["depth"].trials
+    together = [fuse(given_, trial) for trial in trials]
+    for trial, scores in zip(trials, together, strict=True):
+        assert torch.equal(fuse(replace(given_), trial), scores)

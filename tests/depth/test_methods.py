@@ -1,31 +1,49 @@
 """The compared methods: equal cost, and what `gather` hands on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from wsss.cam.cam import class_maps, pyramid_maps
+from wsss.cam.cam import class_maps, normalise_maps, pyramid_maps
+from wsss.config import RESULT_METHODS, profile
 from wsss.data.transforms import to_tensor
+from wsss.depth.colour import colour_regions
 from wsss.depth.crops import CropParameters, crop, uncrop
-from wsss.depth.fusion import FusionParameters, fuse
-from wsss.depth.methods import METHODS, Method, crop_side, gather, method
+from wsss.depth.fusion import Evidence, FusionParameters, fuse
+from wsss.depth.methods import METHODS, Look, Method, crop_side, gather, method, split_method
 from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import open_depth
+from wsss.depth.trust import edge_ranks
 from wsss.errors import WsssError
 
 CPU = torch.device("cpu")
+DATA = ("tabletop", "nyuv2", "voc")
 
 
-@pytest.fixture
-def look(tiny_classifier):
+@pytest.fixture(scope="module")
+def a_look(tiny_classifier):
+    """`(image, present, base_side, classes) → Look`."""
+
+    def make(image, present=(0, 1), base_side=64, classes=("a", "b", "c")):
+        model, info = tiny_classifier(classes, base_side)
+        return Look(model, info, image, present, CPU)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def look(a_look):
     """`(name or plan, image, depth, present) → Evidence`, with default crops."""
 
-    def run(name, image, depth, present=(0, 1), base_side=64, crops=None, classes=("a", "b", "c")):
-        model, info = tiny_classifier(classes, base_side)
+    def run(name, image, depth, present=(0, 1), base_side=64, crops=None, regions=None, boxes=()):
         plan = name if isinstance(name, Method) else method(name)
         return gather(
-            plan, model, info, image, present, depth,
-            regions=RegionParameters(), crops=crops or CropParameters(), device=CPU,
+            plan, a_look(image, present, base_side), regions=regions or RegionParameters(),
+            crops=crops or CropParameters(), depth=depth, boxes=boxes,
         )  # fmt: skip
 
     return run
@@ -42,24 +60,78 @@ def picture(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndar
     return image, depth
 
 
-@pytest.mark.parametrize("size", [(256, 256), (256, 192), (192, 256)])
-@pytest.mark.parametrize("boxes", [True, False])
-def test_methods_cost_the_same_megapixels(look, size, boxes) -> None:
+CASES = [
+    *((None, size) for size in ((256, 256), (256, 192), (192, 256))),
+    *((data, (256, 256)) for data in DATA),
+    *((data, (312, 416)) for data in ("nyuv2", "voc")),
+]
+
+
+@pytest.mark.parametrize(("data", "size"), CASES)
+def test_methods_cost_the_same_megapixels(a_look, data, size) -> None:
     image, depth = picture(*size)
-    if not boxes:
-        depth[:] = 0
-    cost = {name: look(name, image, depth, base_side=256).megapixels for name in METHODS}
-    assert max(cost.values()) <= 1.05 * min(cost[name] for name in METHODS if name != "cam")
-    compared = [cost[name] for name in ("zoom", "crop-only", "depth")]
-    assert max(compared) <= 1.05 * min(compared)
-    assert cost["cam"] <= 1.05 * min(compared)
+    crops = CropParameters() if data is None else profile("default", data).crops
+    one = a_look(image, base_side=256)
+    found = []
+    for each, boxes in ((depth, [(20, 30, 90, 70), (0, 0, 9, 9)]), (np.zeros_like(depth), [])):
+        cost = {
+            name: gather(plan, one, regions=RegionParameters(), crops=crops, depth=each, boxes=boxes).megapixels
+            for name, plan in METHODS.items()
+        }
+        assert max(cost.values()) <= 1.05 * min(cost.values()), cost
+        found.append(cost)
+    assert found[0] == found[1]
 
 
-def test_every_image_costs_the_same_whatever_its_depth(look) -> None:
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_image_costs_the_same_whatever_its_depth(look, name) -> None:
     image, depth = picture(64, 64)
     noise = np.random.default_rng(0).uniform(0, 1, depth.shape).astype(np.float32)
-    costs = {look("depth", image, each).megapixels for each in (depth, np.zeros_like(depth), noise)}
-    assert len(costs) == 1
+    dark = np.zeros_like(image)
+    looks = [(image, depth, [(1, 2, 9, 9)]), (image, np.zeros_like(depth), []), (image, noise, []), (dark, depth, [])]
+    found = [look(name, *each[:2], boxes=each[2]) for each in looks]
+    assert len({each.megapixels for each in found}) == 1
+    count = CropParameters().count if METHODS[name].proposal and METHODS[name].crops else 0
+    assert {len(each.plan) for each in found} == {count}
+
+
+def test_every_method_but_the_baseline_has_twelve_trials() -> None:
+    assert {name: len(set(plan.trials)) for name, plan in METHODS.items()} == {
+        name: 1 if name == "cam" else 12 for name in METHODS
+    }
+
+
+def test_what_is_the_same_for_every_method_is_made_once(a_look, monkeypatch) -> None:
+    calls: list[object] = []
+
+    def counted(function):
+        def wrapped(*arguments, **settings):
+            calls.append((function.__name__, settings.get("scales")))
+            return function(*arguments, **settings)
+
+        return wrapped
+
+    for function in (pyramid_maps, colour_regions, edge_ranks):
+        monkeypatch.setattr(f"wsss.depth.methods.{function.__name__}", counted(function))
+    image, depth = picture(48, 64)
+    one = a_look(image)
+    for plan in METHODS.values():
+        gather(plan, one, regions=RegionParameters(), crops=CropParameters(), depth=depth)
+    assert len(calls) == len(set(calls)) == 3 + 2  # passes of cam and region-only, of zoom, and of all with crops
+
+
+def test_methods_of_equal_passes_have_the_same_evidence(look) -> None:
+    image, depth = picture(48, 64)
+    found: dict[object, Evidence] = {}
+    for name, plan in METHODS.items():
+        evidence = look(name, image, depth, boxes=[(3, 4, 30, 40)])
+        same = found.setdefault(plan.passes, evidence)
+        assert evidence.plan == same.plan
+        assert torch.equal(evidence.levels, same.levels)
+        for mine, other in ((evidence.crops, same.crops), (evidence.crop_probabilities, same.crop_probabilities)):
+            torch.testing.assert_close(mine, other, atol=0, rtol=0)
+        assert len(evidence.partitions) == len(same.partitions)
+    assert len(found) == len(METHODS) - 1  # crop-only and depth share theirs
 
 
 @pytest.mark.parametrize("size", [(256, 256), (200, 100), (33, 257), (1, 500)])
@@ -80,15 +152,18 @@ def test_crop_only_and_depth_share_their_passes(look) -> None:
     assert all(trial.vote > 0 for trial in METHODS["depth"].trials)
 
 
-def test_crops_are_what_the_classifier_says_of_them(look, tiny_classifier, monkeypatch) -> None:
+@pytest.mark.parametrize("name", ["depth", "grid", "random", "cam-box", "rgb-region", "oracle-box"])
+def test_crops_are_what_the_classifier_says_of_them(look, tiny_classifier, monkeypatch, name) -> None:
     monkeypatch.setattr("wsss.cam.cam.autocast", lambda _: torch.autocast("cpu", enabled=False))
     image, depth = picture(48, 64)
-    found = look("depth", image, depth, present=(2, 0), crops=CropParameters(exclude="box", min_side=16))
+    crops = CropParameters(exclude="box", min_side=16)
+    found = look(name, image, depth, present=(2, 0), crops=crops, boxes=[(5, 6, 30, 20), (40, 50, 48, 64)])
+    assert len(found.plan) == len(found.crops) == crops.count
     model, info = tiny_classifier(("a", "b", "c"))
     tensor = to_tensor(image, info.mean, info.std)
     side = crop_side(48, 64, 64)
     for number, one in enumerate(found.plan):
-        maps, probabilities = class_maps(model, crop(tensor, one.box, side, torch.zeros(3))[None], flip=True)
+        maps, probabilities = class_maps(model, crop(tensor, one.box, side, torch.zeros(3))[None], flip=False)
         torch.testing.assert_close(
             found.crops[number], uncrop(maps[0, [2, 0]], one.box, (48, 64)), atol=1e-4, rtol=1e-4
         )
@@ -115,22 +190,68 @@ def test_other_things_are_painted_over(look) -> None:
     assert not torch.allclose(seen[0], seen[1])
 
 
+def test_controls_leave_nothing_out(look) -> None:
+    """Only depth knows of layers: what a control's crops see does not depend on exclusion."""
+    image, depth = picture(48, 64)
+    for name in ("grid", "random", "cam-box", "rgb-region", "oracle-box"):
+        seen = [look(name, image, depth, crops=CropParameters(exclude=e)).crops for e in ("box", "fill")]
+        assert torch.equal(*seen)
+
+
+def test_only_methods_of_depth_look_at_depth(look) -> None:
+    image, depth = picture(48, 64)
+    other = depth[::-1, ::-1].copy()
+    for name, plan in METHODS.items():
+        if not plan.uses_depth:
+            first, second = (look(name, image, each) for each in (depth, other))
+            assert torch.equal(first.levels, second.levels)
+            assert first.plan == second.plan
+            look(name, image, None)
+    assert [name for name, plan in METHODS.items() if plan.uses_depth] == ["crop-only", "region-only", "depth"]
+
+
+def test_only_the_oracle_looks_at_true_boxes(look) -> None:
+    image, depth = picture(48, 64)
+    for name in METHODS:
+        plans = [look(name, image, depth, boxes=boxes).plan for boxes in ([], [(3, 4, 30, 40)])]
+        assert (plans[0] == plans[1]) == (name != "oracle-box")
+
+
 def test_without_crops_it_is_the_pyramid(look, tiny_classifier) -> None:
     image, _ = picture(40, 56)
     model, info = tiny_classifier(("a", "b", "c"))
-    found = look("cam", image, None)
-    levels = pyramid_maps(model, info, image, (0, 1), scales=METHODS["cam"].scales, flip=True, device=CPU)
-    assert torch.equal(found.levels, levels.maps)
-    assert found.crops is None
-    assert found.regions is None
+    for name in ("cam", "zoom"):
+        found, plan = look(name, image, None), METHODS[name]
+        levels = pyramid_maps(model, info, image, (0, 1), scales=plan.scales, flip=plan.flip, device=CPU)
+        assert torch.equal(found.levels, levels.maps)
+        assert found.crops is None
+        assert found.regions is None
 
 
-def test_depth_that_says_nothing_and_crops_without_weight_leave_the_cam(look) -> None:
-    image, _ = picture(64, 64)
-    found = look("depth", image, np.zeros((64, 64), np.float32))
-    assert len(found.regions) == 1
-    plain = look(Method((0.5, 1.0), True, False), image, None)
-    torch.testing.assert_close(fuse(found, FusionParameters(crop_weight=0.0)), fuse(plain, FusionParameters()))
+SAFE = [trial for trial in METHODS["depth"].trials if trial.crop_weight == 0 and trial.colour == 0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.floats(0, 1, width=32), st.integers(3, 70), st.integers(3, 70), st.integers(0, 99),
+    st.sampled_from([(0,), (4,), (0, 4)]), st.sampled_from([0.0, 2.0]),
+)  # fmt: skip
+def test_depth_that_says_nothing_leaves_the_cam(a_look, value, height, width, seed, guides, smooth) -> None:
+    """Safety: flat depth has no borders, hence no trust, so that what is left is the plain levels' map."""
+    one = a_look(picture(height, width, seed)[0])
+    crops = CropParameters(count=2)
+    flat = np.full((height, width), value, np.float32)
+    regions = RegionParameters(guides=guides, smooth=smooth)
+    found = gather(METHODS["depth"], one, regions=regions, crops=crops, depth=flat)
+    assert [len(each) for each in found.partitions] == [1] * len(guides)
+    assert found.trust == 0
+    plain = gather(Method(crops=False, scales=crops.scales, flip=False), one, regions=regions, crops=crops)
+    expected = fuse(plain, FusionParameters())
+    torch.testing.assert_close(expected, normalise_maps(plain.levels.relu().mean(dim=0)))
+    assert len(SAFE) == 3
+    for trial in SAFE:
+        torch.testing.assert_close(fuse(found, trial), expected, atol=1e-6, rtol=0)
+        assert torch.equal(fuse(found, replace(trial, vote=1.0)), expected)
 
 
 @pytest.mark.parametrize("size", [(1, 70), (70, 1), (1, 1)])
@@ -150,10 +271,39 @@ def test_an_image_without_classes(look) -> None:
 
 
 def test_missing_depth_and_unknown_method(look) -> None:
-    with pytest.raises(WsssError, match="--depth"):
-        look("depth", picture(32, 32)[0], None)
+    for name in ("depth", "crop-only", "region-only"):
+        with pytest.raises(WsssError, match="--depth"):
+            look(name, picture(32, 32)[0], None)
     with pytest.raises(WsssError, match=r"unknown method 'magic'.*crop-only"):
         method("magic")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("depth", ("depth", None)),
+        ("depth@shuffled", ("depth", "shuffled")),
+        ("region-only@files:/x/depth_meter", ("region-only", "files:/x/depth_meter")),
+        ("crop-only@noisy:0.05+files:/x/y@z", ("crop-only", "noisy:0.05+files:/x/y@z")),
+    ],
+)
+def test_a_method_may_name_its_source(name, parts) -> None:
+    assert split_method(name) == parts
+    assert method(name) is METHODS[parts[0]]
+
+
+@pytest.mark.parametrize("name", [name for name, plan in METHODS.items() if not plan.uses_depth])
+def test_a_source_needs_a_method_that_looks_at_depth(name) -> None:
+    with pytest.raises(WsssError, match=rf"{name} looks at no depth.*crop-only, region-only, depth"):
+        method(f"{name}@shuffled")
+    with pytest.raises(WsssError, match="unknown method 'magic'"):
+        method("magic@shuffled")
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_all_of_a_data_sets_methods_are_there(data) -> None:
+    for name in (*RESULT_METHODS[data], *profile("default", data).methods):
+        assert method(name) in METHODS.values()
 
 
 def test_shuffled_depth_of_another_size_fits(look, tiny_voc) -> None:

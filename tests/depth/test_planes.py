@@ -81,6 +81,16 @@ def test_maps_without_area_hold_no_plane(size: tuple[int, int]) -> None:
     assert find_planes(np.full(size, 0.5, np.float32)) == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_search_takes_the_plane_with_most_inliers(seed: int) -> None:
+    """The larger of two parallel planes is found first, although they are close."""
+    depth = affine(60, 80, 0.1, 0.2, 0.3)
+    depth[:, 50:] += 0.05
+    masks = find_planes(depth, seed=seed)
+    assert [int(mask.sum()) for mask in masks] == [60 * 50, 60 * 30]
+    assert masks[0][:, :50].all()
+
+
 def test_same_seed_same_planes() -> None:
     rng = np.random.default_rng(3)
     depth = (affine(60, 60, 0.3, 0.4, 0.1) + rng.normal(0, 0.01, (60, 60))).astype(np.float32)

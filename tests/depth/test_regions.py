@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label
 
-from wsss.depth.regions import RegionParameters, continuous_parts, depth_regions
+from wsss.depth.guide import guided_filter
+from wsss.depth.regions import RegionParameters, Regions, continuous_parts, depth_partitions, depth_regions
 
 maps = arrays(np.int64, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.integers(0, 2))
 
@@ -72,6 +73,9 @@ def test_regions_cover_the_image_and_are_in_order(seed: int, height: int, width:
     assert regions.labels.min() >= 1
     assert regions.labels.max() == len(regions) <= most
     assert (np.diff(regions.is_plane.astype(int)) >= 0).all()  # things, then planes
+    assert regions.nearness is not None
+    assert regions.nearness.shape == regions.is_plane.shape
+    assert regions.nearness.dtype == np.float32
 
 
 def test_regions_are_sorted_by_area_within_things_and_planes() -> None:
@@ -88,6 +92,64 @@ def test_regions_are_sorted_by_area_within_things_and_planes() -> None:
     for kind in (False, True):
         assert (np.diff(areas[regions.is_plane == kind]) <= 0).all()
     assert sorted(areas) == sorted(30 * size for size in sizes)
+
+
+def test_nearness_is_the_mean_depth() -> None:
+    depth, *boxes = scene()
+    regions = depth_regions(depth, RegionParameters(min_area=0.0))
+    assert regions.nearness is not None
+    expected = [depth[regions.labels == number].mean() for number in range(1, len(regions) + 1)]
+    np.testing.assert_allclose(regions.nearness, expected, atol=1e-5)
+    assert regions.nearness[0] == pytest.approx(depth[boxes[0]].mean(), abs=0.01)
+
+
+def test_nearness_is_that_of_the_region_before_it_took_in_small_ones() -> None:
+    depth = np.full((20, 20), 0.3, np.float32)
+    depth[5, 5] = 1.0
+    regions = depth_regions(depth, RegionParameters(min_area=0.02))
+    assert regions.nearness is not None
+    assert regions.nearness.tolist() == pytest.approx([0.3], abs=1e-6)
+    assert (regions.labels == 1).all()
+
+
+def photograph(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Depth of `scene` and an image of it: a colour for each part, and a little noise."""
+    depth, large, small = scene()
+    image = np.full((80, 96, 3), 60) + np.random.default_rng(seed).integers(-4, 5, (80, 96, 3))
+    image[large] += (140, 20, 20)
+    image[small] += (10, 30, 150)
+    return depth, image.astype(np.uint8)
+
+
+def same(first: Regions, second: Regions) -> bool:
+    return np.array_equal(first.labels, second.labels) and np.array_equal(first.is_plane, second.is_plane)
+
+
+def test_one_partition_for_each_guide() -> None:
+    depth, image = photograph()
+    chosen = RegionParameters(guides=(2, 0, 4), smooth=1.0, jump=0.02)
+    partitions = depth_partitions(depth, image, chosen)
+    assert len(partitions) == 3
+    unsmoothed = RegionParameters(smooth=0.0, jump=0.02)
+    assert same(partitions[0], depth_regions(guided_filter(depth, image, 2), unsmoothed))
+    assert same(partitions[1], depth_regions(depth, RegionParameters(smooth=1.0, jump=0.02)))
+    assert same(partitions[2], depth_regions(guided_filter(depth, image, 4), unsmoothed))
+    assert same(depth_partitions(depth, image, RegionParameters())[0], depth_regions(depth))
+
+
+def test_guided_regions_end_where_the_image_does() -> None:
+    """Depth that is three pixels beside its object gives regions whose borders are not, but where slivers join others."""
+    depth, image = photograph()
+    beside = np.roll(depth, 3, axis=1)
+
+    def share_of_border(guide: int, *columns: int) -> float:
+        (regions,) = depth_partitions(beside, image, RegionParameters(guides=(guide,)))
+        border = regions.labels[34:56, 1:] != regions.labels[34:56, :-1]
+        return float(border[:, np.array(columns) - 1].mean())
+
+    assert share_of_border(0, 23, 53) == 1.0
+    assert share_of_border(0, 20, 50) == 0.0  # where the image's large box begins and ends
+    assert share_of_border(4, 20, 50) > 0.85
 
 
 def test_small_regions_join_the_nearest() -> None:

@@ -9,7 +9,15 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from wsss.data.base import Sample
-from wsss.depth.sources import open_depth, read_depth_file, source_identity, source_name
+from wsss.depth.controls import NOISE_LEVELS, degrade
+from wsss.depth.sources import (
+    CONTROL_NAMES,
+    open_depth,
+    read_depth_file,
+    resolve_folder,
+    source_identity,
+    source_name,
+)
 from wsss.errors import WsssError
 
 SIZE = (20, 30)
@@ -181,7 +189,68 @@ def test_shuffled_files(tmp_path: Path) -> None:
         assert not same[index]
 
 
-@pytest.mark.parametrize("spec", ["nonsense", "files:", "shuffled+nonsense", "", "Sensor"])
+class Ramp(Memory):
+    """As `Memory`, but image k has a step at column k of its depth."""
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        assert sample.depth is not None
+        sample.depth[:, index:] += 0.5
+        return sample
+
+
+@pytest.mark.parametrize("prefix", ["", "+sensor"])
+def test_inverted_swaps_near_and_far(prefix: str) -> None:
+    plain, swapped = open_depth("sensor", Ramp()), open_depth(f"inverted{prefix}", Ramp())
+    for index in range(4):
+        np.testing.assert_allclose(swapped(index), 1 - plain(index), atol=1e-6)
+        assert swapped(index).dtype == np.float32
+
+
+@pytest.mark.parametrize(("spec", "severity"), [("noisy:0.05", 0.05), ("noisy:0", 0.0), *NOISE_LEVELS.items()])
+def test_noisy_degrades_each_image_in_its_own_way(spec: str, severity: float) -> None:
+    data = Ramp()
+    plain, noisy = open_depth("sensor", data), open_depth(spec, data, seed=3)
+    for index in range(4):
+        np.testing.assert_array_equal(noisy(index), degrade(plain(index), severity, data.ids[index], 3))
+        np.testing.assert_array_equal(noisy(index), noisy(index))
+    other = open_depth(spec, data, seed=4)
+    assert np.array_equal(noisy(2), other(2)) == (severity == 0)
+
+
+@pytest.mark.parametrize("argument", ["", "-0.1", "1.5", "nan", "much"])
+def test_severities_are_checked(argument: str) -> None:
+    with pytest.raises(WsssError, match=rf"noisy:{argument} needs a severity"):
+        open_depth(f"noisy:{argument}", Memory())
+
+
+@pytest.mark.parametrize("control", ["inverted", "shuffled", "noisy:0.05", "noisy-08"])
+def test_controls_of_files(tmp_path: Path, control: str) -> None:
+    for number in range(4):
+        values = ramp()
+        values[2 * number] += 5
+        write(tmp_path, "npy", values, f"{number:03d}")
+    plain, wrong = (open_depth(f"{s}files:{tmp_path}", Memory(), "metric") for s in ("", f"{control}+"))
+    for index in range(4):
+        assert wrong(index).shape == SIZE
+        assert not np.allclose(wrong(index), plain(index), atol=1e-3)
+    with pytest.raises(WsssError, match="--depth-kind metric"):
+        open_depth(f"{control}+files:{tmp_path}", Memory())
+
+
+def test_controls_of_controls() -> None:
+    plain, wrong = open_depth("shuffled", Memory(), seed=1), open_depth("inverted+shuffled+sensor", Memory(), seed=1)
+    for index in range(4):
+        np.testing.assert_allclose(wrong(index), 1 - plain(index), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "nonsense", "files:", "shuffled+nonsense", "", "Sensor", "hf:", "learned:", "noisy", "noisy-99", "inverted:0.1",
+        "shuffled:1", "constant+sensor", "sensor+shuffled",
+    ],
+)  # fmt: skip
 def test_unknown_sources(spec: str) -> None:
     with pytest.raises(WsssError, match="unknown depth source"):
         open_depth(spec, Memory())
@@ -190,7 +259,12 @@ def test_unknown_sources(spec: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "name"),
     [
-        ("sensor", "sensor"), ("constant", "constant"), ("shuffled", "shuffled"), ("shuffled+files:/x/y", "shuffled"),
+        ("sensor", "sensor"), ("constant", "constant"), ("shuffled", "shuffled"), ("shuffled+files:/x/y", "shuffled-y"),
+        ("shuffled+files:/x/DepthMETER", "shuffled-meter"), ("shuffled+sensor", "shuffled"), ("inverted", "inverted"),
+        ("inverted+sensor", "inverted"), ("noisy:0.05", "noisy-0.05"), ("noisy:0.05+sensor", "noisy-0.05"),
+        ("noisy-08", "noisy-08"), ("noisy-08+files:/x/DepthMETER", "noisy-08-meter"),
+        ("noisy:0.1+shuffled+files:/x/DepthMETER", "noisy-0.1-shuffled-meter"), ("learned:/x/net.pt", "learned"),
+        ("shuffled+learned:/x/net.pt", "shuffled-learned"), ("hf:org/Depth-Anything-V2", "depth-anything-v2"),
         ("files:/x/DepthMETER", "meter"), ("files:depth_meter", "meter"), ("files:/x/depth/", "files"),
         ("files:/data/ZoeDepth-NK", "zoenk"),
     ],
@@ -202,5 +276,27 @@ def test_source_names(spec: str, name: str) -> None:
 def test_identity_does_not_depend_on_the_place() -> None:
     assert source_identity("files:/here/DepthMETER") == source_identity("files:/there/DepthMETER")
     assert source_identity("files:/here/DepthMETER") != source_identity("files:/here/DepthZoe")
-    kinds = ["sensor", "constant", "shuffled", "files:/x/y", "shuffled+files:/x/y"]
+    assert source_identity("noisy:0.1+files:/here/D") == source_identity("noisy:0.1+files:/there/D")
+    kinds = ["sensor", "constant", "shuffled", "files:/x/y", "shuffled+files:/x/y", "inverted", "inverted+shuffled",
+             "noisy:0.1", "noisy:0.2", "noisy-08", "noisy:0.1+files:/x/y", "hf:a/b", "hf:a/c"]  # fmt: skip
     assert len({source_identity(kind) for kind in kinds}) == len(kinds)
+    assert len({source_name(kind) for kind in kinds}) == len(kinds)
+
+
+def test_control_names_are_those_that_open() -> None:
+    for name in CONTROL_NAMES:
+        spec = "noisy:0.1" if name == "noisy" else name
+        assert open_depth(spec, Memory())(1).shape == SIZE
+
+
+def test_folders_are_looked_for_in_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve_folder("files:there", "/data") == "files:/data/there"
+    assert resolve_folder("files:here", "/data") == "files:here"
+    assert resolve_folder(f"files:{tmp_path}/here", "/data") == f"files:{tmp_path}/here"
+    assert resolve_folder("files:there", None) == "files:there"
+    assert resolve_folder("shuffled+files:there", "/data") == "shuffled+files:/data/there"
+    assert resolve_folder("noisy:0.1+inverted+files:there", "/data") == "noisy:0.1+inverted+files:/data/there"
+    for spec in ("sensor", "constant", "noisy:0.05", "hf:org/model", "learned:net.pt", "shuffled+sensor"):
+        assert resolve_folder(spec, "/data") == spec

@@ -142,19 +142,20 @@ def _colour_vote(maps: Tensor, regions: Regions) -> Tensor:
 def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
     """Scores `(K,H,W)` in [0, 1], normalised per class over the image."""
     p, e = parameters, evidence
-    whole = e.once(p.level_weights, lambda: _weighted(e.levels, p.level_weights))
+    level_weights = tuple(p.level_weights)  # JSON makes lists of tuples
+    whole = e.once(level_weights, lambda: _weighted(e.levels, level_weights))
     maps = whole
     if e.crops is not None and e.crop_probabilities is not None and p.crop_weight > 0:
         crops, probabilities = e.crops, e.crop_probabilities
         pasted = e.once(("crops", p.gate), lambda: crop_evidence(crops, probabilities, p.gate))
         maps = (whole + p.crop_weight * pasted) / (1 + p.crop_weight)
     if e.partitions and p.vote > 0:
-        key = ("vote", p.level_weights, p.crop_weight)
+        key = ("vote", level_weights, p.crop_weight)
         vote = e.once(key, lambda: region_votes(whole, e, p.crop_weight))
         vote = e.trust * vote + (1 - e.trust) * maps
         if e.colour is not None and p.colour > 0:
             regions = e.colour
-            of_colour = e.once(("colour", p.level_weights), lambda: _colour_vote(whole, regions))
+            of_colour = e.once(("colour", level_weights), lambda: _colour_vote(whole, regions))
             vote = (1 - p.colour) * vote + p.colour * of_colour
         maps = (1 - p.vote) * maps + p.vote * vote
     return normalise_maps(maps)
