@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +22,9 @@ COMMANDS = {
     "segment": {"--depth", "--depth-kind", "--methods"},
     "evaluate": {"--checkpoint", "--out", "--data", "--root", "--split", "--depth", "--depth-kind", "--limit"},
     "run": {"--profile", "--data", "--root", "--notebooks", "--save-outputs"},
-    "results": {"--seeds", "--data", "--nyuv2", "--voc"},
+    "train-depth": {"--profile", "--data", "--root", "--seed", "--folds", "--out"},
+    "depth-quality": {"--depth", "--profile", "--data", "--root", "--split", "--out"},
+    "results": {"--seeds", "--data", "--stage", "--nyuv2", "--voc"},
     "report": {"--records", "--figures", "--readme"},
 }
 
@@ -76,6 +80,9 @@ def test_unknown_names_are_one_line(capsys, monkeypatch) -> None:
     assert "unknown data set 'coco'" in fail(capsys, monkeypatch, "cam", "--data", "coco")
     assert "unknown profile 'fast'" in fail(capsys, monkeypatch, "crops", "--profile", "fast")
     assert "unknown method 'magic'" in fail(capsys, monkeypatch, "crops", "--data", "nyuv2", "--methods", "cam,magic")
+    assert "zoom looks at no depth" in fail(capsys, monkeypatch, "crops", "--data", "nyuv2", "--methods", "zoom@sensor")
+    assert "unknown stage 'seeds'" in fail(capsys, monkeypatch, "results", "--stage", "seeds")
+    assert "unknown data set 'coco'" in fail(capsys, monkeypatch, "results", "--data", "coco")
 
 
 def test_missing_files_are_one_line(capsys, monkeypatch, tmp_path: Path) -> None:
@@ -154,14 +161,81 @@ def test_results_skip_data_that_is_not_there(tmp_path: Path) -> None:
     assert "skipped nyuv2" in result.output
 
 
+@pytest.mark.parametrize("stage", [None, "cam"])
+def test_results_are_of_every_seed_and_method(monkeypatch, tmp_path: Path, stage: str | None) -> None:
+    from wsss.config import RESULT_METHODS
+
+    calls: list[tuple[list[Any], list[str]]] = []
+    monkeypatch.setattr("wsss.results.write_all", lambda runs, _, __, stages: calls.append((list(runs), list(stages))))
+    arguments = ["results", "--data", "nyuv2", "--nyuv2", str(tmp_path), "--seeds", "3,5"]
+    arguments += ["--stage", stage] if stage else []
+    assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
+    ((runs, stages),) = calls
+    assert [(run.config.data, run.config.seed, run.config.profile) for run in runs] == [
+        ("nyuv2", 3, "default"),
+        ("nyuv2", 5, "default"),
+    ]
+    assert all(run.config.methods == RESULT_METHODS["nyuv2"] for run in runs)
+    assert stages == ([stage] if stage else ["cam", "pseudo", "segmentation"])
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_train_depth_says_how_the_loss_fell(monkeypatch, tmp_path: Path, folds: bool) -> None:
+    given: dict[str, Any] = {}
+
+    def train(data: Any, path: Path, backbone: str, settings: Any, **more: Any) -> dict[str, list[dict[str, float]]]:
+        given.update(data=data, path=path, backbone=backbone, settings=settings, **more)
+        return {path.name: [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 0.51236}]}
+
+    def opened(profile: str, data: str, settings: dict[str, Any]) -> Any:
+        config = Config(seed=settings["seed"])
+        return SimpleNamespace(
+            folder=tmp_path, data_name=data, config=config, data=lambda split: split, device="cpu", progress=False
+        )
+
+    from wsss.config import Config
+
+    monkeypatch.setattr("wsss.depth_training.train_with_folds", train)
+    monkeypatch.setattr(cli, "_run", opened)
+    arguments = ["train-depth", "--seed", "2", *(["--folds"] if folds else [])]
+    result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    path = tmp_path / "tabletop" / "depth.safetensors"
+    assert (given["data"], given["path"], given["seed"], given["folds"]) == ("train", path, 2, folds)
+    assert "depth.safetensors: loss 2.000 in the first epoch, 0.512 in the last" in result.output
+    assert f"depth network {path}" in result.output
+
+
+def test_depth_of_data_without_any_cannot_be_learnt(capsys, monkeypatch, tiny_voc: Path) -> None:
+    message = fail(capsys, monkeypatch, "train-depth", "--data", "voc", "--root", str(tiny_voc))
+    assert "comes without depth to learn from" in message
+
+
+def test_depth_quality_is_measured_against_the_sensor(tabletop_root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    found = {}
+    for source in ("sensor", "inverted", "constant"):
+        arguments = ["depth-quality", "--root", str(tabletop_root), "--depth", source, "--out", str(out)]
+        result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+        assert result.exit_code == 0
+        found[source] = dict(line.split() for line in result.stdout.strip().splitlines())
+        assert (out / "tabletop" / "depth" / "test" / f"{source}.json").exists()
+    assert float(found["sensor"]["spearman"]) == float(found["sensor"]["spearman_objects"]) == 1
+    assert float(found["inverted"]["spearman"]) == -1
+    assert found["constant"]["spearman"] == found["sensor"]["abs_rel"] == "unknown"
+
+
 def test_evaluate_prints_a_table_and_the_records(tiny_voc: Path, tmp_path: Path) -> None:
     import torch
 
     from wsss.cam.classifier import Classifier, info_for, save_classifier
+    from wsss.depth.crops import CropParameters
+    from wsss.depth.regions import RegionParameters
 
     torch.manual_seed(0)
     info = info_for("test_efficientnet", ("cat", "dog"), 16, 64)
     info.chosen["cam"] = {"parameters": {}, "threshold": 0.3, "miou": 0.0, "trials": 1}
+    info.looks.update(regions=asdict(RegionParameters()), crops=asdict(CropParameters()))
     save_classifier(tmp_path / "m.safetensors", Classifier("test_efficientnet", 2).eval(), info)
     arguments = ["evaluate", "--checkpoint", str(tmp_path / "m.safetensors"), "--root", str(tiny_voc), "--out"]
     result = CliRunner().invoke(cli.app, [*arguments, str(tmp_path / "out")], catch_exceptions=False)

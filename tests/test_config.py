@@ -1,14 +1,14 @@
 """Profiles and settings."""
 
 import json
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 
 import pytest
 
-from wsss.config import PROFILES, Config, profile
+from wsss.config import PROFILES, RESULT_METHODS, Config, profile
 from wsss.data.registry import dataset_names
-from wsss.depth.methods import METHODS
+from wsss.depth.methods import METHODS, method
 from wsss.errors import WsssError
 
 
@@ -55,7 +55,9 @@ def test_real_data_sets_differ_from_the_rendered_one() -> None:
     voc, nyu, table = profile(data="voc"), profile(data="nyuv2"), profile(data="tabletop")
     assert (voc.train_split, voc.report_split) == ("train_aug", "val")
     assert (nyu.train_split, nyu.report_split) == ("train", "test")
-    assert voc.regions == nyu.regions != table.regions
+    assert replace(voc.regions, guides=(0,)) == replace(nyu.regions, guides=(0,)) != replace(table.regions, guides=(0,))
+    assert len({voc.regions, nyu.regions, table.regions}) == len({voc.crops, nyu.crops, table.crops}) == 3
+    assert all(config.regions.guides and config.crops.scales for config in (voc, nyu, table))
     assert (voc.depth, voc.depth_kind) == ("files:DepthMETER", "metric")
     assert table.depth == nyu.depth == "sensor"
 
@@ -63,9 +65,29 @@ def test_real_data_sets_differ_from_the_rendered_one() -> None:
 def test_depth_folders_are_looked_for_in_the_data(tmp_path: Path) -> None:
     (tmp_path / "DepthMETER").mkdir()
     assert profile(data="voc", root=str(tmp_path)).depth == f"files:{tmp_path / 'DepthMETER'}"
-    assert profile(data="voc", root=str(tmp_path), depth="files:other").depth == "files:other"
+    inside = f"files:{tmp_path / 'other'}"  # whether it is there is for the source to say
+    assert profile(data="voc", root=str(tmp_path), depth="files:other").depth == inside
+    assert profile(data="voc", root=str(tmp_path), depth="shuffled+files:other").depth == f"shuffled+{inside}"
     assert profile(data="voc", root=str(tmp_path), depth="files:/x/DepthMETER").depth == "files:/x/DepthMETER"
+    assert profile(data="voc", root=str(tmp_path), depth="learned").depth == "learned"
     assert profile(data="voc").depth == "files:DepthMETER"
+
+
+def test_depth_folders_that_exist_from_here_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "maps").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert profile(data="voc", root=str(tmp_path), depth="files:maps").depth == "files:maps"
+
+
+@pytest.mark.parametrize("data", dataset_names())
+def test_results_compare_what_there_is(data: str) -> None:
+    """Baseline, the run's own methods, a control with the wrong depth and the upper bound, each once."""
+    names = RESULT_METHODS[data]
+    assert len(set(names)) == len(names)
+    assert {*profile(data=data).methods, "depth@shuffled", "oracle-box"} <= set(names)
+    assert {name for name, plan in METHODS.items() if not plan.uses_depth} <= set(names)
+    for name in names:
+        method(name)
 
 
 def test_configurations_are_frozen_values() -> None:

@@ -1,6 +1,7 @@
 """Scoring a checkpoint on a foreign folder, without tuning."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import wsss.evaluate as evaluate
 import wsss.scoring as scoring
 from wsss.cam.classifier import Classifier, info_for, save_classifier
 from wsss.data.tabletop import CLASSES
+from wsss.depth.crops import CropParameters
+from wsss.depth.regions import RegionParameters
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
 
@@ -22,14 +25,22 @@ CHOSEN: dict[str, Any] = {
     "depth": {"parameters": {"crop_weight": 3.0, "vote": 0.5}, "threshold": 0.42, "miou": 35.0, "trials": 12},
 }
 
+LOOKS: dict[str, Any] = {
+    "regions": asdict(RegionParameters(guides=(0, 4))),
+    "crops": asdict(CropParameters(scales=(1.0, 1.5), count=3)),
+}
 
-def checkpoint(folder: Path, classes: tuple[str, ...], chosen: dict[str, Any] | None = None) -> Path:
+
+def checkpoint(
+    folder: Path, classes: tuple[str, ...], chosen: dict[str, Any] | None = None, looks: dict[str, Any] = LOOKS
+) -> Path:
     torch.manual_seed(0)
     model = Classifier(BACKBONE, len(classes)).eval()
     torch.nn.init.normal_(model.head.weight, std=10)  # maps that are not flat
     torch.nn.init.zeros_(model.head.bias)  # type: ignore[arg-type]
     info = info_for(BACKBONE, classes, 16, 64)
     info.chosen.update(CHOSEN if chosen is None else chosen)
+    info.looks.update(looks)
     save_classifier(folder / "model.safetensors", model, info)
     return folder / "model.safetensors"
 
@@ -144,3 +155,30 @@ def test_chosen_parameters_decide_the_score(tiny_voc: Path, tmp_path: Path) -> N
         path = checkpoint(tmp_path, ("cat", "dog"), chosen={"cam": {**CHOSEN["cam"], "threshold": threshold}})
         scores.append(run(path, tiny_voc, tmp_path / "out", methods=["cam"])["cam"]["miou"]["mean"])
     assert not np.isclose(*scores)
+
+
+def test_crops_are_made_as_when_the_parameters_were_chosen(tiny_voc: Path, tmp_path: Path, monkeypatch) -> None:
+    lookers: list[scoring.Looker] = []
+
+    def remember(looker: scoring.Looker, *arguments: Any, **settings: Any) -> Any:
+        lookers.append(looker)
+        return scoring.score_seeds(looker, *arguments, **settings)
+
+    monkeypatch.setattr(evaluate, "score_seeds", remember)
+    path = checkpoint(tmp_path, ("cat", "dog"))
+    settings = {"depth": "files:DepthMETER", "depth_kind": "metric", "methods": ["depth"]}
+    record = run(path, tiny_voc, tmp_path / "out", **settings)["depth@meter"]
+    assert (asdict(lookers[0].regions), asdict(lookers[0].crops)) == (LOOKS["regions"], LOOKS["crops"])
+    more = {**LOOKS, "crops": {**LOOKS["crops"], "count": 9}}
+    path = checkpoint(tmp_path, ("cat", "dog"), looks=more)
+    dearer = run(path, tiny_voc, tmp_path / "out", **settings)["depth@meter"]
+    assert dearer["megapixels_per_image"] > record["megapixels_per_image"]
+
+
+@pytest.mark.parametrize(
+    "looks", [{}, {"regions": LOOKS["regions"]}, {**LOOKS, "crops": {"number": 3}}], ids=["none", "half", "unknown"]
+)
+def test_checkpoints_that_do_not_say_how_they_looked_are_named(tiny_voc: Path, tmp_path: Path, looks) -> None:
+    path = checkpoint(tmp_path, ("cat", "dog"), looks=looks)
+    with pytest.raises(WsssError, match=r"model\.safetensors does not say how its crops were made.*wsss train"):
+        run(path, tiny_voc, tmp_path / "out", methods=["cam"])

@@ -14,8 +14,10 @@ import torch
 from wsss.cam.cam import pyramid_maps
 from wsss.depth.crops import CropParameters
 from wsss.depth.fusion import Evidence, FusionParameters, fuse
-from wsss.depth.methods import Method, gather
-from wsss.depth.regions import RegionParameters
+from wsss.depth.guide import guided_filter
+from wsss.depth.methods import Look, Method, gather
+from wsss.depth.regions import RegionParameters, Regions
+from wsss.depth.trust import border_alignment, edge_ranks
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.pseudo.labels import pseudo_label
 
@@ -24,7 +26,11 @@ HINT = (
     "and store the new numbers here"
 )
 CLASSES = ("red", "green", "blue")
-
+FUSIONS = {
+    "crop-only": FusionParameters(crop_weight=1.0, gate=1.0),
+    "region-only": FusionParameters(vote=0.5),
+    "depth": FusionParameters(crop_weight=1.0, gate=1.0, vote=0.5, colour=0.5),
+}
 
 GOLDEN: dict[str, Any] = {
     "levels": [0.6319, -0.0559, 0.2184, -0.1683, -0.3217, 0.1128, -0.1304, -0.0958],
@@ -32,8 +38,13 @@ GOLDEN: dict[str, Any] = {
     "planes": [0, 0, 0, 1, 1],
     "boxes": [[1, -3, 35, 31], [19, 29, 41, 51], [7, 39, 25, 57], [2, 0, 66, 64], [-22, 0, 42, 64]],
     "regions": [1, 2, 3, 4, 5],
+    "guided": [0.3642, 0.2324, 0.3804, 0.4415],
+    "colour": [0, 1548, 1524],
+    "alignment": 0.321,
+    "trust": 1.0,
     "crop-only": [0.4212, 0.0161, 0.134, 0.0008, 0.0011, 0.1595, 0.0082, 0.0154],
-    "depth": [0.403, 0.0502, 0.1214, 0.0189, 0.0141, 0.1515, 0.0119, 0.016],
+    "region-only": [0.7127, 0.1096, 0.2566, 0.0362, 0.0663, 0.6104, 0.0482, 0.1189],
+    "depth": [0.4824, 0.0986, 0.1793, 0.0558, 0.0247, 0.1896, 0.0225, 0.0321],
     "label": "4286531ef90fd85f",
 }
 
@@ -64,14 +75,19 @@ def evidence(tiny_classifier) -> Evidence:
     image, depth = scene()
     _, info = tiny_classifier(CLASSES)
     return gather(
-        Method((0.5, 1.0), True, True), Fixed(), info, image, (0, 2), depth,
-        regions=RegionParameters(), crops=CropParameters(count=5, min_side=16), device=torch.device("cpu"),
+        Method(proposal="depth"), Look(Fixed(), info, image, (0, 2), torch.device("cpu")), depth=depth,
+        regions=RegionParameters(guides=(0, 4)), crops=CropParameters(scales=(0.5, 1.0), count=5, min_side=16),
     )  # fmt: skip
 
 
 def digest(array: np.ndarray) -> str:
     """Hash of a label map. Scores are compared by `coarse` instead, since their last bits differ between CPUs."""
     return hashlib.sha256(np.ascontiguousarray(array.astype("<i8")).tobytes()).hexdigest()[:16]
+
+
+def areas(regions: Regions) -> list[int]:
+    """Pixels of no region, and of each."""
+    return np.bincount(regions.labels.ravel(), minlength=len(regions) + 1).tolist()
 
 
 def coarse(maps: torch.Tensor) -> list[float]:
@@ -89,20 +105,33 @@ def test_the_cam(tiny_classifier) -> None:
 
 
 def test_regions_and_crops(evidence: Evidence) -> None:
-    assert evidence.regions is not None
-    areas = np.bincount(evidence.regions.labels.ravel(), minlength=len(evidence.regions) + 1)
+    first, guided = evidence.partitions
+    assert evidence.regions is first
+    assert (guided.labels != first.labels).any()
+    assert evidence.colour is not None
     found = {
-        "planes": evidence.regions.is_plane.astype(int).tolist(),
+        "planes": first.is_plane.astype(int).tolist(),
         "boxes": [list(one.box) for one in evidence.plan],
         "regions": [one.region for one in evidence.plan],
     }
-    assert areas.tolist() == pytest.approx(GOLDEN["areas"], abs=4), HINT.format("cam")
+    assert areas(first) == pytest.approx(GOLDEN["areas"], abs=4), HINT.format("cam")
+    assert areas(evidence.colour) == pytest.approx(GOLDEN["colour"], abs=4), HINT.format("cam")
+    assert evidence.trust == GOLDEN["trust"], HINT.format("cam")
     assert found == {name: GOLDEN[name] for name in found}, HINT.format("cam")
 
 
-@pytest.mark.parametrize("name", ["crop-only", "depth"])
+def test_alignment_with_the_image(evidence: Evidence) -> None:
+    image, depth = scene()
+    assert coarse(torch.from_numpy(guided_filter(depth, image, 4))[None]) == pytest.approx(
+        GOLDEN["guided"], abs=2e-3
+    ), HINT.format("cam")
+    alignment = border_alignment(edge_ranks(image), evidence.partitions[0].labels)
+    assert alignment == pytest.approx(GOLDEN["alignment"], abs=0.01), HINT.format("cam")
+
+
+@pytest.mark.parametrize("name", FUSIONS)
 def test_fused_scores(evidence: Evidence, name: str) -> None:
-    parameters = FusionParameters(crop_weight=1.0, gate=1.0, vote={"crop-only": 0.0, "depth": 0.5}[name])
+    parameters = FUSIONS[name]
     assert coarse(fuse(evidence, parameters)) == pytest.approx(GOLDEN[name], abs=2e-3), HINT.format("cam")
 
 
@@ -114,5 +143,5 @@ def test_pseudo_labels() -> None:
 
 
 def test_every_stage_has_a_version() -> None:
-    assert set(ALGORITHM_VERSION) == {"classifier", "cam", "pseudo", "segmentation"}
+    assert set(ALGORITHM_VERSION) == {"classifier", "depth", "cam", "pseudo", "segmentation"}
     assert all(version >= 1 for version in ALGORITHM_VERSION.values())

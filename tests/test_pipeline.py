@@ -1,6 +1,7 @@
 """The stages and their cache, on a tiny rendered folder with a tiny backbone."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ from wsss.cam import backbones
 from wsss.cam.classifier import load_classifier
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
 from wsss.data.tabletop import CLASSES
+from wsss.depth.monocular import load_depth_network
+from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
 from wsss.pipeline import Run, open_run, runs_folder
 from wsss.pseudo.labels import load_pseudo_label
-from wsss.results import FULL_SUPERVISION, config_hash, write_stage
+from wsss.results import FULL_SUPERVISION, config_hash, display_name, write_stage
 from wsss.scoring import Tally
 
 BACKBONE = "test_efficientnet"
-METHODS = ("cam", "zoom", "crop-only", "depth")
+METHODS = Config().methods
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,7 +83,7 @@ def test_every_stage_leaves_its_files(finished: Run, cache: Path) -> None:
     count = {
         stage: len(list((cache / stage).glob("*"))) for stage in ("classifier", "choice", "seeds", "pseudo", "network")
     }
-    assert count == {"classifier": 2, "choice": 4, "seeds": 6, "pseudo": 2, "network": 6}
+    assert count == {"classifier": 2, "choice": 6, "seeds": 8, "pseudo": 2, "network": 6}
     report = finished.classifier_report()
     assert len(report["history"]) == 1
     assert set(report["map"]) == {"tune", "report"}
@@ -146,6 +149,9 @@ def keys(run: Run) -> dict[str, str]:
         "classifier": run.classifier_key,
         "cam": run.seed_key("cam", "report"),
         "depth": run.seed_key("depth", "report"),
+        "shuffled": run.seed_key("depth@shuffled", "report"),
+        "constant": run.seed_key("depth@constant", "report"),
+        "colour": run.seed_key("rgb-region", "report"),
         "network": run.network_key("depth"),
         "full": run.network_key(FULL_SUPERVISION),
     }
@@ -156,21 +162,24 @@ def test_keys_change_with_what_they_depend_on(config: Config, cache: Path, monke
         other = keys(Run(replace(config, **settings), cache, progress=False))
         return {name for name, key in keys(Run(config, cache, progress=False)).items() if other[name] != key}
 
-    everything = {"classifier", "cam", "depth", "network", "full"}
+    guided = {"depth", "shuffled", "constant"}
+    seeds = {"cam", "colour", *guided}
+    everything = {"classifier", "network", "full", *seeds}
     assert changed() == set()
     assert changed(seed=1) == everything
     assert changed(train_limit=2) == everything
     assert changed(classifier=replace(config.classifier, epochs=2)) == everything  # networks start from its weights
-    assert changed(depth="constant") == {"depth", "network"}
-    assert changed(regions=replace(config.regions, jump=0.1)) == {"depth", "network"}
-    assert changed(crops=replace(config.crops, count=3)) == {"depth", "network"}
+    assert changed(depth="noisy-08") == {"depth", "shuffled", "network"}
+    assert changed(regions=replace(config.regions, jump=0.1)) >= {*guided, "network"}
+    assert changed(regions=replace(config.regions, jump=0.1)) <= {*guided, "network", "colour"}
+    assert changed(crops=replace(config.crops, count=3)) == {*guided, "colour", "network"}
     assert changed(segmentation=replace(config.segmentation, iterations=3)) == {"network", "full"}
-    assert changed(tune_limit=1) == {"cam", "depth", "network"}
-    assert changed(report_limit=1) == {"cam", "depth"}
+    assert changed(tune_limit=1) == {*seeds, "network"}
+    assert changed(report_limit=1) == seeds
     assert changed(ignore_band=0.1) == {"network"}
     assert changed(methods=("cam",)) == set()
     before = keys(Run(config, cache))
-    for stage, expected in (("cam", {"cam", "depth", "network"}), ("pseudo", {"network", "full"})):
+    for stage, expected in (("cam", {*seeds, "network"}), ("pseudo", {"network", "full"})):
         with monkeypatch.context() as patch:
             patch.setitem(pipeline.ALGORITHM_VERSION, stage, 99)
             after = keys(Run(config, cache))
@@ -220,6 +229,8 @@ def test_exported_checkpoints_carry_what_was_chosen(finished: Run, tmp_path: Pat
     model, info = load_classifier(tmp_path / "model.safetensors")
     assert info.chosen == finished.choose(["cam", "depth"])
     assert info.classes == CLASSES
+    settings = {"regions": asdict(finished.config.regions), "crops": asdict(finished.config.crops)}
+    assert info.looks == json.loads(json.dumps(settings))
     theirs = finished.classifier[0].state_dict()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
 
@@ -232,7 +243,8 @@ def test_records_come_from_the_cache_and_are_stable(finished: Run, tmp_path: Pat
     names = sorted(str(path.relative_to(tmp_path)) for path in written)
     assert names == [
         "tabletop/cam/test/cam.json", "tabletop/cam/test/crop-only@sensor.json", "tabletop/cam/test/depth@sensor.json",
-        "tabletop/cam/test/zoom.json", "tabletop/pseudo/train/cam.json", "tabletop/pseudo/train/depth@sensor.json",
+        "tabletop/cam/test/region-only@sensor.json", "tabletop/cam/test/rgb-region.json", "tabletop/cam/test/zoom.json",
+        "tabletop/pseudo/train/cam.json", "tabletop/pseudo/train/depth@sensor.json",
         "tabletop/segmentation/test/cam.json", "tabletop/segmentation/test/depth@sensor.json",
         "tabletop/segmentation/test/full-supervision.json",
     ]  # fmt: skip
@@ -247,3 +259,72 @@ def test_runs_lie_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tm
     assert run.cache == tmp_path / "cache"
     monkeypatch.delenv("WSSS_RUNS")
     assert runs_folder() == Path(pipeline.__file__).resolve().parents[1] / "runs"
+
+
+def test_methods_name_other_depth(finished: Run) -> None:
+    assert finished.depth_spec() == finished.depth_spec("sensor") == "sensor"
+    assert finished.depth_spec("constant") == "constant"
+    assert finished.depth_spec("shuffled") == "shuffled+sensor"
+    assert finished.depth_spec("noisy-08") == "noisy-08+sensor"
+    assert finished.depth_spec("inverted+files:maps") == f"inverted+files:{finished.config.root}/maps"
+    files = Run(replace(finished.config, depth="files:/x/maps"), finished.cache)
+    assert files.depth_spec("shuffled") == "shuffled+files:/x/maps"
+    plain, other = (finished.depth_of("report", source)(0) for source in (None, "inverted"))
+    np.testing.assert_allclose(plain, 1 - other, atol=1e-6)
+    assert not finished.depth_of("report", "constant")(0).any()
+
+
+def test_scores_of_another_depth_are_others(finished: Run) -> None:
+    names = ("depth", "depth@sensor", "depth@constant", "depth@inverted")
+    assert len({finished.seed_key(name, "report") for name in names}) == 3  # the sensor's is the run's own
+    scores = finished.seeds(names)
+    np.testing.assert_array_equal(scores["depth"].curve, scores["depth@sensor"].curve)
+    assert scores["depth@constant"].facts["trust"] == 0
+    assert 0 <= scores["depth"].facts["trust"] <= 1
+    sample = finished.data("report")[0]
+    depths = {source: finished.depth_of("report", source) for source in (None, "constant", "inverted")}
+    look = finished.looker.at(sample, np.flatnonzero(sample.labels))
+    regions = [finished.looker.evidence(name, look, sample, depths, 0).regions for name in (names[0], *names[2:])]
+    counts = [len(each) for each in regions if each is not None]
+    assert counts[0] > counts[1] == 1
+    assert counts[2] > 1
+
+
+def test_depth_is_learnt_once_and_kept(finished: Run, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(replace(config, depth_training=DepthTraining(epochs=1, batch_size=2, side=64)), finished.cache)
+    network = run.depth_network()
+    assert load_depth_network(network).trained_on == run.data("train").ids
+    assert run.depth_spec("learned") == f"learned:{network}"
+    assert run.depth_spec("shuffled+learned") == f"shuffled+learned:{network}"
+    score = run.seeds(["depth@learned"])["depth@learned"]
+    assert score.ids == run.data("report").ids
+    kept = {path.name for path in (finished.cache / "depth").glob("*/*.png")}
+    assert kept == {f"{name}.png" for split in ("tune", "report") for name in run.data(split).ids}
+    monkeypatch.setattr("wsss.depth_training.train_depth_network", refuse)
+    monkeypatch.setattr("wsss.depth.estimators.predict_inverse_depth", refuse)
+    again = Run(run.config, finished.cache, progress=False)
+    before = again.depth_of("report", "learned")(0)
+    assert before.shape == run.data("report")[0].image.shape[:2]
+    np.testing.assert_array_equal(again.seeds(["depth@learned"])["depth@learned"].curve, score.curve)
+    other = Run(replace(run.config, depth_training=DepthTraining(epochs=2)), finished.cache, progress=False)
+    with pytest.raises(AssertionError, match="computed again"):
+        other.depth_network()
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("cam", "cam"), ("rgb-region", "rgb-region"), ("oracle-box", "oracle-box"), (FULL_SUPERVISION, FULL_SUPERVISION),
+        ("depth", "depth@meter"), ("region-only", "region-only@meter"), ("depth@sensor", "depth@sensor"),
+        ("depth@learned", "depth@learned"), ("depth@shuffled", "depth@shuffled"), ("depth@noisy-08", "depth@noisy-08"),
+        ("depth@constant", "depth@constant"), ("depth@files:depth_zoe", "depth@zoe"),
+    ],
+)  # fmt: skip
+def test_names_in_records_say_which_depth(config: Config, cache: Path, method: str, name: str) -> None:
+    run = Run(replace(config, depth="files:/x/DepthMETER", methods=("cam",)), cache)
+    assert display_name(run, method) == name
+
+
+def test_a_source_for_a_method_without_depth_is_refused_at_once(config: Config, cache: Path) -> None:
+    with pytest.raises(WsssError, match=r"rgb-region looks at no depth.*crop-only, region-only, depth"):
+        Run(replace(config, methods=("cam", "rgb-region@sensor")), cache)

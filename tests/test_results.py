@@ -27,8 +27,7 @@ def test_records_of_tabletop_are_fresh(stage: str) -> None:
 
 @pytest.mark.parametrize("name", ["nyuv2", "voc"])
 def test_records_of_real_data_have_the_settings_of_the_profile(name: str) -> None:
-    settings = {"depth": "files:DepthMETER"} if name == "voc" else {}
-    wanted = config_hash(Run(profile("default", name, **settings)))
+    wanted = config_hash(Run(profile("default", name)))
     real = [record for record in RECORDS if record["data"].startswith(name)]
     assert real
     assert {record["provenance"]["config_sha256"] for record in real} == {wanted}

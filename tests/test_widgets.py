@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from wsss.cam.classifier import Classifier, info_for
 from wsss.config import Config
 from wsss.data.base import Sample
+from wsss.depth.fusion import FusionParameters, fuse
 from wsss.errors import WsssError
 from wsss.report.panels import SeedView
 from wsss.scoring import Looker
@@ -41,7 +42,11 @@ def run():
     config, data, name = Config(), OneScene([scene()]), "test_efficientnet"
     model = Classifier(name, len(CLASSES)).eval().to(memory_format=torch.channels_last)
     looker = Looker(model, info_for(name, CLASSES, 16, 64), CLASSES, config.regions, config.crops, torch.device("cpu"))
-    choice = {"parameters": {"crop_weight": 1.0, "gate": 1.0, "vote": 0.5, "level_weights": []}, "threshold": 0.4}
+    choice: dict[str, Any] = {
+        "parameters": {"crop_weight": 1.0, "gate": 1.0, "vote": 0.5, "colour": 0.5, "level_weights": []},
+        "threshold": 0.4,
+    }
+    assert set(choice["parameters"]) == {field.name for field in fields(FusionParameters)}
     return SimpleNamespace(
         config=config,
         looker=looker,
@@ -102,6 +107,23 @@ def test_parameters_reach_regions_crops_and_label(run):
     assert wide[2] - wide[0] > narrow[2] - narrow[0]
     strict, lax = (explore(replace(start, threshold=t), run).label for t in (0.94, 0.02))
     assert (strict > 0).sum() <= (lax > 0).sum()
+
+
+def test_what_has_no_slider_is_as_chosen_on_tune(run):
+    start = chosen_parameters(run, 0)
+    view = explore(start, run)
+    choice = run.choose(["depth"])["depth"]["parameters"]
+    np.testing.assert_array_equal(view.scores, fuse(view.evidence, FusionParameters(**choice)).numpy())
+    without = fuse(view.evidence, FusionParameters(**{**choice, "colour": 0.0})).numpy()
+    assert not np.allclose(view.scores, without)
+
+
+def test_guides_of_the_run_stay(run):
+    start = chosen_parameters(run, 0)
+    regions = replace(run.config.regions, guides=(0, 4))
+    other: Any = SimpleNamespace(**{**vars(run), "config": replace(run.config, regions=regions)})
+    assert len(explore(start, run).evidence.partitions) == 1
+    assert len(explore(start, other).evidence.partitions) == 2
 
 
 def test_render_is_pure(run):

@@ -237,14 +237,14 @@ def train_depth(
 @app.command("depth-quality")
 def depth_quality(
     depth: Annotated[str, typer.Option(help="Source to measure: learned, files:DIR, hf:MODEL, noisy-08, shuffled, ….")],
-    profile: Profile = "default", data: Data = "tabletop", root: Root = None,
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, depth_kind: DepthKind = None,
     split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
     out: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
 ) -> None:  # fmt: skip
     """Compare a depth source with the sensor's: rank correlation, and errors in metres where the data has them."""
     from wsss.depth_report import depth_quality as measure
 
-    run = _run(profile, data, _settings(root, None, None, "metric", 0))
+    run = _run(profile, data, _settings(root, None, None, depth_kind, 0))
     record = measure(run, depth, split, out)
     for name in ("spearman", "spearman_objects", "abs_rel", "delta"):
         typer.echo(f"{name:17s} {'unknown' if record[name] is None else record[name]}")

@@ -172,5 +172,7 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
         raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
     config = PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data]))
     given = {key: value for key, value in settings.items() if value is not None}
+    if "depth" in given and "depth_kind" not in given:
+        given["depth_kind"] = None  # the profile's is that of the profile's depth
     config = replace(config, **given)
     return replace(config, depth=resolve_folder(config.depth, config.root))

@@ -88,7 +88,7 @@ def _windows(
             order = order or generator.permutation(len(pairs)).tolist()
             image, depth = pairs[order.pop()]
             short = min(depth.shape)
-            window = max(2, round(short * generator.uniform(SMALLEST_WINDOW, 1)))
+            window = min(short, max(2, round(short * generator.uniform(SMALLEST_WINDOW, 1))))
             top, left = (int(generator.integers(length - window + 1)) for length in depth.shape)
             flip = slice(None, None, -1 if generator.random() < 0.5 else 1)
             cut = np.s_[top : top + window, left : left + window]
@@ -196,7 +196,8 @@ def train_with_folds(
     """
     if not dataset.has_depth:
         raise WsssError(f"{dataset.name} comes without depth to learn from; train on tabletop or nyuv2")
-    number = np.arange(len(dataset)) // FOLD_BLOCK % FOLDS
+    block = min(FOLD_BLOCK, -(-len(dataset) // FOLDS))
+    number = np.arange(len(dataset)) // block % FOLDS
     wanted = {checkpoint: np.ones(len(dataset), bool)}
     wanted |= {fold_path(checkpoint, fold): number != fold for fold in range(FOLDS if folds else 0)}
     missing = {path: members for path, members in wanted.items() if not path.exists()}

@@ -12,9 +12,9 @@ from wsss.cam.classifier import load_classifier
 from wsss.cam.folding import fold_batch_norms
 from wsss.data.registry import open_dataset
 from wsss.depth.crops import CropParameters
-from wsss.depth.methods import METHODS, method
+from wsss.depth.methods import METHODS, method, split_method
 from wsss.depth.regions import RegionParameters
-from wsss.depth.sources import open_depth, resolve_folder, source_identity, source_name
+from wsss.depth.sources import CONTROL_NAMES, open_depth, resolve_folder, source_identity, source_name
 from wsss.errors import WsssError
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION
@@ -68,7 +68,11 @@ def evaluate_folder(
     looker = Looker(fold_batch_norms(model), info, dataset.classes, regions, crops, device)
     depth = resolve_folder(depth, root) if depth else None
     start = time.perf_counter()
-    depths: Depths = {None: open_depth(depth, dataset, depth_kind)} if depth else {}
+    depths: Depths = {
+        source: open_depth(_spec(source, depth, root), dataset, depth_kind)
+        for source in {split_method(name)[1] for name in names if method(name).uses_depth}
+        if source or depth
+    }
     scores = score_seeds(looker, {name: info.chosen[name] for name in names}, dataset, depths, progress=progress)
     return _write(scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written)
 
@@ -88,6 +92,15 @@ def _methods(checkpoint: Path, chosen: dict[str, Any], wanted: Sequence[str] | N
 
 def _path(root: str | None) -> Path | None:
     return Path(root) if root else None
+
+
+def _spec(source: str | None, depth: str | None, root: str | None) -> str:
+    """The depth source of a method `…@source`; a control without a source of its own is made from `depth`."""
+    if source is None:
+        return depth or "sensor"
+    if source.partition(":")[0] in CONTROL_NAMES and "+" not in source and depth:
+        return f"{source}+{depth}"
+    return resolve_folder(source, root)
 
 
 def _settings(checkpoint: Path, looks: dict[str, Any]) -> tuple[RegionParameters, CropParameters]:
@@ -117,7 +130,10 @@ def _write(
     on_written: Any,
 ) -> list[dict[str, Any]]:
     records = []
-    sources = {name: source_name(depth) if depth and METHODS[name].uses_depth else None for name in scores}
+    sources = {
+        name: source_name(_spec(split_method(name)[1], depth, None)) if method(name).uses_depth else None
+        for name in scores
+    }
     for name, score in scores.items():
         record = build_record(
             [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=name,

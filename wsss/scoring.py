@@ -68,7 +68,7 @@ class Looker:
         if key not in look.gathered:
             look.gathered[key] = gather(
                 plan, look, regions=self.regions, crops=self.crops,
-                depth=depths[source](index) if plan.uses_depth else None,
+                depth=depths[source](index) if plan.uses_depth and source in depths else None,
                 boxes=true_boxes(sample) if plan.proposal == "oracle" else (),
             )  # fmt: skip
         return look.gathered[key]

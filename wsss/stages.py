@@ -111,12 +111,12 @@ class SeedStages:
 
     def depth_of(self, split: str, source: str | None = None) -> DepthSource:
         """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method `…@source`."""
-        if split == "train" and "learned" in (source or self.config.depth):
+        if split == "train" and "learned" in (source or self.config.depth).split("+"):
             self.depth_network(folds=True)  # cross-fitted: no network predicts the depth that it was trained on
-        kind = self.config.depth_kind or self._KIND
+        kind = self.config.depth_kind
+        if source and source.startswith("files:"):
+            kind = kind or "metric"  # of the maps that `RESULT_METHODS` names
         return open_depth(self.depth_spec(source), self.data(split), kind, cache=self.cache / "depth")
-
-    _KIND = "metric"  # of the folders of precomputed maps that methods of real data sets name
 
     def depth_spec(self, source: str | None = None) -> str:
         """What `open_depth` is told for a method's `@source`.

@@ -41,7 +41,7 @@ def view(sample) -> panels.SeedView:
     crops = torch.zeros(1, 2, 24, 32)
     crops[0, 0, 2:12, 5:15] = 2.0
     evidence = Evidence(
-        torch.ones(2, 2, 24, 32), 0.1, 0.1, crops, torch.tensor([[0.9, 0.1]]), (Crop((2, 5, 12, 15), 1),), regions
+        torch.ones(2, 2, 24, 32), 0.1, 0.1, crops, torch.tensor([[0.9, 0.1]]), (Crop((2, 5, 12, 15), 1),), (regions,)
     )
     return panels.SeedView("depth", sample, np.array([1, 2]), evidence, scores, (scores[0] > 0).astype(np.uint8))
 

@@ -154,7 +154,7 @@ def open_depth(
         return lambda index: np.zeros(dataset[index].image.shape[:2], np.float32)
     if name == "files" and argument:
         return _files(dataset, Path(argument).expanduser(), kind)
-    folder = cache / content_hash([source_identity(spec), kind, dataset.name])[:16] if cache else None
+    folder = cache / content_hash([source_identity(spec), kind, dataset.fingerprint()])[:16] if cache else None
     if name == "hf" and argument:
         return cached(hub_depth(argument, dataset, kind), dataset, folder)
     if name == "learned" and argument:
@@ -198,7 +198,7 @@ def source_identity(spec: str) -> str:
     name, _, argument = spec.partition(":")
     if name == "files":
         return f"files:{Path(argument).name}"
-    return learned_identity(Path(argument)) if name == "learned" and argument else spec
+    return learned_identity(Path(argument).expanduser()) if name == "learned" and argument else spec
 
 
 def resolve_folder(spec: str, root: str | None) -> str:
