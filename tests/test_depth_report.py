@@ -1,6 +1,7 @@
 """The record of a depth source's quality."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from wsss.stages import SeedStages
 
 @pytest.fixture
 def run(tabletop_root: Path, tmp_path: Path) -> SeedStages:
-    scenes = {"tabletop_side": 64, "tabletop_scenes": (4, 2, 2)}
+    scenes: dict[str, Any] = {"tabletop_side": 64, "tabletop_scenes": (4, 2, 2)}
     return SeedStages(profile("smoke", root=str(tabletop_root), **scenes), tmp_path / "cache", progress=False)
 
 
