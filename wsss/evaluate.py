@@ -14,7 +14,7 @@ from wsss.data.registry import open_dataset
 from wsss.depth.crops import CropParameters
 from wsss.depth.methods import METHODS, method, split_method
 from wsss.depth.regions import RegionParameters
-from wsss.depth.sources import CONTROL_NAMES, open_depth, resolve_folder, source_identity, source_name
+from wsss.depth.sources import made_from, open_depth, resolve_folder, source_identity, source_name
 from wsss.errors import WsssError
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION
@@ -98,9 +98,7 @@ def _spec(source: str | None, depth: str | None, root: str | None) -> str:
     """The depth source of a method `…@source`; a control without a source of its own is made from `depth`."""
     if source is None:
         return depth or "sensor"
-    if source.partition(":")[0] in CONTROL_NAMES and "+" not in source and depth:
-        return f"{source}+{depth}"
-    return resolve_folder(source, root)
+    return resolve_folder(made_from(source, depth or "sensor"), root)
 
 
 def _settings(checkpoint: Path, looks: dict[str, Any]) -> tuple[RegionParameters, CropParameters]:

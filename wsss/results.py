@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 
 from wsss.analysis.score import Score
-from wsss.depth.controls import NOISE_LEVELS
 from wsss.depth.methods import METHODS, split_method
 from wsss.depth.sources import source_name
 from wsss.io import content_hash
@@ -39,8 +38,6 @@ def display_name(run: Run, method: str) -> str:
     base, source = split_method(method)
     if base not in METHODS or not METHODS[base].uses_depth:
         return method
-    if source in ("shuffled", "constant", "inverted", *NOISE_LEVELS):  # of the run's own depth
-        return f"{base}@{source}"
     return f"{base}@{source_name(source or run.config.depth)}"
 
 

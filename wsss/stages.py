@@ -24,7 +24,7 @@ from wsss.data.tabletop import TabletopSpec, default_root, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import usual_classes
 from wsss.depth.methods import method, split_method
-from wsss.depth.sources import CONTROL_NAMES, DepthSource, open_depth, resolve_folder, source_identity
+from wsss.depth.sources import DepthSource, made_from, open_depth, resolve_folder, source_identity
 from wsss.depth_training import train_with_folds
 from wsss.io import content_hash, read_json, write_json
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
@@ -124,9 +124,7 @@ class SeedStages:
         A control is made from the configured depth, `learned` is the network that `depth_network` trains, and a folder may lie
         in the data's.
         """
-        spec = source or self.config.depth
-        if source and source.partition(":")[0] in CONTROL_NAMES and "+" not in source:
-            spec = f"{source}+{self.config.depth}"
+        spec = made_from(source, self.config.depth) if source else self.config.depth
         head, plus, inner = spec.partition("+")
         if "learned" in (head, inner):
             network = f"learned:{self.depth_network()}"

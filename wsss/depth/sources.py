@@ -19,6 +19,7 @@ from wsss.io import content_hash, read_image
 __all__ = [
     "CONTROL_NAMES",
     "DepthSource",
+    "made_from",
     "open_depth",
     "read_depth_file",
     "resolve_folder",
@@ -154,11 +155,11 @@ def open_depth(
         return lambda index: np.zeros(dataset[index].image.shape[:2], np.float32)
     if name == "files" and argument:
         return _files(dataset, Path(argument).expanduser(), kind)
-    folder = cache / content_hash([source_identity(spec), kind, dataset.fingerprint()])[:16] if cache else None
-    if name == "hf" and argument:
-        return cached(hub_depth(argument, dataset, kind), dataset, folder)
-    if name == "learned" and argument:
-        return cached(learned_depth(Path(argument).expanduser(), dataset), dataset, folder)
+    if name in ("hf", "learned") and argument:
+        folder = cache / content_hash([source_identity(spec), kind, dataset.fingerprint()])[:16] if cache else None
+        hub = name == "hf"
+        estimate = hub_depth(argument, dataset, kind) if hub else learned_depth(Path(argument).expanduser(), dataset)
+        return cached(estimate, dataset, folder)
     if parts := _split_control(spec):
         head, inner = parts
         control = _control(head, dataset, open_depth(inner, dataset, kind, seed, cache), seed)
@@ -199,6 +200,11 @@ def source_identity(spec: str) -> str:
     if name == "files":
         return f"files:{Path(argument).name}"
     return learned_identity(Path(argument).expanduser()) if name == "learned" and argument else spec
+
+
+def made_from(source: str, depth: str) -> str:
+    """The source of a method `…@source`: a control that does not say what it is made from is made from `depth`."""
+    return f"{source}+{depth}" if _split_control(source) and "+" not in source else source
 
 
 def resolve_folder(spec: str, root: str | None) -> str:
