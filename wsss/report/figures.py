@@ -34,6 +34,8 @@ __all__ = [
 
 Record = Mapping[str, Any]
 
+PANELS_ACROSS = 3
+
 
 def threshold_curves(records: Sequence[Record]) -> Figure:
     """mIoU against the background threshold; a dot marks the threshold chosen on the tune split.
@@ -94,12 +96,18 @@ def strata_heatmaps(records: Sequence[Record], methods: Sequence[str] | None = N
     shown = _of_one_table(chosen, "size × occlusion strata")
     with use_style():
         across = len({cell["occlusion"] for cell in shown[0]["strata"]})
-        figure = Figure(figsize=(1.2 + 0.85 * across * len(shown), 3.2), layout="constrained")
+        columns = min(len(shown), PANELS_ACROSS)
+        rows = -(-len(shown) // columns)
+        figure = Figure(figsize=(1.2 + 0.85 * across * columns, 0.4 + 2.8 * rows), layout="constrained")
         figure.suptitle(f"{_title(shown[0])}: {'IoU' if value == 'iou' else 'recall'} of objects (%)")
-        for ax, record in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for ax, record in zip(axes.flat, shown, strict=False):
             _heatmap(ax, record["strata"], value, "{:.0f}", cmap="viridis", vmin=0, vmax=100)
             ax.set_title(full_name(record))
-        _only_outer_labels(figure)
+        for ax in axes[:, 1:].flat:  # the sizes are named beside the first panel of a row only
+            ax.set(ylabel="", yticklabels=[])
+        for ax in axes.flat[len(shown) :]:
+            ax.remove()
     return figure
 
 
@@ -269,9 +277,3 @@ def _heatmap(
     ax.set_yticklabels(sizes, rotation=0)
     if any(name.startswith("border") for name in occlusions):
         ax.set_xlabel("border occlusion")
-
-
-def _only_outer_labels(figure: Figure) -> None:
-    """Name the sizes beside the first panel only."""
-    for ax in figure.axes[1:]:
-        ax.set(ylabel="", yticklabels=[])
