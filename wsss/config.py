@@ -102,14 +102,14 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     "nyuv2": {
         "classifier": ClassifierConfig(epochs=10),
         "regions": replace(_REGIONS, guides=(4,)),
-        "crops": CropParameters(scales=(1.0, 1.5, 3.0), count=3),
+        "crops": CropParameters(scales=(1.0, 2.0, 2.8), count=2),
     },
     "voc": {
         "report_split": "val", "train_split": "train_aug", "train_limit": 1000,
         "depth": "files:DepthMETER", "depth_kind": "metric",
         "classifier": ClassifierConfig(epochs=6),
         "regions": replace(_REGIONS, guides=(4, 8)),
-        "crops": CropParameters(scales=(1.5, 3.0), count=5),
+        "crops": CropParameters(scales=(1.0, 2.0, 2.8), count=2),
     },
 }  # fmt: skip
 

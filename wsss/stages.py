@@ -32,7 +32,7 @@ from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
 __all__ = ["ALGORITHM_VERSION", "SeedStages", "runs_folder"]
 
-ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 2, "pseudo": 1, "segmentation": 2}
+ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 2, "segmentation": 3}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
 
 PREDICTED_THRESHOLD = 0.5

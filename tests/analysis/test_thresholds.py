@@ -22,7 +22,7 @@ def test_grid_is_ascending_within_0_and_1_and_holds_the_fixed_threshold():
 def test_chosen_threshold_lies_beyond_a_dip():
     total = np.stack([confusion_with(correct) for correct in (60, 70, 50, 90, 20)])
     thresholds = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
-    value, miou = choose_threshold(total, thresholds)
+    value, miou = choose_threshold(total, thresholds, plateau=0)
     assert value == 0.4
     assert miou == pytest.approx(100 * 90 / 110)
     np.testing.assert_allclose(miou_curve(total), [mean_iou(confusion) for confusion in total])
@@ -30,7 +30,7 @@ def test_chosen_threshold_lies_beyond_a_dip():
 
 def test_lowest_of_equal_thresholds_is_chosen():
     total = np.stack([confusion_with(correct) for correct in (10, 80, 80)])
-    assert choose_threshold(total, np.array([0.1, 0.2, 0.3]))[0] == 0.2
+    assert choose_threshold(total, np.array([0.1, 0.2, 0.3]), plateau=0)[0] == 0.2
 
 
 def test_nothing_to_score_is_an_error():
@@ -41,3 +41,20 @@ def test_nothing_to_score_is_an_error():
 def test_grid_and_confusions_must_agree():
     with pytest.raises(ValueError, match="3 thresholds"):
         choose_threshold(np.stack([confusion_with(1)] * 2), np.array([0.1, 0.2, 0.3]))
+
+
+@pytest.mark.parametrize("plateau", [0, 1, 3, 9])
+def test_the_highest_plateau_is_chosen(plateau):
+    correct = np.random.default_rng(0).integers(50, 99, 20)
+    total = np.stack([confusion_with(each) for each in correct])
+    curve = miou_curve(total)
+    means = [curve[max(0, at - plateau) : at + plateau + 1].mean() for at in range(20)]
+    threshold, miou = choose_threshold(total, np.arange(20.0), plateau)
+    assert threshold == np.argmax(means)
+    assert miou == pytest.approx(curve[np.argmax(means)])
+
+
+def test_a_plateau_is_better_than_a_higher_peak():
+    total = np.stack([confusion_with(correct) for correct in (20, 90, 20, 50, 80, 81, 80, 50)])
+    assert choose_threshold(total, np.arange(8.0), plateau=1)[0] == 5
+    assert choose_threshold(total, np.arange(8.0), plateau=0)[0] == 1

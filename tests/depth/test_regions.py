@@ -8,7 +8,15 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label
 
 from wsss.depth.guide import guided_filter
-from wsss.depth.regions import RegionParameters, Regions, continuous_parts, depth_partitions, depth_regions
+from wsss.depth.regions import (
+    RegionParameters,
+    Regions,
+    continuous_parts,
+    depth_levels,
+    depth_partitions,
+    depth_regions,
+)
+from wsss.errors import WsssError
 
 maps = arrays(np.int64, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.integers(0, 2))
 
@@ -191,3 +199,45 @@ def test_nothing_large_enough_gives_no_region() -> None:
     regions = depth_regions(noise, RegionParameters(min_area=0.5))
     assert len(regions) == 0
     assert not regions.labels.any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=60), st.integers(2, 5))
+def test_levels_are_ordered_as_depth_is(values: list[float], most: int) -> None:
+    depth = np.array(values, np.float32)
+    levels = depth_levels(depth, most)
+    assert levels.shape == depth.shape and levels.min() >= 0 and levels.max() < most
+    assert (np.diff(levels[np.argsort(depth, kind="stable")]) >= 0).all()
+
+
+@pytest.mark.parametrize("centres", [(0.2, 0.8), (0.1, 0.5, 0.9), (0.1, 0.35, 0.6, 0.9)])
+def test_the_number_of_levels_is_that_of_the_clusters(centres: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(len(centres), size=600)
+    values = (np.array(centres)[truth] + rng.normal(0, 0.01, 600)).astype(np.float32)
+    # A threshold is the middle of one of 64 bins, so a value beside it may fall to the wrong side.
+    assert np.mean(depth_levels(values) == truth) > 0.97
+
+
+def test_a_flat_map_has_one_level() -> None:
+    assert not depth_levels(np.full(20, 0.3, np.float32)).any()
+
+
+def test_levels_cut_a_ramp_that_has_no_jump() -> None:
+    ramp = np.linspace(0, 1, 64, dtype=np.float32) ** 2 * np.ones((32, 1), np.float32)
+    by_jumps, by_levels = (
+        depth_regions(ramp, RegionParameters(planes=0, jump=0.05, min_area=0.0, layering=name))
+        for name in ("jumps", "levels")
+    )
+    assert len(by_jumps) == 1 and len(by_levels) > 1
+
+
+def test_without_planes_nothing_is_a_plane() -> None:
+    ramp = np.linspace(0, 1, 40, dtype=np.float32) * np.ones((30, 1), np.float32)
+    assert depth_regions(ramp).is_plane.any()
+    assert not depth_regions(ramp, RegionParameters(planes=0)).is_plane.any()
+
+
+def test_an_unknown_layering_is_named() -> None:
+    with pytest.raises(WsssError, match=r"layering 'leaves'.*jumps, levels"):
+        RegionParameters(layering="leaves")

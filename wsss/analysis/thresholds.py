@@ -1,6 +1,7 @@
 """The background threshold of class activation maps: the grid, the fixed value, and the rule that chooses.
 
-The rule looks at the whole grid. A greedy search that stops at the first dip depends on where it starts.
+The rule looks at the whole grid. A greedy search that stops at the first dip depends on where it starts. And it looks for a
+plateau, not for a peak: on few images the highest point of the curve may be a narrow one that other images do not have.
 """
 
 import numpy as np
@@ -18,17 +19,24 @@ FIXED_THRESHOLD = 0.3
 """A threshold that is never tuned; it lies on the grid."""
 
 
+PLATEAU = 3
+"""Grid points on either side of a threshold over which mIoU is averaged before the highest is taken."""
+
+
 def miou_curve(total: np.ndarray) -> np.ndarray:
     """mIoU in percent at every threshold, `(T,)`, from the data set's confusions `(T, C+1, C+2)`."""
     return mean_iou(total)
 
 
-def choose_threshold(total: np.ndarray, thresholds: np.ndarray = THRESHOLDS) -> tuple[float, float]:
-    """The threshold with the highest mIoU, the lowest one at ties.
+def choose_threshold(
+    total: np.ndarray, thresholds: np.ndarray = THRESHOLDS, plateau: int = PLATEAU
+) -> tuple[float, float]:
+    """The threshold in the middle of the highest plateau, the lowest one at ties.
 
     Args:
         total: `(T, C+1, C+2)` confusions summed over the images of the split that chooses.
         thresholds: `(T,)` ascending.
+        plateau: see `PLATEAU`; fewer points are averaged at the ends of the grid. 0 takes the peak.
 
     Returns:
         (threshold, its mIoU in percent).
@@ -42,5 +50,8 @@ def choose_threshold(total: np.ndarray, thresholds: np.ndarray = THRESHOLDS) -> 
         raise ValueError(f"{len(thresholds)} thresholds, but confusions of shape {total.shape}")
     if np.all(np.isnan(curve)):
         raise WsssError("no pixel is scored: a threshold is chosen on at least one image that is not all 255")
-    best = int(np.nanargmax(curve))
+    window = np.ones(2 * plateau + 1)
+    smooth = np.convolve(curve, window)[plateau:][: len(curve)]
+    smooth /= np.convolve(np.ones(len(curve)), window)[plateau:][: len(curve)]
+    best = int(np.argmax(smooth))
     return float(thresholds[best]), float(curve[best])

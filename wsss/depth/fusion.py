@@ -13,9 +13,10 @@ from torch import Tensor
 
 from wsss.cam.cam import normalise_maps
 from wsss.depth.crops import Crop
+from wsss.depth.diffusion import diffusion
 from wsss.depth.regions import Regions
 
-__all__ = ["Evidence", "FusionParameters", "crop_evidence", "crop_means", "fuse", "region_means", "region_votes"]
+__all__ = ["Evidence", "FusionParameters", "crop_evidence", "crop_means", "fuse", "region_means", "region_votes", "shared"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Evidence:
         crop_probabilities: `(N,K)`, the classifier's probability of each class in each crop as a whole.
         plan: the N crops, whose regions are those of the first partition.
         partitions: whose regions vote; empty where none do.
-        colour: a partition by colour as a second opinion, or None.
+        colour: a partition by colour and depth as a second opinion, or None.
         trust: share of the partitions' vote that counts, in [0, 1].
     """
 
@@ -70,7 +71,8 @@ class FusionParameters:
         crop_weight: weight of the crops' evidence beside the whole image's, ≥ 0.
         gate: exponent of a crop's class probability; 0 lets every crop speak, large values only the sure ones.
         vote: 0 keeps the maps, 1 replaces them by the regions' votes.
-        colour: share of the colour regions in the vote.
+        colour: share of the second opinion's regions, of colour and depth, in the vote.
+        reach: how far regions share their votes, in [0, 1): the probability with which their walk goes on after each step.
     """
 
     level_weights: tuple[float, ...] = ()
@@ -78,6 +80,7 @@ class FusionParameters:
     gate: float = 1.0
     vote: float = 0.0
     colour: float = 0.0
+    reach: float = 0.0
 
 
 def crop_evidence(crops: Tensor, probabilities: Tensor, gate: float) -> Tensor:
@@ -106,12 +109,21 @@ def crop_means(evidence: Evidence, labels: Tensor) -> dict[int, Tensor]:
     return {region: torch.stack(means).mean(dim=0).relu() for region, means in looks.items()}
 
 
-def region_votes(maps: Tensor, evidence: Evidence, crop_weight: float) -> Tensor:
+def shared(means: Tensor, regions: Regions, reach: float) -> Tensor:
+    """Votes `(K,R+1)` after the regions have shared them with their neighbours; as they are where regions do not share."""
+    if regions.step is None or not reach:
+        return means
+    shares = torch.from_numpy(diffusion(regions.step, reach)).to(means.dtype)
+    return torch.cat([means[:, :1], means[:, 1:] @ shares.T], dim=1)
+
+
+def region_votes(maps: Tensor, evidence: Evidence, crop_weight: float, reach: float = 0.0) -> Tensor:
     """The partitions' vote, their mean, `(K,H,W)`: constant inside each region of a single partition.
 
     Args:
         maps: `(K,H,W)` rectified maps of the whole image.
         crop_weight: weight of the crops' mean beside the whole image's, in regions that crops have looked at.
+        reach: see `FusionParameters`.
     """
     votes = torch.zeros_like(maps)
     for number, regions in enumerate(evidence.partitions):
@@ -120,7 +132,7 @@ def region_votes(maps: Tensor, evidence: Evidence, crop_weight: float) -> Tensor
         if number == 0 and evidence.crops is not None and crop_weight > 0:
             for region, seen in crop_means(evidence, labels).items():
                 means[:, region] = (means[:, region] + crop_weight * seen) / (1 + crop_weight)
-        votes += means[:, labels]
+        votes += shared(means, regions, reach)[:, labels]
     return votes / len(evidence.partitions)
 
 
@@ -134,9 +146,9 @@ def _weighted(levels: Tensor, level_weights: tuple[float, ...]) -> Tensor:
     return (levels.relu() * weights[:, None, None, None]).sum(dim=0) / weights.sum()
 
 
-def _colour_vote(maps: Tensor, regions: Regions) -> Tensor:
+def _colour_vote(maps: Tensor, regions: Regions, reach: float) -> Tensor:
     labels = _labels(regions)
-    return region_means(maps, labels, len(regions))[:, labels]
+    return shared(region_means(maps, labels, len(regions)), regions, reach)[:, labels]
 
 
 def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
@@ -150,12 +162,13 @@ def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
         pasted = e.once(("crops", p.gate), lambda: crop_evidence(crops, probabilities, p.gate))
         maps = (whole + p.crop_weight * pasted) / (1 + p.crop_weight)
     if e.partitions and p.vote > 0:
-        key = ("vote", level_weights, p.crop_weight)
-        vote = e.once(key, lambda: region_votes(whole, e, p.crop_weight))
+        key = ("vote", level_weights, p.crop_weight, p.reach)
+        vote = e.once(key, lambda: region_votes(whole, e, p.crop_weight, p.reach))
         vote = e.trust * vote + (1 - e.trust) * maps
         if e.colour is not None and p.colour > 0:
             regions = e.colour
-            of_colour = e.once(("colour", level_weights), lambda: _colour_vote(whole, regions))
+            key = ("colour", level_weights, p.reach)
+            of_colour = e.once(key, lambda: _colour_vote(whole, regions, p.reach))
             vote = (1 - p.colour) * vote + p.colour * of_colour
         maps = (1 - p.vote) * maps + p.vote * vote
     return normalise_maps(maps)

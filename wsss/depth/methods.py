@@ -58,10 +58,11 @@ class Method:
         return self.proposal, self.crops, self.scales, self.flip
 
 
-def _grid(**values: Sequence[float]) -> tuple[FusionParameters, ...]:
-    """Every combination of the values of some fusion parameters."""
+def _grid(*second: tuple[float, float], **values: Sequence[float]) -> tuple[FusionParameters, ...]:
+    """Every combination of the values of some fusion parameters, and of pairs `colour`, `reach`."""
     combinations = (dict(zip(values, each, strict=True)) for each in product(*values.values()))
-    return tuple(replace(FusionParameters(), **each) for each in combinations)  # type: ignore[arg-type]
+    grid = [replace(FusionParameters(), **each) for each in combinations]  # type: ignore[arg-type]
+    return tuple(replace(each, colour=c, reach=r) for each in grid for c, r in second or ((0.0, 0.0),))
 
 
 _LEVEL_WEIGHTS = ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 1), (0, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 0),
@@ -76,10 +77,10 @@ METHODS: dict[str, Method] = {
     "grid": Method(_CROPS, "grid"),
     "random": Method(_CROPS, "random"),
     "cam-box": Method(_CROPS, "cam"),
-    "rgb-region": Method(_grid(crop_weight=(0, 0.3, 1), vote=(0.25, 0.5, 0.75, 1)), "colour"),
+    "rgb-region": Method(_grid((0, 0), (0, 0.9), crop_weight=(0, 0.3), vote=(0.5, 0.75, 1)), "colour"),
     "crop-only": Method(_CROPS, "depth"),
-    "region-only": Method(_grid(colour=(0, 1 / 3, 0.5), vote=(0.25, 0.5, 0.75, 1)), "depth", crops=False),
-    "depth": Method(_grid(crop_weight=(0, 1), colour=(0, 0.5), vote=(0.5, 0.75, 1)), "depth"),
+    "region-only": Method(_grid((0, 0), (0.5, 0), (0.5, 0.9), (1, 0.9), vote=(0.5, 0.75, 1)), "depth", crops=False),
+    "depth": Method(_grid((0, 0), (0.5, 0.9), (1, 0.9), crop_weight=(0, 1), vote=(0.75, 1)), "depth"),
     "oracle-box": Method(_CROPS, "oracle"),
 }
 """`cam` is the baseline, with nothing to choose; `zoom`, `grid`, `random`, `cam-box`, `rgb-region` are controls without depth."""
@@ -197,10 +198,10 @@ def _proposal(
             raise WsssError(
                 "depth-guided crops need depth: give --depth sensor (if the data has it) or --depth files:DIR"
             )
-        return by_depth(look.image, depth, regions, colour=look.colour, ranks=look.ranks)
+        return by_depth(look.image, depth, regions, look.ranks)
     size = look.image.shape[0], look.image.shape[1]
     makers: dict[str, Callable[[], Proposal]] = {
-        "colour": lambda: by_colour(look.colour),
+        "colour": lambda: by_colour(look.colour, look.image),
         "grid": lambda: by_grid(size, crops.count),
         "random": lambda: by_random(look.image, crops.count),
         "cam": lambda: by_cam(levels.maps.relu().mean(dim=0)),

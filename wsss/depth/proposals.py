@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsss.depth.colour import colour_regions, sharing
 from wsss.depth.crops import Box, Crop, region_boxes
+from wsss.depth.guide import guided_filter
 from wsss.depth.regions import RegionParameters, Regions, depth_partitions, depth_regions
 from wsss.depth.trust import border_alignment, trust_in
 
@@ -30,7 +32,7 @@ class Proposal:
     Attributes:
         tight: boxes to look at, in order of importance.
         partitions: partitions of the image whose regions vote, the one that the boxes belong to first; may be empty.
-        colour: a partition by colour that votes beside them, as a second opinion; None without.
+        colour: a partition by colour and depth that votes beside them, as a second opinion; None without.
         trust: share of the partitions' vote that counts, in [0, 1]; the CAM takes the rest.
         margin: context of the boxes as a share of their longer side; None takes the crops' own.
     """
@@ -46,25 +48,24 @@ def by_depth(
     image: NDArray[np.uint8],
     depth: NDArray[np.float32],
     parameters: RegionParameters,
-    *,
-    colour: Regions,
     ranks: NDArray[np.float32],
 ) -> Proposal:
     """Regions of depth, aligned with the image, and trusted as far as the borders of unaligned depth lie on image edges.
 
     Args:
-        colour: `colour_regions` of the image.
-        ranks: `edge_ranks` of the image. Both are the caller's, since they are the same for every depth.
+        ranks: `edge_ranks` of the image: the caller's, since they are the same for every depth.
     """
     partitions = depth_partitions(depth, image, parameters)
     raw = partitions[parameters.guides.index(0)] if 0 in parameters.guides else depth_regions(depth, parameters)
-    trust = trust_in(border_alignment(ranks, raw.labels))
-    return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), colour, trust)
+    trust = trust_in(border_alignment(ranks, raw.labels), *parameters.trust)
+    aligned = guided_filter(depth, image, max(parameters.guides))
+    second = sharing(colour_regions(image, aligned, trust), image, aligned, trust)
+    return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), second, trust)
 
 
-def by_colour(regions: Regions) -> Proposal:
+def by_colour(regions: Regions, image: NDArray[np.uint8]) -> Proposal:
     """The control `rgb-region`: regions of colour instead of depth. Their borders are image edges, so they are trusted."""
-    return Proposal(tuple(region_boxes(regions)), (regions,))
+    return Proposal(tuple(region_boxes(regions)), (sharing(regions, image),))
 
 
 def by_boxes(boxes: Sequence[Box]) -> Proposal:

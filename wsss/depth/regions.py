@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from skimage.filters import threshold_multiotsu
 
 from wsss.depth.guide import guided_filter
 from wsss.depth.planes import find_planes
+from wsss.depth.trust import FULL_TRUST, NO_TRUST
 from wsss.errors import WsssError
 
-__all__ = ["RegionParameters", "Regions", "continuous_parts", "depth_partitions", "depth_regions"]
+__all__ = ["RegionParameters", "Regions", "continuous_parts", "depth_levels", "depth_partitions", "depth_regions"]
 
 FloatMap = NDArray[np.float32]
+
+LAYERINGS = ("jumps", "levels")
 
 
 @dataclass(frozen=True)
@@ -26,24 +30,32 @@ class RegionParameters:
 
     Attributes:
         plane_tolerance: largest distance from a support plane.
+        planes: how many support planes are searched for; 0 looks for none.
+        layering: what splits the rest: `jumps` between neighbouring pixels, or `levels`, automatic thresholds of depth.
         smooth: standard deviation in pixels of a Gaussian that takes the steps out of coarsely quantised sensor depth; 0 is off.
-        jump: smallest step between neighbouring pixels that separates two regions.
+        jump: smallest step between neighbouring pixels that separates two regions; `levels` does not look at it.
         min_area: smallest region, as a share of the image; smaller ones join their nearest region.
         max_regions: how many are kept, largest first.
         guides: radii in pixels of guided filters that align depth with the image; each gives a partition of its own, and they
             vote side by side. 0 takes depth as it is.
+        trust: border alignment at and below which depth is not believed, and from which on it is believed entirely.
     """
 
     plane_tolerance: float = 0.008
+    planes: int = 5
+    layering: str = "jumps"
     smooth: float = 0.0
     jump: float = 0.015
     min_area: float = 0.0008
     max_regions: int = 40
     guides: tuple[int, ...] = (0,)
+    trust: tuple[float, float] = (NO_TRUST, FULL_TRUST)
 
     def __post_init__(self) -> None:
         if not self.guides:
             raise WsssError("regions need at least one guide radius; 0 takes depth as it is")
+        if self.layering not in LAYERINGS:
+            raise WsssError(f"unknown layering {self.layering!r}; choose from {', '.join(LAYERINGS)}")
 
 
 @dataclass(frozen=True)
@@ -54,11 +66,13 @@ class Regions:
         labels: `H×W int32`, r the r-th region, things first, then planes, each by area; all 0 where nothing is large enough.
         is_plane: `(R,) bool`, whether region r (index r − 1) is a part of a support plane.
         nearness: `(R,) float32`, mean inverse depth of region r; None for regions that were not cut from depth.
+        step: `(R,R)`, a step of the walk by which regions share their votes (see `wsss.depth.diffusion`); None where they do not.
     """
 
     labels: NDArray[np.int32]
     is_plane: NDArray[np.bool_]
     nearness: NDArray[np.float32] | None = None
+    step: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.is_plane)
@@ -79,6 +93,24 @@ def continuous_parts(depth: FloatMap, group: NDArray[np.integer], jump: float) -
     return connected_components(graph, directed=False)[1].astype(np.int32).reshape(depth.shape)
 
 
+def depth_levels(values: FloatMap, most: int = 5, explained: float = 0.95) -> NDArray[np.intp]:
+    """Sort depth values `(N,)` into levels 0…L − 1 by multi-Otsu thresholds (Liao et al., JISE 2001).
+
+    L is the smallest count whose levels explain the share `explained` of the variance, and at most `most`.
+    """
+    levels = np.zeros(values.shape, np.intp)
+    total = values.var()
+    for count in range(2, most + 1):
+        within = sum(values[levels == level].var() * np.mean(levels == level) for level in np.unique(levels))
+        if within <= (1 - explained) * total:
+            break
+        try:
+            levels = np.digitize(values, threshold_multiotsu(values, count, nbins=64))
+        except ValueError:  # fewer different values than levels
+            break
+    return levels
+
+
 def depth_regions(depth: FloatMap, parameters: RegionParameters | None = None, seed: int = 0) -> Regions:
     """Partition an image by its inverse depth into things and plane parts.
 
@@ -88,11 +120,15 @@ def depth_regions(depth: FloatMap, parameters: RegionParameters | None = None, s
     parameters = parameters or RegionParameters()
     if parameters.smooth:
         depth = gaussian_filter(depth, parameters.smooth)
-    planes = find_planes(depth, tolerance=parameters.plane_tolerance, seed=seed)
+    planes = find_planes(depth, tolerance=parameters.plane_tolerance, max_planes=parameters.planes, seed=seed)
     group = np.zeros(depth.shape, np.int32)
     for number, mask in enumerate(planes, start=1):
         group[mask] = number
-    parts = continuous_parts(depth, group, parameters.jump)
+    jump, rest = parameters.jump, group == 0
+    if parameters.layering == "levels" and rest.any():
+        group[rest] = -depth_levels(depth[rest])
+        jump = np.inf
+    parts = continuous_parts(depth, group, jump)
     areas = np.bincount(parts.ravel())
     plane_of_part = np.zeros(len(areas), bool)
     plane_of_part[parts.ravel()] = group.ravel() > 0

@@ -69,6 +69,6 @@ def _overlap(length: int, move: int) -> tuple[slice, slice]:
     return slice(start, start + kept), slice(moved, moved + kept)
 
 
-def trust_in(alignment: float) -> float:
-    """Trust in [0, 1], linear in the alignment between `NO_TRUST` and `FULL_TRUST`."""
-    return float(np.clip((alignment - NO_TRUST) / (FULL_TRUST - NO_TRUST), 0, 1))
+def trust_in(alignment: float, none: float = NO_TRUST, full: float = FULL_TRUST) -> float:
+    """Trust in [0, 1], linear in the alignment: 0 up to `none`, 1 from `full` on."""
+    return float(np.clip((alignment - none) / (full - none), 0, 1))

@@ -193,7 +193,7 @@ def _threshold(scores: Sequence[Score]) -> dict[str, Any] | None:
     if not all(len(score.curve) for score in scores):
         return {**threshold, "fixed": None, "oracle": None}
     fixed = int(np.flatnonzero(THRESHOLDS == FIXED_THRESHOLD)[0])
-    best = np.array([choose_threshold(score.curve) for score in scores])
+    best = np.array([choose_threshold(score.curve, plateau=0) for score in scores])
     at_fixed = np.mean([miou_curve(score.curve)[fixed] for score in scores])
     return {
         **threshold,
