@@ -29,7 +29,7 @@ CLASSES = ("red", "green", "blue")
 FUSIONS = {
     "crop-only": FusionParameters(crop_weight=1.0, gate=1.0),
     "region-only": FusionParameters(vote=0.5),
-    "depth": FusionParameters(crop_weight=1.0, gate=1.0, vote=0.5, colour=0.5),
+    "depth": FusionParameters(crop_weight=1.0, gate=1.0, vote=0.5, colour=0.5, reach=0.9),
 }
 
 GOLDEN: dict[str, Any] = {
@@ -39,12 +39,12 @@ GOLDEN: dict[str, Any] = {
     "boxes": [[1, -3, 35, 31], [19, 29, 41, 51], [7, 39, 25, 57], [2, 0, 66, 64], [-22, 0, 42, 64]],
     "regions": [1, 2, 3, 4, 5],
     "guided": [0.3642, 0.2324, 0.3804, 0.4415],
-    "colour": [0, 1548, 1524],
+    "colour": [0, 1676, 1396],
     "alignment": 0.321,
     "trust": 1.0,
     "crop-only": [0.4212, 0.0161, 0.134, 0.0008, 0.0011, 0.1595, 0.0082, 0.0154],
     "region-only": [0.7127, 0.1096, 0.2566, 0.0362, 0.0663, 0.6104, 0.0482, 0.1189],
-    "depth": [0.4824, 0.0986, 0.1793, 0.0558, 0.0247, 0.1896, 0.0225, 0.0321],
+    "depth": [0.4816, 0.0888, 0.1918, 0.0656, 0.0232, 0.189, 0.0252, 0.035],
     "label": "4286531ef90fd85f",
 }
 

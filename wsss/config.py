@@ -95,6 +95,8 @@ class Config:
 # here has steps of 4 cm), and the objects of photographs are larger: looks at the whole image are worth more there than crops.
 _REGIONS = RegionParameters(plane_tolerance=0.02, smooth=2.0, jump=0.015, min_area=0.003)
 
+_CROPS = CropParameters(scales=(1.0, 2.0, 2.8), count=2)
+
 _BY_DATA: dict[str, dict[str, Any]] = {
     "tabletop": {
         "regions": RegionParameters(guides=(0, 4)),
@@ -102,14 +104,14 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     "nyuv2": {
         "classifier": ClassifierConfig(epochs=10),
         "regions": replace(_REGIONS, guides=(4,)),
-        "crops": CropParameters(scales=(1.0, 2.0, 2.8), count=2),
+        "crops": _CROPS,
     },
     "voc": {
         "report_split": "val", "train_split": "train_aug", "train_limit": 1000,
         "depth": "files:DepthMETER", "depth_kind": "metric",
         "classifier": ClassifierConfig(epochs=6),
         "regions": replace(_REGIONS, guides=(4, 8)),
-        "crops": CropParameters(scales=(1.0, 2.0, 2.8), count=2),
+        "crops": _CROPS,
     },
 }  # fmt: skip
 

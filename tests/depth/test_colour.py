@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.depth.colour import MIN_PIXELS, colour_regions
+from wsss.depth.colour import MIN_PIXELS, colour_regions, sharing
 
 
 def patches(seed: int, height: int, width: int) -> np.ndarray:
@@ -70,3 +70,41 @@ def test_thin_images(size: tuple[int, int]) -> None:
 def test_same_image_same_regions() -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
     np.testing.assert_array_equal(colour_regions(image).labels, colour_regions(image.copy()).labels)
+
+
+def two_tones(side: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """An image of one colour, and a depth with a step across its middle."""
+    image = np.full((side, side, 3), 120, np.uint8)
+    depth = np.zeros((side, side), np.float32)
+    depth[:, side // 2 :] = 0.8
+    return image, depth
+
+
+def test_depth_parts_what_colour_does_not_as_far_as_it_is_trusted() -> None:
+    image, depth = two_tones()
+    assert len(colour_regions(image)) == 1
+    assert len(colour_regions(image, depth, trust=0.0)) == 1
+    parted = colour_regions(image, depth)
+    assert len(parted) == 2
+    assert len(np.unique(parted.labels[:, :30])) == len(np.unique(parted.labels[:, 34:])) == 1
+
+
+def test_votes_are_shared_over_borders_of_like_colour_and_depth() -> None:
+    image, depth = two_tones()
+    regions = colour_regions(image, depth)
+    by_colour, by_both = sharing(regions, image).step, sharing(regions, image, depth).step
+    untrusted = sharing(regions, image, depth, trust=0.0).step
+    assert by_colour is not None
+    assert by_both is not None
+    assert untrusted is not None
+    np.testing.assert_allclose(untrusted, by_colour)
+    assert by_both[0, 1] < by_colour[0, 1] * 1e-4  # a step of 0.8 is four scales high
+    image[:, 32:] = 30
+    assert sharing(regions, image).step[0, 1] < by_colour[0, 1] * 1e-4  # type: ignore[index]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (2, 3)])
+def test_thin_images_share_too(size: tuple[int, int]) -> None:
+    image, depth = np.zeros((*size, 3), np.uint8), np.zeros(size, np.float32)
+    regions = sharing(colour_regions(image, depth), image, depth)
+    np.testing.assert_allclose(regions.step.sum(axis=1), 1)  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from wsss.cam.cam import normalise_maps
 from wsss.depth.crops import Crop
+from wsss.depth.diffusion import diffusion, walk
 from wsss.depth.fusion import (
     Evidence,
     FusionParameters,
@@ -19,6 +20,7 @@ from wsss.depth.fusion import (
     fuse,
     region_means,
     region_votes,
+    shared,
 )
 from wsss.depth.methods import METHODS
 from wsss.depth.regions import Regions
@@ -168,6 +170,7 @@ parameters = st.builds(
     gate=st.floats(0, 3),
     vote=st.sampled_from([0.0, 0.25, 1.0]),
     colour=st.sampled_from([0.0, 0.5, 1.0]),
+    reach=st.sampled_from([0.0, 0.9]),
 )
 
 
@@ -267,3 +270,39 @@ def test_what_is_kept_between_trials_changes_nothing() -> None:
     together = [fuse(given_, trial) for trial in trials]
     for trial, scores in zip(trials, together, strict=True):
         assert torch.equal(fuse(replace(given_), trial), scores)
+
+
+def with_walk(regions: Regions) -> Regions:
+    """The same regions, sharing their votes as if all of them looked alike."""
+    return replace(regions, step=walk(regions.labels, np.zeros((len(regions), len(regions)))))
+
+
+def test_votes_are_shared_as_the_walk_says() -> None:
+    regions = with_walk(evidence().partitions[0])
+    means = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
+    found = shared(means, regions, 0.8)
+    assert regions.step is not None
+    np.testing.assert_allclose(found[:, 1:].numpy(), means[:, 1:].numpy() @ diffusion(regions.step, 0.8).T, atol=1e-6)
+    assert torch.equal(found[:, 0], means[:, 0])  # the pixels of no region
+    assert shared(means, regions, 0.0) is means
+    assert shared(means, evidence().partitions[0], 0.8) is means
+
+
+def test_sharing_spreads_a_vote_and_keeps_an_even_one() -> None:
+    regions = with_walk(halves((9, 13)))
+    one_sided, even = torch.zeros(1, 9, 13), torch.ones(1, 9, 13)
+    one_sided[..., :7] = 1.0
+    given_ = replace(evidence(), partitions=(regions,), crops=None, plan=())
+    near, far = (region_votes(one_sided, given_, 0.0, reach) for reach in (0.5, 0.9))
+    assert 0 < near[0, 0, -1] < far[0, 0, -1] < far[0, 0, 0] < near[0, 0, 0] < 1
+    torch.testing.assert_close(region_votes(even, given_, 0.0, 0.9), even)
+
+
+@pytest.mark.parametrize("reach", [0.0, 0.9])
+def test_the_second_opinion_shares_its_votes(reach: float) -> None:
+    second = with_walk(halves((9, 13)))
+    given_ = replace(evidence(), colour=second)
+    scores = fuse(given_, FusionParameters(vote=1.0, colour=1.0, reach=reach))
+    alone = replace(given_, partitions=(second,), colour=None, crops=None, plan=(), trust=1.0)
+    expected = region_votes(given_.levels.relu().mean(dim=0), alone, 0.0, reach)
+    torch.testing.assert_close(scores, normalise_maps(expected))

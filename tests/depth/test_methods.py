@@ -237,7 +237,7 @@ SAFE = [trial for trial in METHODS["depth"].trials if trial.crop_weight == 0 and
     st.sampled_from([(0,), (4,), (0, 4)]), st.sampled_from([0.0, 2.0]),
 )  # fmt: skip
 def test_depth_that_says_nothing_leaves_the_cam(a_look, value, height, width, seed, guides, smooth) -> None:
-    """Safety: flat depth has no borders, hence no trust, so that what is left is the plain levels' map."""
+    """Safety: flat depth has no borders, hence no trust. What is left is the plain levels' map, and votes of colour alone."""
     one = a_look(picture(height, width, seed)[0])
     crops = CropParameters(count=2)
     flat = np.full((height, width), value, np.float32)
@@ -248,10 +248,13 @@ def test_depth_that_says_nothing_leaves_the_cam(a_look, value, height, width, se
     plain = gather(Method(crops=False, scales=crops.scales, flip=False), one, regions=regions, crops=crops)
     expected = fuse(plain, FusionParameters())
     torch.testing.assert_close(expected, normalise_maps(plain.levels.relu().mean(dim=0)))
-    assert len(SAFE) == 3
+    assert len(SAFE) == 2
     for trial in SAFE:
         torch.testing.assert_close(fuse(found, trial), expected, atol=1e-6, rtol=0)
         assert torch.equal(fuse(found, replace(trial, vote=1.0)), expected)
+    control = gather(METHODS["rgb-region"], one, regions=regions, crops=crops)
+    alone = FusionParameters(vote=0.75, reach=0.9)
+    torch.testing.assert_close(fuse(found, replace(alone, colour=1.0)), fuse(control, alone), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(1, 70), (70, 1), (1, 1)])

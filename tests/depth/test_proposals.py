@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from wsss.depth.colour import colour_regions
+from wsss.depth.colour import colour_regions, sharing
 from wsss.depth.crops import Box, Crop, CropParameters, crop_plan
+from wsss.depth.guide import guided_filter
 from wsss.depth.proposals import (
     CAM_BOX_MARGIN,
     MIN_CAM_BOX,
@@ -45,7 +46,7 @@ def scene(seed: int, side: int = 160) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def depth_proposal(image: np.ndarray, depth: np.ndarray, *guides: int) -> Proposal:
     """`by_depth` with what it is given of the image."""
     parameters = RegionParameters(guides=guides or (0,))
-    return by_depth(image, depth, parameters, colour=colour_regions(image), ranks=edge_ranks(image))
+    return by_depth(image, depth, parameters, edge_ranks(image))
 
 
 def tight(mask: np.ndarray) -> Box:
@@ -100,7 +101,10 @@ def test_depth_finds_the_thing_first(seed: int, guides: tuple[int, ...]) -> None
     assert [one.region for one in found.tight] == list(range(1, len(found.partitions[0]) + 1))
     assert found.margin is None
     assert found.colour is not None
-    np.testing.assert_array_equal(found.colour.labels, colour_regions(image).labels)
+    aligned = guided_filter(depth, image, max(guides))
+    second = colour_regions(image, aligned, found.trust)
+    np.testing.assert_array_equal(found.colour.labels, second.labels)
+    np.testing.assert_array_equal(found.colour.step, sharing(second, image, aligned, found.trust).step)
 
 
 def test_depth_is_trusted_where_it_fits_the_image() -> None:
@@ -132,8 +136,9 @@ def test_flat_depth_is_one_region_without_trust(value: float, size: tuple[int, i
 def test_colour_looks_at_its_regions_and_trusts_them() -> None:
     image, _, thing = scene(0)
     regions = colour_regions(image)
-    found = by_colour(regions)
-    assert found.partitions == (regions,)
+    found = by_colour(regions, image)
+    assert found.partitions[0].labels is regions.labels
+    np.testing.assert_array_equal(found.partitions[0].step, sharing(regions, image).step)
     assert found.colour is None
     assert found.trust == 1
     assert [one.region for one in found.tight] == list(range(1, len(regions) + 1))

@@ -206,7 +206,9 @@ def test_nothing_large_enough_gives_no_region() -> None:
 def test_levels_are_ordered_as_depth_is(values: list[float], most: int) -> None:
     depth = np.array(values, np.float32)
     levels = depth_levels(depth, most)
-    assert levels.shape == depth.shape and levels.min() >= 0 and levels.max() < most
+    assert levels.shape == depth.shape
+    assert levels.min() >= 0
+    assert levels.max() < most
     assert (np.diff(levels[np.argsort(depth, kind="stable")]) >= 0).all()
 
 
@@ -229,7 +231,8 @@ def test_levels_cut_a_ramp_that_has_no_jump() -> None:
         depth_regions(ramp, RegionParameters(planes=0, jump=0.05, min_area=0.0, layering=name))
         for name in ("jumps", "levels")
     )
-    assert len(by_jumps) == 1 and len(by_levels) > 1
+    assert len(by_jumps) == 1
+    assert len(by_levels) > 1
 
 
 def test_without_planes_nothing_is_a_plane() -> None:

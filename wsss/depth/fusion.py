@@ -16,7 +16,16 @@ from wsss.depth.crops import Crop
 from wsss.depth.diffusion import diffusion
 from wsss.depth.regions import Regions
 
-__all__ = ["Evidence", "FusionParameters", "crop_evidence", "crop_means", "fuse", "region_means", "region_votes", "shared"]
+__all__ = [
+    "Evidence",
+    "FusionParameters",
+    "crop_evidence",
+    "crop_means",
+    "fuse",
+    "region_means",
+    "region_votes",
+    "shared",
+]
 
 
 @dataclass(frozen=True)
@@ -167,8 +176,7 @@ def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
         vote = e.trust * vote + (1 - e.trust) * maps
         if e.colour is not None and p.colour > 0:
             regions = e.colour
-            key = ("colour", level_weights, p.reach)
-            of_colour = e.once(key, lambda: _colour_vote(whole, regions, p.reach))
+            of_colour = e.once(("colour", level_weights, p.reach), lambda: _colour_vote(whole, regions, p.reach))
             vote = (1 - p.colour) * vote + p.colour * of_colour
         maps = (1 - p.vote) * maps + p.vote * vote
     return normalise_maps(maps)
