@@ -283,6 +283,20 @@ def results(
 
 
 @app.command()
+def ablate(
+    data: Data = "tabletop", root: Root = None, profile: Profile = "default", seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
+) -> None:  # fmt: skip
+    """Switch off or change each step of the method in turn, on the tune split (half an hour; resumable)."""
+    from wsss.ablation import ablate as measure
+    from wsss.ablation import ablation_path
+
+    run = _run(profile, data, _settings(root, None, None, None, seed))
+    record = measure(run, out, say=typer.echo)
+    typer.echo(f"record {ablation_path(out, record['data'], seed)}")
+
+
+@app.command()
 def report(
     records: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
     figures: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
@@ -291,10 +305,12 @@ def report(
     ),
 ) -> None:
     """Draw every chart and table anew from records alone."""
+    from wsss.report.ablations import draw_ablations
     from wsss.report.figures import regenerate
     from wsss.report.records import load_records
 
-    for path in regenerate(load_records(records), figures, readme if readme and readme.exists() else None):
+    charts = regenerate(load_records(records), figures, readme if readme and readme.exists() else None)
+    for path in charts + draw_ablations(records, figures):
         typer.echo(path)
 
 

@@ -1,0 +1,91 @@
+"""Table and chart of an ablation record."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from wsss.errors import WsssError
+from wsss.io import read_json
+from wsss.report.style import save_figure, use_style
+
+__all__ = ["ablation_figure", "ablation_table", "draw_ablations", "load_ablation"]
+
+COLOURS = ("#D55E00", "#56B4E9")
+"""Of the first row of a group, and of the changed ones (Okabe & Ito's palette)."""
+
+
+def load_ablation(path: Path) -> dict[str, Any] | None:
+    """The record at `path`; None where there is none.
+
+    Raises:
+        WsssError: the file is broken.
+    """
+    if not path.exists():
+        return None
+    record: dict[str, Any] = read_json(path)
+    if "rows" not in record:
+        raise WsssError(f"{path} is no record of an ablation. Delete it and run `python -m wsss ablate` again.")
+    return record
+
+
+def ablation_table(record: Mapping[str, Any]) -> pd.DataFrame:
+    """One row for each variant: mIoU, interval, difference from the first of its group, cost."""
+    rows, seen = [], set()
+    for row in record["rows"]:
+        first = row["group"] not in seen
+        seen.add(row["group"])
+        low, high = row["ci"]
+        rows.append(
+            {
+                "group": row["group"],
+                "variant": row["variant"],
+                "method": row["method"],
+                "mIoU": f"{row['miou']:.1f} [{row['interval'][0]:.1f}, {row['interval'][1]:.1f}]",
+                "difference": "–" if first else f"{row['difference']:+.1f} [{low:.1f}, {high:.1f}]".replace("-", "−"),
+                "MP/image": f"{row['megapixels_per_image']:.2f}",
+                "trust": "–" if row["trust"] is None else f"{row['trust']:.2f}",
+            }
+        )
+    return pd.DataFrame(rows).set_index(["group", "variant"])
+
+
+def ablation_figure(record: Mapping[str, Any]) -> Figure:
+    """mIoU of every variant with its 95 % interval, a panel for each group; a line marks the unchanged method."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in record["rows"]:
+        groups.setdefault(row["group"], []).append(row)
+    with use_style():
+        heights = [len(rows) for rows in groups.values()]
+        figure = Figure(figsize=(7.0, 0.6 + 0.3 * sum(heights) + 0.25 * len(groups)), layout="constrained")
+        axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        for ax, (group, rows) in zip(axes, groups.items(), strict=True):
+            values, places = np.array([row["miou"] for row in rows]), np.arange(len(rows))
+            ends = np.abs(np.array([row["interval"] for row in rows]).T - values)
+            colours = [COLOURS[min(place, 1)] for place in range(len(rows))]
+            ax.barh(places, values, color=colours, height=0.7)
+            ax.errorbar(values, places, xerr=ends, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+            ax.axvline(values[0], color="black", linewidth=0.8, linestyle=":")
+            for place, row in zip(places, rows, strict=True):
+                ax.text(row["interval"][1] + 1, place, f"{row['miou']:.1f}", va="center", fontsize="small")
+            ax.set(yticks=places, yticklabels=[row["variant"] for row in rows], xlim=(0, 100))
+            ax.set_title(f"{group} ({rows[0]['method'].partition('@')[0]})", loc="left", fontsize="medium")
+            ax.invert_yaxis()
+        axes[-1].set_xlabel(
+            f"mIoU on {record['data']}, tune, seed {record['seed']} (%), with 95 % interval over images"
+        )
+    return figure
+
+
+def draw_ablations(records: Path, figures: Path) -> list[Path]:
+    """Draw the chart of every ablation below the root of the record tree: `{data}-ablation-{seed}.png` and `.svg`."""
+    written = []
+    for path in sorted(records.glob("*/ablation/tune/*.json")):
+        record = load_ablation(path)
+        assert record is not None
+        source = {"records": f"{record['data']}/ablation/tune", "commit": record["provenance"]["commit"]}
+        written += save_figure(ablation_figure(record), figures / f"{record['data']}-ablation-{path.stem}", source)
+    return written
