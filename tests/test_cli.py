@@ -23,7 +23,7 @@ COMMANDS = {
     "evaluate": {"--checkpoint", "--out", "--data", "--root", "--split", "--depth", "--depth-kind", "--limit"},
     "run": {"--profile", "--data", "--root", "--notebooks", "--save-outputs"},
     "train-depth": {"--profile", "--data", "--root", "--seed", "--folds", "--out"},
-    "ablate": {"--data", "--root", "--profile", "--seed", "--out"},
+    "ablate": {"--profile", "--seed", "--out"},
     "depth-quality": {"--depth", "--profile", "--data", "--root", "--split", "--out"},
     "results": {"--seeds", "--data", "--stage", "--nyuv2", "--voc"},
     "report": {"--records", "--figures", "--readme"},

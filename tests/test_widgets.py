@@ -43,7 +43,7 @@ def run():
     model = Classifier(name, len(CLASSES)).eval().to(memory_format=torch.channels_last)
     looker = Looker(model, info_for(name, CLASSES, 16, 64), CLASSES, config.regions, config.crops, torch.device("cpu"))
     choice: dict[str, Any] = {
-        "parameters": {"crop_weight": 1.0, "gate": 1.0, "vote": 0.5, "colour": 0.5, "level_weights": []},
+        "parameters": {"crop_weight": 1.0, "gate": 1.0, "vote": 0.5, "colour": 0.5, "reach": 0.9, "level_weights": []},
         "threshold": 0.4,
     }
     assert set(choice["parameters"]) == {field.name for field in fields(FusionParameters)}

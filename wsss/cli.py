@@ -284,16 +284,17 @@ def results(
 
 @app.command()
 def ablate(
-    data: Data = "tabletop", root: Root = None, profile: Profile = "default", seed: Seed = 0,
-    out: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
+    profile: Profile = "default", seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="Record tree; default: results/, of other profiles runs/.")] = None,
 ) -> None:  # fmt: skip
-    """Switch off or change each step of the method in turn, on the tune split (half an hour; resumable)."""
+    """Change or switch off steps of the method in turn, on the tune split of `tabletop` (half an hour; resumable)."""
     from wsss.ablation import ablate as measure
     from wsss.ablation import ablation_path
 
-    run = _run(profile, data, _settings(root, None, None, None, seed))
-    record = measure(run, out, say=typer.echo)
-    typer.echo(f"record {ablation_path(out, record['data'], seed)}")
+    run = _run(profile, "tabletop", {"seed": seed})
+    folder = out or (Path("results") if profile == "default" else run.folder / "results")
+    record = measure(run, folder, say=typer.echo)
+    typer.echo(f"record {ablation_path(folder, record['data'], seed)}")
 
 
 @app.command()

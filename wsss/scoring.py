@@ -148,7 +148,7 @@ def _indices(data: Dataset, progress: bool, text: str) -> Iterable[int]:
 
 
 def _best(trials: Sequence[FusionParameters], totals: NDArray[np.int64]) -> dict[str, Any]:
-    """The trial with the highest mIoU at its best threshold; the first one at ties."""
+    """The trial with the highest mIoU at its chosen threshold; the first one at ties."""
     results = [choose_threshold(total, THRESHOLDS) for total in totals]
     best = int(np.argmax([miou for _, miou in results]))
     threshold, miou = results[best]

@@ -110,8 +110,8 @@ def explore(parameters: ExplorerParameters, run: Run, split: str = "report") -> 
     present = np.flatnonzero(sample.labels)
     depths: Depths = {None: run.depth_of(split)}
     evidence = looker.evidence("depth", looker.at(sample, present), sample, depths, parameters.scene)
-    colour = run.choose(["depth"])["depth"]["parameters"]["colour"]
-    fusion = FusionParameters(crop_weight=parameters.crop_weight, vote=parameters.vote, colour=colour)
+    chosen = FusionParameters(**run.choose(["depth"])["depth"]["parameters"])
+    fusion = replace(chosen, crop_weight=parameters.crop_weight, vote=parameters.vote)
     scores = fuse(evidence, fusion).numpy()
     label = pseudo_label(scores, present + 1, parameters.threshold)
     return SeedView("depth", sample, present + 1, evidence, scores, label)

@@ -31,7 +31,7 @@ def miou_curve(total: np.ndarray) -> np.ndarray:
 def choose_threshold(
     total: np.ndarray, thresholds: np.ndarray = THRESHOLDS, plateau: int = PLATEAU
 ) -> tuple[float, float]:
-    """The threshold in the middle of the highest plateau, the lowest one at ties.
+    """The threshold around which the curve is highest on average; at the ends of the grid the average is one-sided.
 
     Args:
         total: `(T, C+1, C+2)` confusions summed over the images of the split that chooses.

@@ -1,8 +1,8 @@
 """Puts the crops' evidence back into the CAM. Everything is in rectified logits and normalised once, at the end.
 
-Two ways lead from evidence to the map, and both leave the CAM alone where they know nothing better. *Crops* are pasted back where
-they were cut. *Regions* vote: every pixel of a region gets the region's mean, first of the whole image's maps, then also
-of the crops that looked at it.
+Three ways lead from evidence to the map. *Crops* are pasted back where they were cut. *Regions* of depth vote, as far as depth is
+trusted: every pixel of a region gets the region's mean, first of the whole image's maps, then also of the crops that looked at it.
+A *second opinion*, regions of colour and depth that share their votes with neighbours, votes beside them.
 """
 
 from collections.abc import Callable

@@ -33,7 +33,7 @@ class Proposal:
         tight: boxes to look at, in order of importance.
         partitions: partitions of the image whose regions vote, the one that the boxes belong to first; may be empty.
         colour: a partition by colour and depth that votes beside them, as a second opinion; None without.
-        trust: share of the partitions' vote that counts, in [0, 1]; the CAM takes the rest.
+        trust: share of the partitions' vote that counts, in [0, 1]; the CAM takes the rest. How much depth counts in `colour`, too.
         margin: context of the boxes as a share of their longer side; None takes the crops' own.
     """
 
@@ -51,6 +51,8 @@ def by_depth(
     ranks: NDArray[np.float32],
 ) -> Proposal:
     """Regions of depth, aligned with the image, and trusted as far as the borders of unaligned depth lie on image edges.
+
+    Beside them a second opinion: regions of colour and, as far as it is trusted, of depth.
 
     Args:
         ranks: `edge_ranks` of the image: the caller's, since they are the same for every depth.

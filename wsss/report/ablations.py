@@ -81,7 +81,7 @@ def ablation_figure(record: Mapping[str, Any]) -> Figure:
 
 
 def draw_ablations(records: Path, figures: Path) -> list[Path]:
-    """Draw the chart of every ablation below the root of the record tree: `{data}-ablation-{seed}.png` and `.svg`."""
+    """Draw the chart of every ablation below the root of the record tree: `{data}-ablation-seed-{seed}.png` and `.svg`."""
     written = []
     for path in sorted(records.glob("*/ablation/tune/*.json")):
         record = load_ablation(path)
