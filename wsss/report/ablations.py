@@ -70,9 +70,11 @@ def ablation_figure(record: Mapping[str, Any]) -> Figure:
             ax.errorbar(values, places, xerr=ends, fmt="none", ecolor="black", elinewidth=1, capsize=2)
             ax.axvline(values[0], color="black", linewidth=0.8, linestyle=":")
             for place, row in zip(places, rows, strict=True):
-                ax.text(row["interval"][1] + 1, place, f"{row['miou']:.1f}", va="center", fontsize="small")
+                text = ax.text(row["interval"][1] + 1, place, f"{row['miou']:.1f}", va="center", fontsize="small")
+                text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
             ax.set(yticks=places, yticklabels=[row["variant"] for row in rows], xlim=(0, 100))
             ax.set_title(f"{group} ({rows[0]['method'].partition('@')[0]})", loc="left", fontsize="medium")
+            ax.grid(visible=False, axis="y")
             ax.invert_yaxis()
         axes[-1].set_xlabel(
             f"mIoU on {record['data']}, tune, seed {record['seed']} (%), with 95 % interval over images"
