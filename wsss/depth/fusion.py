@@ -171,8 +171,9 @@ def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
         pasted = e.once(("crops", p.gate), lambda: crop_evidence(crops, probabilities, p.gate))
         maps = (whole + p.crop_weight * pasted) / (1 + p.crop_weight)
     if e.partitions and p.vote > 0:
-        key = ("vote", level_weights, p.crop_weight, p.reach)
-        vote = e.once(key, lambda: region_votes(whole, e, p.crop_weight, p.reach))
+        reach = p.reach if any(regions.step is not None for regions in e.partitions) else 0.0
+        key = ("vote", level_weights, p.crop_weight, reach)
+        vote = e.once(key, lambda: region_votes(whole, e, p.crop_weight, reach))
         vote = e.trust * vote + (1 - e.trust) * maps
         if e.colour is not None and p.colour > 0:
             regions = e.colour
