@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from wsss.ablation import VARIANTS, ablation_path
 from wsss.config import profile
 from wsss.data.tabletop import FROZEN
 from wsss.io import content_hash
 from wsss.notebooks import NOTEBOOKS, check_outputs, notebook_folder
 from wsss.pipeline import ALGORITHM_VERSION, Run
+from wsss.report.ablations import load_ablation
 from wsss.report.readme import readme_is_current
 from wsss.report.store import check_fresh, check_not_smoke, find_record, load_records
 from wsss.results import config_hash
@@ -31,6 +33,16 @@ def test_records_of_real_data_have_the_settings_of_the_profile(name: str) -> Non
     real = [record for record in RECORDS if record["data"].startswith(name)]
     assert real
     assert {record["provenance"]["config_sha256"] for record in real} == {wanted}
+
+
+def test_the_ablation_is_fresh() -> None:
+    record = load_ablation(ablation_path(CHECKOUT / "results", "tabletop", 0))
+    assert record is not None
+    assert record["profile"] == "default"
+    assert [(row["group"], row["variant"]) for row in record["rows"]] == [(each.group, each.name) for each in VARIANTS]
+    found = record["provenance"]
+    assert found["config_sha256"] == config_hash(Run(profile("default", "tabletop")))
+    assert (found["data_sha256"], found["algorithm_version"]) == (FROZEN["tune"], ALGORITHM_VERSION["cam"])
 
 
 def test_no_record_is_of_a_smoke_run() -> None:

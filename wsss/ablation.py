@@ -73,8 +73,8 @@ def ablate(
     """Score every variant on the tune split and write a record of it; what is in the cache is not computed again.
 
     Returns:
-        `{"data", "split", "seed", "rows", …}`; of each row `miou` and `interval`, `against` (the first of its group), the paired
-        `difference` with `ci`, what was chosen, megapixels per image, and mean `trust` (None without depth).
+        `{"data", "split", "seed", "rows", …}`; of each row `miou` and `interval`, the paired `difference` from the first of
+        its group with `ci`, what was chosen, megapixels per image, and mean `trust` (None without depth).
     """
     firsts: dict[str, Score] = {}
     rows = []

@@ -11,6 +11,7 @@ from wsss.depth.guide import guided_filter
 from wsss.depth.regions import (
     RegionParameters,
     Regions,
+    aligned_depths,
     continuous_parts,
     depth_levels,
     depth_partitions,
@@ -136,13 +137,13 @@ def same(first: Regions, second: Regions) -> bool:
 def test_one_partition_for_each_guide() -> None:
     depth, image = photograph()
     chosen = RegionParameters(guides=(2, 0, 4), smooth=1.0, jump=0.02)
-    partitions = depth_partitions(depth, image, chosen)
+    partitions = depth_partitions(aligned_depths(depth, image, chosen.guides), chosen)
     assert len(partitions) == 3
     unsmoothed = RegionParameters(smooth=0.0, jump=0.02)
     assert same(partitions[0], depth_regions(guided_filter(depth, image, 2), unsmoothed))
     assert same(partitions[1], depth_regions(depth, RegionParameters(smooth=1.0, jump=0.02)))
     assert same(partitions[2], depth_regions(guided_filter(depth, image, 4), unsmoothed))
-    assert same(depth_partitions(depth, image, RegionParameters())[0], depth_regions(depth))
+    assert same(depth_partitions(aligned_depths(depth, image, (0,)), RegionParameters())[0], depth_regions(depth))
 
 
 def test_guided_regions_end_where_the_image_does() -> None:
@@ -151,7 +152,7 @@ def test_guided_regions_end_where_the_image_does() -> None:
     beside = np.roll(depth, 3, axis=1)
 
     def share_of_border(guide: int, *columns: int) -> float:
-        (regions,) = depth_partitions(beside, image, RegionParameters(guides=(guide,)))
+        (regions,) = depth_partitions(aligned_depths(beside, image, (guide,)), RegionParameters(guides=(guide,)))
         border = regions.labels[34:56, 1:] != regions.labels[34:56, :-1]
         return float(border[:, np.array(columns) - 1].mean())
 

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from wsss.depth.colour import colour_regions, sharing
 from wsss.depth.crops import Box, Crop, region_boxes
-from wsss.depth.guide import guided_filter
-from wsss.depth.regions import RegionParameters, Regions, depth_partitions, depth_regions
+from wsss.depth.regions import RegionParameters, Regions, aligned_depths, depth_partitions, depth_regions
 from wsss.depth.trust import border_alignment, trust_in
 
 __all__ = ["Proposal", "by_boxes", "by_cam", "by_colour", "by_depth", "by_grid", "by_random"]
@@ -57,11 +56,12 @@ def by_depth(
     Args:
         ranks: `edge_ranks` of the image: the caller's, since they are the same for every depth.
     """
-    partitions = depth_partitions(depth, image, parameters)
+    aligned = aligned_depths(depth, image, parameters.guides)
+    partitions = depth_partitions(aligned, parameters)
     raw = partitions[parameters.guides.index(0)] if 0 in parameters.guides else depth_regions(depth, parameters)
     trust = trust_in(border_alignment(ranks, raw.labels), *parameters.trust)
-    aligned = guided_filter(depth, image, max(parameters.guides))
-    second = sharing(colour_regions(image, aligned, trust), image, aligned, trust)
+    widest = aligned[max(parameters.guides)]
+    second = sharing(colour_regions(image, widest, trust), image, widest, trust)
     return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), second, trust)
 
 

@@ -3,6 +3,7 @@
 Planes are regions like the others, since a bed or a table top *is* a plane; whether one is an object is decided later by its vote.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,15 @@ from wsss.depth.planes import find_planes
 from wsss.depth.trust import FULL_TRUST, NO_TRUST
 from wsss.errors import WsssError
 
-__all__ = ["RegionParameters", "Regions", "continuous_parts", "depth_levels", "depth_partitions", "depth_regions"]
+__all__ = [
+    "RegionParameters",
+    "Regions",
+    "aligned_depths",
+    "continuous_parts",
+    "depth_levels",
+    "depth_partitions",
+    "depth_regions",
+]
 
 FloatMap = NDArray[np.float32]
 
@@ -141,19 +150,21 @@ def depth_regions(depth: FloatMap, parameters: RegionParameters | None = None, s
     return Regions(_filled(renumber[parts]), plane_of_part[kept], nearness[kept].astype(np.float32))
 
 
-def depth_partitions(depth: FloatMap, image: NDArray[np.uint8], parameters: RegionParameters) -> list[Regions]:
-    """One partition for each of `parameters.guides`: of the depth aligned with the image by a guided filter of that radius.
+def aligned_depths(depth: FloatMap, image: NDArray[np.uint8], guides: Sequence[int]) -> dict[int, FloatMap]:
+    """Depth aligned with the image by a guided filter of each radius; radius 0 gives it as it is.
 
     Args:
         depth: `H×W float32` in [0, 1].
         image: `H×W×3 uint8`.
     """
+    return {radius: guided_filter(depth, image, radius) for radius in guides}
+
+
+def depth_partitions(aligned: Mapping[int, FloatMap], parameters: RegionParameters) -> list[Regions]:
+    """One partition for each of `parameters.guides`, of the depth that `aligned_depths` gives for it."""
     # The guided filter smooths where the image is smooth, so nothing else is needed to.
     unsmoothed = replace(parameters, smooth=0.0)
-    return [
-        depth_regions(guided_filter(depth, image, radius), unsmoothed) if radius else depth_regions(depth, parameters)
-        for radius in parameters.guides
-    ]
+    return [depth_regions(aligned[radius], unsmoothed if radius else parameters) for radius in parameters.guides]
 
 
 def _filled(labels: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 
 from wsss.errors import WsssError
 from wsss.io import read_json
-from wsss.report.style import save_figure, use_style
+from wsss.report.style import OKABE_ITO, save_figure, use_style
+from wsss.report.tables import MISSING, interval_text, number_text
 
 __all__ = ["ablation_figure", "ablation_table", "draw_ablations", "load_ablation"]
 
-COLOURS = ("#D55E00", "#56B4E9")
-"""Of the first row of a group, and of the changed ones (Okabe & Ito's palette)."""
+COLOURS = (OKABE_ITO[5], OKABE_ITO[4])
+"""Of the first row of a group, and of the changed ones."""
 
 
 def load_ablation(path: Path) -> dict[str, Any] | None:
@@ -38,16 +39,17 @@ def ablation_table(record: Mapping[str, Any]) -> pd.DataFrame:
     for row in record["rows"]:
         first = row["group"] not in seen
         seen.add(row["group"])
-        low, high = row["ci"]
         rows.append(
             {
                 "group": row["group"],
                 "variant": row["variant"],
                 "method": row["method"],
-                "mIoU": f"{row['miou']:.1f} [{row['interval'][0]:.1f}, {row['interval'][1]:.1f}]",
-                "difference": "–" if first else f"{row['difference']:+.1f} [{low:.1f}, {high:.1f}]".replace("-", "−"),
-                "MP/image": f"{row['megapixels_per_image']:.2f}",
-                "trust": "–" if row["trust"] is None else f"{row['trust']:.2f}",
+                "mIoU": f"{number_text(row['miou'])} {interval_text(row['interval'])}",
+                "difference": MISSING
+                if first
+                else f"{number_text(row['difference'], 1, '+')} {interval_text(row['ci'])}",
+                "MP/image": number_text(row["megapixels_per_image"], 2),
+                "trust": number_text(row["trust"], 2),
             }
         )
     return pd.DataFrame(rows).set_index(["group", "variant"])

@@ -14,6 +14,8 @@ __all__ = [
     "best_control",
     "headline_table",
     "in_order",
+    "interval_text",
+    "number_text",
     "per_class_table",
     "seed_table",
     "settings_caption",
@@ -92,15 +94,15 @@ def _main_row(record: Record, baselines: Sequence[str]) -> dict[str, str]:
     pairs = {pair["against"]: pair for pair in record["paired"]}
     return {
         "mIoU": _mean_std(record["miou"]),
-        "95 %": _interval(record["interval"]),
-        "threshold (tune)": _number(threshold.get("value"), 2),
-        "fixed": _number((threshold.get("fixed") or {}).get("miou")),
-        "oracle threshold": _number((threshold.get("oracle") or {}).get("miou")),
+        "95 %": interval_text(record["interval"]),
+        "threshold (tune)": number_text(threshold.get("value"), 2),
+        "fixed": number_text((threshold.get("fixed") or {}).get("miou")),
+        "oracle threshold": number_text((threshold.get("oracle") or {}).get("miou")),
         **{f"Δ {name}": _difference(pairs.get(name)) for name in baselines},
-        "coverage": _number(record["coverage"]),
-        "MP/image": _number(record["megapixels_per_image"], 2),
-        "s/image": _number(record["seconds_per_image"], 2),
-        "trials": _number(record["tuning_trials"], 0),
+        "coverage": number_text(record["coverage"]),
+        "MP/image": number_text(record["megapixels_per_image"], 2),
+        "s/image": number_text(record["seconds_per_image"], 2),
+        "trials": number_text(record["tuning_trials"], 0),
         "seeds": str(len(record["seeds"])),
     }
 
@@ -109,7 +111,7 @@ def per_class_table(records: Sequence[Record], data: str, stage: str, split: str
     """IoU in percent: one row a class (background first, mean last), one column a method."""
     found = in_order(select_records(records, data=data, stage=stage, split=split))
     columns = {full_name(record): {**record["iou"], "mean": record["miou"]["mean"]} for record in found}
-    return pd.DataFrame(columns).map(lambda value: _number(None if pd.isna(value) else value)).rename_axis("class")
+    return pd.DataFrame(columns).map(lambda value: number_text(None if pd.isna(value) else value)).rename_axis("class")
 
 
 def strata_grid(
@@ -133,7 +135,7 @@ def strata_grid(
             key = (cell["size"], cell["occlusion"])
             columns["n"][key] = str(cell["n"])
             for name, title in (("iou", "IoU"), ("recall", "recall")):
-                text = f"{_number(cell[name])} {_interval(cell[f'{name}_ci'])}" if cell["n"] else MISSING
+                text = f"{number_text(cell[name])} {interval_text(cell[f'{name}_ci'])}" if cell["n"] else MISSING
                 columns.setdefault(f"{full_name(record)} {title}", {})[key] = text
     return pd.DataFrame(columns).rename_axis(["size", "occlusion"])
 
@@ -169,10 +171,10 @@ def _headline_cells(record: Record) -> list[tuple[str, str]]:
     name += f" +{record['refinement']}" if record["refinement"] else ""
     cells = [(f"{name} ({split})", _mean_std(record["miou"]))]
     if record["predicted_labels"]:
-        cells.append((f"{name}, predicted labels ({split})", _number(record["predicted_labels"]["miou"])))
+        cells.append((f"{name}, predicted labels ({split})", number_text(record["predicted_labels"]["miou"])))
     if record["subset"]:
         rest = record["subset"]["rest"]
-        cells.append((f"{name} ({split}, the {rest['n']} images not seen before)", _number(rest["miou"])))
+        cells.append((f"{name} ({split}, the {rest['n']} images not seen before)", number_text(rest["miou"])))
     return cells
 
 
@@ -239,17 +241,19 @@ def _difference(pair: Mapping[str, Any] | None) -> str:
     """A paired difference with its interval and verdict."""
     if pair is None:
         return MISSING
-    return f"{_number(pair['difference'], 1, '+')} {_interval(pair['ci'])} {verdict(pair)}"
+    return f"{number_text(pair['difference'], 1, '+')} {interval_text(pair['ci'])} {verdict(pair)}"
 
 
 def _mean_std(miou: Mapping[str, Any]) -> str:
-    spread = "" if miou["std"] is None else f" ± {_number(miou['std'])}"
-    return f"{_number(miou['mean'])}{spread}"
+    spread = "" if miou["std"] is None else f" ± {number_text(miou['std'])}"
+    return f"{number_text(miou['mean'])}{spread}"
 
 
-def _number(value: float | None, decimals: int = 1, sign: str = "") -> str:
+def number_text(value: float | None, decimals: int = 1, sign: str = "") -> str:
+    """A number with a true minus sign; a dash for None."""
     return MISSING if value is None else f"{value:{sign}.{decimals}f}".replace("-", "−")
 
 
-def _interval(interval: Sequence[float | None]) -> str:
-    return f"[{_number(interval[0])}, {_number(interval[1])}]"
+def interval_text(interval: Sequence[float | None]) -> str:
+    """`[low, high]` with one decimal."""
+    return f"[{number_text(interval[0])}, {number_text(interval[1])}]"
