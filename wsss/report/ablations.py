@@ -62,7 +62,7 @@ def ablation_figure(record: Mapping[str, Any]) -> Figure:
         groups.setdefault(row["group"], []).append(row)
     with use_style():
         heights = [len(rows) for rows in groups.values()]
-        figure = Figure(figsize=(7.0, 0.6 + 0.3 * sum(heights) + 0.25 * len(groups)), layout="constrained")
+        figure = Figure(figsize=(7.0, 0.6 + 0.3 * sum(heights) + 0.25 * len(groups)), layout="tight")
         axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for ax, (group, rows) in zip(axes, groups.items(), strict=True):
             values, places = np.array([row["miou"] for row in rows]), np.arange(len(rows))
