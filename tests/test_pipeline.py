@@ -20,7 +20,8 @@ from wsss.data.tabletop import CLASSES
 from wsss.depth.monocular import load_depth_network
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
-from wsss.pipeline import Run, open_run, runs_folder
+from wsss.io import content_hash
+from wsss.pipeline import SCORING_VERSION, Run, open_run, runs_folder
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.results import FULL_SUPERVISION, config_hash, display_name, write_stage
 from wsss.scoring import Tally
@@ -73,6 +74,10 @@ def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "train_segmentation", refuse)
     for name in ("train_classifier", "choose_parameters", "score_seeds"):
         monkeypatch.setattr(stages, name, refuse)
+
+
+def score_file(run: Run, name: str) -> str:
+    return f"{content_hash([SCORING_VERSION, run.seed_key(name, 'report')])[:16]}.npz"
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -196,7 +201,7 @@ def test_keys_do_not_depend_on_the_place_of_the_data(config: Config, cache: Path
 def test_an_interrupted_stage_goes_on(
     finished: Run, config: Config, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = cache / "seeds" / f"{finished.seed_key('zoom', 'report')[:16]}.npz"
+    lost = cache / "seeds" / score_file(finished, "zoom")
     before = finished.seeds(["zoom"])["zoom"]
     lost.unlink()
     for name in ("train_classifier", "choose_parameters"):
@@ -207,7 +212,7 @@ def test_an_interrupted_stage_goes_on(
 
 
 def test_a_broken_cache_entry_is_named(finished: Run, config: Config, cache: Path) -> None:
-    path = cache / "seeds" / f"{finished.seed_key('cam', 'report')[:16]}.npz"
+    path = cache / "seeds" / score_file(finished, "cam")
     content = path.read_bytes()
     path.write_bytes(content[:100])
     try:

@@ -93,11 +93,15 @@ def render(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Scenes rendered at once; default: one per core.")
     ] = None,
+    series: Annotated[
+        bool, typer.Option(help="Also the controlled series: objects that shrink or are covered.")
+    ] = False,
 ) -> None:
     """Render the tabletop scenes (train, tune, test); what is there already is kept."""
-    from wsss.data.tabletop import render_tabletop
+    from wsss.data.tabletop import render_series, render_tabletop
 
-    typer.echo(render_tabletop(root, processes=processes))
+    folder = render_tabletop(root, processes=processes)
+    typer.echo(render_series(folder, processes=processes) if series else folder)
 
 
 @app.command()
@@ -298,20 +302,47 @@ def ablate(
 
 
 @app.command()
+def series(
+    profile: Profile = "default",
+    seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0",
+    methods: Annotated[str, typer.Option(help="Comma-separated method names.")] = "cam",
+    out: Annotated[Path | None, typer.Option(help="Record tree; default: runs/PROFILE/results.")] = None,
+) -> None:
+    """Measure how methods find one object that shrinks or is covered step by step (tabletop's controlled series)."""
+    from wsss.series import measure_series
+
+    runs = [_run(profile, "tabletop", {"seed": int(seed)}) for seed in seeds.split(",")]
+    for path in measure_series(runs, _names(methods) or ("cam",), out or runs[0].folder / "results"):
+        typer.echo(f"record {path}")
+
+
+@app.command()
 def report(
     records: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
     figures: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
-    readme: Annotated[Path | None, typer.Option(help="README whose tables are written between markers.")] = Path(
-        "README.md"
-    ),
+    readme: Annotated[
+        Path | None,
+        typer.Option(
+            help="README whose tables are written between markers; default: README.md, of other records none."
+        ),
+    ] = None,
 ) -> None:
-    """Draw every chart and table anew from records alone."""
+    """Draw every chart and table anew from records alone.
+
+    The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
+    """
     from wsss.report.ablations import draw_ablations
     from wsss.report.figures import regenerate
     from wsss.report.records import load_records
+    from wsss.report.series import draw_series
+    from wsss.results import check_committed
 
-    charts = regenerate(load_records(records), figures, readme if readme and readme.exists() else None)
-    for path in charts + draw_ablations(records, figures):
+    found = load_records(records)
+    if records == Path("results"):
+        check_committed(found)
+        readme = readme or Path("README.md")
+    charts = regenerate(found, figures, readme)
+    for path in charts + draw_ablations(records, figures) + draw_series(records, figures):
         typer.echo(path)
 
 

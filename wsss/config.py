@@ -61,6 +61,7 @@ class Config:
         label_methods: those whose pseudo-labels train a network.
         ignore_band: scores this close to the threshold become 255 in pseudo-labels.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
+        series_groups: rooms for each class in the controlled series of `tabletop`.
     """
 
     profile: str = "default"
@@ -80,6 +81,7 @@ class Config:
     ignore_band: float = 0.03
     tabletop_side: int = 256
     tabletop_scenes: tuple[int, int, int] = (400, 80, 200)
+    series_groups: int = 4
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     depth_training: DepthTraining = field(default_factory=DepthTraining)
     regions: RegionParameters = field(default_factory=RegionParameters)
@@ -136,6 +138,7 @@ def _smoke(config: Config) -> Config:
     return replace(
         config,
         train_limit=16, tune_limit=4, report_limit=6, tabletop_side=96, tabletop_scenes=(16, 4, 6),
+        series_groups=1,
         classifier=replace(config.classifier, base_side=96, crop_side=64, epochs=1, batch_size=8),
         depth_training=replace(config.depth_training, epochs=1, side=64),
         segmentation=replace(config.segmentation, iterations=4, batch_size=4, crop_size=64),

@@ -31,9 +31,9 @@ from wsss.scoring import Tally
 from wsss.segmentation.inference import predict_batches
 from wsss.segmentation.network import build_network, load_encoder, load_network, save_network
 from wsss.segmentation.training import train_segmentation
-from wsss.stages import ALGORITHM_VERSION, SeedStages, runs_folder
+from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, SeedStages, runs_folder
 
-__all__ = ["ALGORITHM_VERSION", "Run", "open_run", "runs_folder"]
+__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "Run", "open_run", "runs_folder"]
 
 
 def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool = True, **settings: Any) -> "Run":
@@ -118,7 +118,8 @@ class Run(SeedStages):
         """Scores on the reported split of the networks trained on `labels`; no image labels are used."""
         out = {}
         for name in labels:
-            path = self._path("networks", content_hash([self.network_key(name), self.data("report").fingerprint()]))
+            key = content_hash([SCORING_VERSION, self.network_key(name), self.data("report").fingerprint()])
+            path = self._path("networks", key)
             if not path.exists():
                 save_score(path, self._score_network(name))
             out[name] = load_score(path)

@@ -14,7 +14,8 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from wsss.analysis.confusion import confusion_matrix, threshold_confusions
-from wsss.analysis.instances import instance_scores, instances_of
+from wsss.analysis.instances import Instances, instances_of
+from wsss.analysis.objects import instance_scores
 from wsss.analysis.score import Score
 from wsss.analysis.strata import scores_frame
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
@@ -94,10 +95,16 @@ class Tally:
         self._predicted: list[NDArray[np.int64]] = []
         self._instances: list[Any] = []
 
-    def add(self, sample: Sample, label: NDArray[np.uint8]) -> None:
-        """Count a label map `H×W`."""
+    def add(
+        self,
+        sample: Sample,
+        label: NDArray[np.uint8],
+        instances: Instances | None = None,
+        maps: Mapping[int, NDArray[np.float32]] | None = None,
+    ) -> None:
+        """Count a label map `H×W`; see `instance_scores` for its objects and the scores that it was made from."""
         self._confusions.append(confusion_matrix(sample.mask, label, self._classes))
-        self._instances.extend(instance_scores(sample, label))
+        self._instances.extend(instance_scores(sample, label, instances, maps))
 
     def add_curve(self, sample: Sample, scores: NDArray[np.float32], classes: NDArray[np.int64]) -> None:
         """Count scores `(K,H,W)` of the labels `classes (K,)` at every threshold."""
@@ -181,7 +188,7 @@ def score_seeds(
         sample = data[index]
         present = np.flatnonzero(sample.labels if predicted is None else sample.labels | predicted[index])
         given = sample.labels[present]
-        look = looker.at(sample, present)
+        look, instances = looker.at(sample, present), instances_of(sample)
         for name, choice in choices.items():
             evidence = looker.evidence(name, look, sample, depths, index)
             start = time.perf_counter()
@@ -189,7 +196,8 @@ def score_seeds(
             label = pseudo_label(scores[given], present[given] + 1, choice["threshold"], band)
             seconds = evidence.seconds + time.perf_counter() - start
             costs[name].append((evidence.megapixels, seconds, evidence.trust))
-            tallies[name].add(sample, label)
+            maps = dict(zip((present[given] + 1).tolist(), scores[given], strict=True))
+            tallies[name].add(sample, label, instances, maps)
             tallies[name].add_curve(sample, scores[given], present[given] + 1)
             if predicted is not None:
                 own = predicted[index][present]

@@ -20,20 +20,24 @@ from wsss.cam.training import mean_average_precision, predict_probabilities, tra
 from wsss.config import Config
 from wsss.data.base import Dataset
 from wsss.data.registry import open_dataset
-from wsss.data.tabletop import TabletopSpec, default_root, render_tabletop
+from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root, render_series, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import usual_classes
 from wsss.depth.methods import method, split_method
 from wsss.depth.sources import DepthSource, made_from, open_depth, resolve_folder, source_identity
 from wsss.depth_training import train_with_folds
+from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
-__all__ = ["ALGORITHM_VERSION", "SeedStages", "runs_folder"]
+__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "runs_folder"]
 
 ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 2, "segmentation": 3}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
+
+SCORING_VERSION = 1
+"""Raised whenever a `Score` says more or other things of the same label maps; part of the cache keys of scores."""
 
 PREDICTED_THRESHOLD = 0.5
 """Probability above which the classifier's own prediction stands in for a given image label."""
@@ -75,11 +79,28 @@ class SeedStages:
         config = self.config
         if config.data != "tabletop":
             return Path(config.root) if config.root else None
-        splits = tuple(zip(("train", "tune", "test"), config.tabletop_scenes, strict=True))
-        spec = TabletopSpec(side=config.tabletop_side, splits=splits)
+        spec = self._tabletop
         root = Path(config.root) if config.root else default_root(spec)
-        complete = all((root / split / "index.json").exists() for split, _ in splits)
+        complete = all((root / split / "index.json").exists() for split, _ in spec.splits)
         return root if complete else render_tabletop(root, spec, progress=self.progress)
+
+    @property
+    def _tabletop(self) -> TabletopSpec:
+        splits = tuple(zip(("train", "tune", "test"), self.config.tabletop_scenes, strict=True))
+        return TabletopSpec(side=self.config.tabletop_side, splits=splits)
+
+    def series(self, name: str) -> TabletopDataset:
+        """A controlled series of `tabletop` (see `wsss.data.series`), rendered first if it is not there.
+
+        Raises:
+            WsssError: the data is another.
+        """
+        if self.config.data != "tabletop":
+            raise WsssError(f"controlled series are rendered, and {self.config.data} is not: use tabletop")
+        assert self.root is not None  # `tabletop` always has a folder
+        groups = self.config.series_groups
+        render_series(self.root, self._tabletop, groups=groups, progress=self.progress)
+        return TabletopDataset(self.root, name)
 
     def data(self, split: str) -> Dataset:
         """A split: `train`, `tune` and `report` are the configured ones, any other name is the data set's own."""
@@ -217,7 +238,7 @@ class SeedStages:
         )
 
     def seed_key(self, name: str, split: str) -> str:
-        """Hash of everything that the scores of a method on a split depend on."""
+        """Hash of everything that the label maps of a method on a split depend on."""
         plan = method(name)
         parts: dict[str, Any] = {
             "version": ALGORITHM_VERSION["cam"],
@@ -261,7 +282,8 @@ class SeedStages:
         On `train` the seeds are written as pseudo-labels at the same time (see `pseudo_folder`); elsewhere they are also scored
         with the image labels that the classifier predicts.
         """
-        paths = {name: self._path("seeds", self.seed_key(name, split)) for name in names}
+        keys = {name: content_hash([SCORING_VERSION, self.seed_key(name, split)]) for name in names}
+        paths = {name: self._path("seeds", key) for name, key in keys.items()}
         missing = [name for name in names if not paths[name].exists()]
         if missing:
             train = split == "train"

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from wsss.analysis import bootstrap_miou, bootstrap_ratio, bootstrap_ratios, mean_iou, paired_bootstrap
+from wsss.analysis import (
+    bootstrap_mean_ratio,
+    bootstrap_miou,
+    bootstrap_ratio,
+    bootstrap_ratios,
+    mean_iou,
+    paired_bootstrap,
+)
 from wsss.errors import WsssError
 
 
@@ -31,9 +38,24 @@ def test_equal_to_a_loop_over_drawn_images():
 def test_interval_covers_the_true_miou_as_often_as_it_says():
     generator = np.random.default_rng(1)
     truth = mean_iou(random_confusions(generator, 100_000).sum(axis=0))
-    intervals = [bootstrap_miou(random_confusions(generator, 60), resamples=300, seed=repeat) for repeat in range(200)]
+    images = 150
+    intervals = [
+        bootstrap_miou(random_confusions(generator, images), resamples=400, seed=repeat) for repeat in range(1000)
+    ]
     covered = np.mean([low <= truth <= high for low, high in intervals])
-    assert 0.90 <= covered <= 0.99
+    assert 0.93 <= covered <= 0.97
+
+
+def test_interval_of_a_mean_over_objects_covers_it_as_often_as_it_says():
+    generator = np.random.default_rng(2)
+    covered = 0
+    for repeat in range(1000):
+        counts = generator.integers(0, 5, 150)
+        # Objects of an image are alike: the share that is found differs from image to image.
+        hits = generator.binomial(counts, generator.beta(2, 2, 150))
+        _, low, high = bootstrap_ratio(hits.astype(float), counts.astype(float), resamples=400, seed=repeat)
+        covered += low <= 0.5 <= high
+    assert 0.93 <= covered / 1000 <= 0.97
 
 
 def test_same_seed_same_interval():
@@ -95,6 +117,20 @@ def test_ratio_of_sums_over_images():
     assert value == pytest.approx(4 / 5)
     assert low == pytest.approx(0.5)  # only the first image drawn
     assert high == pytest.approx(1.0)
+
+
+def test_mean_of_ratios_equals_a_loop():
+    generator = np.random.default_rng(0)
+    denominators = generator.integers(0, 3, (9, 4)).astype(float)
+    denominators[:, 3] = [1, *[0] * 8]  # in one image only: missing from a third of the resamples
+    numerators = denominators * generator.random((9, 4))
+    draws = np.random.default_rng(3).multinomial(9, np.full(9, 1 / 9), size=200)
+    with np.errstate(invalid="ignore"):
+        looped = [np.nanmean((weights @ numerators) / (weights @ denominators)) for weights in draws]
+    value, low, high = bootstrap_mean_ratio(numerators, denominators, resamples=200, seed=3)
+    assert value == pytest.approx(np.mean(numerators.sum(axis=0) / denominators.sum(axis=0)))
+    assert (low, high) == pytest.approx(tuple(np.quantile(looped, [0.025, 0.975])))
+    assert np.isnan(bootstrap_mean_ratio(np.zeros((2, 3)), np.zeros((2, 3)))).all()
 
 
 def test_empty_ratio_is_nan_and_leaves_its_neighbours_alone():

@@ -19,7 +19,7 @@ from wsss.analysis.failures import (
 def objects(**columns):
     """A frame of objects with the columns of `scores_frame`; what is not given is unknown."""
     frame = pd.DataFrame(columns)
-    for name in ("occlusion_ratio", "border_occlusion"):
+    for name in ("occlusion_ratio", "marked_occluded", "border_occlusion"):
         frame[name] = frame.get(name, np.nan)
     return frame
 

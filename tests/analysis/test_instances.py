@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.analysis import border_occlusion, instance_scores, instances_of
+from wsss.analysis import border_occlusion, depth_ranks, instance_scores, instances_of, neighbour_counts
 from wsss.data.base import Sample
 
 
@@ -172,3 +172,57 @@ def test_border_occlusion_comes_with_the_sample(two_ducks):
 def test_border_occlusion_refuses_depth_of_another_shape():
     with pytest.raises(ValueError, match="depth"):
         border_occlusion(np.ones((2, 3), int), np.ones((3, 2), np.float32))
+
+
+def test_what_is_around_an_object(two_ducks):
+    depth = np.select([two_ducks.instances == 2, two_ducks.instances > 0], [0.9, 0.4], 0.1).astype(np.float32)
+    sample = make_sample(
+        two_ducks.mask, instances=two_ducks.instances, instance_classes=two_ducks.instance_classes, depth=depth
+    )
+    found = instances_of(sample)
+    np.testing.assert_array_equal(found.depth_rank, [2, 1, 2])  # the two ducks are equally far
+    np.testing.assert_array_equal(found.neighbours, [0, 0, 0])
+    np.testing.assert_array_equal(found.at_border, [False, False, False])
+    assert np.isnan(found.marked_occluded).all()
+    assert np.isnan(instances_of(two_ducks).depth_rank).all()
+
+
+@pytest.mark.parametrize("gap", [0, 1, 2, 3, 5])
+def test_neighbours_are_those_within_reach(gap):
+    instances = np.zeros((4, 14), dtype=np.uint16)
+    instances[1:3, :4], instances[1:3, 4 + gap : 8 + gap] = 1, 3
+    np.testing.assert_array_equal(neighbour_counts(instances, 3), [gap < 3, 0, gap < 3])
+    np.testing.assert_array_equal(neighbour_counts(instances.T, 3), [gap < 3, 0, gap < 3])
+
+
+def test_depth_ranks_leave_out_what_is_unknown():
+    instances = np.array([[1, 1, 2, 3]])
+    depth = np.array([[0.2, np.nan, 0.7, np.nan]], dtype=np.float32)
+    np.testing.assert_array_equal(depth_ranks(instances, depth, 4), [2, 1, np.nan, np.nan])
+
+
+def test_an_object_at_the_frame_may_be_cut_off():
+    instances = np.zeros((1, 6), dtype=np.uint16)
+    assert (
+        len(instances_of(make_sample(instances, instances=instances, instance_classes=np.zeros(0, np.uint8))).at_border)
+        == 0
+    )
+    instances = np.zeros((5, 5), dtype=np.uint16)
+    instances[0, 2], instances[2, 2] = 1, 2
+    sample = make_sample(instances > 0, instances=instances, instance_classes=np.ones(2, np.uint8))
+    np.testing.assert_array_equal(instances_of(sample).at_border, [True, False])
+
+
+def test_pointing_game_and_activation(two_ducks):
+    scores = np.zeros((10, 30), dtype=np.float32)
+    scores[4, 4], scores[0, 5] = 0.9, 0.8  # on the left duck, and beside it but weaker
+    scores[4, 20], scores[4, 24] = 0.7, 0.6  # beside the right duck, and on it but weaker
+    scores[4, 29] = 1  # not scored
+    left, middle, right = instance_scores(two_ducks, two_ducks.mask, maps={1: scores})
+    assert (left.pointing, middle.pointing, right.pointing) == (1, 0, 0)
+    assert left.activation == pytest.approx(0.9 / 36)
+    assert right.activation == pytest.approx(0.6 / 36)
+    assert middle.activation == 0  # a class without scores
+    assert np.isnan(instance_scores(two_ducks, two_ducks.mask)[0].pointing)
+    with pytest.raises(ValueError, match="scene"):
+        instance_scores(two_ducks, two_ducks.mask, maps={1: scores.T})

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wsss.analysis.instances import InstanceScore
+from wsss.analysis.objects import InstanceScore
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.analysis.strata import scores_frame, strata_table
 from wsss.errors import WsssError
@@ -82,6 +82,6 @@ def test_files_of_another_kind_are_named(tmp_path: Path) -> None:
 
 
 def test_rows_are_the_fields_of_an_instance() -> None:
-    one = InstanceScore("a", 1, 10, 0.1, 0.5, 0.2, 0.9, 0.8)
+    one = InstanceScore("a", 1, 10, 0.1, 0.5, 0.2, 0.9, 0.8, 1.0, 0.4, True, 2, 1.0, 0.0, 1.0)
     row = scores_frame([one]).iloc[0]
     assert {name: row[name] for name in asdict(one)} == asdict(one)

@@ -8,10 +8,14 @@ import pytest
 
 from wsss.analysis import (
     BORDER_BINS,
+    COCO_BINS,
+    MARK_BINS,
+    MEASURES,
     OCCLUSION_BINS,
     SIZE_BINS,
     InstanceScore,
     bootstrap_ratio,
+    object_miou,
     occlusion_bin,
     scores_frame,
     size_bin,
@@ -19,16 +23,15 @@ from wsss.analysis import (
 )
 
 
-def make_score(image_id="a", relative_area=0.02, occlusion=0.0, border=np.nan, recall=0.5, iou=0.25):
+def make_score(image_id="a", relative_area=0.02, occlusion=0.0, border=np.nan, recall=0.5, iou=0.25, **known):
     return InstanceScore(
         image_id=image_id,
-        class_id=1,
-        area=round(relative_area * 10_000),
         relative_area=relative_area,
         occlusion_ratio=occlusion,
         border_occlusion=border,
         recall=recall,
         iou=iou,
+        **{"class_id": 1, "area": round(relative_area * 10_000), **known},
     )
 
 
@@ -46,16 +49,20 @@ def test_size_bins_at_their_edges():
 def test_occlusion_bins_at_their_edges(dtype):
     ratios = np.array([0, 0.1, 0.101, 0.4, 0.401, 1], dtype=dtype)
     unknown = np.full(6, np.nan)
-    assert occlusion_bin(ratios, unknown).tolist() == [OCCLUSION_BINS[index] for index in (0, 0, 1, 1, 2, 2)]
+    assert occlusion_bin(ratios, unknown, unknown).tolist() == [OCCLUSION_BINS[index] for index in (0, 0, 1, 1, 2, 2)]
     borders = np.array([0, 0.1, 0.101, 0.3, 0.301, 1], dtype=dtype)
-    assert occlusion_bin(unknown, borders).tolist() == [BORDER_BINS[index] for index in (0, 0, 1, 1, 2, 2)]
+    assert occlusion_bin(unknown, borders, unknown).tolist() == [BORDER_BINS[index] for index in (0, 0, 1, 1, 2, 2)]
 
 
-def test_amodal_occlusion_goes_before_border_occlusion():
-    assert occlusion_bin(np.array([0.5, np.nan, np.nan]), np.array([0.0, 0.0, np.nan])).tolist() == [
+def test_amodal_occlusion_goes_before_marks_and_marks_before_border_occlusion():
+    ratios, borders = np.array([0.5, np.nan, np.nan, np.nan, np.nan]), np.array([0.0, 0.0, np.nan, 0.0, np.nan])
+    marks = np.array([0.0, np.nan, np.nan, 1.0, 0.0])
+    assert occlusion_bin(ratios, borders, marks).tolist() == [
         OCCLUSION_BINS[2],
         BORDER_BINS[0],
         None,
+        MARK_BINS[1],
+        MARK_BINS[0],
     ]
 
 
@@ -77,7 +84,8 @@ def test_table_has_every_cell_with_means_over_objects():
     assert cell(table)["n"] == 3
     assert cell(table)["recall"] == pytest.approx(160 / 3)
     assert cell(table)["recall_ci"] == pytest.approx([30, 100])
-    empty = {"n": 0, "recall": None, "recall_ci": None, "iou": None, "iou_ci": None}
+    assert cell(table)["hit"] == pytest.approx(100 / 3)
+    empty = {"n": 0} | {name: None for measure in MEASURES for name in (measure, f"{measure}_ci")}
     assert cell(table, ">5 %", ">40 %") == {"size": ">5 %", "occlusion": ">40 %", **empty}
     assert json.loads(json.dumps(table, allow_nan=False)) == table
 
@@ -117,3 +125,33 @@ def test_frame_may_come_back_from_disk(tmp_path):
     frame.to_csv(tmp_path / "scores.csv", index=False)
     again = pd.read_csv(tmp_path / "scores.csv")
     assert strata_table(again, resamples=50) == strata_table(frame, resamples=50)
+
+
+def test_a_measure_that_is_unknown_for_some_objects_is_the_mean_of_the_others():
+    scores = [make_score("a", pointing=1.0), make_score("b", pointing=0.0), make_score("c")]
+    row = cell(strata_table(scores_frame(scores), resamples=50))
+    assert (row["n"], row["pointing"]) == (3, 50)
+    assert row["pointing_ci"] == [0, 100]
+
+
+def test_absolute_sizes_are_cocos():
+    areas = (1, 32**2 - 1, 32**2, 96**2, 96**2 + 1)
+    scores = [make_score(str(number), area=area) for number, area in enumerate(areas)]
+    table = strata_table(scores_frame(scores), resamples=20, absolute=True)
+    assert [(row["size"], row["occlusion"], row["n"]) for row in table] == [
+        (COCO_BINS[0], "all", 2), (COCO_BINS[1], "all", 2), (COCO_BINS[2], "all", 1), ("all", "all", 5)
+    ]  # fmt: skip
+
+
+def test_object_miou_counts_objects_alike_and_classes_alike():
+    scores = [
+        make_score("a", 0.5, iou=1.0),
+        make_score("a", 0.001, iou=0.0),
+        make_score("b", 0.1, iou=0.5),
+        make_score("b", 0.1, iou=0.2, class_id=2),
+    ]
+    value, low, high = object_miou(scores_frame(scores))
+    assert value == pytest.approx(100 * np.mean([(1 + 0 + 0.5) / 3, 0.2]))
+    # Image a alone has class 1 only, image b alone has both.
+    assert (low, high) == pytest.approx((100 * (0.5 + 0.2) / 2, 50))
+    assert np.isnan(object_miou(scores_frame([]))).all()

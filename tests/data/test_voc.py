@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from wsss.data import Dataset, open_dataset
-from wsss.data.voc import VOC_CLASSES, VocDataset, instance_classes, xml_labels
+from wsss.data.annotations import xml_labels
+from wsss.data.voc import VOC_CLASSES, VocDataset, instance_classes
 from wsss.errors import WsssError
 
 FIRST_VAL = "2012_000008"

@@ -47,7 +47,8 @@ def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
         "iou": {"background": 90.0, "duck": None},
         "miou": {"mean": miou, "std": 1.0, "per_seed": [miou - 1, miou + 1]},
         "interval": [miou - 3, miou + 3],
-        "threshold": {"value": 0.3},
+        "threshold": {"value": 0.3, "fixed": {"value": 0.2}, "oracle": {"value": 0.4}},
+        "hit_effects": None,
         "curve": {"thresholds": [0.2, 0.4], "miou": [miou - 2, miou]},
         "strata": cells,
         "paired": [{"against": "cam", "strata": cells}],
@@ -81,12 +82,14 @@ def test_bars_show_mean_interval_and_seeds_in_the_tables_order() -> None:
     assert xs(seeds) == [29.0, 31.0]
 
 
-def test_threshold_curves_mark_the_chosen_threshold() -> None:
+def test_threshold_curves_mark_the_chosen_the_fixed_and_the_oracle_threshold() -> None:
     (ax,) = threshold_curves([*RECORDS, record("zoom", 40.0, curve=None)]).axes
-    curve, dot = ax.lines[:2]
+    curve, *marks = ax.lines[:4]
     assert ys(curve) == [28.0, 30.0]
-    assert (xs(dot), ys(dot)) == ([0.3], [pytest.approx(29.0)])
-    assert len(ax.lines) == 4
+    assert [xs(mark) for mark in marks] == [[0.3], [0.2], [0.4]]
+    assert [ys(mark) for mark in marks] == [[pytest.approx(29.0)], [28.0], [30.0]]
+    assert len({mark.get_marker() for mark in marks}) == 3
+    assert len(ax.lines) == 8
 
 
 def test_heat_maps_leave_empty_cells_blank_and_star_what_excludes_zero() -> None:

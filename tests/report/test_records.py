@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsss.analysis import FIXED_THRESHOLD, THRESHOLDS, iou_per_class, mean_iou, scores_frame, threshold_confusions
-from wsss.analysis.instances import InstanceScore
+from wsss.analysis.objects import InstanceScore
 from wsss.analysis.score import Score
 from wsss.errors import WsssError
 from wsss.report import provenance

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from wsss.analysis.strata import MEASURES
 from wsss.errors import WsssError
 from wsss.report.readme import README_TABLES, readme_is_current, write_readme_tables
 from wsss.report.tables import (
@@ -23,7 +24,9 @@ def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
     """A record as `build_record` makes it, with made-up numbers."""
     statistics = {"mean": miou, "std": 0.5, "per_seed": [miou - 0.5, miou + 0.5]}
     cells = [
-        {"size": size, "occlusion": "all", "n": n, "iou": iou, "iou_ci": ci, "recall": iou, "recall_ci": ci}
+        {"size": size, "occlusion": "all", "n": n}
+        | {key: iou for key in MEASURES}
+        | {f"{key}_ci": ci for key in MEASURES}
         for size, n, iou, ci in (("<1 %", 0, None, None), ("all", 7, 33.3, [30.0, 36.6]))
     ]
     pair = {
@@ -56,6 +59,7 @@ def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
         "curve": None,
         "history": None,
         "strata": cells,
+        "object_miou": {"mean": miou + 3, "ci": [miou, miou + 6], "per_seed": [miou + 3]},
         "mAP": None,
         "threshold": {
             "value": 0.3,

@@ -3,7 +3,13 @@
 Knows label maps and score maps, not how they were made.
 """
 
-from wsss.analysis.bootstrap import bootstrap_miou, bootstrap_ratio, bootstrap_ratios, paired_bootstrap
+from wsss.analysis.bootstrap import (
+    bootstrap_mean_ratio,
+    bootstrap_miou,
+    bootstrap_ratio,
+    bootstrap_ratios,
+    paired_bootstrap,
+)
 from wsss.analysis.confusion import (
     confusion_matrix,
     coverage,
@@ -12,11 +18,17 @@ from wsss.analysis.confusion import (
     mean_iou,
     threshold_confusions,
 )
-from wsss.analysis.instances import Instances, InstanceScore, border_occlusion, instance_scores, instances_of
+from wsss.analysis.effects import EFFECTS, hit_effects
+from wsss.analysis.instances import Instances, border_occlusion, depth_ranks, instances_of, neighbour_counts
+from wsss.analysis.objects import InstanceScore, instance_scores
 from wsss.analysis.strata import (
     BORDER_BINS,
+    COCO_BINS,
+    MARK_BINS,
+    MEASURES,
     OCCLUSION_BINS,
     SIZE_BINS,
+    object_miou,
     occlusion_bin,
     scores_frame,
     size_bin,
@@ -26,12 +38,17 @@ from wsss.analysis.thresholds import FIXED_THRESHOLD, THRESHOLDS, choose_thresho
 
 __all__ = [
     "BORDER_BINS",
+    "COCO_BINS",
+    "EFFECTS",
     "FIXED_THRESHOLD",
+    "MARK_BINS",
+    "MEASURES",
     "OCCLUSION_BINS",
     "SIZE_BINS",
     "THRESHOLDS",
     "InstanceScore",
     "Instances",
+    "bootstrap_mean_ratio",
     "bootstrap_miou",
     "bootstrap_ratio",
     "bootstrap_ratios",
@@ -39,12 +56,16 @@ __all__ = [
     "choose_threshold",
     "confusion_matrix",
     "coverage",
+    "depth_ranks",
+    "hit_effects",
     "instance_scores",
     "instances_of",
     "intersection_and_union",
     "iou_per_class",
     "mean_iou",
     "miou_curve",
+    "neighbour_counts",
+    "object_miou",
     "occlusion_bin",
     "paired_bootstrap",
     "scores_frame",

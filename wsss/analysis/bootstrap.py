@@ -11,7 +11,14 @@ import numpy as np
 from wsss.analysis.confusion import intersection_and_union, mean_iou
 from wsss.errors import WsssError
 
-__all__ = ["bootstrap_miou", "bootstrap_ratio", "bootstrap_ratios", "paired_bootstrap"]
+__all__ = [
+    "bootstrap_mean_ratio",
+    "bootstrap_miou",
+    "bootstrap_ratio",
+    "bootstrap_ratios",
+    "image_weights",
+    "paired_bootstrap",
+]
 
 CHUNK = 250
 """Resamples per matrix product: bounds the weights to 250 × N numbers."""
@@ -86,17 +93,40 @@ def bootstrap_ratios(
         ValueError: the shapes differ.
         WsssError: there is no image.
     """
-    if numerators.shape != denominators.shape:
-        raise ValueError(f"numerators are {numerators.shape}, denominators {denominators.shape}")
-    num_images, num_ratios = numerators.shape
-    sums = np.concatenate([numerators, denominators], axis=1)
-    resampled = np.concatenate([weights @ sums for weights in _weights(num_images, resamples, seed)])
-    ratios = _ratio(resampled[:, :num_ratios], resampled[:, num_ratios:])
-    values = _ratio(numerators.sum(axis=0), denominators.sum(axis=0))
+    values, ratios = _ratios(numerators, denominators, resamples, seed)
     # An empty stratum has no interval; a neutral column in its place spares nanquantile's warning.
     empty = np.all(np.isnan(ratios), axis=0)
     lows, highs = np.nanquantile(np.where(empty, 0, ratios), _tails(level), axis=0)
     return values, np.where(empty, np.nan, lows), np.where(empty, np.nan, highs)
+
+
+def bootstrap_mean_ratio(
+    numerators: np.ndarray, denominators: np.ndarray, resamples: int = 2000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float, float]:
+    """The mean of M ratios, such as one for each class, and its bootstrap interval: `(N, M)` sums per image.
+
+    Ratios that have nothing to count are left out of the mean, in each resample anew.
+
+    Returns:
+        (value, low, high). Raises what `bootstrap_ratios` does.
+    """
+    values, ratios = _ratios(numerators, denominators, resamples, seed)
+    means = _ratio(np.nansum(ratios, axis=1), np.sum(~np.isnan(ratios), axis=1))
+    value = _ratio(np.nansum(values), np.sum(~np.isnan(values)))
+    return float(value), *_interval(means, level)
+
+
+def _ratios(
+    numerators: np.ndarray, denominators: np.ndarray, resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ratios of the sums over all images `(M,)`, and over each resample `(resamples, M)`."""
+    if numerators.shape != denominators.shape:
+        raise ValueError(f"numerators are {numerators.shape}, denominators {denominators.shape}")
+    num_images, num_ratios = numerators.shape
+    sums = np.concatenate([numerators, denominators], axis=1)
+    resampled = np.concatenate([weights @ sums for weights in image_weights(num_images, resamples, seed)])
+    values = _ratio(numerators.sum(axis=0), denominators.sum(axis=0))
+    return values, _ratio(resampled[:, :num_ratios], resampled[:, num_ratios:])
 
 
 def _with_seeds(per_image: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
@@ -107,8 +137,12 @@ def _with_seeds(per_image: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     return confusions if confusions.ndim == 4 else confusions[None]
 
 
-def _weights(num_images: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Chunks `(≤ CHUNK, N) float64` of how often each resample drew each image; the same for the same arguments."""
+def image_weights(num_images: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Chunks `(≤ CHUNK, N) float64` of how often each resample drew each image; the same for the same arguments.
+
+    Raises:
+        WsssError: there is no image.
+    """
     if num_images == 0:
         raise WsssError("there is no image to draw from: a bootstrap interval needs at least one scored image")
     generator = np.random.default_rng(seed)
@@ -124,7 +158,7 @@ def _resampled_miou(confusions: np.ndarray, resamples: int, seed: int) -> np.nda
     num_seeds, num_images, _, num_labels = sums.shape
     flat = np.moveaxis(sums, 1, 0).reshape(num_images, num_seeds * 2 * num_labels).astype(np.float64)
     chunks = []
-    for weights in _weights(num_images, resamples, seed):
+    for weights in image_weights(num_images, resamples, seed):
         drawn = (weights @ flat).reshape(-1, num_seeds, 2, num_labels)
         iou = _ratio(drawn[:, :, 0], drawn[:, :, 1])
         miou = _ratio(np.nansum(iou, axis=2), np.sum(~np.isnan(iou), axis=2))

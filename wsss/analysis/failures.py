@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wsss.analysis.strata import BORDER_BINS, OCCLUSION_BINS, SIZE_BINS
+from wsss.analysis.effects import occlusion_column
+from wsss.analysis.strata import BORDER_BINS, MARK_BINS, OCCLUSION_BINS, SIZE_BINS
 
 __all__ = ["at_quantiles", "error_shares", "hard_images", "occlusion_measure", "strata_sentence", "worst_objects"]
 
 _MEASURES = {
     "occlusion_ratio": ("hidden share of the amodal mask", OCCLUSION_BINS),
+    "marked_occluded": ("marked as occluded by the annotators", MARK_BINS),
     "border_occlusion": ("share of the border with something nearer beside it", BORDER_BINS),
 }
 
@@ -59,10 +61,8 @@ def occlusion_measure(instances: pd.DataFrame) -> tuple[str, str, tuple[str, ...
     Args:
         instances: one row per object, as from `wsss.analysis.strata.scores_frame`.
     """
-    for column, (meaning, bins) in _MEASURES.items():
-        if instances[column].notna().any():
-            return column, meaning, bins
-    return None
+    column = occlusion_column(instances)
+    return (column, *_MEASURES[column]) if column else None
 
 
 def worst_objects(instances: pd.DataFrame, column: str, bin_name: str, count: int) -> pd.DataFrame:
@@ -84,7 +84,9 @@ def hard_images(instances: pd.DataFrame) -> pd.Series:
 
     At ties the image that comes first in the data comes first.
     """
-    hard = (instances["size"] == SIZE_BINS[0]) | instances["occlusion"].isin([OCCLUSION_BINS[-1], BORDER_BINS[-1]])
+    hard = (instances["size"] == SIZE_BINS[0]) | instances["occlusion"].isin(
+        [OCCLUSION_BINS[-1], MARK_BINS[-1], BORDER_BINS[-1]]
+    )
     counts = hard.groupby(instances["image_id"], sort=False).sum()
     return counts.sort_values(ascending=False, kind="stable").rename("hard objects")
 
@@ -97,7 +99,7 @@ def strata_sentence(
     Args:
         strata: cells as from `wsss.analysis.strata.strata_table`.
         one, other: (size, occlusion) of the cells, "all" for a margin.
-        value: `recall` or `iou`.
+        value: one of `wsss.analysis.strata.MEASURES`.
     """
     cells = {(cell["size"], cell["occlusion"]): cell for cell in strata}
     first, second = cells[one], cells[other]

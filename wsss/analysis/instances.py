@@ -1,14 +1,14 @@
-"""Objects one by one: how large and how occluded each is, and how much of it a semantic prediction found."""
+"""The objects of an image: how large each is, how much of it is hidden, and what is around it."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import median
 from skimage.measure import label
 
 from wsss.data.base import IGNORE, Sample
 
-__all__ = ["InstanceScore", "Instances", "border_occlusion", "instance_scores", "instances_of"]
+__all__ = ["Instances", "border_occlusion", "depth_ranks", "instances_of", "neighbour_counts"]
 
 MIN_COMPONENT = 16
 """Pixels below which a connected component of a mask is a labelling speck, not an object."""
@@ -31,6 +31,11 @@ class Instances:
         relative_area: `(N,) float64` area as a share of the image, in [0, 1].
         occlusion: `(N,) float64` in [0, 1], the hidden share of the amodal mask; NaN where unknown.
         border_occlusion: `(N,) float64` in [0, 1], see `border_occlusion`; NaN where the sample has no depth.
+        marked_occluded, marked_truncated: `(N,) float64`, 1 where an annotator marked the object so, 0 where not; NaN
+            where nobody was asked.
+        at_border: `(N,) bool`, whether it touches the frame of the image, which may cut it off.
+        neighbours: `(N,) int64`, see `neighbour_counts`.
+        depth_rank: `(N,) float64`, see `depth_ranks`; NaN where the sample has no depth.
     """
 
     map: np.ndarray
@@ -39,31 +44,11 @@ class Instances:
     relative_area: np.ndarray
     occlusion: np.ndarray
     border_occlusion: np.ndarray
-
-
-@dataclass(frozen=True)
-class InstanceScore:
-    """How a prediction did on one visible object.
-
-    Attributes:
-        image_id: the sample's id.
-        class_id: label in 1…C.
-        area: visible pixels, > 0.
-        relative_area: as a share of the image, in (0, 1].
-        occlusion_ratio: hidden share of the amodal mask in [0, 1], NaN where unknown.
-        border_occlusion: share of the border with something nearer beside it, NaN without depth.
-        recall: share of the visible pixels that were predicted as its class, in [0, 1].
-        iou: of the object and the predicted pixels of its class that are nearest to it, in [0, 1].
-    """
-
-    image_id: str
-    class_id: int
-    area: int
-    relative_area: float
-    occlusion_ratio: float
-    border_occlusion: float
-    recall: float
-    iou: float
+    marked_occluded: np.ndarray
+    marked_truncated: np.ndarray
+    at_border: np.ndarray
+    neighbours: np.ndarray
+    depth_rank: np.ndarray
 
 
 def instances_of(sample: Sample) -> Instances:
@@ -79,10 +64,26 @@ def instances_of(sample: Sample) -> Instances:
         instance_map, classes = _components(sample.mask)
     count = len(classes)
     area = np.bincount(instance_map.ravel(), minlength=count + 1)[1:]
-    unknown = np.full(count, np.nan)
-    occlusion = unknown if sample.occlusion is None else sample.occlusion.astype(np.float64)
-    border = unknown if sample.depth is None else border_occlusion(instance_map, sample.depth, count)
-    return Instances(instance_map, classes, area, area / instance_map.size, occlusion, border)
+    frame = np.concatenate([instance_map[[0, -1]].ravel(), instance_map[:, [0, -1]].ravel()])
+    depth = sample.depth
+    return Instances(
+        instance_map,
+        classes,
+        area,
+        area / instance_map.size,
+        occlusion=_known(sample.occlusion, count),
+        border_occlusion=_known(None if depth is None else border_occlusion(instance_map, depth, count), count),
+        marked_occluded=_known(sample.marked_occluded, count),
+        marked_truncated=_known(sample.marked_truncated, count),
+        at_border=np.isin(np.arange(1, count + 1), frame),
+        neighbours=neighbour_counts(instance_map, count),
+        depth_rank=_known(None if depth is None else depth_ranks(instance_map, depth, count), count),
+    )
+
+
+def _known(values: np.ndarray | None, count: int) -> np.ndarray:
+    """`values` as `(count,) float64`; NaN where there are none."""
+    return np.full(count, np.nan) if values is None else values.astype(np.float64)
 
 
 def _components(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,57 +147,30 @@ def _border_steps(instances: np.ndarray, depth: np.ndarray, towards: tuple[int, 
     return owners, depth[tuple(outer)] - depth[tuple(inner)]
 
 
-def instance_scores(sample: Sample, prediction: np.ndarray, instances: Instances | None = None) -> list[InstanceScore]:
-    """Score a semantic prediction object by object.
+def neighbour_counts(instances: np.ndarray, count: int) -> np.ndarray:
+    """How many other instances come within `BORDER_REACH` pixels of each, along rows or columns: `(count,) int64`."""
+    touching = np.zeros((count + 1, count + 1), dtype=bool)
+    for step in range(1, BORDER_REACH + 1):
+        for near, far in ((instances[:-step], instances[step:]), (instances[:, :-step], instances[:, step:])):
+            touching[near.ravel(), far.ravel()] = True
+    touching |= touching.T
+    np.fill_diagonal(touching, False)
+    return touching[1:, 1:].sum(axis=1)
 
-    A semantic map does not tell objects of a class apart: each predicted pixel of a class goes to the nearest instance
-    of that class. Pixels whose truth is 255, and specks that are no instance, are not scored. Objects without a visible
-    pixel are left out.
+
+def depth_ranks(instances: np.ndarray, depth: np.ndarray, count: int) -> np.ndarray:
+    """Place of each instance in the order from the nearest, 1, to the farthest, by its median depth; ties share a place.
 
     Args:
-        prediction: `H×W uint8`, 0…C or 255.
-        instances: `instances_of(sample)`, to be handed in where several predictions of a sample are scored.
+        instances: `H×W` integers, 0 none, k the k-th instance.
+        depth: `H×W float32` inverse depth, larger = nearer; NaN is left out.
 
-    Raises:
-        ValueError: the prediction's shape is not the mask's.
+    Returns:
+        `(count,) float64`, NaN for an instance without a pixel of known depth.
     """
-    if prediction.shape != sample.mask.shape:
-        raise ValueError(f"sample {sample.id}: the prediction is {prediction.shape}, the mask {sample.mask.shape}")
-    found = instances_of(sample) if instances is None else instances
-    hit, assigned = _overlaps(found, sample.mask, prediction)
-    return [
-        InstanceScore(
-            image_id=sample.id,
-            class_id=int(found.classes[index]),
-            area=int(found.area[index]),
-            relative_area=float(found.relative_area[index]),
-            occlusion_ratio=float(found.occlusion[index]),
-            border_occlusion=float(found.border_occlusion[index]),
-            recall=float(hit[index] / found.area[index]),
-            iou=float(hit[index] / (found.area[index] + assigned[index] - hit[index])),
-        )
-        for index in np.flatnonzero(found.area)
-    ]
-
-
-def _overlaps(instances: Instances, mask: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each instance `(N,)`: its pixels predicted as its class, and all predicted pixels that are assigned to it."""
-    count = len(instances.classes)
-    hit, assigned = np.zeros(count + 1, dtype=np.int64), np.zeros(count + 1, dtype=np.int64)
-    visible = instances.area > 0
-    for class_id in np.unique(instances.classes[visible]):
-        numbers = np.flatnonzero(visible & (instances.classes == class_id)) + 1
-        members = np.where(np.isin(instances.map, numbers), instances.map, 0)
-        speck = (mask == class_id) & (members == 0)
-        predicted = (prediction == class_id) & (mask != IGNORE) & ~speck
-        hit += np.bincount(members[predicted], minlength=count + 1)
-        assigned += np.bincount(_nearest(members, numbers)[predicted], minlength=count + 1)
-    return hit[1:], assigned[1:]
-
-
-def _nearest(members: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """`H×W`, at every pixel the number of the nearest instance; `members` is 0 outside of all of them."""
-    if len(numbers) == 1:
-        return np.full_like(members, numbers[0])
-    nearest = distance_transform_edt(members == 0, return_distances=False, return_indices=True)
-    return np.asarray(members[tuple(nearest)])
+    known = np.where(np.isnan(depth), 0, instances)
+    numbers = np.arange(1, count + 1)
+    present = np.isin(numbers, known)
+    middle = np.full(count, np.nan)
+    middle[present] = median(depth, known, numbers[present])
+    return np.where(present, 1 + (middle[None] > middle[:, None]).sum(axis=1), np.nan)

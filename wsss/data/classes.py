@@ -56,8 +56,9 @@ def select_classes(sample: Sample, available: Sequence[str], selected: Sequence[
     kept = classes > 0
     numbers = np.zeros(len(kept) + 1, dtype=np.uint16)
     numbers[1:][kept] = np.arange(1, kept.sum() + 1)
-    occlusion = None if sample.occlusion is None else sample.occlusion[kept]
-    return replace(sample, instances=numbers[sample.instances], instance_classes=classes[kept], occlusion=occlusion)
+    per_instance = {name: getattr(sample, name) for name in ("occlusion", "marked_occluded", "marked_truncated")}
+    of_kept = {name: None if values is None else values[kept] for name, values in per_instance.items()}
+    return replace(sample, instances=numbers[sample.instances], instance_classes=classes[kept], **of_kept)
 
 
 class DatasetView:

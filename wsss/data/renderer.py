@@ -116,6 +116,8 @@ class Renderer:
             self._bullet.resetSimulation(physicsClientId=self._client)
             self._build_room(scene, rng)
             bodies = self._place_all(scene)
+            if scene.board is not None:
+                self._put_board(scene, bodies[0], scene.board, rng)
             image, depth, owner = self._shoot(scene)
             amodal = self._amodal_areas(scene, [body for body in bodies if body.placement.class_id])
         return _assemble(image, depth, owner, bodies, amodal, scene, rng)
@@ -201,6 +203,17 @@ class Renderer:
             self._move(body.uid, (np.array(position) + shift).tolist())
             placed.append((body, spot))
         return [body for body, _ in placed]
+
+    def _put_board(self, scene: Scene, body: _Body, aside: float, rng: np.random.Generator) -> None:
+        """An upright board that faces the camera in front of `body`: wider than it and, as the camera sees it, higher."""
+        towards = np.array([np.cos(scene.azimuth), np.sin(scene.azimuth)])
+        radius = float(np.linalg.norm((body.high - body.low)[:2])) / 2
+        ahead = radius + 0.03
+        height = 1.15 * float(body.high[2] - body.low[2]) + ahead * np.tan(scene.elevation)
+        spot = towards * ahead + np.array([-towards[1], towards[0]]) * aside * radius
+        turn = self._bullet.getQuaternionFromEuler([0, 0, scene.azimuth])
+        centre = [*spot.tolist(), _TABLE_HEIGHT + height / 2]
+        self._box("board", [0.005, 1.3 * radius, height / 2], centre, turn, scene, rng)
 
     def _move(self, uid: int, position: list[float]) -> None:
         # The base frame's position is that of its inertia, hence the round trip through the current pose.

@@ -71,7 +71,10 @@ class Placement:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything the renderer needs; lengths in metres, angles in radians, colours in [0, 1]."""
+    """Everything the renderer needs; lengths in metres, angles in radians, colours in [0, 1].
+
+    `board`, if given, puts a board in front of the first thing, so many of its radii to the side of its middle.
+    """
 
     kind: str
     placements: tuple[Placement, ...]
@@ -87,6 +90,7 @@ class Scene:
     noise: float
     colours: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     textures: dict[str, int] = field(default_factory=dict)
+    board: float | None = None
 
 
 def scene_kind(index: int) -> str:

@@ -2,6 +2,7 @@
 
     python -m wsss render                # renders the three splits into the default folder
     python -m wsss render --root DIR     # elsewhere
+    python -m wsss render --series       # the controlled series too (`wsss.data.series`), as further splits
 
 A scene is a function of (generator version, seed, split, index) alone. A folder holds
 `{split}/{rgb,masks,instances,depth}/NNNN.png` and, written last, `{split}/index.json`: a split without its index is unfinished,
@@ -15,15 +16,19 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wsss.data.base import Sample, labels_of_mask, subset
 from wsss.data.scenes import CLASSES, draw_scene, scene_kind
+from wsss.data.series import SERIES, draw_series_scene, series_length, series_place
 from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_image, read_json, write_json, write_png
+
+if TYPE_CHECKING:
+    from wsss.data.renderer import Rendered
 
 __all__ = [
     "CLASSES",
@@ -33,6 +38,7 @@ __all__ = [
     "TabletopDataset",
     "TabletopSpec",
     "default_root",
+    "render_series",
     "render_tabletop",
 ]
 
@@ -90,16 +96,20 @@ def _acceptable(rendered: Any, kind: str, empty: bool) -> bool:
 
 
 def _render_one(root: Path, spec: TabletopSpec, split: str, index: int, renderer: Any) -> None:
+    if split in SERIES:
+        scene, rng = draw_series_scene(split, index, spec.seed)
+        group, step = series_place(split, index)
+        return _write_scene(root, split, index, renderer.render(scene, rng), {"group": group, "step": step})
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng([spec.seed, _SPLIT_CODE[split], index, attempt])
         scene = draw_scene(rng, scene_kind(index))
         rendered = renderer.render(scene, rng)
         if _acceptable(rendered, scene.kind, empty=not any(p.class_id for p in scene.placements)):
-            break
-    else:
-        raise WsssError(
-            f"tabletop {split} scene {index}: no acceptable scene in {_ATTEMPTS} attempts; use another seed"
-        )
+            return _write_scene(root, split, index, rendered, {"kind": scene.kind})
+    raise WsssError(f"tabletop {split} scene {index}: no acceptable scene in {_ATTEMPTS} attempts; use another seed")
+
+
+def _write_scene(root: Path, split: str, index: int, rendered: "Rendered", more: dict[str, Any]) -> None:
     folder, name = root / split, f"{index:04d}"
     inverse = normalise_inverse_depth(inverse_depth(rendered.depth_metres, "metric"))
     write_png(folder / "rgb" / f"{name}.png", rendered.image)
@@ -108,7 +118,7 @@ def _render_one(root: Path, spec: TabletopSpec, split: str, index: int, renderer
     write_png(folder / "depth" / f"{name}.png", (inverse * 65535).round().astype(np.uint16))
     facts = {
         "id": f"{split}-{name}",
-        "kind": scene.kind,
+        **more,
         "classes": rendered.instance_classes.tolist(),
         "occlusion": np.round(rendered.occlusion.astype(float), 4).tolist(),
     }
@@ -136,27 +146,56 @@ def render_tabletop(
     Raises:
         WsssError: PyBullet is missing (Python newer than 3.11), or the folder holds another specification.
     """
-    from tqdm.auto import tqdm
-
     spec = spec or TabletopSpec()
     root = Path(root) if root else default_root(spec)
     _check_identity(root, spec)
-    workers = processes or os.cpu_count() or 1
     for split, count in spec.splits:
-        if (root / split / "index.json").exists():
-            continue
-        missing = [i for i in range(count) if not (root / split / "scenes" / f"{i:04d}.json").exists()]
-        chunks = [missing[start : start + 8] for start in range(0, len(missing), 8)]
-        bar = tqdm(total=len(missing), desc=f"render {split}", unit="scene", leave=False, disable=not progress)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
-            for done in (
-                pool.map(_render_chunk, *zip(*((root, spec, split, c) for c in chunks), strict=True)) if chunks else ()
-            ):
-                bar.update(done)
-        scenes = [read_json(root / split / "scenes" / f"{i:04d}.json") for i in range(count)]
-        write_json(root / split / "index.json", {"identity": spec.identity(), "scenes": scenes})
-        _warn_if_thawed(root, split, spec)
+        if not (root / split / "index.json").exists():
+            _render_split(root, spec, split, count, processes, progress)
+            _warn_if_thawed(root, split, spec)
     return root
+
+
+def render_series(
+    root: Path | None = None,
+    spec: TabletopSpec | None = None,
+    *,
+    groups: int = 4,
+    processes: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Render the controlled series of `wsss.data.series` as further splits of a folder; what is there is kept.
+
+    Args:
+        groups: rooms for each class.
+        others: as for `render_tabletop`, which raises the same.
+    """
+    spec = spec or TabletopSpec()
+    root = Path(root) if root else default_root(spec)
+    _check_identity(root, spec)
+    for name in SERIES:
+        index, count = root / name / "index.json", series_length(name, groups)
+        if not index.exists() or len(read_json(index)["scenes"]) != count:
+            _render_split(root, spec, name, count, processes, progress)
+    return root
+
+
+def _render_split(
+    root: Path, spec: TabletopSpec, split: str, count: int, processes: int | None, progress: bool
+) -> None:
+    """Render the scenes 0…count − 1 that are missing, then write the index."""
+    from tqdm.auto import tqdm
+
+    missing = [i for i in range(count) if not (root / split / "scenes" / f"{i:04d}.json").exists()]
+    chunks = [missing[start : start + 8] for start in range(0, len(missing), 8)]
+    bar = tqdm(total=len(missing), desc=f"render {split}", unit="scene", leave=False, disable=not progress)
+    workers = processes or os.cpu_count() or 1
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
+        tasks = zip(*((root, spec, split, chunk) for chunk in chunks), strict=True)
+        for done in pool.map(_render_chunk, *tasks) if chunks else ():
+            bar.update(done)
+    scenes = [read_json(root / split / "scenes" / f"{i:04d}.json") for i in range(count)]
+    write_json(root / split / "index.json", {"identity": spec.identity(), "scenes": scenes})
 
 
 def _warn_if_thawed(root: Path, split: str, spec: TabletopSpec) -> None:
@@ -191,10 +230,13 @@ class TabletopDataset:
 
     def __init__(self, root: Path, split: str, limit: int | None = None) -> None:
         self.folder, self.split = Path(root) / split, split
-        if split not in _SPLIT_CODE:
-            raise WsssError(f"tabletop has no split {split!r}; it has {', '.join(_SPLIT_CODE)}")
+        if split not in (*_SPLIT_CODE, *SERIES):
+            raise WsssError(f"tabletop has no split {split!r}; it has {', '.join((*_SPLIT_CODE, *SERIES))}")
         if not (self.folder / "index.json").exists():
-            raise WsssError(f"{self.folder} is not rendered completely; run `python -m wsss render --root {root}`")
+            option = " --series" if split in SERIES else ""
+            raise WsssError(
+                f"{self.folder} is not rendered completely; run `python -m wsss render{option} --root {root}`"
+            )
         index = read_json(self.folder / "index.json")
         self._identity = index["identity"]
         self._facts = {scene["id"]: scene for scene in index["scenes"]}
@@ -220,6 +262,11 @@ class TabletopDataset:
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
+
+    def place(self, sample_id: str) -> tuple[int, int]:
+        """Group and step of a picture of a controlled series (see `wsss.data.series`)."""
+        facts = self._facts[sample_id]
+        return facts["group"], facts["step"]
 
     def fingerprint(self) -> str:
         """Hash of generator version, seed, sizes and of every scene's facts: what decides the pictures."""

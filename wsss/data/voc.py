@@ -6,10 +6,10 @@ Hariharan et al.: Semantic Contours from Inverse Detectors. ICCV 2011.
 
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 
+from wsss.data.annotations import xml_labels, xml_marks
 from wsss.data.base import IGNORE, Dataset, Sample, labels_of_mask, subset
 from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder, read_uint8_map
@@ -17,7 +17,7 @@ from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.errors import WsssError
 from wsss.io import read_image
 
-__all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "usual_classes", "xml_labels"]
+__all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "usual_classes"]
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -44,24 +44,6 @@ def read_class_names(root: Path) -> tuple[str, ...]:
     if not names or len(names) >= IGNORE or len(set(names)) < len(names):
         raise WsssError(f"{file} must name the mask ids 1…N (N < 255), one a line, each once, background left out.")
     return names
-
-
-def xml_labels(path: Path, classes: Sequence[str]) -> np.ndarray:
-    """Image-level labels `(N,) bool` from the object names of a VOC annotation; difficult objects count too.
-
-    Raises:
-        WsssError: the file is missing or no XML, or an object's class is not in `classes`.
-    """
-    try:
-        tree = ElementTree.parse(path)
-    except (OSError, ElementTree.ParseError) as error:
-        raise WsssError(f"cannot read annotation {path}: {error}.") from error
-    labels = np.zeros(len(classes), dtype=bool)
-    for name in (element.text or "" for element in tree.iterfind("object/name")):
-        if name.strip() not in classes:
-            raise WsssError(f"annotation {path}: class {name!r} is not one of {', '.join(classes)}.")
-        labels[classes.index(name.strip())] = True
-    return labels
 
 
 def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,8 +74,9 @@ class VocDataset(FolderDataset):
 
     Masks have one 8-bit class id a pixel (palette or greyscale PNG). `SegmentationClass` is preferred, image by image,
     for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from
-    `SegmentationObject` for the images that have one. On the training splits an image may have `Annotations/ID.xml`
-    instead of a mask: its image-level labels come from there and its mask is all 255.
+    `SegmentationObject` for the images that have one, and the marks *occluded* and *truncated* from their
+    `Annotations/ID.xml`. On the training splits an image may have `Annotations/ID.xml` instead of a mask: its image-level
+    labels come from there and its mask is all 255.
 
     `tune` is five blocks of 20 neighbouring ids of `train.txt` (a fifth of a short list), removed from `train` and
     `train_aug`.
@@ -166,10 +149,14 @@ class VocDataset(FolderDataset):
         file = self.root / "SegmentationObject" / f"{name}.png"
         return file if file.is_file() else None
 
+    def _mark_file(self, name: str) -> Path | None:
+        """The annotation with the marks of the instances, where both are there."""
+        file = self.root / "Annotations" / f"{name}.xml"
+        return file if self._mask_file(name) and self._object_file(name) and file.is_file() else None
+
     def _files(self, name: str) -> list[Path]:
         files = [self.root / "JPEGImages" / f"{name}.jpg", self._truth_file(name)]
-        objects = self._object_file(name)
-        return files if objects is None else [*files, objects]
+        return files + [file for file in (self._object_file(name), self._mark_file(name)) if file is not None]
 
     def _read(self, name: str) -> Sample:
         image = read_image(self.root / "JPEGImages" / f"{name}.jpg")
@@ -187,7 +174,13 @@ class VocDataset(FolderDataset):
         if file is None:
             return Sample(name, image, labels, mask)
         instances, classes = instance_classes(read_uint8_map(file, mask.shape), mask)
-        return Sample(name, image, labels, mask, instances, classes)
+        marks = self._mark_file(name)
+        if marks is None:
+            return Sample(name, image, labels, mask, instances, classes)
+        occluded, truncated = xml_marks(marks, instances, [self.vocabulary[label - 1] for label in classes])
+        return Sample(
+            name, image, labels, mask, instances, classes, marked_occluded=occluded, marked_truncated=truncated
+        )
 
     def _read_mask(self, file: Path, height_width: tuple[int, ...]) -> np.ndarray:
         mask = read_uint8_map(file, height_width)

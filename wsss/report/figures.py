@@ -9,8 +9,11 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from wsss.report.effects import effects_figure
 from wsss.report.pictures import MethodPanels, image_grid, method_figure, overlay, score_map_on_image
 from wsss.report.readme import write_readme_tables
 from wsss.report.store import full_name
@@ -36,9 +39,19 @@ Record = Mapping[str, Any]
 
 PANELS_ACROSS = 3
 
+_MEASURE_TEXTS = {
+    "recall": "recall of objects",
+    "iou": "IoU of objects",
+    "hit": "objects with IoU ≥ 0.5",
+    "pointing": "objects that win the pointing game",
+}
+_THRESHOLD_MARKS = {"o": "chosen on tune", "s": "fixed", "*": "oracle (best on this split)"}
+
 
 def threshold_curves(records: Sequence[Record]) -> Figure:
-    """mIoU against the background threshold; a dot marks the threshold chosen on the tune split.
+    """mIoU against the background threshold; marks at the threshold chosen on tune, the fixed one and the oracle.
+
+    With several seeds the curve is their mean, and so is the place of a mark.
 
     Args:
         records: of one data set, stage and split; those without a curve are left out.
@@ -53,11 +66,26 @@ def threshold_curves(records: Sequence[Record]) -> Figure:
             thresholds, miou = record["curve"]["thresholds"], np.array(record["curve"]["miou"], dtype=np.float64)
             colour, style = method_colour(full_name(record)), _line_style(record)
             ax.plot(thresholds, miou, color=colour, linestyle=style, label=full_name(record))
-            chosen = record["threshold"]["value"]
-            ax.plot(chosen, np.interp(chosen, thresholds, miou), "o", color=colour, markersize=6)
-        ax.set(xlabel="background threshold (dot: chosen on tune)", ylabel="mIoU (%)", xlim=(0, 1), ylim=(0, None))
-        _legend(ax)
+            for mark, value in _marked_thresholds(record):
+                ax.plot(
+                    value, np.interp(value, thresholds, miou), mark, color=colour, markersize=6, markeredgecolor="black"
+                )
+        ax.set(xlabel="background threshold", ylabel="mIoU (%)", xlim=(0, 1), ylim=(0, None))
+        legend = _legend(ax)
+        marks = [
+            Line2D([], [], color="white", marker=mark, markeredgecolor="black", linestyle="none", label=text)
+            for mark, text in _THRESHOLD_MARKS.items()
+        ]
+        ax.legend(handles=marks, loc="lower center", frameon=False, ncols=len(marks), fontsize="small")
+        ax.add_artist(legend)
     return figure
+
+
+def _marked_thresholds(record: Record) -> list[tuple[str, float]]:
+    """Mark and threshold: chosen on tune, fixed, oracle."""
+    threshold = record["threshold"]
+    values = (threshold["value"], (threshold["fixed"] or {}).get("value"), (threshold["oracle"] or {}).get("value"))
+    return [(mark, value) for mark, value in zip(_THRESHOLD_MARKS, values, strict=True) if value is not None]
 
 
 def miou_bars(records: Sequence[Record]) -> Figure:
@@ -90,7 +118,7 @@ def strata_heatmaps(records: Sequence[Record], methods: Sequence[str] | None = N
     Args:
         records: of one data set, stage and split.
         methods: full names of those to show; None for all.
-        value: `iou` or `recall`.
+        value: one of `MEASURES`.
     """
     chosen = [record for record in records if methods is None or full_name(record) in methods]
     shown = _of_one_table(chosen, "size × occlusion strata")
@@ -99,7 +127,7 @@ def strata_heatmaps(records: Sequence[Record], methods: Sequence[str] | None = N
         columns = min(len(shown), PANELS_ACROSS)
         rows = -(-len(shown) // columns)
         figure = Figure(figsize=(1.2 + 0.85 * across * columns, 0.4 + 2.8 * rows), layout="constrained")
-        figure.suptitle(f"{_title(shown[0])}: {'IoU' if value == 'iou' else 'recall'} of objects (%)")
+        figure.suptitle(f"{_title(shown[0])}: {_MEASURE_TEXTS[value]} (%)")
         axes = figure.subplots(rows, columns, squeeze=False)
         for ax, record in zip(axes.flat, shown, strict=False):
             _heatmap(ax, record["strata"], value, "{:.0f}", cmap="viridis", vmin=0, vmax=100)
@@ -116,7 +144,7 @@ def strata_difference(record: Record, against: str, value: str = "iou") -> Figur
 
     Args:
         record: whose `paired` has an entry for `against`.
-        value: `iou` or `recall`. A star marks cells whose 95 % interval does not contain 0.
+        value: one of `MEASURES`. A star marks cells whose 95 % interval does not contain 0.
 
     Raises:
         ValueError: the record has not been compared with `against`.
@@ -129,9 +157,9 @@ def strata_difference(record: Record, against: str, value: str = "iou") -> Figur
         ax = figure.subplots()
         largest = max([abs(cell[value]) for cell in pair["strata"] if cell["n"]], default=1.0) or 1.0
         _heatmap(ax, pair["strata"], value, "{:+.1f}", cmap="RdBu", vmin=-largest, vmax=largest, star=True)
-        name = "IoU" if value == "iou" else "recall"
         ax.set_title(
-            f"{_title(record)}\n{name} of objects, {full_name(record)} − {against}\n(points; * 95 % interval without 0)"
+            f"{_title(record)}\n{_MEASURE_TEXTS[value]}, {full_name(record)} − {against}\n"
+            "(points; * 95 % interval without 0)"
         )
     return figure
 
@@ -206,6 +234,7 @@ def _charts(rows: Sequence[Record]) -> dict[str, Figure]:
         "classes": (per_class_bars, main),
         "thresholds": (threshold_curves, [row for row in main if row["curve"]]),
         "strata": (strata_heatmaps, [row for row in main if not row["refinement"]]),
+        "effects": (effects_figure, [row for row in main if row["hit_effects"]]),
         "losses": (learning_curves, [row for row in rows if row["history"]]),
     }
     control = best_control(rows)
@@ -253,8 +282,8 @@ def _line_style(record: Record) -> str:
     )
 
 
-def _legend(ax: Axes) -> None:
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+def _legend(ax: Axes) -> Legend:
+    return ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
 def _heatmap(
@@ -267,7 +296,7 @@ def _heatmap(
     texts = np.full(values.shape, "", dtype=object)
     for cell in strata:
         place = sizes.index(cell["size"]), occlusions.index(cell["occlusion"])
-        if cell["n"]:
+        if cell["n"] and cell[value] is not None:
             low, high = cell[f"{value}_ci"]
             mark = "*" if star and (low > 0 or high < 0) else ""
             values[place], texts[place] = cell[value], f"{text.format(cell[value])}{mark}\nn={cell['n']}"

@@ -17,13 +17,16 @@ from wsss.analysis import (
     bootstrap_miou,
     choose_threshold,
     coverage,
+    hit_effects,
     iou_per_class,
     mean_iou,
     miou_curve,
+    object_miou,
     paired_bootstrap,
     strata_table,
 )
 from wsss.analysis.score import Score
+from wsss.analysis.strata import MEASURES
 from wsss.report.provenance import provenance
 from wsss.report.store import (
     check_fresh,
@@ -96,6 +99,7 @@ def build_record(
     totals = np.stack([score.confusions.sum(axis=0) for score in scores])
     labels = ("background", *scores[0].classes)
     name = method_name(method, depth_source)
+    objects = _mean_objects(scores)
     record = {
         "data": data, "split": split, "profile": profile, "stage": stage, "method": name,
         "depth_source": name.partition("@")[2] or None, "refinement": refinement.lstrip("+") if refinement else None,
@@ -117,7 +121,10 @@ def build_record(
         "tuning_trials": scores[0].facts.get("trials"),
         "mAP": _mean_fact(scores, "mAP"),
         "history": None,
-        "strata": strata_table(_mean_objects(scores)),
+        "object_miou": _object_miou(scores, objects),
+        "strata": strata_table(objects),
+        "strata_absolute": strata_table(objects, absolute=True),
+        "hit_effects": hit_effects(objects) if stage == "cam" else None,
         "paired": [_paired(scores, other, method_name(key, depth_source)) for key, other in against.items()],
         "provenance": provenance(
             config_sha256=config_sha256, data_sha256=data_sha256, algorithm_version=algorithm_version,
@@ -215,11 +222,22 @@ def _curve(scores: Sequence[Score]) -> dict[str, Any] | None:
 
 
 def _mean_objects(scores: Sequence[Score]) -> pd.DataFrame:
-    """The objects with recall and IoU averaged over seeds; all seeds list the same objects in the same order."""
+    """The objects with their figures averaged over seeds; all seeds list the same objects in the same order."""
     frame = scores[0].instances.copy()
-    for column in ("recall", "iou"):
+    for column in MEASURES:
         frame[column] = np.mean([score.instances[column].to_numpy(dtype=np.float64) for score in scores], axis=0)
     return frame
+
+
+def _object_miou(scores: Sequence[Score], objects: pd.DataFrame) -> dict[str, Any]:
+    """`object_miou` of the objects averaged over seeds, with its interval over images, and of each seed."""
+    each = [object_miou(score.instances, resamples=1)[0] for score in scores]
+    return {**_with_interval(object_miou(objects), "mean"), "per_seed": each}
+
+
+def _with_interval(figures: tuple[float, float, float], name: str) -> dict[str, Any]:
+    value, low, high = figures
+    return {name: value, "ci": [low, high]}
 
 
 def _paired(scores: Sequence[Score], other: Sequence[Score], name: str) -> dict[str, Any]:
@@ -228,13 +246,14 @@ def _paired(scores: Sequence[Score], other: Sequence[Score], name: str) -> dict[
     _require_same_images(scores[0], other[0])
     difference, interval = paired_bootstrap([s.confusions for s in scores], [s.confusions for s in other])
     objects, theirs = _mean_objects(scores), _mean_objects(other)
-    for column in ("recall", "iou"):
+    for column in MEASURES:
         objects[column] = objects[column] - theirs[column].to_numpy(dtype=np.float64)
     return {
         "against": name,
         "difference": difference,
         "ci": list(interval),
         "per_seed": [one.miou - two.miou for one, two in zip(scores, other, strict=True)],
+        "object_miou": _with_interval(object_miou(objects), "difference"),
         "strata": strata_table(objects),
     }
 

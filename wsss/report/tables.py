@@ -66,7 +66,8 @@ def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> 
 
     Columns: mIoU in percent (mean ± standard deviation over seeds), bootstrap interval over images, mIoU at the fixed
     and at the oracle threshold, paired difference from `cam` with verdict, the same from the best control (the one that
-    is best on the tune split) where there is one, coverage in percent, cost, number of tuning trials, seeds.
+    is best on the tune split) where there is one, `object_miou` with its interval, coverage in percent, cost, number of
+    tuning trials, seeds.
 
     Raises:
         WsssError: there is no such record.
@@ -99,12 +100,17 @@ def _main_row(record: Record, baselines: Sequence[str]) -> dict[str, str]:
         "fixed": number_text((threshold.get("fixed") or {}).get("miou")),
         "oracle threshold": number_text((threshold.get("oracle") or {}).get("miou")),
         **{f"Δ {name}": _difference(pairs.get(name)) for name in baselines},
+        "object mIoU": _object_text(record["object_miou"]),
         "coverage": number_text(record["coverage"]),
         "MP/image": number_text(record["megapixels_per_image"], 2),
         "s/image": number_text(record["seconds_per_image"], 2),
         "trials": number_text(record["tuning_trials"], 0),
         "seeds": str(len(record["seeds"])),
     }
+
+
+def _object_text(figures: Mapping[str, Any]) -> str:
+    return f"{number_text(figures['mean'])} {interval_text(figures['ci'])}"
 
 
 def per_class_table(records: Sequence[Record], data: str, stage: str, split: str) -> pd.DataFrame:
@@ -115,12 +121,18 @@ def per_class_table(records: Sequence[Record], data: str, stage: str, split: str
 
 
 def strata_grid(
-    records: Sequence[Record], data: str, stage: str, split: str, methods: Sequence[str] | None = None
+    records: Sequence[Record],
+    data: str,
+    stage: str,
+    split: str,
+    methods: Sequence[str] | None = None,
+    measures: Sequence[str] = ("iou", "recall"),
 ) -> pd.DataFrame:
-    """Objects by size and occlusion: n, and of each method IoU and recall in percent with their 95 % intervals.
+    """Objects by size and occlusion: n, and of each method the measures in percent with their 95 % intervals.
 
     Args:
         methods: full names; None for all that there are.
+        measures: from `wsss.analysis.strata.MEASURES`.
 
     Raises:
         WsssError: there is no such record.
@@ -134,9 +146,10 @@ def strata_grid(
         for cell in record["strata"]:
             key = (cell["size"], cell["occlusion"])
             columns["n"][key] = str(cell["n"])
-            for name, title in (("iou", "IoU"), ("recall", "recall")):
-                text = f"{number_text(cell[name])} {interval_text(cell[f'{name}_ci'])}" if cell["n"] else MISSING
-                columns.setdefault(f"{full_name(record)} {title}", {})[key] = text
+            for name in measures:
+                known = cell[name] is not None
+                text = f"{number_text(cell[name])} {interval_text(cell[f'{name}_ci'])}" if known else MISSING
+                columns.setdefault(f"{full_name(record)} {name.replace('iou', 'IoU')}", {})[key] = text
     return pd.DataFrame(columns).rename_axis(["size", "occlusion"])
 
 

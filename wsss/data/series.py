@@ -1,0 +1,52 @@
+"""Controlled series: the same object in the same room, made smaller step by step or covered step by step.
+
+In photographs, and in the scenes of `tabletop`, small objects are also far, hidden and beside others. In a series one thing
+changes and all else stays: `shrinking` changes the size of the object, `covering` slides a board in front of it.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from wsss.data.scenes import CLASSES, MODELS, Placement, Scene, draw_scene
+
+__all__ = ["SERIES", "draw_series_scene", "series_length", "series_place"]
+
+SERIES: dict[str, tuple[float, ...]] = {
+    "shrinking": (1.0, 0.75, 0.56, 0.42, 0.32, 0.24, 0.18),
+    "covering": (2.6, 1.75, 1.6, 1.45, 1.3, 1.15, 1.0),
+}
+"""Steps of each series. `shrinking`: side of the object, as a share of the largest that its model has in `tabletop`.
+`covering`: how far the middle of the board is to the side of the object's, in radii of the object; at 2.6 nothing is hidden.
+What is hidden is measured in the picture."""
+
+_CODE = {"shrinking": 10, "covering": 11}  # apart from the splits of `tabletop`
+_VIEW = {"distance": 1.1, "elevation": 0.4, "field_of_view": 48.0, "target": (0.0, 0.0), "table": (0.75, 0.75)}
+
+
+def series_length(name: str, groups: int) -> int:
+    """Pictures in a series with `groups` rooms for each class."""
+    return groups * len(CLASSES) * len(SERIES[name])
+
+
+def series_place(name: str, index: int) -> tuple[int, int]:
+    """Group (one object in one room) and step of picture `index`; the class of group g is 1 + g mod C."""
+    return divmod(index, len(SERIES[name]))
+
+
+def draw_series_scene(name: str, index: int, seed: int) -> tuple[Scene, np.random.Generator]:
+    """The scene of picture `index`, and the generator for its surfaces, which are the same throughout a group."""
+    group, step = series_place(name, index)
+    rng = np.random.default_rng([seed, _CODE[name], group])
+    room = draw_scene(rng, "mixed")
+    class_id = 1 + group % len(CLASSES)
+    models = MODELS[CLASSES[class_id - 1]]
+    model = models[rng.integers(len(models))]
+    yaw, colour = float(rng.uniform(-np.pi, np.pi)), tuple(rng.uniform(0.1, 1.0, 3).tolist())
+    low, high = model.size
+    value = SERIES[name][step]
+    side = high * value if name == "shrinking" else (low + high) / 2
+    placement = Placement(class_id, model, side, yaw, (0.0, 0.0), colour)
+    board = value if name == "covering" else None
+    looks = {"colours": room.colours | {"board": room.colours["floor"]}, "textures": room.textures | {"board": 0}}
+    return replace(room, kind=name, placements=(placement,), board=board, **_VIEW, **looks), rng

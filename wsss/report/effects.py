@@ -1,0 +1,83 @@
+"""Table and chart of what size and occlusion each do to the chance that an object is found."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from wsss.analysis.effects import EFFECTS
+from wsss.report.store import full_name
+from wsss.report.style import method_colour, use_style
+from wsss.report.tables import MISSING, in_order
+
+__all__ = ["effects_figure", "effects_table"]
+
+Record = Mapping[str, Any]
+
+
+def effects_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Odds ratios of a hit (IoU ≥ 0.5), one row a method: each effect with the other and the class held fixed.
+
+    Above 1 the effect helps, below 1 it harms, and an interval with 1 in it says neither.
+    """
+    rows = {}
+    for record in in_order(records):
+        effects = record["hit_effects"] or {}
+        measure = (effects.get("occlusion_measure") or "none").replace("_", " ")
+        texts = {text: _odds_text(effects.get(name)) for name, text in EFFECTS.items()}
+        rows[full_name(record)] = {"objects": str(effects.get("n", MISSING)), **texts, "occlusion measure": measure}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def _odds_text(effect: Mapping[str, Any] | None) -> str:
+    if effect is None:
+        return MISSING
+    low, high = effect["ci"]
+    return f"× {effect['odds_ratio']:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def effects_figure(records: Sequence[Record]) -> Figure:
+    """The odds ratios of `effects_table` with their 95 % intervals, a panel an effect.
+
+    Args:
+        records: of one data set, stage and split, with `hit_effects`.
+
+    Raises:
+        ValueError: no record has effects.
+    """
+    shown = [record for record in in_order(records) if record.get("hit_effects")]
+    if not shown:
+        raise ValueError("no record has the effects of size and occlusion")
+    names = [name for name in EFFECTS if name in shown[0]["hit_effects"]]
+    with use_style():
+        figure = Figure(figsize=(2.2 + 3.3 * len(names), 1.3 + 0.32 * len(shown)), layout="constrained")
+        axes = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+        for ax, name in zip(axes, names, strict=True):
+            for place, record in enumerate(shown):
+                effect, colour = record["hit_effects"][name], method_colour(full_name(record))
+                ax.plot(effect["ci"], [place, place], color="black", linewidth=1.2)
+                ax.plot(effect["odds_ratio"], place, "o", color=colour, markeredgecolor="black", markersize=6)
+            ax.axvline(1, color="black", linewidth=0.8, linestyle=":")
+            ends = np.array([record["hit_effects"][name]["ci"] for record in shown]).ravel()
+            ax.set_xscale("log")
+            ticks = [
+                tick
+                for tick in (0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10)
+                if ends.min() / 1.2 <= tick <= ends.max() * 1.2
+            ]
+            ax.xaxis.set_major_locator(FixedLocator(ticks))
+            ax.xaxis.set_minor_locator(NullLocator())
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.set(xlabel="odds ratio of a hit", title=EFFECTS[name])
+            ax.grid(axis="y", visible=False)
+        axes[0].set(yticks=range(len(shown)))
+        axes[0].set_yticklabels([full_name(record) for record in shown])
+        axes[0].invert_yaxis()
+        measure = (shown[0]["hit_effects"]["occlusion_measure"] or "not known").replace("_", " ")
+        figure.suptitle(
+            f"{shown[0]['data']}, {shown[0]['split']}: IoU ≥ 0.5 by size and occlusion ({measure})", fontsize="medium"
+        )
+    return figure

@@ -1,0 +1,122 @@
+"""Chart and table of the controlled series."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from wsss.errors import WsssError
+from wsss.io import read_json
+from wsss.report.style import OKABE_ITO, method_colour, save_figure, use_style
+from wsss.report.tables import interval_text, number_text
+
+__all__ = ["draw_series", "load_series", "series_figure", "series_table"]
+
+Record = Mapping[str, Any]
+
+_AXES = {
+    "shrinking": ("area", "size of the object (% of the image)", "an object that shrinks"),
+    "covering": ("occlusion", "hidden share of the object (%)", "an object that is covered"),
+}
+_MARKERS = "osD^v"
+
+
+def load_series(path: Path) -> dict[str, Any]:
+    """The record at `path`.
+
+    Raises:
+        WsssError: it is missing, broken or no record of a series.
+    """
+    if not path.exists():
+        raise WsssError(f"there is no record {path}. Make it with `python -m wsss series`.")
+    record: dict[str, Any] = read_json(path)
+    if record.get("series") not in _AXES or "rows" not in record:
+        raise WsssError(f"{path} is no record of a series. Delete it and run `python -m wsss series` again.")
+    return record
+
+
+def series_table(record: Record, measures: Sequence[str] = ("recall", "iou", "hit")) -> pd.DataFrame:
+    """One row for each method and step: objects, mean size and hidden share, and `measures` with 95 % intervals."""
+    rows = [
+        {
+            "method": row["method"],
+            "n": str(row["n"]),
+            "area (%)": number_text(row["area"], 2),
+            "hidden (%)": number_text(row["occlusion"], 0),
+            **{name: f"{number_text(row[name])} {interval_text(row[f'{name}_ci'])}" for name in measures},
+        }
+        for row in record["rows"]
+    ]
+    return pd.DataFrame(rows).set_index("method")
+
+
+def series_figure(record: Record) -> Figure:
+    """Recall and hit rate of each method along the series, and what the classifier says, with 95 % intervals."""
+    column, label, title = _AXES[record["series"]]
+    methods = list(dict.fromkeys(row["method"] for row in record["rows"]))
+    with use_style():
+        figure = Figure(figsize=(11.0, 3.7), layout="constrained")
+        recall, hit, logits = figure.subplots(1, 3)
+        for number, method in enumerate(methods):
+            rows = [row for row in record["rows"] if row["method"] == method]
+            style = {"color": method_colour(method), "marker": _MARKERS[number % len(_MARKERS)], "label": method}
+            _line(recall, rows, column, "recall", style)
+            _line(hit, rows, column, "hit", style)
+        # The classifier is the same whatever is made of its maps.
+        rows = [row for row in record["rows"] if row["method"] == methods[0]]
+        for name, text, colour, marker in (
+            ("object_logit", "mean over the object", OKABE_ITO[0], "o"),
+            ("image_logit", "mean over the image: the logit", OKABE_ITO[1], "s"),
+        ):
+            _line(logits, rows, column, name, {"color": colour, "marker": marker, "label": text})
+        logits.axhline(0, color="black", linewidth=0.8)
+        for ax in (recall, hit):
+            ax.set(ylim=(0, 100))
+        recall.set(ylabel="recall of the object (%)", title="pixels found")
+        hit.set(ylabel="objects with IoU ≥ 0.5 (%)", title="objects found")
+        logits.set(ylabel="class map of the classifier", title="what the classifier says")
+        for ax in (recall, hit, logits):
+            ax.set_xlabel(label)
+            _scale(ax, rows, column)
+            ax.legend(frameon=False, fontsize="small")
+        smoke = " – NOT A RESULT (smoke)" if record["profile"] == "smoke" else ""
+        seeds = f"{len(record['seeds'])} seed" + ("s" if len(record["seeds"]) > 1 else "")
+        figure.suptitle(f"{title}, {record['num_images']} pictures, {seeds}{smoke}")
+    return figure
+
+
+def _line(ax: Axes, rows: Sequence[Record], column: str, value: str, style: dict[str, Any]) -> None:
+    places = [row[column] for row in rows]
+    ends = np.array([row[f"{value}_ci"] for row in rows])
+    ax.plot(places, [row[value] for row in rows], markersize=5, **style)
+    ax.fill_between(places, ends[:, 0], ends[:, 1], color=style["color"], alpha=0.2, linewidth=0)
+
+
+def _scale(ax: Axes, rows: Sequence[Record], column: str) -> None:
+    """Size on a logarithmic axis from large to small; the hidden share from nothing upwards."""
+    if column == "area":
+        ax.set_xscale("log")
+        areas = [row["area"] for row in rows]
+        ax.xaxis.set_major_locator(
+            FixedLocator([tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if tick <= max(areas)])
+        )
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set_xlim(max(areas) * 1.2, min(areas) / 1.2)
+    else:
+        ax.set_xlim(0, 100)
+
+
+def draw_series(records: Path, figures: Path) -> list[Path]:
+    """Draw the chart of every series below the root of the record tree: `{data}-series-{name}.png` and `.svg`."""
+    written = []
+    for path in sorted(Path(records).glob("*/series/*.json")):
+        record = load_series(path)
+        source = {"records": f"{record['data']}/series", "commit": record["provenance"]["commit"]}
+        written += save_figure(series_figure(record), figures / f"{record['data']}-series-{path.stem}", source)
+    return written
