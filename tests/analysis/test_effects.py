@@ -6,8 +6,14 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from wsss.analysis import hit_effects
+from wsss import analysis
 from wsss.analysis.effects import occlusion_column
+
+
+def hit_effects(frame, resamples):
+    found = analysis.hit_effects(frame, resamples=resamples)
+    assert found is not None
+    return found
 
 
 def objects(count=4000, area=0.7, occlusion=-0.3, seed=0, column="occlusion_ratio"):
@@ -89,10 +95,10 @@ def test_only_size_where_no_occlusion_is_known():
 
 def test_nothing_to_tell_apart():
     frame = objects(50)
-    assert hit_effects(frame[:0]) is None
-    assert hit_effects(frame.assign(hit=0.0)) is None
-    assert hit_effects(frame.assign(hit=1.0)) is None
-    assert hit_effects(frame.assign(area=9, relative_area=0.01)) is None
+    assert analysis.hit_effects(frame[:0]) is None
+    assert analysis.hit_effects(frame.assign(hit=0.0)) is None
+    assert analysis.hit_effects(frame.assign(hit=1.0)) is None
+    assert analysis.hit_effects(frame.assign(area=9, relative_area=0.01)) is None
 
 
 def test_a_class_that_is_never_hit_does_not_run_off():

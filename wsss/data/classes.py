@@ -56,9 +56,18 @@ def select_classes(sample: Sample, available: Sequence[str], selected: Sequence[
     kept = classes > 0
     numbers = np.zeros(len(kept) + 1, dtype=np.uint16)
     numbers[1:][kept] = np.arange(1, kept.sum() + 1)
-    per_instance = {name: getattr(sample, name) for name in ("occlusion", "marked_occluded", "marked_truncated")}
-    of_kept = {name: None if values is None else values[kept] for name, values in per_instance.items()}
-    return replace(sample, instances=numbers[sample.instances], instance_classes=classes[kept], **of_kept)
+    return replace(
+        sample,
+        instances=numbers[sample.instances],
+        instance_classes=classes[kept],
+        occlusion=_of_kept(sample.occlusion, kept),
+        marked_occluded=_of_kept(sample.marked_occluded, kept),
+        marked_truncated=_of_kept(sample.marked_truncated, kept),
+    )
+
+
+def _of_kept(values: np.ndarray | None, kept: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[kept]
 
 
 class DatasetView:

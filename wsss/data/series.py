@@ -21,7 +21,6 @@ SERIES: dict[str, tuple[float, ...]] = {
 What is hidden is measured in the picture."""
 
 _CODE = {"shrinking": 10, "covering": 11}  # apart from the splits of `tabletop`
-_VIEW = {"distance": 1.1, "elevation": 0.4, "field_of_view": 48.0, "target": (0.0, 0.0), "table": (0.75, 0.75)}
 
 
 def series_length(name: str, groups: int) -> int:
@@ -42,11 +41,22 @@ def draw_series_scene(name: str, index: int, seed: int) -> tuple[Scene, np.rando
     class_id = 1 + group % len(CLASSES)
     models = MODELS[CLASSES[class_id - 1]]
     model = models[rng.integers(len(models))]
-    yaw, colour = float(rng.uniform(-np.pi, np.pi)), tuple(rng.uniform(0.1, 1.0, 3).tolist())
+    yaw = float(rng.uniform(-np.pi, np.pi))
+    red, green, blue = rng.uniform(0.1, 1.0, 3).tolist()
     low, high = model.size
     value = SERIES[name][step]
     side = high * value if name == "shrinking" else (low + high) / 2
-    placement = Placement(class_id, model, side, yaw, (0.0, 0.0), colour)
-    board = value if name == "covering" else None
-    looks = {"colours": room.colours | {"board": room.colours["floor"]}, "textures": room.textures | {"board": 0}}
-    return replace(room, kind=name, placements=(placement,), board=board, **_VIEW, **looks), rng
+    scene = replace(
+        room,
+        kind=name,
+        placements=(Placement(class_id, model, side, yaw, (0.0, 0.0), (red, green, blue)),),
+        board=value if name == "covering" else None,
+        distance=1.1,
+        elevation=0.4,
+        field_of_view=48.0,
+        target=(0.0, 0.0),
+        table=(0.75, 0.75),
+        colours=room.colours | {"board": room.colours["floor"]},
+        textures=room.textures | {"board": 0},
+    )
+    return scene, rng
