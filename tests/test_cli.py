@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from wsss import cli
 
 COMMANDS = {
-    "render": {"--root", "--processes"},
+    "render": {"--root", "--processes", "--series"},
     "train": {"--profile", "--data", "--root", "--classes", "--depth", "--depth-kind", "--seed", "--methods", "--out"},
     "cam": {"--profile", "--data", "--root", "--classes", "--seed"},
     "crops": {"--depth", "--depth-kind", "--methods"},
@@ -26,6 +26,7 @@ COMMANDS = {
     "ablate": {"--profile", "--seed", "--out"},
     "depth-quality": {"--depth", "--profile", "--data", "--root", "--split", "--out"},
     "results": {"--seeds", "--data", "--stage", "--nyuv2", "--voc"},
+    "series": {"--profile", "--seeds", "--methods", "--out"},
     "report": {"--records", "--figures", "--readme"},
 }
 
@@ -197,7 +198,7 @@ def test_train_depth_says_how_the_loss_fell(monkeypatch, tmp_path: Path, folds: 
     from wsss.config import Config
 
     monkeypatch.setattr("wsss.depth_training.train_with_folds", train)
-    monkeypatch.setattr(cli, "_run", opened)
+    monkeypatch.setattr(cli, "open_run_of", opened)
     arguments = ["train-depth", "--seed", "2", *(["--folds"] if folds else [])]
     result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
     assert result.exit_code == 0
@@ -260,7 +261,7 @@ def test_train_exports_a_checkpoint_and_says_how_good_it_is(monkeypatch, tmp_pat
         def classifier_report(self) -> dict[str, Any]:
             return {"map": {"tune": 71.26, "report": 69.5}}
 
-    monkeypatch.setattr(cli, "_run", lambda *_, **__: Opened())
+    monkeypatch.setattr(cli, "open_run_of", lambda *_, **__: Opened())
     out = tmp_path / "mine.safetensors"
     result = CliRunner().invoke(cli.app, ["train", "--out", str(out), "--methods", "cam"], catch_exceptions=False)
     assert result.exit_code == 0

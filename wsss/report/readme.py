@@ -7,8 +7,17 @@ from typing import Any
 
 from wsss.errors import WsssError
 from wsss.io import atomic_path
+from wsss.report.effects import effects_table
 from wsss.report.store import check_not_smoke, select_records
-from wsss.report.tables import best_control, headline_table, seed_table, settings_caption, strata_grid, to_markdown
+from wsss.report.tables import (
+    HEADLINE,
+    best_control,
+    headline_table,
+    seed_table,
+    settings_caption,
+    strata_grid,
+    to_markdown,
+)
 
 __all__ = ["README_TABLES", "readme_is_current", "write_readme_tables"]
 
@@ -92,6 +101,15 @@ def _strata(records: Sequence[Record], data: str) -> str:
     return _block(to_markdown(strata_grid(shown, data, "cam", "test")), shown)
 
 
+def _effects(records: Sequence[Record]) -> str:
+    """Odds ratios of the headline's methods, a table for each data set."""
+    blocks = []
+    for data in sorted({record["data"] for record in records}, key=lambda name: (name != "tabletop", name)):
+        rows = [r for r in select_records(records, data=data, stage="cam") if r["method"] in HEADLINE]
+        blocks.append(f"**{data}**\n\n{to_markdown(effects_table(rows))}")
+    return "\n".join(blocks)
+
+
 def _real_seeds(records: Sequence[Record]) -> str:
     real = [record for record in records if record["data"] != "tabletop"]
     return _main_tables(select_records(real, stage="cam"))
@@ -106,6 +124,7 @@ README_TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "tabletop-seeds": _tabletop_seeds,
     "tabletop-strata": lambda records: _strata(records, "tabletop"),
     "nyuv2-strata": lambda records: _strata(records, "nyuv2"),
+    "effects": _effects,
     "real-seeds": _real_seeds,
     "networks": _networks,
 }

@@ -127,12 +127,14 @@ def strata_grid(
     split: str,
     methods: Sequence[str] | None = None,
     measures: Sequence[str] = ("iou", "recall"),
+    absolute: bool = False,
 ) -> pd.DataFrame:
     """Objects by size and occlusion: n, and of each method the measures in percent with their 95 % intervals.
 
     Args:
         methods: full names; None for all that there are.
         measures: from `wsss.analysis.strata.MEASURES`.
+        absolute: by COCO's absolute sizes alone.
 
     Raises:
         WsssError: there is no such record.
@@ -143,7 +145,7 @@ def strata_grid(
         raise WsssError(f"there is no record of {', '.join(methods or ())} on {data}, {stage}, {split}. Run it first.")
     columns: dict[str, dict[tuple[str, str], str]] = {"n": {}}
     for record in found:
-        for cell in record["strata"]:
+        for cell in record["strata_absolute" if absolute else "strata"]:
             key = (cell["size"], cell["occlusion"])
             columns["n"][key] = str(cell["n"])
             for name in measures:

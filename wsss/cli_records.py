@@ -1,0 +1,119 @@
+"""The commands that make the committed records, and draw tables and figures from them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsss.cli_options import Data, DepthKind, Profile, Root, Seed, app, names_of, open_run_of, settings_of
+from wsss.errors import WsssError
+
+__all__: list[str] = []  # importing this module enters its commands
+
+
+@app.command("depth-quality")
+def depth_quality(
+    depth: Annotated[str, typer.Option(help="Source to measure: learned, files:DIR, hf:MODEL, noisy-08, shuffled, ….")],
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, depth_kind: DepthKind = None,
+    split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
+    out: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
+) -> None:  # fmt: skip
+    """Compare a depth source with the sensor's: rank correlation, and errors in metres where the data has them."""
+    from wsss.depth_report import depth_quality as measure
+
+    run = open_run_of(profile, data, settings_of(root, None, None, depth_kind, 0))
+    record = measure(run, depth, split, out)
+    for name in ("spearman", "spearman_objects", "abs_rel", "delta"):
+        typer.echo(f"{name:17s} {'unknown' if record[name] is None else record[name]}")
+
+
+@app.command()
+def results(
+    seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0,1,2",
+    data: Annotated[str | None, typer.Option(help="Only this one of tabletop, nyuv2, voc.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only this one of cam, pseudo, segmentation.")] = None,
+    nyuv2: Annotated[Path | None, typer.Option(help="Folder of NYU Depth v2.")] = Path("../shared/data/nyuv2"),
+    voc: Annotated[Path | None, typer.Option(help="VOC-layout folder with DepthMETER/.")] = Path(
+        "../shared/data/voc-animals"
+    ),
+) -> None:
+    """Make the committed records of every method and seed, on each data set that is there (hours; resumable)."""
+    from wsss.config import RESULT_METHODS
+    from wsss.pipeline import open_run
+    from wsss.results import STAGES, write_all
+
+    if stage is not None and stage not in STAGES:
+        raise WsssError(f"unknown stage {stage!r}; choose from {', '.join(STAGES)}")
+    where = {"tabletop": None, "nyuv2": nyuv2, "voc": voc}
+    if data is not None and data not in where:
+        raise WsssError(f"unknown data set {data!r}; choose from {', '.join(where)}")
+    for name, root in where.items():
+        if data not in (None, name):
+            continue
+        if root is not None and not root.is_dir():
+            typer.echo(f"skipped {name}: no folder {root}")
+            continue
+        folder = str(root.resolve()) if root else None
+        methods = RESULT_METHODS[name]
+        runs = [open_run("default", name, seed=int(seed), root=folder, methods=methods) for seed in seeds.split(",")]
+        write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
+
+
+@app.command()
+def ablate(
+    profile: Profile = "default", seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="Record tree; default: results/, of other profiles runs/.")] = None,
+) -> None:  # fmt: skip
+    """Change or switch off steps of the method in turn, on the tune split of `tabletop` (half an hour; resumable)."""
+    from wsss.ablation import ablate as measure
+    from wsss.ablation import ablation_path
+
+    run = open_run_of(profile, "tabletop", {"seed": seed})
+    folder = out or (Path("results") if profile == "default" else run.folder / "results")
+    record = measure(run, folder, say=typer.echo)
+    typer.echo(f"record {ablation_path(folder, record['data'], seed)}")
+
+
+@app.command()
+def series(
+    profile: Profile = "default",
+    seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0",
+    methods: Annotated[str, typer.Option(help="Comma-separated method names.")] = "cam",
+    out: Annotated[Path | None, typer.Option(help="Record tree; default: runs/PROFILE/results.")] = None,
+) -> None:
+    """Measure how methods find one object that shrinks or is covered step by step (tabletop's controlled series)."""
+    from wsss.series import measure_series
+
+    runs = [open_run_of(profile, "tabletop", {"seed": int(seed)}) for seed in seeds.split(",")]
+    for path in measure_series(runs, names_of(methods) or ("cam",), out or runs[0].folder / "results"):
+        typer.echo(f"record {path}")
+
+
+@app.command()
+def report(
+    records: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
+    figures: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
+    readme: Annotated[
+        Path | None,
+        typer.Option(
+            help="README whose tables are written between markers; default: README.md, of other records none."
+        ),
+    ] = None,
+) -> None:
+    """Draw every chart and table anew from records alone.
+
+    The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
+    """
+    from wsss.report.ablations import draw_ablations
+    from wsss.report.figures import regenerate
+    from wsss.report.records import load_records
+    from wsss.report.series import draw_series
+    from wsss.results import check_committed
+
+    found = load_records(records)
+    if records == Path("results"):
+        check_committed(found)
+        readme = readme or Path("README.md")
+    charts = regenerate(found, figures, readme)
+    for path in charts + draw_ablations(records, figures) + draw_series(records, figures):
+        typer.echo(path)
