@@ -17,7 +17,7 @@ from wsss.data.series import SERIES
 from wsss.errors import WsssError
 from wsss.io import write_json
 from wsss.pipeline import Run
-from wsss.report.series import draw_series, load_series, series_figure, series_table
+from wsss.report.series import draw_series, load_series, series_figure, series_sentence, series_table
 from wsss.series import SERIES_MEASURES, measure_series, object_logits, series_path, series_rows
 
 BACKBONE = "test_efficientnet"
@@ -111,6 +111,19 @@ def test_records_hold_every_method_and_say_what_they_are_of(made) -> None:
     first = [frame["image_id"].map(lambda name: runs[0].series("shrinking").place(name)[1]) == 0 for frame in frames]
     mean = np.mean([100 * frame["recall"][of_step].mean() for frame, of_step in zip(frames, first, strict=True)])
     assert record["rows"][0]["recall"] == pytest.approx(mean, abs=1e-3)
+
+
+def test_sentences_say_whether_the_ends_differ() -> None:
+    def row(area: float, recall: float, spread: float) -> dict[str, Any]:
+        return {"method": "cam", "area": area, "recall": recall, "recall_ci": [recall - spread, recall + spread]}
+
+    record: dict[str, Any] = {"series": "shrinking", "rows": [row(8, 70, 5), row(2, 60, 5), row(0.3, 20, 5)]}
+    assert series_sentence(record, "recall") == (
+        "an object that shrinks: recall of cam falls, from 70.0 [65.0, 75.0] at 8.00 % to 20.0 [15.0, 25.0] at 0.30 % "
+        "of the image."
+    )
+    assert "rises" in series_sentence(record | {"rows": record["rows"][::-1]}, "recall")
+    assert "is not settled" in series_sentence(record | {"rows": record["rows"][:2]}, "recall")
 
 
 def test_chart_and_table(made, tmp_path: Path) -> None:

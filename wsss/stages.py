@@ -36,7 +36,7 @@ __all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "runs_folder"]
 ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 2, "segmentation": 3}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 """Raised whenever a `Score` says more or other things of the same label maps; part of the cache keys of scores."""
 
 PREDICTED_THRESHOLD = 0.5

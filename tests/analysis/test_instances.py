@@ -226,3 +226,11 @@ def test_pointing_game_and_activation(two_ducks):
     assert np.isnan(instance_scores(two_ducks, two_ducks.mask)[0].pointing)
     with pytest.raises(ValueError, match="scene"):
         instance_scores(two_ducks, two_ducks.mask, maps={1: scores.T})
+
+
+def test_tied_maxima_count_by_their_share_on_the_object(two_ducks):
+    scores = np.zeros((10, 30), dtype=np.float32)
+    scores[1:4, 2:8] = 1  # a plateau of 18 pixels that begins above the left duck: 12 lie on it
+    left, _, right = instance_scores(two_ducks, two_ducks.mask, maps={1: scores})
+    assert left.pointing == pytest.approx(12 / 18)
+    assert right.pointing == 0

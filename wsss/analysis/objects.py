@@ -26,8 +26,9 @@ class InstanceScore:
         recall: share of the visible pixels that were predicted as its class.
         iou: of the object and the predicted pixels of its class that are nearest to it.
         pointing: 1 if the highest score of its class, among the pixels that are nearer to it than to other objects of the
-            class, lies on it, else 0: the pointing game of Zhang et al. (Top-down neural attention by excitation
-            backprop, IJCV 2018), for each object instead of each class and without a margin. NaN without scores.
+            class, lies on it, else 0; where several pixels share the highest score, the share of them that does. The
+            pointing game of Zhang et al. (Top-down neural attention by excitation backprop, IJCV 2018), for each object
+            instead of each class and without a margin. NaN without scores.
         activation: mean over its pixels of its class's score, NaN without scores.
         at_border: whether it touches the frame of the image.
         neighbours: number of other objects beside it.
@@ -91,8 +92,9 @@ def instance_scores(
                 inside = members == number
                 activation[number] = scores[inside].mean(dtype=np.float64)
                 own = np.where(nearest == number, scores, 0)
-                best = np.unravel_index(np.argmax(own), own.shape)
-                pointing[number] = own[best] > 0 and inside[best]
+                # Methods whose regions vote as one have plateaus: a tie counts by its share on the object.
+                top = (own == own.max()) & (own > 0)
+                pointing[number] = (top & inside).sum() / max(1, top.sum())
     return [
         InstanceScore(
             image_id=sample.id,

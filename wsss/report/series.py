@@ -15,7 +15,7 @@ from wsss.io import read_json
 from wsss.report.style import OKABE_ITO, method_colour, save_figure, use_style
 from wsss.report.tables import interval_text, number_text
 
-__all__ = ["draw_series", "load_series", "series_figure", "series_table"]
+__all__ = ["draw_series", "load_series", "series_figure", "series_sentence", "series_table"]
 
 Record = Mapping[str, Any]
 
@@ -53,6 +53,22 @@ def series_table(record: Record, measures: Sequence[str] = ("recall", "iou", "hi
         for row in record["rows"]
     ]
     return pd.DataFrame(rows).set_index("method")
+
+
+def series_sentence(record: Record, measure: str, method: str = "cam") -> str:
+    """How a measure of a method changes from one end of the series to the other; it does if the intervals do not overlap."""
+    rows = [row for row in record["rows"] if row["method"] == method]
+    first, last = rows[0], rows[-1]
+    (low, high), (last_low, last_high) = first[f"{measure}_ci"], last[f"{measure}_ci"]
+    verb = "falls" if last_high < low else "rises" if last_low > high else "is not settled to change"
+    column, _, title = _AXES[record["series"]]
+    decimals = 2 if column == "area" else 0
+    ends = [
+        f"{number_text(row[measure])} {interval_text(row[f'{measure}_ci'])} at {number_text(row[column], decimals)} %"
+        for row in (first, last)
+    ]
+    what = "of the image" if column == "area" else "hidden"
+    return f"{title}: {measure.replace('_', ' ')} of {method} {verb}, from {ends[0]} to {ends[1]} {what}."
 
 
 def series_figure(record: Record) -> Figure:
