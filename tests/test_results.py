@@ -1,22 +1,24 @@
 """The committed records, tables and notebook outputs belong to the committed code."""
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wsss.ablation import VARIANTS, ablation_path
+from wsss.committed import check_committed
 from wsss.config import profile
-from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
-from wsss.io import content_hash
+from wsss.io import content_hash, read_json, write_json
 from wsss.notebooks import NOTEBOOKS, check_outputs, notebook_folder
 from wsss.pipeline import ALGORITHM_VERSION, Run
 from wsss.report.ablations import load_ablation
 from wsss.report.readme import readme_is_current
-from wsss.report.series import load_series
 from wsss.report.store import check_fresh, check_not_smoke, find_record, load_records
-from wsss.results import check_committed, config_hash
+from wsss.results import config_hash
 from wsss.series import series_path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -49,30 +51,30 @@ def test_the_ablation_is_fresh() -> None:
     assert (found["data_sha256"], found["algorithm_version"]) == (FROZEN["tune"], ALGORITHM_VERSION["cam"])
 
 
-@pytest.mark.parametrize("name", SERIES)
-def test_records_of_the_series_are_fresh(name: str) -> None:
-    record = load_series(series_path(CHECKOUT / "results", name))
-    assert record["profile"] == "default"
-    found = record["provenance"]
-    assert found["config_sha256"] == config_hash(Run(profile("default", "tabletop")))
-    assert found["algorithm_version"] == ALGORITHM_VERSION["cam"]
-
-
 def test_everything_that_make_results_makes_is_there() -> None:
-    check_committed(RECORDS)
+    check_committed(RECORDS, CHECKOUT / "results")
 
 
-def test_missing_stale_and_smoke_records_are_named() -> None:
+def test_missing_stale_and_smoke_records_are_named(tmp_path: Path) -> None:
+    def refused(records: Sequence[dict[str, Any]], root: Path, message: str) -> None:
+        with pytest.raises(WsssError, match=message):
+            check_committed(records, root)
+
+    root = CHECKOUT / "results"
     gone = [record for record in RECORDS if (record["data"], record["method"]) != ("nyuv2", "zoom")]
-    with pytest.raises(WsssError, match=r"no record with.*nyuv2.*zoom.*wsss results"):
-        check_committed(gone)
+    refused(gone, root, r"no record with.*nyuv2.*zoom.*wsss results")
     old = [record | {"provenance": record["provenance"] | {"algorithm_version": 0}} for record in RECORDS]
-    with pytest.raises(WsssError, match=r"tabletop/cam/test/cam is stale: algorithm_version"):
-        check_committed(old)
-    with pytest.raises(WsssError, match="smoke"):
-        check_committed([RECORDS[0] | {"profile": "smoke"}, *RECORDS[1:]])
-    with pytest.raises(WsssError, match="no record with"):
-        check_committed([])
+    refused(old, root, r"tabletop/cam/test/cam is stale: algorithm_version")
+    refused([RECORDS[0] | {"profile": "smoke"}, *RECORDS[1:]], root, "smoke")
+    refused([], root, "no record with")
+    refused([*RECORDS, RECORDS[0] | {"method": "mine"}], root, "left over")
+    refused(RECORDS, tmp_path, r"no record .*ablation.*make results")
+    copy = Path(shutil.copytree(root / "tabletop", tmp_path / "tabletop")).parent
+    path = series_path(copy, "covering")
+    write_json(path, read_json(path) | {"profile": "smoke"})
+    refused(RECORDS, copy, r"covering\.json is stale, or of the smoke profile")
+    path.unlink()
+    refused(RECORDS, copy, r"no record .*covering\.json")
 
 
 def test_no_record_is_of_a_smoke_run() -> None:

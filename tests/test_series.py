@@ -11,13 +11,17 @@ import torch
 
 from wsss import series
 from wsss.cam import backbones
+from wsss.cam.classifier import ClassifierInfo
 from wsss.config import ClassifierConfig, Config
 from wsss.data.base import Sample
 from wsss.data.series import SERIES
+from wsss.depth.crops import CropParameters
+from wsss.depth.regions import RegionParameters
 from wsss.errors import WsssError
 from wsss.io import write_json
 from wsss.pipeline import Run
 from wsss.report.series import draw_series, load_series, series_figure, series_sentence, series_table
+from wsss.scoring import Looker
 from wsss.series import SERIES_MEASURES, measure_series, object_logits, series_path, series_rows
 
 BACKBONE = "test_efficientnet"
@@ -56,7 +60,7 @@ class Given(torch.nn.Module):
     """Class maps that are the picture's own first channels, so that means are known."""
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        return batch[:, :2]
+        return batch
 
 
 def test_logits_are_means_of_the_class_map_over_image_and_object() -> None:
@@ -68,13 +72,18 @@ def test_logits_are_means_of_the_class_map_over_image_and_object() -> None:
                 mean, std, base_side = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 64
 
     image = np.zeros((64, 64, 3), dtype=np.uint8)
-    image[16:32, 16:48, 1] = 255
+    image[16:32, 16:48, 2] = 255
     mask = np.zeros((64, 64), dtype=np.uint8)
-    mask[16:32, 16:48] = 2
-    sample = Sample("a", image, np.array([False, True]), mask)
-    whole, own = object_logits(Looking(), sample)  # type: ignore[arg-type]
+    mask[16:32, 16:48] = 1
+    sample = Sample("a", image, np.array([True, False]), mask)
+    info = ClassifierInfo("given", ("other", "mug", "duck"), 1, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 64, {})
+    # The data's classes are some of the classifier's, in another order.
+    classes = ("duck", "other")
+    looker = Looker(Given(), info, classes, RegionParameters(), CropParameters(), torch.device("cpu"))
+    whole, own, near = object_logits(looker, sample)
     assert whole == pytest.approx(1 / 8, rel=0.02)  # computed in bfloat16
     assert own == pytest.approx(1, rel=0.02)
+    assert near == pytest.approx(16 * 32 / 48**2, rel=0.1)  # a square of one and a half times the longer side
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +139,12 @@ def test_chart_and_table(made, tmp_path: Path) -> None:
     paths, _ = made
     record = load_series(paths[1])
     recall, hit, logits = series_figure(record).axes
-    assert [len(ax.lines) for ax in (recall, hit, logits)] == [2, 2, 3]
+    assert [len(ax.lines) for ax in (recall, hit, logits)] == [2, 2, 4]
     np.testing.assert_allclose(
         np.asarray(recall.lines[0].get_ydata()), [r["recall"] for r in record["rows"] if r["method"] == "cam"]
     )
     table = series_table(record)
-    assert list(table.columns) == ["n", "area (%)", "hidden (%)", "recall", "iou", "hit"]
+    assert list(table.columns) == ["pictures", "area (%)", "hidden (%)", "recall", "iou", "hit"]
     assert len(table) == len(record["rows"])
     written = draw_series(paths[0].parents[2], tmp_path)
     assert [path.name for path in written] == [

@@ -104,15 +104,15 @@ def report(
 
     The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
     """
+    from wsss.committed import check_committed
     from wsss.report.ablations import draw_ablations
     from wsss.report.figures import regenerate
     from wsss.report.records import load_records
     from wsss.report.series import draw_series
-    from wsss.results import check_committed
 
     found = load_records(records)
-    if records == Path("results"):
-        check_committed(found)
+    if records.resolve() == Path("results").resolve():
+        check_committed(found, records)
         readme = readme or Path("README.md")
     charts = regenerate(found, figures, readme)
     for path in charts + draw_ablations(records, figures) + draw_series(records, figures):

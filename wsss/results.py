@@ -8,19 +8,15 @@ from typing import Any, Literal
 import torch
 
 from wsss.analysis.score import Score
-from wsss.config import RESULT_METHODS, profile
-from wsss.data.tabletop import FROZEN
 from wsss.depth.methods import METHODS, split_method
 from wsss.depth.sources import source_name
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION, SCORING_VERSION, Run
-from wsss.report.records import build_record, check_fresh, check_not_smoke, find_record, write_record
+from wsss.report.records import build_record, write_record
 
 __all__ = [
     "FULL_SUPERVISION",
     "STAGES",
-    "check_committed",
-    "committed_names",
     "config_hash",
     "display_name",
     "write_all",
@@ -98,39 +94,6 @@ def write_stage(
             on_written(path)
         records.append(record)
     return records
-
-
-def committed_names(run: Run, stage: Stage) -> tuple[str, ...]:
-    """Names of the methods whose records `make results` makes for a stage."""
-    methods = RESULT_METHODS[run.config.data] if stage == "cam" else run.config.label_methods
-    more = (FULL_SUPERVISION,) if stage == "segmentation" else ()
-    return tuple(display_name(run, method) for method in (*methods, *more))
-
-
-def check_committed(records: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse records that are not all that `make results` makes, or not what the code would make now.
-
-    Real data need not be there: its records are checked for their settings, those of `tabletop` for their data as well.
-
-    Raises:
-        WsssError: a record is missing, stale, or of the smoke profile; the message names it and the command that makes it.
-    """
-    check_not_smoke(records)
-    for data in RESULT_METHODS:
-        run = Run(profile("default", data), progress=False)
-        # Data in VOC layout has the name of its folder.
-        own = [
-            record
-            for record in records
-            if record["data"] == data or (data == "voc" and record["data"] not in RESULT_METHODS)
-        ]
-        for stage in STAGES:
-            for name in committed_names(run, stage):
-                record = find_record(own, data=own[0]["data"] if own else data, stage=stage, method=name)
-                digest = record["provenance"]["data_sha256"]
-                if data == "tabletop":
-                    digest = content_hash([FROZEN["tune"], FROZEN["train" if stage == "pseudo" else "test"]])
-                check_fresh(record, config_hash(run), digest, ALGORITHM_VERSION[stage])
 
 
 def write_all(runs: Sequence[Run], folder: Path, say: Callable[[str], None], stages: Sequence[Stage] = STAGES) -> None:

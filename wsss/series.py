@@ -1,8 +1,9 @@
-"""Why a CAM fails: one object that shrinks, or is covered, step by step, and everything else unchanged.
+"""Why a CAM fails: one object that shrinks, or is covered, step by step, in a room that stays.
 
-Two things are measured of each picture: how the method's label map finds the object, and what the classifier itself says,
-its logit for the image and the mean of its class map over the object. The logit is the mean of the class map over the image
-(global average pooling), so an object that is recognised as well as before still loses weight as it shrinks.
+Two things are measured of each picture: how the method's label map finds the object, and what the classifier itself says. Its
+logit is the mean of the class map over the image (global average pooling), so an object that is recognised as well as before
+still loses weight as it shrinks. Beside it stand the mean of the same map over the object, which also falls once the object
+is not much larger than a cell of the map, and the logit of a square crop around the object, in which neither happens.
 """
 
 from collections.abc import Sequence
@@ -13,31 +14,38 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import find_objects
 
 from wsss.analysis.bootstrap import bootstrap_ratios
-from wsss.cam.cam import class_maps, resize_maps, scaled_size
+from wsss.cam.cam import class_maps, resize_maps
 from wsss.data.base import Sample
 from wsss.data.series import SERIES
 from wsss.data.transforms import to_tensor
+from wsss.depth.crops import crop, square_box
+from wsss.errors import WsssError
 from wsss.io import write_json
 from wsss.pipeline import ALGORITHM_VERSION, Run
 from wsss.report.provenance import provenance
 from wsss.results import config_hash, display_name
+from wsss.scoring import Looker
 
-__all__ = ["COVER_EDGES", "SERIES_MEASURES", "measure_series", "object_logits", "series_path", "series_rows"]
+__all__ = ["COVER_EDGES", "LOGITS", "SERIES_MEASURES", "measure_series", "object_logits", "series_path", "series_rows"]
 
 COVER_EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 """Lower ends of the bins of `covering` by hidden share; the last reaches to 1."""
 
-SERIES_MEASURES = ("recall", "iou", "hit", "pointing", "activation", "image_logit", "object_logit")
+LOGITS = ("image_logit", "object_logit", "crop_logit")
+
+SERIES_MEASURES = ("recall", "iou", "hit", "pointing", "activation", *LOGITS)
 """Shares in percent, logits as they are."""
 
-_LOGITS = SERIES_MEASURES[-2:]
+CONTEXT = 0.25
+"""Margin of the crop around the object, as a share of its longer side."""
 
 
-def series_path(folder: Path, name: str, profile_data: str = "tabletop") -> Path:
+def series_path(folder: Path, name: str) -> Path:
     """Where the record of a series lies below the root of the record tree."""
-    return Path(folder) / profile_data / "series" / f"{name}.json"
+    return Path(folder) / "tabletop" / "series" / f"{name}.json"
 
 
 def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) -> list[Path]:
@@ -49,10 +57,11 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
     paths = []
     for name in SERIES:
         data = runs[0].series(name)
+        by_seed = [_objects(run, methods, name) for run in runs]
         rows = []
         for method in methods:
-            frames = [_objects(run, method, name) for run in runs]
-            numbers = [column for column in frames[0] if frames[0][column].dtype.kind == "f"]
+            frames = [frames[method] for frames in by_seed]
+            numbers = list(frames[0].select_dtypes("floating"))
             mean = frames[0].copy()
             mean[numbers] = np.mean([frame[numbers].to_numpy() for frame in frames], axis=0)
             rows += [{"method": display_name(runs[0], method), **row} for row in series_rows(mean, name)]
@@ -69,38 +78,51 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
     return paths
 
 
-def _objects(run: Run, method: str, name: str) -> pd.DataFrame:
-    """One row for each picture in which the object is seen: its scores, logits, group and step."""
-    data = run.series(name)
-    frame = run.seeds([method], name)[method].instances
-    places = np.array([data.place(image_id) for image_id in frame["image_id"]])
-    numbers = [data.ids.index(image_id) for image_id in frame["image_id"]]
-    logits = np.array([object_logits(run, data[number]) for number in numbers])
-    return frame.assign(group=places[:, 0], step=places[:, 1], image_logit=logits[:, 0], object_logit=logits[:, 1])
+def _objects(run: Run, methods: Sequence[str], name: str) -> dict[str, pd.DataFrame]:
+    """Per method one row for each picture in which an object is seen: its scores, logits, group and step."""
+    rendered, data = run.series(name), run.data(name)
+    frames = {method: score.instances for method, score in run.seeds(methods, name).items()}
+    ids = frames[methods[0]]["image_id"].tolist()
+    if not ids:
+        raise WsssError(f"the series {name} shows no object of {', '.join(data.classes)}")
+    places = np.array([rendered.place(image_id) for image_id in ids])
+    logits = np.array([object_logits(run.looker, data[data.ids.index(image_id)]) for image_id in ids])
+    known = {"group": places[:, 0], "step": places[:, 1]} | dict(zip(LOGITS, logits.T, strict=True))
+    return {method: frame.assign(**known) for method, frame in frames.items()}
 
 
 @torch.inference_mode()
-def object_logits(run: Run, sample: Sample) -> tuple[float, float]:
-    """The classifier's logit for the class of the sample's one object, and its class map's mean over the object's pixels."""
-    looker = run.looker
-    height, width = sample.mask.shape
-    tensor = to_tensor(sample.image, looker.info.mean, looker.info.std).to(looker.device)[None]
-    size = scaled_size(height, width, looker.info.base_side, 1.0)
-    maps, _ = class_maps(looker.model, F.interpolate(tensor, size=size, mode="bilinear"), flip=True)
-    index = int(np.flatnonzero(sample.labels)[0])
-    own = resize_maps(maps[0, [index]], (height, width))[0].cpu().numpy()
-    return float(maps[0, index].mean()), float(own[sample.mask == index + 1].mean())
+def object_logits(looker: Looker, sample: Sample) -> tuple[float, float, float]:
+    """What the classifier says of the class of the sample's one object, see `LOGITS`.
+
+    Returns:
+        The logit of the image; the mean of its class map over the object's pixels; the logit of a square crop around the object,
+        brought to the size of the image.
+    """
+    size = sample.mask.shape
+    label = int(np.flatnonzero(sample.labels)[0]) + 1
+    output = looker.info.classes.index(looker.classes[label - 1])
+    inside = sample.mask == label
+    tensor = to_tensor(sample.image, looker.info.mean, looker.info.std).to(looker.device)
+    rows, columns = (slice_ for slice_ in find_objects(inside.astype(np.uint8))[0])
+    box = square_box((rows.start, columns.start, rows.stop, columns.stop), CONTEXT, looker.crops.min_side)
+    side = looker.info.base_side
+    whole = F.interpolate(tensor[None], size=(side, side), mode="bilinear", antialias=side < max(size))
+    near = crop(tensor, box, side, tensor.new_zeros(3))[None]
+    maps, _ = class_maps(looker.model, torch.cat([whole, near]), flip=True)
+    own = resize_maps(maps[0, [output]], (size[0], size[1]))[0].cpu().numpy()
+    return float(maps[0, output].mean()), float(own[inside].mean()), float(maps[1, output].mean())
 
 
 def series_rows(objects: pd.DataFrame, name: str, resamples: int = 2000) -> list[dict[str, Any]]:
-    """The steps of a series: means over objects and 95 % bootstrap intervals over groups (an object in a room).
+    """The steps of a series: means over pictures and 95 % bootstrap intervals over groups (an object in a room).
 
     Args:
-        objects: one row an object, with `group`, `step`, `relative_area`, `occlusion_ratio` and `SERIES_MEASURES`.
+        objects: one row a picture, with `group`, `step`, `relative_area`, `occlusion_ratio` and `SERIES_MEASURES`.
         name: `shrinking` (rows are its steps) or `covering` (rows are bins of the hidden share).
 
     Returns:
-        Per row `n`, `area` and `occlusion` (means in percent), and each measure with its interval `…_ci`.
+        Per row `n` (pictures), `area` and `occlusion` (means in percent), and each measure with its interval `…_ci`.
     """
     places = objects["step"].to_numpy()
     if name == "covering":
@@ -113,7 +135,7 @@ def series_rows(objects: pd.DataFrame, name: str, resamples: int = 2000) -> list
     rows: list[dict[str, Any]] = [{"n": int(n)} for n in members.sum(axis=0)]
     sources = {"area": "relative_area", "occlusion": "occlusion_ratio"} | {name: name for name in SERIES_MEASURES}
     for measure, column in sources.items():
-        scale = 1.0 if measure in _LOGITS else 100.0
+        scale = 1.0 if measure in LOGITS else 100.0
         sums = np.zeros_like(counts)
         np.add.at(sums, groups, scale * objects[column].to_numpy(np.float64)[:, None] * members)
         for row, value, low, high in zip(rows, *bootstrap_ratios(sums, counts, resamples), strict=True):

@@ -79,15 +79,11 @@ class SeedStages:
         config = self.config
         if config.data != "tabletop":
             return Path(config.root) if config.root else None
-        spec = self._tabletop
+        splits = tuple(zip(("train", "tune", "test"), config.tabletop_scenes, strict=True))
+        spec = TabletopSpec(side=config.tabletop_side, splits=splits)
         root = Path(config.root) if config.root else default_root(spec)
         complete = all((root / split / "index.json").exists() for split, _ in spec.splits)
         return root if complete else render_tabletop(root, spec, progress=self.progress)
-
-    @property
-    def _tabletop(self) -> TabletopSpec:
-        splits = tuple(zip(("train", "tune", "test"), self.config.tabletop_scenes, strict=True))
-        return TabletopSpec(side=self.config.tabletop_side, splits=splits)
 
     def series(self, name: str) -> TabletopDataset:
         """A controlled series of `tabletop` (see `wsss.data.series`), rendered first if it is not there.
@@ -98,8 +94,7 @@ class SeedStages:
         if self.config.data != "tabletop":
             raise WsssError(f"controlled series are rendered, and {self.config.data} is not: use tabletop")
         assert self.root is not None  # `tabletop` always has a folder
-        groups = self.config.series_groups
-        render_series(self.root, self._tabletop, groups=groups, progress=self.progress)
+        render_series(self.root, groups=self.config.series_groups, progress=self.progress)
         return TabletopDataset(self.root, name)
 
     def data(self, split: str) -> Dataset:

@@ -155,3 +155,15 @@ def test_object_miou_counts_objects_alike_and_classes_alike():
     # Image a alone has class 1 only, image b alone has both.
     assert (low, high) == pytest.approx((100 * (0.5 + 0.2) / 2, 50))
     assert np.isnan(object_miou(scores_frame([]))).all()
+
+
+def test_all_or_nothing_has_the_width_that_the_images_allow():
+    scores = [make_score(str(number), iou=0.1, recall=0.3) for number in range(8)]
+    row = cell(strata_table(scores_frame(scores), resamples=50))
+    assert row["recall_ci"] == pytest.approx([30, 30])
+    assert row["hit"] == 0
+    assert row["hit_ci"] == pytest.approx([0, 100 * (1 - 0.025 ** (1 / 8))])  # Clopper-Pearson of 0 of 8
+    everything = cell(strata_table(scores_frame([make_score(iou=0.9)] * 3), resamples=50))
+    assert everything["hit_ci"] == pytest.approx([2.5, 100])  # one image says next to nothing
+    alike = scores_frame(scores).assign(**dict.fromkeys(MEASURES, 0.0))
+    assert cell(strata_table(alike, resamples=50, differences=True))["hit_ci"] == [0, 0]

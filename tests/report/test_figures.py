@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from PIL import Image
 
 from wsss.report.figures import (
@@ -90,6 +92,16 @@ def test_threshold_curves_mark_the_chosen_the_fixed_and_the_oracle_threshold() -
     assert [ys(mark) for mark in marks] == [[pytest.approx(29.0)], [28.0], [30.0]]
     assert len({mark.get_marker() for mark in marks}) == 3
     assert len(ax.lines) == 8
+
+
+def test_the_legend_of_methods_is_inside_the_figure() -> None:
+    figure = threshold_curves(RECORDS)
+    FigureCanvasAgg(figure).draw()
+    legends = [artist for artist in figure.axes[0].get_children() if isinstance(artist, Legend)]
+    assert len(legends) == 2
+    for legend in legends:
+        box = legend.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
 
 
 def test_heat_maps_leave_empty_cells_blank_and_star_what_excludes_zero() -> None:

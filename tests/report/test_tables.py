@@ -59,6 +59,7 @@ def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
         "curve": None,
         "history": None,
         "strata": cells,
+        "hit_effects": None,
         "object_miou": {"mean": miou + 3, "ci": [miou, miou + 6], "per_seed": [miou + 3]},
         "mAP": None,
         "threshold": {

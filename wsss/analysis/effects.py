@@ -1,7 +1,10 @@
-"""What small size and occlusion each do to the chance that an object is found, with the other held fixed.
+"""What size and occlusion each do to the chance that an object is found, with the other held fixed.
 
-Far objects are small, and small objects are hidden more easily: a table of one of the two also shows the other. A logistic
-regression of `hit` on both, with a constant for each class, tells them apart as far as a sum of effects can.
+Far objects are small, and what is hidden is not seen: a table of one of the two also shows the other. A logistic regression
+of `hit` on both, with a constant for each class, tells them apart as far as a sum of effects can.
+
+Size means the object's *amodal* size where that is known, so that occlusion is charged with the visible area that it takes
+away. Elsewhere only the visible area is known: occlusion is then its effect at equal visible area, a part of what it does.
 """
 
 from typing import Any
@@ -12,10 +15,19 @@ from sklearn.linear_model import LogisticRegression
 
 from wsss.analysis.bootstrap import image_weights
 
-__all__ = ["EFFECTS", "hit_effects", "occlusion_column"]
+__all__ = ["EFFECTS", "MIN_EVENTS", "hit_effects", "occlusion_column"]
 
-EFFECTS = {"area": "area doubled", "occlusion": "10 points more occlusion"}
-"""The effects that `hit_effects` gives, and what each is the effect of."""
+EFFECTS = ("area", "occlusion")
+
+MIN_EVENTS = 10
+"""Hits, and misses, below which there is no regression: too few to say what they hang on."""
+
+_OCCLUSIONS = {
+    "occlusion_ratio": (10.0, "10 points more hidden"),
+    "marked_occluded": (1.0, "marked occluded"),
+    "border_occlusion": (10.0, "10 points more border occlusion"),
+}
+"""Of each measure the factor that gives it its unit, and what its effect is the effect of."""
 
 _STRENGTH = 100.0
 """Inverse of the ridge: weak, but it keeps the constant of a class that is always or never hit from running off."""
@@ -23,14 +35,13 @@ _STRENGTH = 100.0
 
 def occlusion_column(objects: pd.DataFrame) -> str | None:
     """The column of the measure of occlusion that these objects have (see `wsss.analysis.strata`), None without one."""
-    columns = ("occlusion_ratio", "marked_occluded", "border_occlusion")
-    return next((name for name in columns if objects[name].notna().any()), None)
+    return next((name for name in _OCCLUSIONS if objects[name].notna().any()), None)
 
 
 def hit_effects(
     objects: pd.DataFrame, resamples: int = 500, seed: int = 0, level: float = 0.95
 ) -> dict[str, Any] | None:
-    """Odds ratios of `hit` for twice the area and for 10 points more occlusion, from one logistic regression.
+    """Odds ratios of `hit` for twice the area and for more occlusion, from one logistic regression.
 
     Args:
         objects: one row per object, as from `scores_frame`; those without a measure of occlusion are left out where
@@ -38,33 +49,49 @@ def hit_effects(
         resamples: bootstrap resamples of the images, each with a regression of its own.
 
     Returns:
-        `n` objects, `occlusion_measure` (its column or None), and per effect (see `EFFECTS`) the odds ratio and its interval,
-        `{"odds_ratio", "ci"}`; above 1 it helps. None where all objects are hit or none is, or where no two differ in size.
+        `n` objects, `hits`, `occlusion_measure` (its column or None), and per effect of `EFFECTS`
+        `{"label", "odds_ratio", "ci"}`; above 1 it helps. An effect is missing where no two objects differ in it. None with
+        fewer than `MIN_EVENTS` hits or misses, or where no two objects differ in size.
     """
     column = occlusion_column(objects)
     if column:
         objects = objects[objects[column].notna()]
     hits = objects["hit"].to_numpy(dtype=np.float64)
-    if not len(objects) or hits.max() == 0 or hits.min() == 1 or objects["area"].nunique() < 2:
+    features = {name: values for name, values in _features(objects, column).items() if np.ptp(values[1]) > 0}
+    if "area" not in features or min(hits.sum(), (1 - hits).sum()) < MIN_EVENTS:
         return None
-    features = [np.log2(objects["relative_area"].to_numpy(dtype=np.float64))]
-    if column:
-        features.append(10 * objects[column].to_numpy(dtype=np.float64))
-    names = list(EFFECTS)[: len(features)]
-    design = np.column_stack([*features, pd.get_dummies(objects["class_id"]).to_numpy(dtype=np.float64)])
+    classes = pd.get_dummies(objects["class_id"]).to_numpy(dtype=np.float64)
+    design = np.column_stack([*(values for _, values in features.values()), classes])
     images, ids = pd.factorize(objects["image_id"])
-    whole = _coefficients(design, hits, np.ones(len(hits)), len(names))
+    whole = _coefficients(design, hits, np.ones(len(hits)), len(features))
     drawn = [
-        _coefficients(design, hits, weights[images], len(names))
+        _coefficients(design, hits, weights[images], len(features))
         for chunk in image_weights(len(ids), resamples, seed)
         for weights in chunk
     ]
     lows, highs = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     effects = {
-        name: {"odds_ratio": float(np.exp(value)), "ci": [float(np.exp(low)), float(np.exp(high))]}
-        for name, value, low, high in zip(names, whole, lows, highs, strict=True)
+        name: {"label": label, "odds_ratio": float(np.exp(value)), "ci": [float(np.exp(low)), float(np.exp(high))]}
+        for (name, (label, _)), value, low, high in zip(features.items(), whole, lows, highs, strict=True)
     }
-    return {"n": len(objects), "occlusion_measure": column, **effects}
+    return {"n": len(objects), "hits": float(hits.sum()), "occlusion_measure": column, **effects}
+
+
+def _features(objects: pd.DataFrame, column: str | None) -> dict[str, tuple[str, np.ndarray]]:
+    """Effect → what it is the effect of, and its regressor `(N,)`; empty without objects."""
+    if not len(objects):
+        return {}
+    areas, label = objects["relative_area"].to_numpy(dtype=np.float64), "visible area doubled"
+    if column == "occlusion_ratio":
+        areas, label = (
+            areas / (1 - np.minimum(objects[column].to_numpy(dtype=np.float64), 0.999)),
+            "amodal area doubled",
+        )
+    features = {"area": (label, np.log2(areas))}
+    if column:
+        factor, label = _OCCLUSIONS[column]
+        features["occlusion"] = (label, factor * objects[column].to_numpy(dtype=np.float64))
+    return features
 
 
 def _coefficients(design: np.ndarray, hits: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:

@@ -104,10 +104,8 @@ def strata_sentence(
     cells = {(cell["size"], cell["occlusion"]): cell for cell in strata}
     first, second = cells[one], cells[other]
     name = "IoU" if value == "iou" else value
-    if not first["n"] or not second["n"]:
-        return (
-            f"{name} of {_cell_name(one)} against {_cell_name(other)}: one of them has no object, nothing to compare."
-        )
+    if first[value] is None or second[value] is None:
+        return f"{name} of {_cell_name(one)} against {_cell_name(other)}: one of them has nothing to compare."
     texts = []
     for key, cell in ((one, first), (other, second)):
         low, high = cell[f"{value}_ci"]

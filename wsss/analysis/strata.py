@@ -94,17 +94,26 @@ def scores_frame(scores: Sequence[InstanceScore]) -> pd.DataFrame:
 
 
 def strata_table(
-    scores: pd.DataFrame, resamples: int = 2000, seed: int = 0, level: float = 0.95, *, absolute: bool = False
+    scores: pd.DataFrame,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    *,
+    absolute: bool = False,
+    differences: bool = False,
 ) -> list[dict[str, Any]]:
     """The size × occlusion table of a record, margins ("all") included.
 
     Args:
-        scores: one row per object, as from `scores_frame`; or differences of two methods in the columns of `MEASURES`.
+        scores: one row per object, as from `scores_frame`.
         absolute: size by COCO's absolute bins, without occlusion, instead of relative size by occlusion.
+        differences: the columns of `MEASURES` hold differences of two methods.
 
     Returns:
         One dictionary per cell: `size`, `occlusion`, `n` (objects), and of each measure its mean over objects, such as
         `recall`, and its bootstrap interval over images, `recall_ci`, in percent; None where n is 0 or it is unknown.
+        A bootstrap cannot leave 0 or 100 %: where every object of a cell has it, the other end of the interval is
+        Clopper and Pearson's (1934) for the number of images in the cell.
         Occlusion has the bins of whichever kinds occur.
     """
     cells = _cells(scores, absolute)
@@ -123,7 +132,10 @@ def strata_table(
             [_sum_by_image(images, each, len(ids)) for each in 100 * np.nan_to_num(values) * known], 1
         )
         counts = np.concatenate([_sum_by_image(images, each, len(ids)) for each in known], 1)
-        table = np.stack(bootstrap_ratios(sums, counts, resamples, seed, level), axis=-1).reshape(table.shape)
+        table = np.stack(bootstrap_ratios(sums, counts, resamples, seed, level), axis=-1)
+        if not differences:
+            _widen(table, (counts > 0).sum(axis=0), level)
+        table = table.reshape(len(MEASURES), len(cells), 3)
     for row, figures in zip(rows, table.swapaxes(0, 1), strict=True):
         for measure, values in zip(MEASURES, figures, strict=True):
             row |= _figures(measure, values)
@@ -174,6 +186,14 @@ def _sum_by_image(images: np.ndarray, values: np.ndarray, num_images: int) -> np
     sums = np.zeros((num_images, values.shape[1]))
     np.add.at(sums, images, values)
     return sums
+
+
+def _widen(table: np.ndarray, images: np.ndarray, level: float) -> None:
+    """Give the rows `(value, low, high)` of `table (M,3)` that are all 0 or all 100 % the width that `images (M,)` allow."""
+    free = 100 * (1 - ((1 - level) / 2) ** (1 / np.maximum(images, 1)))
+    # Sums of floats may miss 0 and 100 by a rounding.
+    nothing, everything = table[:, 0] < 1e-9, table[:, 0] > 100 - 1e-9
+    table[nothing, 2], table[everything, 1] = free[nothing], 100 - free[everything]
 
 
 def _figures(measure: str, values: np.ndarray) -> dict[str, Any]:

@@ -205,7 +205,10 @@ class Renderer:
         return [body for body, _ in placed]
 
     def _put_board(self, scene: Scene, body: _Body, aside: float, rng: np.random.Generator) -> None:
-        """An upright board that faces the camera in front of `body`: wider than it and, as the camera sees it, higher."""
+        """An upright board that faces the camera in front of `body`: wider than it and, as the camera sees it, higher.
+
+        The body stands at the origin, as in every series.
+        """
         towards = np.array([np.cos(scene.azimuth), np.sin(scene.azimuth)])
         radius = float(np.linalg.norm((body.high - body.low)[:2])) / 2
         ahead = radius + 0.03

@@ -73,7 +73,7 @@ class Placement:
 class Scene:
     """Everything the renderer needs; lengths in metres, angles in radians, colours in [0, 1].
 
-    `board`, if given, puts a board in front of the first thing, so many of its radii to the side of its middle.
+    `board`, if given, puts a board in front of the first thing, which stands at the origin, so many of its radii to the side.
     """
 
     kind: str

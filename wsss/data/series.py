@@ -1,7 +1,8 @@
 """Controlled series: the same object in the same room, made smaller step by step or covered step by step.
 
-In photographs, and in the scenes of `tabletop`, small objects are also far, hidden and beside others. In a series one thing
-changes and all else stays: `shrinking` changes the size of the object, `covering` slides a board in front of it.
+In photographs, and in the scenes of `tabletop`, small objects are also far, hidden and beside others. In a series the room
+and the object stay: `shrinking` changes the object's size, `covering` slides a board in front of it. Covering takes away
+visible area as well, which `shrinking` does without hiding any part; the board also casts a shadow.
 """
 
 from dataclasses import replace
@@ -10,7 +11,10 @@ import numpy as np
 
 from wsss.data.scenes import CLASSES, MODELS, Placement, Scene, draw_scene
 
-__all__ = ["SERIES", "draw_series_scene", "series_length", "series_place"]
+__all__ = ["SERIES", "draw_series_scene", "series_identity", "series_length", "series_place"]
+
+SERIES_VERSION = 1
+"""Raised whenever the same steps give other pictures; part of the hash of a series."""
 
 SERIES: dict[str, tuple[float, ...]] = {
     "shrinking": (1.0, 0.75, 0.56, 0.42, 0.32, 0.24, 0.18),
@@ -21,6 +25,11 @@ SERIES: dict[str, tuple[float, ...]] = {
 What is hidden is measured in the picture."""
 
 _CODE = {"shrinking": 10, "covering": 11}  # apart from the splits of `tabletop`
+
+
+def series_identity(name: str) -> dict[str, object]:
+    """What decides the pictures of a series, besides the generator of `tabletop`."""
+    return {"version": SERIES_VERSION, "steps": list(SERIES[name])}
 
 
 def series_length(name: str, groups: int) -> int:

@@ -10,6 +10,7 @@ and rendering goes on with the scenes that are missing.
 """
 
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +23,7 @@ import numpy as np
 
 from wsss.data.base import Sample, labels_of_mask, subset
 from wsss.data.scenes import CLASSES, draw_scene, scene_kind
-from wsss.data.series import SERIES, draw_series_scene, series_length, series_place
+from wsss.data.series import SERIES, draw_series_scene, series_identity, series_length, series_place
 from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_image, read_json, write_json, write_png
@@ -167,17 +168,31 @@ def render_series(
     """Render the controlled series of `wsss.data.series` as further splits of a folder; what is there is kept.
 
     Args:
+        spec: None takes that of the folder.
         groups: rooms for each class.
-        others: as for `render_tabletop`, which raises the same.
+        root, processes, progress: as for `render_tabletop`, which raises the same.
     """
-    spec = spec or TabletopSpec()
     root = Path(root) if root else default_root(spec)
+    spec = spec or _spec_of(root)
     _check_identity(root, spec)
     for name in SERIES:
+        mark, identity = root / name / "series.json", series_identity(name)
+        if mark.exists() and read_json(mark) != identity:
+            shutil.rmtree(root / name)  # pictures of other steps, or of another version
         index, count = root / name / "index.json", series_length(name, groups)
         if not index.exists() or len(read_json(index)["scenes"]) != count:
+            write_json(mark, identity)
             _render_split(root, spec, name, count, processes, progress)
     return root
+
+
+def _spec_of(root: Path) -> TabletopSpec:
+    """The specification of a rendered folder; the default one where there is none yet."""
+    path = root / "identity.json"
+    if not path.exists():
+        return TabletopSpec()
+    identity = read_json(path)
+    return TabletopSpec(identity["seed"], identity["side"], tuple(identity["splits"].items()))
 
 
 def _render_split(
@@ -195,7 +210,8 @@ def _render_split(
         for done in pool.map(_render_chunk, *tasks) if chunks else ():
             bar.update(done)
     scenes = [read_json(root / split / "scenes" / f"{i:04d}.json") for i in range(count)]
-    write_json(root / split / "index.json", {"identity": spec.identity(), "scenes": scenes})
+    identity = spec.identity() | ({"series": series_identity(split)} if split in SERIES else {})
+    write_json(root / split / "index.json", {"identity": identity, "scenes": scenes})
 
 
 def _warn_if_thawed(root: Path, split: str, spec: TabletopSpec) -> None:

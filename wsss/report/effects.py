@@ -21,14 +21,21 @@ Record = Mapping[str, Any]
 def effects_table(records: Sequence[Record]) -> pd.DataFrame:
     """Odds ratios of a hit (IoU ≥ 0.5), one row a method: each effect with the other and the class held fixed.
 
-    Above 1 the effect helps, below 1 it harms, and an interval with 1 in it says neither.
+    Above 1 the effect helps, below 1 it harms, and an interval with 1 in it says neither. Methods with too few hits or misses
+    have dashes (see `wsss.analysis.effects.hit_effects`).
     """
+    labels = {
+        name: record["hit_effects"][name]["label"]
+        for record in records
+        for name in EFFECTS
+        if name in (record["hit_effects"] or {})
+    }
     rows = {}
     for record in in_order(records):
         effects = record["hit_effects"] or {}
-        measure = (effects.get("occlusion_measure") or "none").replace("_", " ")
-        texts = {text: _odds_text(effects.get(name)) for name, text in EFFECTS.items()}
-        rows[full_name(record)] = {"objects": str(effects.get("n", MISSING)), **texts, "occlusion measure": measure}
+        texts = {labels[name]: _odds_text(effects.get(name)) for name in EFFECTS if name in labels}
+        hits = f"{effects['hits']:.0f}" if effects else MISSING
+        rows[full_name(record)] = {"objects": str(effects.get("n", MISSING)), "hits": hits, **texts}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
 
 
@@ -56,12 +63,13 @@ def effects_figure(records: Sequence[Record]) -> Figure:
         figure = Figure(figsize=(2.2 + 3.3 * len(names), 1.3 + 0.32 * len(shown)), layout="constrained")
         axes = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
         for ax, name in zip(axes, names, strict=True):
-            for place, record in enumerate(shown):
+            having = [(place, record) for place, record in enumerate(shown) if name in record["hit_effects"]]
+            for place, record in having:
                 effect, colour = record["hit_effects"][name], method_colour(full_name(record))
                 ax.plot(effect["ci"], [place, place], color="black", linewidth=1.2)
                 ax.plot(effect["odds_ratio"], place, "o", color=colour, markeredgecolor="black", markersize=6)
             ax.axvline(1, color="black", linewidth=0.8, linestyle=":")
-            ends = np.array([record["hit_effects"][name]["ci"] for record in shown]).ravel()
+            ends = np.array([record["hit_effects"][name]["ci"] for _, record in having]).ravel()
             ax.set_xscale("log")
             ticks = [
                 tick
@@ -71,13 +79,13 @@ def effects_figure(records: Sequence[Record]) -> Figure:
             ax.xaxis.set_major_locator(FixedLocator(ticks))
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter("{x:g}")
-            ax.set(xlabel="odds ratio of a hit", title=EFFECTS[name])
+            ax.set(xlabel="odds ratio of a hit", title=shown[0]["hit_effects"][name]["label"])
             ax.grid(axis="y", visible=False)
         axes[0].set(yticks=range(len(shown)))
         axes[0].set_yticklabels([full_name(record) for record in shown])
         axes[0].invert_yaxis()
-        measure = (shown[0]["hit_effects"]["occlusion_measure"] or "not known").replace("_", " ")
+        smoke = " – NOT A RESULT (smoke)" if shown[0]["profile"] == "smoke" else ""
         figure.suptitle(
-            f"{shown[0]['data']}, {shown[0]['split']}: IoU ≥ 0.5 by size and occlusion ({measure})", fontsize="medium"
+            f"{shown[0]['data']}, {shown[0]['split']}: what an IoU ≥ 0.5 hangs on{smoke}", fontsize="medium"
         )
     return figure

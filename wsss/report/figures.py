@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from wsss.report.effects import effects_figure
+from wsss.report.object_charts import activation_figure
 from wsss.report.pictures import MethodPanels, image_grid, method_figure, overlay, score_map_on_image
 from wsss.report.readme import write_readme_tables
 from wsss.report.store import full_name
@@ -78,6 +79,7 @@ def threshold_curves(records: Sequence[Record]) -> Figure:
         ]
         ax.legend(handles=marks, loc="lower center", frameon=False, ncols=len(marks), fontsize="small")
         ax.add_artist(legend)
+        legend.set_clip_on(False)  # or the layout would leave no room for it
     return figure
 
 
@@ -155,7 +157,7 @@ def strata_difference(record: Record, against: str, value: str = "iou") -> Figur
     with use_style():
         figure = Figure(figsize=(5.2, 3.4), layout="constrained")
         ax = figure.subplots()
-        largest = max([abs(cell[value]) for cell in pair["strata"] if cell["n"]], default=1.0) or 1.0
+        largest = max([abs(cell[value]) for cell in pair["strata"] if cell[value] is not None], default=1.0) or 1.0
         _heatmap(ax, pair["strata"], value, "{:+.1f}", cmap="RdBu", vmin=-largest, vmax=largest, star=True)
         ax.set_title(
             f"{_title(record)}\n{_MEASURE_TEXTS[value]}, {full_name(record)} − {against}\n"
@@ -234,7 +236,8 @@ def _charts(rows: Sequence[Record]) -> dict[str, Figure]:
         "classes": (per_class_bars, main),
         "thresholds": (threshold_curves, [row for row in main if row["curve"]]),
         "strata": (strata_heatmaps, [row for row in main if not row["refinement"]]),
-        "effects": (effects_figure, [row for row in main if row["hit_effects"]]),
+        "effects": (effects_figure, [row for row in main if row.get("hit_effects")]),
+        "activation": (activation_figure, [row for row in main if (row.get("activation") or {}).get("area")]),
         "losses": (learning_curves, [row for row in rows if row["history"]]),
     }
     control = best_control(rows)

@@ -105,8 +105,10 @@ def _effects(records: Sequence[Record]) -> str:
     """Odds ratios of the headline's methods, a table for each data set."""
     blocks = []
     for data in sorted({record["data"] for record in records}, key=lambda name: (name != "tabletop", name)):
-        rows = [r for r in select_records(records, data=data, stage="cam") if r["method"] in HEADLINE]
-        blocks.append(f"**{data}**\n\n{to_markdown(effects_table(rows))}")
+        rows = select_records(records, data=data, stage="cam", refinement=None)
+        rows = [record for record in rows if record["method"] in HEADLINE]
+        title = f"**{data}**, {rows[0]['split']} split, {rows[0]['num_images']} images\n\n"
+        blocks.append(_block(to_markdown(effects_table(rows)), rows, title))
     return "\n".join(blocks)
 
 

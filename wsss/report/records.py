@@ -25,6 +25,9 @@ from wsss.analysis import (
     paired_bootstrap,
     strata_table,
 )
+from wsss.analysis.activation import activation_means, rank_correlations
+from wsss.analysis.effects import occlusion_column
+from wsss.analysis.failures import error_shares
 from wsss.analysis.score import Score
 from wsss.analysis.strata import MEASURES
 from wsss.report.provenance import provenance
@@ -124,6 +127,9 @@ def build_record(
         "object_miou": _object_miou(scores, objects),
         "strata": strata_table(objects),
         "strata_absolute": strata_table(objects, absolute=True),
+        "errors": dict(error_shares(totals.sum(axis=0))),
+        "correlations": rank_correlations(objects).to_dict(),
+        "activation": _activation(objects),
         "hit_effects": hit_effects(objects) if stage == "cam" else None,
         "paired": [_paired(scores, other, method_name(key, depth_source)) for key, other in against.items()],
         "provenance": provenance(
@@ -224,9 +230,15 @@ def _curve(scores: Sequence[Score]) -> dict[str, Any] | None:
 def _mean_objects(scores: Sequence[Score]) -> pd.DataFrame:
     """The objects with their figures averaged over seeds; all seeds list the same objects in the same order."""
     frame = scores[0].instances.copy()
-    for column in MEASURES:
+    for column in (*MEASURES, "activation"):
         frame[column] = np.mean([score.instances[column].to_numpy(dtype=np.float64) for score in scores], axis=0)
     return frame
+
+
+def _activation(objects: pd.DataFrame) -> dict[str, Any]:
+    """See `activation_means`, and the measure of occlusion that it went by."""
+    column = occlusion_column(objects)
+    return {**activation_means(objects, column), "occlusion_measure": column}
 
 
 def _object_miou(scores: Sequence[Score], objects: pd.DataFrame) -> dict[str, Any]:
@@ -254,7 +266,7 @@ def _paired(scores: Sequence[Score], other: Sequence[Score], name: str) -> dict[
         "ci": list(interval),
         "per_seed": [one.miou - two.miou for one, two in zip(scores, other, strict=True)],
         "object_miou": _with_interval(object_miou(objects), "difference"),
-        "strata": strata_table(objects),
+        "strata": strata_table(objects, differences=True),
     }
 
 

@@ -33,7 +33,9 @@ def load_series(path: Path) -> dict[str, Any]:
         WsssError: it is missing, broken or no record of a series.
     """
     if not path.exists():
-        raise WsssError(f"there is no record {path}. Make it with `python -m wsss series`.")
+        raise WsssError(
+            f"there is no record {path}. Make it with `python -m wsss series` (the committed ones: `make results`)."
+        )
     record: dict[str, Any] = read_json(path)
     if record.get("series") not in _AXES or "rows" not in record:
         raise WsssError(f"{path} is no record of a series. Delete it and run `python -m wsss series` again.")
@@ -41,11 +43,11 @@ def load_series(path: Path) -> dict[str, Any]:
 
 
 def series_table(record: Record, measures: Sequence[str] = ("recall", "iou", "hit")) -> pd.DataFrame:
-    """One row for each method and step: objects, mean size and hidden share, and `measures` with 95 % intervals."""
+    """One row for each method and step: pictures, mean size and hidden share, and `measures` with 95 % intervals."""
     rows = [
         {
             "method": row["method"],
-            "n": str(row["n"]),
+            "pictures": str(row["n"]),
             "area (%)": number_text(row["area"], 2),
             "hidden (%)": number_text(row["occlusion"], 0),
             **{name: f"{number_text(row[name])} {interval_text(row[f'{name}_ci'])}" for name in measures},
@@ -86,8 +88,9 @@ def series_figure(record: Record) -> Figure:
         # The classifier is the same whatever is made of its maps.
         rows = [row for row in record["rows"] if row["method"] == methods[0]]
         for name, text, colour, marker in (
-            ("object_logit", "mean over the object", OKABE_ITO[0], "o"),
-            ("image_logit", "mean over the image: the logit", OKABE_ITO[1], "s"),
+            ("crop_logit", "logit of a crop around the object", OKABE_ITO[2], "D"),
+            ("object_logit", "class map, mean over the object", OKABE_ITO[0], "o"),
+            ("image_logit", "logit of the image (mean of the map)", OKABE_ITO[1], "s"),
         ):
             _line(logits, rows, column, name, {"color": colour, "marker": marker, "label": text})
         logits.axhline(0, color="black", linewidth=0.8)
@@ -95,7 +98,7 @@ def series_figure(record: Record) -> Figure:
             ax.set(ylim=(0, 100))
         recall.set(ylabel="recall of the object (%)", title="pixels found")
         hit.set(ylabel="objects with IoU ≥ 0.5 (%)", title="objects found")
-        logits.set(ylabel="class map of the classifier", title="what the classifier says")
+        logits.set(ylabel="logit of the object's class", title="what the classifier says")
         for ax in (recall, hit, logits):
             ax.set_xlabel(label)
             _scale(ax, rows, column)
