@@ -49,7 +49,7 @@ def main() -> None:
         "paired difference of mIoU": lambda: paired_bootstrap(confusions[0], confusions[1]),
         "size × occlusion, four measures": lambda: strata_table(objects),
         "object mIoU": lambda: object_miou(objects),
-        "effects of size and occlusion, 500 regressions": lambda: hit_effects(objects),
+        "effects of size and occlusion, 2,000 regressions": lambda: hit_effects(objects),
     }
     for name, task in tasks.items():
         seconds = []

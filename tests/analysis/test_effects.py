@@ -99,7 +99,7 @@ def test_coefficients_equal_scikit_learns():
     model = LogisticRegression(C=100, fit_intercept=False, max_iter=2000, tol=1e-8).fit(design, frame["hit"])
     found = hit_effects(frame, resamples=5)
     odds = [found[name]["odds_ratio"] for name in ("area", "occlusion")]
-    np.testing.assert_allclose(odds, np.exp(model.coef_[0, :2]), rtol=1e-3)
+    np.testing.assert_allclose(odds, np.exp(model.coef_[0, :2]), rtol=1e-4)
 
 
 def test_a_share_of_hits_is_that_much_of_a_hit():

@@ -4,7 +4,8 @@ Pixels of an image, and instances in it, are not independent; images are. A resa
 replacement, which is the same as giving each image a multinomial weight: so all resamples are one matrix product.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -137,8 +138,11 @@ def _with_seeds(per_image: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     return confusions if confusions.ndim == 4 else confusions[None]
 
 
-def image_weights(num_images: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+@lru_cache(maxsize=4)
+def image_weights(num_images: int, resamples: int, seed: int) -> tuple[np.ndarray, ...]:
     """Chunks `(≤ CHUNK, N) float64` of how often each resample drew each image; the same for the same arguments.
+
+    Kept from call to call, since drawing takes longer than using them: do not write into them.
 
     Raises:
         WsssError: there is no image.
@@ -147,8 +151,11 @@ def image_weights(num_images: int, resamples: int, seed: int) -> Iterator[np.nda
         raise WsssError("there is no image to draw from: a bootstrap interval needs at least one scored image")
     generator = np.random.default_rng(seed)
     even = np.full(num_images, 1 / num_images)
-    for start in range(0, resamples, CHUNK):
-        yield generator.multinomial(num_images, even, size=min(CHUNK, resamples - start)).astype(np.float64)
+    sizes = [min(CHUNK, resamples - start) for start in range(0, resamples, CHUNK)]
+    chunks = tuple(generator.multinomial(num_images, even, size=size).astype(np.float64) for size in sizes)
+    for chunk in chunks:
+        chunk.flags.writeable = False
+    return chunks
 
 
 def _resampled_miou(confusions: np.ndarray, resamples: int, seed: int) -> np.ndarray:
