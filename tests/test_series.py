@@ -75,7 +75,7 @@ def test_logits_are_means_of_the_class_map_over_image_and_object() -> None:
     image[16:32, 16:48, 2] = 255
     mask = np.zeros((64, 64), dtype=np.uint8)
     mask[16:32, 16:48] = 1
-    sample = Sample("a", image, np.array([True, False]), mask)
+    sample = Sample("a", image, np.array([True, False]), mask, mask.astype(np.uint16), np.array([1], np.uint8))
     info = ClassifierInfo("given", ("other", "mug", "duck"), 1, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 64, {})
     # The data's classes are some of the classifier's, in another order.
     classes = ("duck", "other")
@@ -137,7 +137,7 @@ def test_sentences_say_whether_the_ends_differ() -> None:
 
 def test_chart_and_table(made, tmp_path: Path) -> None:
     paths, _ = made
-    record = load_series(paths[1])
+    record = load_series(paths[2])
     recall, hit, logits = series_figure(record).axes
     assert [len(ax.lines) for ax in (recall, hit, logits)] == [2, 2, 4]
     np.testing.assert_allclose(
@@ -148,7 +148,9 @@ def test_chart_and_table(made, tmp_path: Path) -> None:
     assert len(table) == len(record["rows"])
     written = draw_series(paths[0].parents[2], tmp_path)
     assert [path.name for path in written] == [
-        f"tabletop-series-{name}.{suffix}" for name in ("covering", "shrinking") for suffix in ("png", "svg")
+        f"tabletop-series-{name}.{suffix}"
+        for name in ("covering", "outshone", "shrinking")
+        for suffix in ("png", "svg")
     ]
 
 

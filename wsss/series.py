@@ -1,4 +1,4 @@
-"""Why a CAM fails: one object that shrinks, or is covered, step by step, in a room that stays.
+"""Why a CAM fails: one object that shrinks, alone or beside a large one, or is covered, in a room that stays.
 
 Two things are measured of each picture: how the method's label map finds the object, and what the classifier itself says. Its
 logit is the mean of the class map over the image (global average pooling), so an object that is recognised as well as before
@@ -79,9 +79,9 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
 
 
 def _objects(run: Run, methods: Sequence[str], name: str) -> dict[str, pd.DataFrame]:
-    """Per method one row for each picture in which an object is seen: its scores, logits, group and step."""
+    """Per method one row for each picture in which the object is seen: its scores, logits, group and step."""
     rendered, data = run.series(name), run.data(name)
-    frames = {method: score.instances for method, score in run.seeds(methods, name).items()}
+    frames = {method: _changing(score.instances, name) for method, score in run.seeds(methods, name).items()}
     ids = frames[methods[0]]["image_id"].tolist()
     if not ids:
         raise WsssError(f"the series {name} shows no object of {', '.join(data.classes)}")
@@ -91,18 +91,25 @@ def _objects(run: Run, methods: Sequence[str], name: str) -> dict[str, pd.DataFr
     return {method: frame.assign(**known) for method, frame in frames.items()}
 
 
+def _changing(objects: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of the object that changes: the first of its picture, where nothing of it being seen leaves no row."""
+    seen = objects.groupby("image_id")["image_id"].transform("size") == (2 if name == "outshone" else 1)
+    return objects[seen].drop_duplicates("image_id").reset_index(drop=True)
+
+
 @torch.inference_mode()
 def object_logits(looker: Looker, sample: Sample) -> tuple[float, float, float]:
-    """What the classifier says of the class of the sample's one object, see `LOGITS`.
+    """What the classifier says of the sample's first instance, see `LOGITS`.
 
     Returns:
         The logit of the image; the mean of its class map over the object's pixels; the logit of a square crop around the object,
         brought to the size of the image.
     """
     size = sample.mask.shape
-    label = int(np.flatnonzero(sample.labels)[0]) + 1
-    output = looker.info.classes.index(looker.classes[label - 1])
-    inside = sample.mask == label
+    assert sample.instances is not None  # rendered
+    assert sample.instance_classes is not None
+    output = looker.info.classes.index(looker.classes[sample.instance_classes[0] - 1])
+    inside = sample.instances == 1
     tensor = to_tensor(sample.image, looker.info.mean, looker.info.std).to(looker.device)
     rows, columns = (slice_ for slice_ in find_objects(inside.astype(np.uint8))[0])
     box = square_box((rows.start, columns.start, rows.stop, columns.stop), CONTEXT, looker.crops.min_side)
@@ -119,7 +126,7 @@ def series_rows(objects: pd.DataFrame, name: str, resamples: int = 2000) -> list
 
     Args:
         objects: one row a picture, with `group`, `step`, `relative_area`, `occlusion_ratio` and `SERIES_MEASURES`.
-        name: `shrinking` (rows are its steps) or `covering` (rows are bins of the hidden share).
+        name: of the series; rows are its steps, of `covering` bins of the hidden share.
 
     Returns:
         Per row `n` (pictures), `area` and `occlusion` (means in percent), and each measure with its interval `…_ci`.

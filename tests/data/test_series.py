@@ -63,6 +63,17 @@ def test_shrinking_changes_the_size_alone(pictures, group: int) -> None:
 
 
 @pytest.mark.parametrize("group", [0, 5, 11])
+def test_outshone_leaves_the_other_object_as_it_is(pictures, group: int) -> None:
+    shots = pictures["outshone", group]
+    assert all(shot.instance_classes.tolist() == [1 + group % len(CLASSES)] * 2 for shot in shots)
+    changing, staying = np.array([np.bincount(shot.instances.ravel())[1:3] for shot in shots]).T
+    assert (np.diff(changing) < 0).all()
+    assert changing[-1] > 0
+    assert np.ptp(staying) < 0.05 * staying[0]
+    assert all(shot.occlusion.max() < 0.1 for shot in shots)
+
+
+@pytest.mark.parametrize("group", [0, 5, 11])
 def test_covering_hides_more_and_more_of_the_same_object(pictures, group: int) -> None:
     shots = pictures["covering", group]
     hidden = [float(shot.occlusion[0]) if len(shot.occlusion) else 1.0 for shot in shots]
@@ -87,7 +98,8 @@ def test_series_are_further_splits_of_a_folder(tabletop_root: Path, tmp_path: Pa
     # In this process, where the shorter series is known.
     monkeypatch.setattr("wsss.data.tabletop.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     monkeypatch.setitem(SERIES, "covering", SERIES["covering"][:2])
-    monkeypatch.setitem(SERIES, "shrinking", SERIES["shrinking"][:1])
+    for name in ("shrinking", "outshone"):
+        monkeypatch.setitem(SERIES, name, SERIES[name][:1])
     render_series(root, SPEC, groups=1, processes=1, progress=False)
     data = TabletopDataset(root, "covering")
     assert len(data) == 2 * len(CLASSES)

@@ -1,7 +1,8 @@
 """Controlled series: the same object in the same room, made smaller step by step or covered step by step.
 
 In photographs, and in the scenes of `tabletop`, small objects are also far, hidden and beside others. In a series the room
-and the object stay: `shrinking` changes the object's size, `covering` slides a board in front of it. Covering takes away
+and the object stay: `shrinking` changes the object's size, `outshone` does so beside another object of the class that stays
+large, `covering` slides a board in front of it. Covering takes away
 visible area as well, which `shrinking` does without hiding any part; the board also casts a shadow.
 """
 
@@ -18,13 +19,15 @@ SERIES_VERSION = 1
 
 SERIES: dict[str, tuple[float, ...]] = {
     "shrinking": (1.0, 0.75, 0.56, 0.42, 0.32, 0.24, 0.18),
+    "outshone": (1.0, 0.75, 0.56, 0.42, 0.32, 0.24, 0.18),
     "covering": (2.6, 1.75, 1.6, 1.45, 1.3, 1.15, 1.0),
 }
-"""Steps of each series. `shrinking`: side of the object, as a share of the largest that its model has in `tabletop`.
+"""Steps of each series. `shrinking` and `outshone`: side of the object, as a share of the largest that its model has in `tabletop`.
 `covering`: how far the middle of the board is to the side of the object's, in radii of the object; at 2.6 nothing is hidden.
 What is hidden is measured in the picture."""
 
-_CODE = {"shrinking": 10, "covering": 11}  # apart from the splits of `tabletop`
+_APART = 0.24  # of each of two objects from the middle of the table, in metres
+_CODE = {"shrinking": 10, "covering": 11, "outshone": 12}  # apart from the splits of `tabletop`
 
 
 def series_identity(name: str) -> dict[str, object]:
@@ -54,11 +57,16 @@ def draw_series_scene(name: str, index: int, seed: int) -> tuple[Scene, np.rando
     red, green, blue = rng.uniform(0.1, 1.0, 3).tolist()
     low, high = model.size
     value = SERIES[name][step]
-    side = high * value if name == "shrinking" else (low + high) / 2
+    side = (low + high) / 2 if name == "covering" else high * value
+    aside = np.array([-np.sin(room.azimuth), np.cos(room.azimuth)]) * (_APART if name == "outshone" else 0.0)
+    near, far = (-float(aside[0]), -float(aside[1])), (float(aside[0]), float(aside[1]))
+    placement = Placement(class_id, model, side, yaw, near, (red, green, blue))
+    # The one that changes is always the first.
+    others = (replace(placement, side=high, position=far),) if name == "outshone" else ()
     scene = replace(
         room,
         kind=name,
-        placements=(Placement(class_id, model, side, yaw, (0.0, 0.0), (red, green, blue)),),
+        placements=(placement, *others),
         board=value if name == "covering" else None,
         distance=1.1,
         elevation=0.4,

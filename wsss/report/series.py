@@ -21,6 +21,11 @@ Record = Mapping[str, Any]
 
 _AXES = {
     "shrinking": ("area", "size of the object (% of the image)", "an object that shrinks"),
+    "outshone": (
+        "area",
+        "size of the object (% of the image)",
+        "an object that shrinks beside a large one of its class",
+    ),
     "covering": ("occlusion", "hidden share of the object (%)", "an object that is covered"),
 }
 _MARKERS = "osD^v"
