@@ -46,7 +46,7 @@ smoke: env ## the six notebooks, tiny: does it run? (≤ 5 min, not a result)
 
 results: env ## make the committed records: all methods, three seeds, all data that is there (many hours, resumable)
 	"$(PY)" -m wsss results
-	"$(PY)" -m wsss series --seeds 0,1,2 --methods cam,zoom,depth --out results
+	"$(PY)" -m wsss series --methods cam,zoom,depth --out results
 	"$(PY)" -m wsss ablate
 
 report: env ## draw tables and figures anew from the records

@@ -52,7 +52,7 @@ def render(
         int | None, typer.Option(min=1, help="Scenes rendered at once; default: one per core.")
     ] = None,
     series: Annotated[
-        bool, typer.Option(help="Also the controlled series: objects that shrink or are covered.")
+        bool, typer.Option(help="Also the controlled series: objects that shrink, are outshone or covered.")
     ] = False,
 ) -> None:
     """Render the tabletop scenes (train, tune, test); what is there already is kept."""

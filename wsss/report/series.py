@@ -83,7 +83,7 @@ def series_figure(record: Record) -> Figure:
     column, label, title = _AXES[record["series"]]
     methods = list(dict.fromkeys(row["method"] for row in record["rows"]))
     with use_style():
-        figure = Figure(figsize=(11.0, 3.7), layout="constrained")
+        figure = Figure(figsize=(11.0, 4.2), layout="constrained")
         recall, hit, logits = figure.subplots(1, 3)
         for number, method in enumerate(methods):
             rows = [row for row in record["rows"] if row["method"] == method]
@@ -107,7 +107,8 @@ def series_figure(record: Record) -> Figure:
         for ax in (recall, hit, logits):
             ax.set_xlabel(label)
             _scale(ax, rows, column)
-            ax.legend(frameon=False, fontsize="small")
+        for ax in (recall, logits):  # below the panels, clear of the lines
+            ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
         smoke = " – NOT A RESULT (smoke)" if record["profile"] == "smoke" else ""
         seeds = f"{len(record['seeds'])} seed" + ("s" if len(record["seeds"]) > 1 else "")
         figure.suptitle(f"{title}, {record['num_images']} pictures, {seeds}{smoke}")
