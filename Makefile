@@ -46,6 +46,7 @@ smoke: env ## the six notebooks, tiny: does it run? (≤ 5 min, not a result)
 
 results: env ## make the committed records: all methods, three seeds, all data that is there (many hours, resumable)
 	"$(PY)" -m wsss results
+	"$(PY)" -m wsss render --series --groups 4
 	"$(PY)" -m wsss series --methods cam,zoom,depth --out results
 	"$(PY)" -m wsss ablate
 

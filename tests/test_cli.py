@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from wsss import cli
 
 COMMANDS = {
-    "render": {"--root", "--processes", "--series"},
+    "render": {"--root", "--processes", "--series", "--groups"},
     "train": {"--profile", "--data", "--root", "--classes", "--depth", "--depth-kind", "--seed", "--methods", "--out"},
     "cam": {"--profile", "--data", "--root", "--classes", "--seed"},
     "crops": {"--depth", "--depth-kind", "--methods"},

@@ -54,12 +54,13 @@ def render(
     series: Annotated[
         bool, typer.Option(help="Also the controlled series: objects that shrink, are outshone or covered.")
     ] = False,
+    groups: Annotated[int, typer.Option(min=1, help="Rooms for each class in a series.")] = 2,
 ) -> None:
     """Render the tabletop scenes (train, tune, test); what is there already is kept."""
     from wsss.data.tabletop import render_series, render_tabletop
 
     folder = render_tabletop(root, processes=processes)
-    typer.echo(render_series(folder, processes=processes) if series else folder)
+    typer.echo(render_series(folder, groups=groups, processes=processes) if series else folder)
 
 
 @app.command()

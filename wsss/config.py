@@ -61,7 +61,7 @@ class Config:
         label_methods: those whose pseudo-labels train a network.
         ignore_band: scores this close to the threshold become 255 in pseudo-labels.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
-        series_groups: rooms for each class in the controlled series of `tabletop`.
+        series_groups: rooms for each class in the controlled series of `tabletop`, at least.
     """
 
     profile: str = "default"
@@ -81,7 +81,7 @@ class Config:
     ignore_band: float = 0.03
     tabletop_side: int = 256
     tabletop_scenes: tuple[int, int, int] = (400, 80, 200)
-    series_groups: int = 4
+    series_groups: int = 2
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     depth_training: DepthTraining = field(default_factory=DepthTraining)
     regions: RegionParameters = field(default_factory=RegionParameters)

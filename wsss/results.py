@@ -35,10 +35,10 @@ Scores = Mapping[str, Sequence[Score]]
 def config_hash(run: Run) -> str:
     """Hash of the settings that a record depends on, and of how scores are counted.
 
-    The seed does not enter, and the data by its name instead of its place.
+    The seed does not enter, and the data by its name instead of its place; what is in it is in its own hash.
     """
     settings = run.config.dictionary()
-    for name in ("seed", "root", "methods", "label_methods", "depth"):
+    for name in ("seed", "root", "methods", "label_methods", "depth", "series_groups"):
         settings.pop(name)
     return content_hash({**settings, "depth": source_name(run.config.depth), "scoring": SCORING_VERSION})
 

@@ -161,7 +161,7 @@ def render_series(
     root: Path | None = None,
     spec: TabletopSpec | None = None,
     *,
-    groups: int = 4,
+    groups: int = 2,
     processes: int | None = None,
     progress: bool = True,
 ) -> Path:
@@ -169,7 +169,7 @@ def render_series(
 
     Args:
         spec: None takes that of the folder.
-        groups: rooms for each class.
+        groups: rooms for each class, at least; a folder that has more keeps them.
         root, processes, progress: as for `render_tabletop`, which raises the same.
     """
     root = Path(root) if root else default_root(spec)
@@ -180,7 +180,7 @@ def render_series(
         if mark.exists() and read_json(mark) != identity:
             shutil.rmtree(root / name)  # pictures of other steps, or of another version
         index, count = root / name / "index.json", series_length(name, groups)
-        if not index.exists() or len(read_json(index)["scenes"]) != count:
+        if not index.exists() or len(read_json(index)["scenes"]) < count:
             write_json(mark, identity)
             _render_split(root, spec, name, count, processes, progress)
     return root

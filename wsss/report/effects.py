@@ -17,6 +17,9 @@ __all__ = ["effects_figure", "effects_table"]
 
 Record = Mapping[str, Any]
 
+_TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20)
+_FINE_TICKS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5)
+
 
 def effects_table(records: Sequence[Record]) -> pd.DataFrame:
     """Odds ratios of a hit (IoU ≥ 0.5), one row a method: each effect with the other and the class held fixed.
@@ -71,12 +74,10 @@ def effects_figure(records: Sequence[Record]) -> Figure:
             ax.axvline(1, color="black", linewidth=0.8, linestyle=":")
             ends = np.array([record["hit_effects"][name]["ci"] for _, record in having]).ravel()
             ax.set_xscale("log")
-            ticks = [
-                tick
-                for tick in (0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10)
-                if ends.min() / 1.2 <= tick <= ends.max() * 1.2
-            ]
-            ax.xaxis.set_major_locator(FixedLocator(ticks))
+            low, high = min(1, ends.min()), max(1, ends.max())
+            ticks = _FINE_TICKS if high / low < 3 else _TICKS
+            ax.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low / 1.05 <= tick <= high * 1.05]))
+            ax.set_xlim(low / 1.08, high * 1.08)
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter("{x:g}")
             ax.set(xlabel="odds ratio of a hit", title=shown[0]["hit_effects"][name]["label"])

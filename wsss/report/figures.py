@@ -62,7 +62,7 @@ def threshold_curves(records: Sequence[Record]) -> Figure:
     """
     shown = _of_one_table([record for record in records if record["curve"]], "a threshold curve")
     with use_style():
-        figure, ax = _figure(6.4, 3.8, shown)
+        figure, ax = _figure(7.2, 4.2, shown)
         for record in shown:
             thresholds, miou = record["curve"]["thresholds"], np.array(record["curve"]["miou"], dtype=np.float64)
             colour, style = method_colour(full_name(record)), _line_style(record)
@@ -77,7 +77,8 @@ def threshold_curves(records: Sequence[Record]) -> Figure:
             Line2D([], [], color="white", marker=mark, markeredgecolor="black", linestyle="none", label=text)
             for mark, text in _THRESHOLD_MARKS.items()
         ]
-        ax.legend(handles=marks, loc="lower center", frameon=False, ncols=len(marks), fontsize="small")
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
+        ax.legend(handles=marks, frameon=False, ncols=len(marks), fontsize="small", **below)
         ax.add_artist(legend)
         legend.set_clip_on(False)  # or the layout would leave no room for it
     return figure

@@ -51,7 +51,8 @@ def activation_figure(records: Sequence[Record]) -> Figure:
         axes[0].xaxis.set_minor_locator(NullLocator())
         axes[0].xaxis.set_major_formatter("{x:g}")
         if measure:
-            axes[1].set(xlabel=_VISIBLE[measure], xlim=(0, 103))
+            least = min(row["middle"] for record in shown for row in record["activation"]["visible"])
+            axes[1].set(xlabel=_VISIBLE[measure], xlim=(least - 8, 103))
         axes[0].set_ylim(0, 100)
         axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         smoke = " – NOT A RESULT (smoke)" if shown[0]["profile"] == "smoke" else ""
