@@ -77,8 +77,14 @@ def threshold_curves(records: Sequence[Record]) -> Figure:
             Line2D([], [], color="white", marker=mark, markeredgecolor="black", linestyle="none", label=text)
             for mark, text in _THRESHOLD_MARKS.items()
         ]
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
-        ax.legend(handles=marks, frameon=False, ncols=len(marks), fontsize="small", **below)
+        ax.legend(
+            handles=marks,
+            frameon=False,
+            ncols=len(marks),
+            fontsize="small",
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.14),
+        )
         ax.add_artist(legend)
         legend.set_clip_on(False)  # or the layout would leave no room for it
     return figure
