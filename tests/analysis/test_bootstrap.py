@@ -8,8 +8,10 @@ from wsss.analysis import (
     bootstrap_miou,
     bootstrap_ratio,
     bootstrap_ratios,
+    iou_per_class,
     mean_iou,
     paired_bootstrap,
+    paired_class_bootstrap,
 )
 from wsss.errors import WsssError
 
@@ -89,6 +91,22 @@ def test_pairing_narrows_the_interval_of_a_difference():
     assert high - low < alone[1] - alone[0]
     reverse, (reverse_low, reverse_high) = paired_bootstrap(worse, better)
     assert (reverse, reverse_low, reverse_high) == pytest.approx((-difference, -high, -low))
+
+
+def test_differences_of_classes_equal_a_loop_and_average_to_that_of_the_miou():
+    generator = np.random.default_rng(8)
+    a, b = (random_confusions(generator, 12, correct=correct) for correct in (0.8, 0.6))
+    draws = np.random.default_rng(5).multinomial(12, np.full(12, 1 / 12), size=200)
+    looped = [
+        iou_per_class(np.repeat(a, weights, axis=0).sum(axis=0))
+        - iou_per_class(np.repeat(b, weights, axis=0).sum(axis=0))
+        for weights in draws
+    ]
+    differences, lows, highs = paired_class_bootstrap(a, b, resamples=200, seed=5)
+    np.testing.assert_allclose([lows, highs], np.quantile(looped, [0.025, 0.975], axis=0))
+    assert differences.mean() == pytest.approx(paired_bootstrap(a, b, resamples=5)[0])
+    a[:, 2], b[:, 2], a[:, :, 2], b[:, :, 2] = 0, 0, 0, 0  # a class that is nowhere
+    assert np.isnan(np.array(paired_class_bootstrap(a, b, resamples=20))[:, 2]).all()
 
 
 def test_training_seeds_are_averaged_within_a_resample():

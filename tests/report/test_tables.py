@@ -9,6 +9,7 @@ from wsss.analysis.strata import MEASURES
 from wsss.errors import WsssError
 from wsss.report.readme import README_TABLES, readme_is_current, write_readme_tables
 from wsss.report.tables import (
+    class_differences,
     headline_table,
     in_order,
     per_class_table,
@@ -35,6 +36,10 @@ def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
         "ci": [miou - 31, miou - 29],
         "per_seed": [miou - 30],
         "strata": cells,
+        "classes": {
+            "background": {"difference": 1.0, "ci": [-0.5, 2.5]},
+            "duck": {"difference": None, "ci": [None, None]},
+        },
     }
     source = method.partition("@")[2] or None
     return {
@@ -243,3 +248,9 @@ def test_smoke_records_never_reach_the_readme(tmp_path: Path) -> None:
         write_readme_tables(readme, [record("cam", 1.0, profile="smoke")])
     with pytest.raises(WsssError, match=r"cannot read .*gone\.md"):
         readme_is_current(tmp_path / "gone.md", RECORDS)
+
+
+def test_class_differences_are_of_the_methods_that_were_compared() -> None:
+    table = class_differences(RECORDS, "cam")
+    assert "cam" not in table
+    assert table["depth@sensor"].tolist() == ["+1.0 [−0.5, 2.5]", "– [–, –]"]

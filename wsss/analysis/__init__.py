@@ -9,6 +9,7 @@ from wsss.analysis.bootstrap import (
     bootstrap_ratio,
     bootstrap_ratios,
     paired_bootstrap,
+    paired_class_bootstrap,
 )
 from wsss.analysis.confusion import (
     confusion_matrix,
@@ -68,6 +69,7 @@ __all__ = [
     "object_miou",
     "occlusion_bin",
     "paired_bootstrap",
+    "paired_class_bootstrap",
     "scores_frame",
     "size_bin",
     "strata_table",

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from wsss.analysis.confusion import intersection_and_union, mean_iou
+from wsss.analysis.confusion import intersection_and_union, iou_per_class, mean_iou
 from wsss.errors import WsssError
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "bootstrap_ratios",
     "image_weights",
     "paired_bootstrap",
+    "paired_class_bootstrap",
 ]
 
 CHUNK = 250
@@ -65,6 +66,30 @@ def paired_bootstrap(
     difference = np.mean(mean_iou(first.sum(axis=1)) - mean_iou(second.sum(axis=1)))
     resampled = _resampled_miou(first, resamples, seed) - _resampled_miou(second, resamples, seed)
     return float(difference), _interval(resampled, level)
+
+
+def paired_class_bootstrap(
+    a: np.ndarray | Sequence[np.ndarray],
+    b: np.ndarray | Sequence[np.ndarray],
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Differences of two methods' IoU label by label, a − b in points averaged over training seeds, and their intervals.
+
+    Arguments as in `paired_bootstrap`, whose mIoU is the mean of these IoUs.
+
+    Returns:
+        (differences, lows, highs), `(C+1,)` each; NaN for a label that is in no image, neither true nor predicted.
+    """
+    first, second = _with_seeds(a), _with_seeds(b)
+    if first.shape != second.shape:
+        raise ValueError(f"methods are paired image by image, but the confusions are {first.shape} and {second.shape}")
+    differences = 100 * (_resampled_iou(first, resamples, seed) - _resampled_iou(second, resamples, seed)).mean(axis=1)
+    value = (iou_per_class(first.sum(axis=1)) - iou_per_class(second.sum(axis=1))).mean(axis=0)
+    empty = np.all(np.isnan(differences), axis=0)
+    lows, highs = np.nanquantile(np.where(empty, 0, differences), _tails(level), axis=0)
+    return value, np.where(empty, np.nan, lows), np.where(empty, np.nan, highs)
 
 
 def bootstrap_ratio(
@@ -158,19 +183,21 @@ def image_weights(num_images: int, resamples: int, seed: int) -> tuple[np.ndarra
     return chunks
 
 
-def _resampled_miou(confusions: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """mIoU in percent of every resample, averaged over training seeds: `(S, N, C+1, C+2)` → `(resamples,)`."""
+def _resampled_iou(confusions: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """IoU of every label in every resample: `(S, N, C+1, C+2)` → `(resamples, S, C+1)`, NaN where there is nothing."""
     # Intersection and union are linear in the confusion: 2(C+1) numbers an image say all, instead of (C+1)(C+2).
     sums = np.stack(intersection_and_union(confusions), axis=2)  # (S, N, 2, C+1)
     num_seeds, num_images, _, num_labels = sums.shape
     flat = np.moveaxis(sums, 1, 0).reshape(num_images, num_seeds * 2 * num_labels).astype(np.float64)
-    chunks = []
-    for weights in image_weights(num_images, resamples, seed):
-        drawn = (weights @ flat).reshape(-1, num_seeds, 2, num_labels)
-        iou = _ratio(drawn[:, :, 0], drawn[:, :, 1])
-        miou = _ratio(np.nansum(iou, axis=2), np.sum(~np.isnan(iou), axis=2))
-        chunks.append(100 * miou.mean(axis=1))
-    return np.concatenate(chunks)
+    drawn = np.concatenate([weights @ flat for weights in image_weights(num_images, resamples, seed)])
+    drawn = drawn.reshape(-1, num_seeds, 2, num_labels)
+    return _ratio(drawn[:, :, 0], drawn[:, :, 1])
+
+
+def _resampled_miou(confusions: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """mIoU in percent of every resample, averaged over training seeds: `(S, N, C+1, C+2)` → `(resamples,)`."""
+    iou = _resampled_iou(confusions, resamples, seed)
+    return 100 * _ratio(np.nansum(iou, axis=2), np.sum(~np.isnan(iou), axis=2)).mean(axis=1)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from wsss.analysis import (
     miou_curve,
     object_miou,
     paired_bootstrap,
+    paired_class_bootstrap,
     strata_table,
 )
 from wsss.analysis.activation import activation_means, rank_correlations
@@ -265,9 +266,18 @@ def _paired(scores: Sequence[Score], other: Sequence[Score], name: str) -> dict[
         "difference": difference,
         "ci": list(interval),
         "per_seed": [one.miou - two.miou for one, two in zip(scores, other, strict=True)],
+        "classes": _class_differences(scores, other),
         "object_miou": _with_interval(object_miou(objects), "difference"),
         "strata": strata_table(objects, differences=True),
     }
+
+
+def _class_differences(scores: Sequence[Score], other: Sequence[Score]) -> dict[str, dict[str, Any]]:
+    """Paired differences of the IoU of each label, background first, with their intervals."""
+    figures = paired_class_bootstrap([s.confusions for s in scores], [s.confusions for s in other])
+    labels = ("background", *scores[0].classes)
+    rows = zip(*(values.tolist() for values in figures), strict=True)
+    return {label: _with_interval(row, "difference") for label, row in zip(labels, rows, strict=True)}
 
 
 def _plain(content: Any, decimals: int | None) -> Any:
