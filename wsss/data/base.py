@@ -26,9 +26,9 @@ class Sample:
         instances: `H×W uint16`, 0 none, k the k-th instance; None where the data set has no instance masks.
         instance_classes: `(N,) uint8`, the class (1…C) of instance k at index k − 1; None without instances.
         occlusion: `(N,) float32` in [0, 1], 1 − visible/amodal pixels of each instance, in frame; None if unknown.
+        depth: `H×W float32` inverse depth in [0, 1], larger = nearer, robustly normalised; None without a sensor.
         marked_occluded, marked_truncated: `(N,) float32`, 1 where an annotator marked the instance as occluded or as cut
             off, 0 where not, NaN where it was not asked; None where the data has no such marks.
-        depth: `H×W float32` inverse depth in [0, 1], larger = nearer, robustly normalised; None without a sensor.
     """
 
     id: str
@@ -38,9 +38,9 @@ class Sample:
     instances: np.ndarray | None = None
     instance_classes: np.ndarray | None = None
     occlusion: np.ndarray | None = None
+    depth: np.ndarray | None = None
     marked_occluded: np.ndarray | None = None
     marked_truncated: np.ndarray | None = None
-    depth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         height_width = self.image.shape[:2]
