@@ -18,12 +18,12 @@ from scipy.ndimage import find_objects
 
 from wsss.analysis.bootstrap import bootstrap_ratios
 from wsss.cam.cam import class_maps, resize_maps
-from wsss.data.base import Sample
+from wsss.data.base import Dataset, Sample
 from wsss.data.series import SERIES
 from wsss.data.transforms import to_tensor
 from wsss.depth.crops import crop, square_box
 from wsss.errors import WsssError
-from wsss.io import write_json
+from wsss.io import content_hash, read_json, write_json
 from wsss.pipeline import ALGORITHM_VERSION, Run
 from wsss.report.provenance import provenance
 from wsss.results import config_hash, display_name
@@ -86,9 +86,22 @@ def _objects(run: Run, methods: Sequence[str], name: str) -> dict[str, pd.DataFr
     if not ids:
         raise WsssError(f"the series {name} shows no object of {', '.join(data.classes)}")
     places = np.array([rendered.place(image_id) for image_id in ids])
-    logits = np.array([object_logits(run.looker, data[data.ids.index(image_id)]) for image_id in ids])
+    logits = np.array(_kept_logits(run, data, ids))
     known = {"group": places[:, 0], "step": places[:, 1]} | dict(zip(LOGITS, logits.T, strict=True))
     return {method: frame.assign(**known) for method, frame in frames.items()}
+
+
+def _kept_logits(run: Run, data: Dataset, ids: Sequence[str]) -> list[list[float]]:
+    """`object_logits` of the pictures `ids`, from the cache where they are in it."""
+    looker = run.looker
+    key = content_hash(
+        [ALGORITHM_VERSION["cam"], run.classifier_key, data.fingerprint(), list(ids), CONTEXT, looker.crops.min_side]
+    )
+    path = run.cache / "logits" / f"{key[:16]}.json"
+    if not path.exists():
+        write_json(path, [object_logits(looker, data[data.ids.index(image_id)]) for image_id in ids])
+    kept: list[list[float]] = read_json(path)
+    return kept
 
 
 def _changing(objects: pd.DataFrame, name: str) -> pd.DataFrame:
