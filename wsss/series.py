@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import find_objects
 
-from wsss.analysis.bootstrap import bootstrap_ratios
+from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_image
 from wsss.cam.cam import class_maps, resize_maps
 from wsss.data.base import Dataset, Sample
 from wsss.data.series import SERIES
@@ -147,17 +147,15 @@ def series_rows(objects: pd.DataFrame, name: str, resamples: int = 2000) -> list
     places = objects["step"].to_numpy()
     if name == "covering":
         places = np.digitize(np.round(objects["occlusion_ratio"].to_numpy(np.float64), 6), COVER_EDGES) - 1
-    groups, _ = pd.factorize(objects["group"])
+    groups, rooms = pd.factorize(objects["group"])
     steps = np.unique(places)
     members = (places[:, None] == steps).astype(np.float64)
-    counts = np.zeros((groups.max() + 1, len(steps)))
-    np.add.at(counts, groups, members)
+    counts = sums_by_image(groups, members, len(rooms))
     rows: list[dict[str, Any]] = [{"n": int(n)} for n in members.sum(axis=0)]
     sources = {"area": "relative_area", "occlusion": "occlusion_ratio"} | {name: name for name in SERIES_MEASURES}
     for measure, column in sources.items():
         scale = 1.0 if measure in LOGITS else 100.0
-        sums = np.zeros_like(counts)
-        np.add.at(sums, groups, scale * objects[column].to_numpy(np.float64)[:, None] * members)
+        sums = sums_by_image(groups, scale * objects[column].to_numpy(np.float64)[:, None] * members, len(rooms))
         for row, value, low, high in zip(rows, *bootstrap_ratios(sums, counts, resamples), strict=True):
             row[measure] = round(float(value), 3)
             if measure in SERIES_MEASURES:

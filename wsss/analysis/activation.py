@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wsss.analysis.bootstrap import bootstrap_ratios
+from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_image
 
 __all__ = ["activation_means", "binned_means", "rank_correlations"]
 
@@ -48,9 +48,8 @@ def binned_means(
     numbers = np.unique(bin_of)
     members = (bin_of[:, None] == numbers).astype(np.float64)
     images, ids = pd.factorize(kept["image_id"])
-    sums, counts = np.zeros((2, len(ids), len(numbers)))
-    np.add.at(sums, images, members * kept[value].to_numpy(np.float64)[:, None])
-    np.add.at(counts, images, members)
+    values = members * kept[value].to_numpy(np.float64)[:, None]
+    sums, counts = (sums_by_image(images, each, len(ids)) for each in (values, members))
     means, lows, highs = bootstrap_ratios(sums, counts, resamples)
     return [
         {"middle": float(np.median(places[inside > 0])), "mean": mean, "ci": [low, high], "n": int(inside.sum())}

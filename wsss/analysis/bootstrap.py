@@ -20,6 +20,7 @@ __all__ = [
     "image_weights",
     "paired_bootstrap",
     "paired_class_bootstrap",
+    "sums_by_image",
 ]
 
 CHUNK = 250
@@ -60,9 +61,7 @@ def paired_bootstrap(
     Returns:
         (difference, (low, high)).
     """
-    first, second = _with_seeds(a), _with_seeds(b)
-    if first.shape != second.shape:
-        raise ValueError(f"methods are paired image by image, but the confusions are {first.shape} and {second.shape}")
+    first, second = _paired(a, b)
     difference = np.mean(mean_iou(first.sum(axis=1)) - mean_iou(second.sum(axis=1)))
     resampled = _resampled_miou(first, resamples, seed) - _resampled_miou(second, resamples, seed)
     return float(difference), _interval(resampled, level)
@@ -82,14 +81,10 @@ def paired_class_bootstrap(
     Returns:
         (differences, lows, highs), `(C+1,)` each; NaN for a label that is in no image, neither true nor predicted.
     """
-    first, second = _with_seeds(a), _with_seeds(b)
-    if first.shape != second.shape:
-        raise ValueError(f"methods are paired image by image, but the confusions are {first.shape} and {second.shape}")
+    first, second = _paired(a, b)
     differences = 100 * (_resampled_iou(first, resamples, seed) - _resampled_iou(second, resamples, seed)).mean(axis=1)
     value = (iou_per_class(first.sum(axis=1)) - iou_per_class(second.sum(axis=1))).mean(axis=0)
-    empty = np.all(np.isnan(differences), axis=0)
-    lows, highs = np.nanquantile(np.where(empty, 0, differences), _tails(level), axis=0)
-    return value, np.where(empty, np.nan, lows), np.where(empty, np.nan, highs)
+    return value, *_column_intervals(differences, level)
 
 
 def bootstrap_ratio(
@@ -120,10 +115,7 @@ def bootstrap_ratios(
         WsssError: there is no image.
     """
     values, ratios = _ratios(numerators, denominators, resamples, seed)
-    # An empty stratum has no interval; a neutral column in its place spares nanquantile's warning.
-    empty = np.all(np.isnan(ratios), axis=0)
-    lows, highs = np.nanquantile(np.where(empty, 0, ratios), _tails(level), axis=0)
-    return values, np.where(empty, np.nan, lows), np.where(empty, np.nan, highs)
+    return values, *_column_intervals(ratios, level)
 
 
 def bootstrap_mean_ratio(
@@ -153,6 +145,23 @@ def _ratios(
     resampled = np.concatenate([weights @ sums for weights in image_weights(num_images, resamples, seed)])
     values = _ratio(numerators.sum(axis=0), denominators.sum(axis=0))
     return values, _ratio(resampled[:, :num_ratios], resampled[:, num_ratios:])
+
+
+def sums_by_image(images: np.ndarray, values: np.ndarray, num_images: int) -> np.ndarray:
+    """Sums `(num_images, M) float64` of `(objects, M)` values over the objects of each image, given by number `(objects,)`."""
+    sums = np.zeros((num_images, values.shape[1]))
+    np.add.at(sums, images, values)
+    return sums
+
+
+def _paired(
+    a: np.ndarray | Sequence[np.ndarray], b: np.ndarray | Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both methods' confusions `(S, N, C+1, C+2)`; a ValueError if they are not of the same images and seeds."""
+    first, second = _with_seeds(a), _with_seeds(b)
+    if first.shape != second.shape:
+        raise ValueError(f"methods are paired image by image, but the confusions are {first.shape} and {second.shape}")
+    return first, second
 
 
 def _with_seeds(per_image: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
@@ -209,6 +218,14 @@ def _tails(level: float) -> tuple[float, float]:
     if not 0 < level < 1:
         raise ValueError(f"the level of an interval lies between 0 and 1, not {level}")
     return (1 - level) / 2, (1 + level) / 2
+
+
+def _column_intervals(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile intervals (lows, highs) of each column, NaN left out; NaN for a column that has nothing else."""
+    # A neutral column in the place of an empty one spares nanquantile's warning.
+    empty = np.all(np.isnan(values), axis=0)
+    lows, highs = np.nanquantile(np.where(empty, 0, values), _tails(level), axis=0)
+    return np.where(empty, np.nan, lows), np.where(empty, np.nan, highs)
 
 
 def _interval(values: np.ndarray, level: float) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wsss.analysis.bootstrap import bootstrap_mean_ratio, bootstrap_ratios
+from wsss.analysis.bootstrap import bootstrap_mean_ratio, bootstrap_ratios, sums_by_image
 from wsss.analysis.objects import InstanceScore
 
 __all__ = [
@@ -129,9 +129,9 @@ def strata_table(
         values = scores[list(MEASURES)].to_numpy(dtype=np.float64).T[:, :, None]
         known = members & ~np.isnan(values)  # (measures, objects, cells)
         sums = np.concatenate(
-            [_sum_by_image(images, each, len(ids)) for each in 100 * np.nan_to_num(values) * known], 1
+            [sums_by_image(images, each, len(ids)) for each in 100 * np.nan_to_num(values) * known], 1
         )
-        counts = np.concatenate([_sum_by_image(images, each, len(ids)) for each in known], 1)
+        counts = np.concatenate([sums_by_image(images, each, len(ids)) for each in known], 1)
         table = np.stack(bootstrap_ratios(sums, counts, resamples, seed, level), axis=-1)
         if not differences:
             _widen(table, (counts > 0).sum(axis=0), level)
@@ -160,7 +160,7 @@ def object_miou(
     images, ids = pd.factorize(scores["image_id"])
     members = (scores["class_id"].to_numpy()[:, None] == np.unique(scores["class_id"])).astype(np.float64)
     values = 100 * scores["iou"].to_numpy(dtype=np.float64)[:, None] * members
-    sums, counts = (_sum_by_image(images, each, len(ids)) for each in (values, members))
+    sums, counts = (sums_by_image(images, each, len(ids)) for each in (values, members))
     return bootstrap_mean_ratio(sums, counts, resamples, seed, level)
 
 
@@ -179,13 +179,6 @@ def _in_cell(scores: pd.DataFrame, column: str, size: str, occlusion: str) -> np
         if value != ALL:
             inside &= (scores[name] == value).to_numpy(dtype=bool, na_value=False)
     return inside
-
-
-def _sum_by_image(images: np.ndarray, values: np.ndarray, num_images: int) -> np.ndarray:
-    """Sums `(num_images, M) float64` of `(objects, M)` values over the objects of each image."""
-    sums = np.zeros((num_images, values.shape[1]))
-    np.add.at(sums, images, values)
-    return sums
 
 
 def _widen(table: np.ndarray, images: np.ndarray, level: float) -> None:
