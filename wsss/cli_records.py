@@ -1,7 +1,7 @@
 """The commands that make the committed records, and draw tables and figures from them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,7 +54,7 @@ def results(
             typer.echo(f"skipped {name}: no folder {root}")
             continue
         folder = str(root.resolve()) if root else None
-        compared = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS}
+        compared: dict[str, Any] = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS}
         runs = [open_run("default", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
         write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
 

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +126,7 @@ class Run(LabelStages):
             key = content_hash([SCORING_VERSION, self.network_key(name), self.data("report").fingerprint()])
             path = self._path("networks", key)
             if agreed(not path.exists()):
-                score = self._score_network(name)
-                self._written(partial(save_score, path, score))
+                self._keep(save_score, {name: path}, {name: self._score_network(name)})
             out[name] = load_score(path)
         return out
 

@@ -274,7 +274,7 @@ class SeedStages:
         if missing:
             depths = self._depths(missing, "tune")
             chosen = choose_parameters(self.looker, missing, self.data("tune"), depths, progress=self.progress)
-            self._written(lambda: [write_json(paths[name], choice) for name, choice in chosen.items()])
+            self._keep(write_json, paths, chosen)
         return {name: read_json(path) for name, path in paths.items()}
 
     def seeds(self, names: Sequence[str], split: str = "report") -> dict[str, Score]:
@@ -290,17 +290,18 @@ class SeedStages:
                 self.looker, self.choose(missing), self.data(split), self._depths(missing, split),
                 predicted=self.predicted_labels(split), progress=self.progress,
             )  # fmt: skip
-            self._written(lambda: [save_score(paths[name], score) for name, score in scores.items()])
+            self._keep(save_score, paths, scores)
         return {name: load_score(path) for name, path in paths.items()}
 
     def _missing(self, paths: Mapping[str, Path]) -> list[str]:
         """The names whose file is not there, the same in all processes."""
         return agreed([name for name, path in paths.items() if not path.exists()])
 
-    def _written(self, write: Callable[[], object]) -> None:
-        """Let the main process write what all of them made."""
+    def _keep(self, write: Callable[[Path, Any], None], paths: Mapping[str, Path], results: Mapping[str, Any]) -> None:
+        """Let the main process write the results that all of them made."""
         if is_main():
-            write()
+            for name, result in results.items():
+                write(paths[name], result)
         wait()
 
     def predicted_labels(self, split: str) -> NDArray[np.bool_]:

@@ -247,7 +247,7 @@ def _charts(rows: Sequence[Record]) -> dict[str, Figure]:
         "activation": (activation_figure, [row for row in main if (row.get("activation") or {}).get("area")]),
         "losses": (learning_curves, [row for row in rows if row["history"]]),
     }
-    others = {baseline(rows), best_control(rows)}
+    others = {name for name in (baseline(rows), best_control(rows)) if name}
     charts = {name: draw(shown) for name, (draw, shown) in wanted.items() if shown}
     for row in main:
         if row["method"].startswith("depth@"):
