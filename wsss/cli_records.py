@@ -54,7 +54,7 @@ def results(
             typer.echo(f"skipped {name}: no folder {root}")
             continue
         folder = str(root.resolve()) if root else None
-        compared: dict[str, Any] = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS}
+        compared: dict[str, Any] = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS[name]}
         runs = [open_run("default", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
         write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
 
