@@ -80,7 +80,7 @@ class Config:
     seed: int = 0
     methods: tuple[str, ...] = ("cam", "zoom", "rgb-region", "crop-only", "region-only", "depth")
     pseudo_methods: tuple[str, ...] = ("cam", "cam+par", "depth", "depth+par-depth")
-    label_methods: tuple[str, ...] = ("cam+par", "depth+par-depth")
+    label_methods: tuple[str, ...] = ("cam", "cam+par", "depth+par-depth")
     tabletop_side: int = 256
     tabletop_scenes: tuple[int, int, int] = (400, 80, 200)
     series_groups: int = 2

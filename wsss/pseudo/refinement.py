@@ -27,6 +27,7 @@ class RefinementParameters:
         jump: bandwidth of depth, in jumps of `RegionParameters.jump`.
         side: bandwidth of position in the CRF, in pixels.
         weight: of the CRF's bilateral term.
+        background: share of the seeds' threshold that the CRF starts from: smoothing favours what is large, which is background.
     """
 
     iterations: int = 0
@@ -34,6 +35,7 @@ class RefinementParameters:
     jump: float = 0.0
     side: float = 0.0
     weight: float = 0.0
+    background: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,15 +115,16 @@ def _adaptive(scene: Scene, scores: Scores, trials: Sequence[RefinementParameter
 
 def _crf(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:
     return [
-        dense_crf(scene.image, scores, scene.threshold, side=p.side, colour=p.colour, weight=p.weight) for p in trials
+        dense_crf(scene.image, scores, p.background * scene.threshold, side=p.side, colour=p.colour, weight=p.weight)
+        for p in trials
     ]
 
 
 REFINEMENTS: dict[str, Refinement] = {
     "crf": Refinement(
         tuple(
-            RefinementParameters(colour=13.0, side=side, weight=weight)
-            for side, weight in product((20.0, 50.0, 80.0), (4.0, 10.0))
+            RefinementParameters(colour=13.0, side=50.0, weight=weight, background=background)
+            for background, weight in product((0.3, 0.6, 1.0), (4.0, 10.0))
         ),
         _crf,
     ),
