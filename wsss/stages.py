@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +24,13 @@ from wsss.data.registry import open_dataset
 from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root, render_series, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import usual_classes
+from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.methods import method, split_method
-from wsss.depth.sources import DepthSource, made_from, open_depth, resolve_folder, source_identity
+from wsss.depth.sources import DepthSource, check_source, made_from, open_depth, resolve_folder, source_identity
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
+from wsss.locks import Locks
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
@@ -63,8 +66,10 @@ class SeedStages:
         self.cache = cache or runs_folder() / "cache"
         self.progress = progress
         self.device = pick_device()
+        self._locks = Locks(self.cache / "locks")
         for name in (*config.methods, *config.label_methods):
-            method(name)  # an unknown name is an error now, not hours later
+            if method(name).uses_depth:  # an unknown name is an error now, not hours later
+                check_source(split_method(name)[1] or config.depth)
 
     @property
     def folder(self) -> Path:
@@ -153,9 +158,11 @@ class SeedStages:
         side = self.config.classifier.base_side
         parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data.fingerprint()]
         path = self._path("depth", content_hash(parts), ".safetensors")
-        train_with_folds(
-            data, path, backbone, settings, folds=folds, side=side, device=self.device, progress=self.progress
-        )
+        wanted = {str(each): each for each in (path, *(fold_path(path, fold) for fold in range(FOLDS if folds else 0)))}
+        with self._making(wanted):
+            train_with_folds(
+                data, path, backbone, settings, folds=folds, side=side, device=self.device, progress=self.progress
+            )
         return path
 
     def _progress(self, items: Any, text: str, total: int | None = None) -> Any:
@@ -178,8 +185,9 @@ class SeedStages:
     def classifier(self) -> tuple[Classifier, ClassifierInfo]:
         """The trained classifier, in evaluation mode, and what it says of itself."""
         path = self.cache / "classifier" / f"{self.classifier_key[:16]}.safetensors"
-        if not path.exists():
-            self._train_classifier(path)
+        with self._making({"classifier": path}) as missing:
+            if missing:
+                self._train_classifier(path)
         model, info = load_classifier(path)
         return model.to(self.device, memory_format=torch.channels_last), info  # type: ignore[call-overload]
 
@@ -263,12 +271,12 @@ class SeedStages:
     def choose(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Fusion parameters and threshold of each method, chosen on the tune split (see `choose_parameters`)."""
         paths = {name: self._path("choice", self.seed_key(name, "tune"), ".json") for name in names}
-        missing = [name for name in names if not paths[name].exists()]
-        if missing:
-            depths = self._depths(missing, "tune")
-            chosen = choose_parameters(self.looker, missing, self.data("tune"), depths, progress=self.progress)
-            for name, choice in chosen.items():
-                write_json(paths[name], choice)
+        with self._making(paths) as missing:
+            if missing:
+                depths = self._depths(missing, "tune")
+                chosen = choose_parameters(self.looker, missing, self.data("tune"), depths, progress=self.progress)
+                for name, choice in chosen.items():
+                    write_json(paths[name], choice)
         return {name: read_json(path) for name, path in paths.items()}
 
     def seeds(self, names: Sequence[str], split: str = "report") -> dict[str, Score]:
@@ -279,17 +287,29 @@ class SeedStages:
         """
         keys = {name: content_hash([SCORING_VERSION, self.seed_key(name, split)]) for name in names}
         paths = {name: self._path("seeds", key) for name, key in keys.items()}
-        missing = [name for name in names if not paths[name].exists()]
-        if missing:
-            train = split == "train"
-            scores = score_seeds(
-                self.looker, self.choose(missing), self.data(split), self._depths(missing, split), band=self._band(split),
-                folders={name: self._pseudo(name) for name in missing} if train else None,
-                predicted=None if train else self.predicted_labels(split), progress=self.progress,
-            )  # fmt: skip
-            for name, score in scores.items():
-                save_score(paths[name], score)
+        with self._making(paths) as missing:
+            if missing:
+                depths = self._depths(missing, split)  # first: a bad source is told before hours of training
+                train = split == "train"
+                scores = score_seeds(
+                    self.looker, self.choose(missing), self.data(split), depths, band=self._band(split),
+                    folders={name: self._pseudo(name) for name in missing} if train else None,
+                    predicted=None if train else self.predicted_labels(split), progress=self.progress,
+                )  # fmt: skip
+                for name, score in scores.items():
+                    save_score(paths[name], score)
         return {name: load_score(path) for name, path in paths.items()}
+
+    @contextmanager
+    def _making(self, paths: Mapping[str, Path]) -> Iterator[list[str]]:
+        """The names whose file is missing, each locked against other runs while the block makes it."""
+        absent = [path for path in paths.values() if not path.exists()]
+        try:
+            self._locks.acquire(absent)
+            # Another run may have made some of them while this one waited.
+            yield [name for name, path in paths.items() if not path.exists()]
+        finally:
+            self._locks.release(absent)
 
     def predicted_labels(self, split: str) -> NDArray[np.bool_]:
         """Image labels `(N,C) bool` that the classifier predicts."""
