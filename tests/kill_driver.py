@@ -10,6 +10,7 @@ It imports everything once and forks before torch has started a thread. Prints `
 
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ from wsss.pipeline import Run
 BACKBONE = "test_efficientnet"
 METHODS = ("cam", "depth")
 LABELS = ("depth",)
-MOST = 400  # children: more means that nothing gets on
+MOST = 200  # children: more means that nothing gets on
 
 
 def config(data: Path) -> Config:
@@ -51,18 +52,18 @@ def work(cache: Path, data: Path) -> None:
     run.networks(LABELS)
 
 
-def kill_at_rename(number: int, before: bool) -> None:
-    """Let this process be killed right before, or right after, its rename `number` (from 0)."""
-    seen, rename = 0, os.replace
+def kill_at_rename(before: bool) -> None:
+    """Let this process be killed right before, or right after, its first rename that makes a new file of the cache."""
+    rename = os.replace
 
-    def replace(*arguments: object) -> None:
-        nonlocal seen
-        if seen == number and before:
+    def replace(source: Path, target: Path) -> None:
+        # The note beside a lock is written by every process, and so are files of a stage that is begun anew.
+        new = Path(target).parent.name != "locks" and not Path(target).exists()
+        if new and before:
             os.kill(os.getpid(), signal.SIGKILL)
-        rename(*arguments)  # type: ignore[arg-type]
-        if seen == number:
+        rename(source, target)
+        if new:
             os.kill(os.getpid(), signal.SIGKILL)
-        seen += 1
 
     wsss.io.os.replace = replace  # type: ignore[assignment]
 
@@ -92,11 +93,11 @@ def ended(child: int) -> bool:
 
 
 def points(cache: Path, data: Path) -> int:
-    """Each process is killed at its first rename, before it and then after it, until there is nothing left to write."""
+    """Processes are killed before and after each new file in turn, until there is nothing left to write."""
     for killed in range(MOST):
 
         def task(before: bool = killed % 2 == 0) -> None:
-            kill_at_rename(0, before)
+            kill_at_rename(before)
             work(cache, data)
 
         if ended(fork(task)):
@@ -105,12 +106,19 @@ def points(cache: Path, data: Path) -> int:
 
 
 def moments(cache: Path, data: Path, count: int) -> int:
-    rng, killed = random.Random(0), 0
-    for _ in range(count):
+    """Whenever a process comes to its end, all is made from the beginning again."""
+    rng, killed, longest = random.Random(0), 0, 4.0
+    while killed < count:
         child = fork(lambda: work(cache, data))
-        time.sleep(rng.uniform(0.05, 3.0))
+        start = time.perf_counter()
+        time.sleep(rng.uniform(0.01, longest))
         os.kill(child, signal.SIGKILL)
-        killed += not ended(child)
+        if not ended(child):
+            killed += 1
+            continue
+        longest = min(longest, 0.8 * (time.perf_counter() - start))
+        if killed < count:
+            shutil.rmtree(cache)
     assert ended(fork(lambda: work(cache, data)))
     return killed
 

@@ -104,6 +104,8 @@ def read_image(source: str | os.PathLike[str], mode: str | None = "RGB", *, pale
     """
     try:
         with Image.open(source, formats=FORMATS) as image:
+            if image.format == "PNG":
+                _verify(source)
             image.load()
             if mode is None and (palette or image.mode != "P"):
                 return np.array(image)
@@ -122,6 +124,12 @@ def read_image(source: str | os.PathLike[str], mode: str | None = "RGB", *, pale
             f"the pixels for good, for instance with ImageMagick: mogrify -auto-orient {Path(source).name}"
         )
     return array
+
+
+def _verify(source: str | os.PathLike[str]) -> None:
+    """Compare a PNG's checksums, which Pillow does not when it decodes: a flipped bit would be another pixel, silently."""
+    with Image.open(source, formats=("PNG",)) as image:
+        image.verify()
 
 
 def _orientation(image: Image.Image) -> int:

@@ -55,12 +55,13 @@ def parameters_of(path: Path) -> dict[str, Any]:
     """
     try:
         notebook = nbformat.read(path, as_version=4)
+        parameters = papermill.inspect_notebook(str(path))
     except Exception as error:  # nbformat raises half a dozen types on a file that is something else
         raise WsssError(f"cannot read notebook {path}: {error}. Restore it from the repository.") from error
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise WsssError(f"{path} has {len(tagged)} cells tagged `parameters`; exactly one is needed")
-    return {name: parameter["default"] for name, parameter in papermill.inspect_notebook(str(path)).items()}
+    return {name: parameter["default"] for name, parameter in parameters.items()}
 
 
 def check_parameters(path: Path, given: Mapping[str, Any]) -> None:

@@ -106,11 +106,11 @@ def _files(dataset: Dataset, folder: Path, kind: str | None) -> DepthSource:
     return lambda index: _resized(read(dataset.ids[index]), dataset[index].image.shape[:2])
 
 
-def _folder(text: str) -> Path:
-    """The folder that a user names, with `~` resolved where it is somebody's."""
+def _path(text: str) -> Path:
+    """The file or folder that a user names; the name of nobody's home, and what is no name, is left as it is."""
     try:
         return Path(text).expanduser()
-    except RuntimeError:  # nobody of that name
+    except (RuntimeError, ValueError):
         return Path(text)
 
 
@@ -209,11 +209,11 @@ def open_depth(
     if spec == "constant":
         return lambda index: np.zeros(dataset[index].image.shape[:2], np.float32)
     if name == "files" and argument:
-        return _files(dataset, _folder(argument), kind)
+        return _files(dataset, _path(argument), kind)
     if name in ("hf", "learned") and argument:
         folder = cache / content_hash([source_identity(spec), kind, dataset.fingerprint()])[:16] if cache else None
         hub = name == "hf"
-        estimate = hub_depth(argument, dataset, kind) if hub else learned_depth(Path(argument).expanduser(), dataset)
+        estimate = hub_depth(argument, dataset, kind) if hub else learned_depth(_path(argument), dataset)
         return cached(estimate, dataset, folder)
     if parts := _split_control(spec):
         head, inner = parts
@@ -278,7 +278,7 @@ def source_identity(spec: str) -> str:
     name, _, argument = spec.partition(":")
     if name == "files":
         return f"files:{Path(argument).name}"
-    return learned_identity(Path(argument).expanduser()) if name == "learned" and argument else spec
+    return learned_identity(_path(argument)) if name == "learned" and argument else spec
 
 
 def portable_spec(spec: str) -> str:
@@ -304,6 +304,6 @@ def resolve_folder(spec: str, root: str | None) -> str:
     if parts and "+" in spec:
         return f"{parts[0]}+{resolve_folder(parts[1], root)}"
     name, _, folder = spec.partition(":")
-    if name != "files" or not root or _is_folder(_folder(folder)):
+    if name != "files" or not root or _is_folder(_path(folder)):
         return spec
     return f"files:{Path(root) / folder}"
