@@ -108,7 +108,7 @@ def settings_of_record(path: Path, record: Record) -> Config:
     else:
         try:
             config = settings_from(Config, {**settings, "seed": record["seeds"][0]})
-        except WsssError as error:
+        except (WsssError, TypeError) as error:
             raise WsssError(f"{path} cannot be made anew by this code: {error}. Check out its commit.") from error
     if config_hash(Run(config, progress=False)) != record["provenance"]["config_sha256"]:
         commit = record["provenance"].get("commit")

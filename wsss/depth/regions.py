@@ -72,7 +72,9 @@ class RegionParameters:
         require_number("regions: planes", self.planes, 0, 1000, whole=True)
         require_number("regions: max_regions", self.max_regions, 1, whole=True)
         require_numbers("regions: guides", self.guides, 0, 1000, whole=True)
-        require_numbers("regions: trust", self.trust, -1, 1)
+        require_numbers(
+            "regions: trust", self.trust, -10, 10
+        )  # alignments are in [−1, 1]; beyond it is always or never
         if len(self.trust) != 2 or self.trust[0] >= self.trust[1]:
             raise WsssError(f"regions: trust must be two rising numbers, not {self.trust!r}")
 
