@@ -39,7 +39,7 @@ def weights(monkeypatch: pytest.MonkeyPatch) -> None:
 def config(tabletop_root: Path) -> Config:
     return Config(
         profile="smoke", root=str(tabletop_root), tabletop_side=64, tabletop_scenes=(4, 2, 2),
-        methods=("cam",), label_methods=("cam",),
+        methods=("cam",), pseudo_methods=("cam",), label_methods=("cam",),
         classifier=ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),
         segmentation=SegmentationConfig(encoder=f"tu-{BACKBONE}", iterations=2, batch_size=2, crop_size=64, frozen_stages=0),
     )  # fmt: skip

@@ -63,6 +63,10 @@ class Locks:
             _note(self._path(target)).unlink(missing_ok=True)
             self._held.pop(target).release()
 
+    def release_made(self) -> None:
+        """Give back the locks of those targets that are there now."""
+        self.release([target for target in self._held if target.exists()])
+
     def _path(self, target: Path) -> Path:
         return self._folder / f"{target.parent.name}-{target.name}.lock"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from wsss.config import RESULT_METHODS, Config, profile
+from wsss.config import RESULT_LABELS, RESULT_METHODS, Config, profile
 from wsss.depth.sources import resolve_folder
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
@@ -157,7 +157,13 @@ def _made(
     config = replace(config, root=place, depth=resolve_folder(depth or config.depth, place))
     name = _method(path, record, config)
     methods = () if name == FULL_SUPERVISION else (name,)
-    config = replace(config, methods=methods) if record["stage"] == "cam" else replace(config, label_methods=methods)
+    match record["stage"]:
+        case "cam":
+            config = replace(config, methods=methods)
+        case "pseudo":
+            config = replace(config, pseudo_methods=methods)
+        case _:
+            config = replace(config, label_methods=methods)
     runs = [Run(replace(config, seed=seed), cache, progress=progress) for seed in record["seeds"]]
     splits = [runs[0].data(split) for split in ("tune", "train" if record["stage"] == "pseudo" else "report")]
     if content_hash([split.fingerprint() for split in splits]) != record["provenance"]["data_sha256"]:
@@ -169,7 +175,8 @@ def _made(
 def _method(path: Path, record: Record, config: Config) -> str:
     """The method's name in the configuration, which may say which files `@meter` are."""
     run = Run(config, progress=False)
-    known = (*config.methods, *config.label_methods, *RESULT_METHODS[config.data], FULL_SUPERVISION)
+    own = (*config.methods, *config.pseudo_methods, *config.label_methods)
+    known = (*own, *RESULT_METHODS[config.data], *RESULT_LABELS, FULL_SUPERVISION)
     name = next((name for name in known if display_name(run, name) == full_name(record)), None)
     if name is None:
         raise WsssError(f"{path} does not say what {full_name(record)} is. Check out its commit.")

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 RANGES: dict[str, tuple[float, float]] = {
     "train_limit": (1, math.inf), "tune_limit": (1, math.inf), "report_limit": (1, math.inf),
-    "seed": (0, 2**32 - 1), "ignore_band": (0, 1), "tabletop_side": (32, 4096), "series_groups": (1, math.inf),
+    "seed": (0, 2**32 - 1), "tabletop_side": (32, 4096), "series_groups": (1, math.inf),
     "classifier.output_stride": (1, 64), "classifier.base_side": (32, 16384), "classifier.crop_side": (32, 16384),
     "classifier.epochs": (1, math.inf), "classifier.batch_size": (1, math.inf), "classifier.learning_rate": (0, 10),
     "classifier.frozen_stages": (0, math.inf),
