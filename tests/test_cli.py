@@ -30,6 +30,7 @@ COMMANDS = {
     "depth-quality": {"--depth", "--profile", "--data", "--root", "--split", "--out"},
     "results": {"--seeds", "--data", "--stage", "--nyuv2", "--voc"},
     "series": {"--profile", "--seeds", "--methods", "--out"},
+    "rerun": {"--root", "--depth", "--checkpoint", "--cache"},
     "report": {"--records", "--figures", "--readme"},
 }
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from wsss.depth.crops import CropParameters
 from wsss.depth.regions import RegionParameters
-from wsss.depth.sources import resolve_folder
+from wsss.depth.sources import portable_spec, resolve_folder
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
+from wsss.settings import check_settings
 
 __all__ = ["PROFILES", "RESULT_LABELS", "RESULT_METHODS", "ClassifierConfig", "Config", "SegmentationConfig", "profile"]
 
@@ -93,6 +94,12 @@ class Config:
     def dictionary(self) -> dict[str, Any]:
         """All settings as nested plain values."""
         return asdict(self)
+
+    def portable(self) -> dict[str, Any]:
+        """All settings but the seed and the places of data and depth files: what a record keeps, to be made anew anywhere."""
+        settings = self.dictionary()
+        del settings["seed"]
+        return settings | {"root": None, "depth": portable_spec(self.depth)}
 
 
 # Chosen on the tune splits with the classifier of seed 0. Sensor and predicted depth are noisier than rendered depth (Kinect depth
@@ -177,10 +184,10 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     """The configuration of a profile on a data set, with some settings replaced.
 
     Args:
-        settings: fields of `Config`; a value of None keeps the profile's.
+        settings: fields of `Config`; a value of None keeps the profile's, a list will do for a tuple.
 
     Raises:
-        WsssError: unknown profile, data set or setting; the message lists those there are.
+        WsssError: unknown profile, data set or setting (the message lists those there are), or one of the wrong type or range.
     """
     if name not in PROFILES:
         raise WsssError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")
@@ -191,8 +198,11 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     if unknown:
         raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
     config = PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data]))
-    given = {key: value for key, value in settings.items() if value is not None}
+    given = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items() if value is not None
+    }
     if "depth" in given and "depth_kind" not in given:
         given["depth_kind"] = None  # the profile's is that of the profile's depth
     config = replace(config, **given)
+    check_settings(config)
     return replace(config, depth=resolve_folder(config.depth, config.root))

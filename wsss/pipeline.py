@@ -26,7 +26,7 @@ from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 from wsss.io import content_hash, read_json, write_json
 from wsss.label_stages import LabelStages
-from wsss.processes import agreed, is_main, share, wait
+from wsss.processes import is_main, share, wait
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.runtime import seed_everything
 from wsss.scoring import Tally
@@ -73,7 +73,7 @@ class Run(LabelStages):
     def network_path(self, labels: str) -> Path:
         """Checkpoint of `network(labels)`, for `python -m wsss predict`; trained if it is not there."""
         path = self._path("network", self.network_key(labels), ".safetensors")
-        if agreed(not path.exists()):
+        if self._missing({labels: path}):
             self._train_network(labels, path)
         return path
 
@@ -102,6 +102,7 @@ class Run(LabelStages):
             write_json(path.with_suffix(".json"), {"history": history, "seconds": time.perf_counter() - start})
             save_network(path, network, {key: json.dumps(value) for key, value in facts.items()})
             path.with_suffix(".state").unlink(missing_ok=True)
+            self._locks.release_made()
         wait()
 
     def _encoder_state(self, backbone: str) -> dict[str, torch.Tensor]:
@@ -125,7 +126,7 @@ class Run(LabelStages):
         for name in labels:
             key = content_hash([SCORING_VERSION, self.network_key(name), self.data("report").fingerprint()])
             path = self._path("networks", key)
-            if agreed(not path.exists()):
+            if self._missing({name: path}):
                 self._keep(save_score, {name: path}, {name: self._score_network(name)})
             out[name] = load_score(path)
         return out

@@ -109,6 +109,7 @@ def write_stage(
             algorithm_version=ALGORITHM_VERSION[stage], device=str(first.device), threads=torch.get_num_threads(),
             wall_s=time.perf_counter() - start,
         )  # fmt: skip
+        record["provenance"]["settings"] = first.config.portable()
         path = write_record(folder, record)
         if on_written:
             on_written(path)

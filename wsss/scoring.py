@@ -26,6 +26,7 @@ from wsss.depth.methods import Look, gather, method, split_method
 from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
+from wsss.memory import require_memory
 from wsss.processes import gathered, share
 from wsss.pseudo.labels import pseudo_label
 
@@ -69,6 +70,8 @@ class Looker:
     def at(self, sample: Sample, present: Iterable[int]) -> Look:
         """A look at one image for the classes `present`, indices 0…C − 1 into `classes`."""
         outputs = [self.info.classes.index(self.classes[int(index)]) for index in present]
+        height, width = sample.mask.shape
+        require_memory(sample.id, (height, width), len(outputs), len(self.crops.scales) + self.crops.count)
         return Look(self.model, self.info, sample.image, outputs, self.device)
 
     def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
