@@ -27,6 +27,7 @@ COMMANDS = {
     "depth-quality": {"--depth", "--profile", "--data", "--root", "--split", "--out"},
     "results": {"--seeds", "--data", "--stage", "--nyuv2", "--voc"},
     "series": {"--profile", "--seeds", "--methods", "--out"},
+    "bench": {"--only", "--out", "--compare", "--quick"},
     "report": {"--records", "--figures", "--readme"},
 }
 

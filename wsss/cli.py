@@ -202,6 +202,7 @@ def train_depth(
 
 
 import wsss.cli_records  # noqa: E402, F401 - enters its commands, which `--help` lists after those above
+import wsss.cli_bench  # noqa: E402, F401, I001
 
 
 def main() -> None:
