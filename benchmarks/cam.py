@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.cam_peers import GradCam, Peer, TorchCam
-from benchmarks.material import labelled, looker
+from benchmarks.material import classifier, labelled, looker
 from benchmarks.measure import (
     Effort,
     Figure,
@@ -84,7 +84,9 @@ def _ours(samples: list[Sample]) -> Way:
 
     def run() -> None:
         for sample in samples:
-            pyramid_maps(view.model, view.info, sample.image, _present(sample), scales=SCALES, flip=True, device=view.device)
+            pyramid_maps(
+                view.model, view.info, sample.image, _present(sample), scales=SCALES, flip=True, device=view.device
+            )
 
     return run
 
@@ -127,14 +129,17 @@ def _levels(sample: Sample) -> Iterator[Tensor]:
 
 def _differences(samples: list[Sample], gradcam: Peer, torchcam: Peer) -> tuple[Figure, Figure]:
     """Largest difference of any map in float32, as a share of the map's maximum: theirs are the same maps."""
-    model = looker().model
-    bias = model.head.bias.detach()
+    model, bias = looker().model, classifier()[0].head.bias
+    assert bias is not None
     apart: dict[str, float] = {"grad-cam": 0.0, "torch-cam": 0.0}
     for sample in samples:
         present = _present(sample)
         for level in _levels(sample):
             with float32():
-                maps = class_maps(model, level.to(looker().device), flip=False)[0][0].cpu() - bias.cpu()[:, None, None]
+                maps = (
+                    class_maps(model, level.to(looker().device), flip=False)[0][0].cpu()
+                    - bias.detach().cpu()[:, None, None]
+                )
             own = maps[present]
             theirs = torchcam.maps(level, present)[:, 0]
             apart["torch-cam"] = max(apart["torch-cam"], _apart(own, theirs))

@@ -1,6 +1,6 @@
 """Other libraries' CAMs of the same network on the same tensors: pytorch-grad-cam's GradCAM and torch-cam's CAM.
 
-On the last feature map before pooling and one linear layer, GradCAM *is* the plain CAM: the gradient of a logit is the layer's weight.
+On the last feature map before pooling and one linear layer GradCAM *is* the plain CAM: a logit's gradient is the layer's weight.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Peer(AbstractContextManager["Peer"]):
                 pair = [self.maps(level, present)[:, 0], self.maps(mirrored, present)[:, 0]]
             for maps in (pair[0], pair[1].flip(2)):
                 total += F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
-        return total.numpy() / (2 * len(levels))
+        return np.asarray(total.numpy() / (2 * len(levels)), np.float32)
 
 
 class GradCam(Peer):

@@ -20,7 +20,7 @@ _FUSION = {"cam": FusionParameters(), "depth": FusionParameters(crop_weight=1.0,
 
 
 def measure(effort: Effort) -> Measured:
-    """Seconds for all images with and without depth; milliseconds an image, on one core, of what depth adds before the classifier."""
+    """Seconds for all images with and without depth; milliseconds an image on one core of what comes before the classifier."""
     samples = labelled(effort.images)
     seconds = timed_in_turns({name: _seeds(name, samples) for name in _FUSION}, 3 * effort.rounds)
     with threadpool_limits(1):

@@ -3,18 +3,20 @@
 import copy
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for
 from wsss.cam.folding import fold_batch_norms
 from wsss.config import profile
-from wsss.data.base import Sample
+from wsss.data.base import Dataset, Sample
 from wsss.data.tabletop import TabletopDataset, TabletopSpec, render_tabletop
 from wsss.runtime import pick_device
-from wsss.scoring import Looker
+from wsss.scoring import Depths, Looker
 
-__all__ = ["CONFIG", "Logits", "classifier", "labelled", "looker", "repeated", "scenes"]
+__all__ = ["CONFIG", "Logits", "classifier", "depths_of", "labelled", "looker", "repeated", "scenes"]
 
 CONFIG = profile("default", "tabletop")
 _SCENES = TabletopSpec(side=256, splits=(("train", 48), ("tune", 8), ("test", 72)))
@@ -40,6 +42,17 @@ def repeated(count: int, times: int) -> TabletopDataset:
     return data
 
 
+def depths_of(data: Dataset) -> Depths:
+    """The depth of rendered data."""
+
+    def sensor(index: int) -> NDArray[np.float32]:
+        depth = data[index].depth
+        assert depth is not None
+        return depth
+
+    return {None: sensor}
+
+
 @cache
 def classifier() -> tuple[Classifier, ClassifierInfo]:
     """The default backbone with its ImageNet weights and a random head: as fast as a trained one, and the same every time."""
@@ -54,7 +67,7 @@ def classifier() -> tuple[Classifier, ClassifierInfo]:
 def looker() -> Looker:
     """The classifier as the pipeline uses it for seeds: folded, `channels_last`, with the crops of the default profile."""
     model, info = classifier()
-    folded = fold_batch_norms(copy.deepcopy(model).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    folded = fold_batch_norms(copy.deepcopy(model).to(memory_format=torch.channels_last))
     return Looker(folded, info, scenes().classes, CONFIG.regions, CONFIG.crops, pick_device())
 
 

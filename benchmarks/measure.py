@@ -121,7 +121,7 @@ def ratio(seconds: Mapping[str, list[float]], slow: str, fast: str) -> float:
 @contextmanager
 def float32() -> Iterator[None]:
     """Context in which the package computes in float32, as it does on a CPU without bfloat16."""
-    with mock.patch.object(runtime, "_cpu_has_bfloat16", lambda: False):
+    with mock.patch.object(runtime, "_cpu_has_bfloat16", return_value=False):
         yield
 
 
@@ -144,7 +144,9 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return f"{facts.get('model name', platform.machine())} (family {facts.get('cpu family')}, model {facts.get('model')})"
+    return (
+        f"{facts.get('model name', platform.machine())} (family {facts.get('cpu family')}, model {facts.get('model')})"
+    )
 
 
 def versions_of(*packages: str) -> dict[str, str]:

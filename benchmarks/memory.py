@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.material import CONFIG, classifier, labelled, looker, repeated, scenes
+from benchmarks.material import CONFIG, classifier, depths_of, labelled, looker, repeated, scenes
 from benchmarks.measure import Effort, Measured, at_most
 from wsss.errors import WsssError
 from wsss.runtime import keep_freed_memory, pick_device
@@ -54,7 +54,7 @@ def _seeds(images: int) -> None:
     from wsss.scoring import score_seeds
 
     data = repeated(1, images)
-    score_seeds(looker(), CHOICES, data, {None: lambda index: data[index].depth}, progress=False)  # type: ignore[arg-type]
+    score_seeds(looker(), CHOICES, data, depths_of(data), progress=False)
 
 
 def _classifier(images: int) -> None:

@@ -10,7 +10,7 @@ from benchmarks.training_peer import PlainTraining, plain_loop
 from wsss.cam.classifier import build_classifier
 from wsss.cam.training import mean_average_precision, predict_probabilities
 from wsss.pipeline import Run, open_run
-from wsss.scoring import choose_parameters
+from wsss.scoring import Depths, choose_parameters
 
 __all__ = ["measure"]
 
@@ -28,7 +28,7 @@ def measure(effort: Effort) -> Measured:
     figures = (
         *(at_most(f"mAP on {split}, plain loop less wsss", theirs[split] - ours["map"][split], 0.5, "points") for split in theirs),
         at_least("training, plain loop / wsss", seconds / ours["seconds"], 2),
-        *(at_most(f"mIoU of {name} on tune, 16 bit and float32 apart", abs(fine[name] - exact[name]), 0.1, "points") for name in METHODS),
+        *(at_most(f"mIoU of {name} on tune, 16 bit and 32", abs(fine[name] - exact[name]), 0.1, "points") for name in METHODS),
         shown("mAP on the reported split, wsss", ours["map"]["report"], "%", "at least"),
     )  # fmt: skip
     return Measured(figures, {"wsss": [ours["seconds"]], "plain loop": [seconds]})
@@ -56,6 +56,6 @@ def _plain(run: Run) -> tuple[dict[str, float], float]:
 
 def _tune(run: Run) -> dict[str, float]:
     """mIoU of each method on tune with the parameters that are best there."""
-    depths = {None: run.depth_of("tune")}
+    depths: Depths = {None: run.depth_of("tune")}
     chosen = choose_parameters(run.looker, METHODS, run.data("tune"), depths, progress=False)
     return {name: float(np.round(chosen[name]["miou"], 3)) for name in METHODS}

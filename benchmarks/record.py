@@ -71,10 +71,8 @@ def slower(before: Record, now: Record, tolerance: float = TOLERANCE) -> list[st
 
 
 def _worse(part: str, before: Figure, now: Figure, tolerance: float) -> list[str]:
-    if now.direction == "at least":
-        bad = now.value < before.value * (1 - tolerance)
-    else:
-        bad = now.value > before.value * (1 + tolerance)
+    less, more = now.value < before.value * (1 - tolerance), now.value > before.value * (1 + tolerance)
+    bad = less if now.direction == "at least" else more
     return [f"{part}: {now.name} was {_text(before)}, is {_text(now)}"] if bad else []
 
 

@@ -37,6 +37,8 @@ def measure(effort: Effort) -> Measured:
     seconds = timed_in_turns(tasks, effort.rounds)
     figures = (
         at_most("pixel-adaptive / pydensecrf2", ratio(seconds, "pixel-adaptive", "pydensecrf2"), 1),
-        shown("one by one / in a batch", ratio(seconds, "pixel-adaptive, one by one", "pixel-adaptive"), "×", "at least"),
+        shown(
+            "one by one / in a batch", ratio(seconds, "pixel-adaptive, one by one", "pixel-adaptive"), "×", "at least"
+        ),
     )
     return Measured(figures, seconds)

@@ -31,7 +31,12 @@ LONG_PARTS = {"quality": "benchmarks.quality", "reproduce": "benchmarks.reproduc
 
 
 def run_bench(
-    only: Sequence[str] | None, out: Path, *, quick: bool = False, compare: bool = False, say: Callable[[str], None] = print
+    only: Sequence[str] | None,
+    out: Path,
+    *,
+    quick: bool = False,
+    compare: bool = False,
+    say: Callable[[str], None] = print,
 ) -> bool:
     """Measure parts one after the other, each written to `out` when it is done, and print the table.
 
@@ -54,7 +59,9 @@ def run_bench(
             raise WsssError(f"unknown part {name!r}; choose from {', '.join(known)}")
     committed = load_record(COMMITTED)
     if compare and not committed["parts"]:
-        raise WsssError(f"there is no record {COMMITTED} to compare with. Make it with `python -m wsss bench --out {COMMITTED}`.")
+        raise WsssError(
+            f"there is no record {COMMITTED} to compare with. Make it with `python -m wsss bench --out {COMMITTED}`."
+        )
     keep_freed_memory()
     complete = True
     for name in names:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.material import looker, repeated
+from benchmarks.material import depths_of, looker, repeated
 from benchmarks.measure import Effort, Measured, at_most, shown, timed_in_turns
 from wsss.cam.cam import class_maps
 from wsss.scoring import score_seeds
@@ -44,11 +44,7 @@ def _scoring(count: int, factor: int) -> Callable[[], object]:
     """Seeds with depth, from reading the images to counting pixels."""
     data = repeated(count, factor)
 
-    def run() -> None:
-        depths = {None: lambda index: data[index].depth}
-        score_seeds(looker(), CHOICES, data, depths, progress=False)  # type: ignore[arg-type] - the data has depth
-
-    return run
+    return lambda: score_seeds(looker(), CHOICES, data, depths_of(data), progress=False)
 
 
 def _image(side: int) -> Tensor:

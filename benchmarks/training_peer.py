@@ -55,7 +55,7 @@ def plain_loop(
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, epochs * len(batches), power=0.9)
     for _ in range(epochs):
         for images, labels in batches:
-            loss = F.multilabel_soft_margin_loss(model.logits(images), labels)
+            loss = F.multilabel_soft_margin_loss(model(images).mean(dim=(2, 3)), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -92,7 +92,9 @@ def record(path: Path, *figures: Figure, quick: bool = False, **machine: Any) ->
 
 
 def test_what_became_slower_is_named(tmp_path: Path) -> None:
-    before = record(tmp_path / "a.json", at_least("ratio", 10.0, 4.0), at_most("over limit", 1.0, 1.1), shown("t", 1, "s"))
+    before = record(
+        tmp_path / "a.json", at_least("ratio", 10.0, 4.0), at_most("over limit", 1.0, 1.1), shown("t", 1, "s")
+    )
     now = record(tmp_path / "b.json", at_least("ratio", 8.0, 4.0), at_most("over limit", 1.05, 1.1), shown("t", 2, "s"))
     assert slower(before, before) == []
     assert slower(before, now) == ["cam: ratio was 10 ×, is 8 ×", "cam: t was 1 s, is 2 s"]

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import timm
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -17,8 +16,11 @@ from torch import Tensor, nn
 from wsss.cam.backbones import backbone_state, normalisation
 from wsss.errors import WsssError
 from wsss.io import atomic_path
+from wsss.lazy import lazy
 
 __all__ = ["Classifier", "ClassifierInfo", "build_classifier", "load_classifier", "save_classifier"]
+
+timm = lazy("timm")
 
 
 @dataclass(frozen=True)
