@@ -1,6 +1,5 @@
 """Peak memory of processes that do one thing: flat in the number of images, and small in the default profile."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,13 +39,20 @@ def _peak(job: str, images: int) -> float:
     Raises:
         WsssError: the child failed.
     """
-    child = subprocess.Popen([sys.executable, "-m", "benchmarks.memory", job, str(images)], cwd=CHECKOUT)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise WsssError(f"the process that measures the memory of {job!r} failed")
-    scale = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
-    return usage.ru_maxrss * scale / 1e9
+    command = [sys.executable, "-m", "benchmarks.memory", job, str(images)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise WsssError(f"the process that measures the memory of {job!r} failed: {done.stderr.strip()[-300:]}")
+    return float(done.stdout) / 1e9
+
+
+def _own_peak() -> int:
+    """Peak resident bytes of this process since it began (`ru_maxrss` of a child begins with what its parent had)."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration) as error:
+        raise WsssError("peak memory is read from /proc, which this system does not have") from error
 
 
 def _seeds(images: int) -> None:
@@ -94,3 +100,4 @@ _JOBS: dict[str, tuple[Callable[[int], None], int]] = {
 if __name__ == "__main__":
     keep_freed_memory()
     _JOBS[sys.argv[1]][0](int(sys.argv[2]))
+    print(_own_peak())

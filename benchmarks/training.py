@@ -17,11 +17,11 @@ def measure(effort: Effort) -> Measured:
     settings, (model, info) = CONFIG.classifier, classifier()
     samples = labelled((1 if effort.quick else 2) * settings.batch_size, "train")
     images, labels = [sample.image for sample in samples], np.stack([sample.labels for sample in samples])
-    ours, plain = copy.deepcopy(model), PlainTraining(images, labels, settings.crop_side, info)
+    plain = PlainTraining(images, labels, settings.crop_side, info)
 
     def wsss() -> None:
         train_classifier(
-            ours, info, images, labels, epochs=1, batch_size=settings.batch_size, crop_side=settings.crop_side,
+            copy.deepcopy(model), info, images, labels, epochs=1, batch_size=settings.batch_size, crop_side=settings.crop_side,
             learning_rate=settings.learning_rate, frozen_stages=settings.frozen_stages, progress=False,
         )  # fmt: skip
 
