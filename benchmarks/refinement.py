@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.material import labelled
 from benchmarks.measure import Effort, Measured, at_most, ratio, shown, timed_in_turns, versions_of
-from wsss.pseudo.adaptive import adaptive_kernel, spread
+from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, spread
 from wsss.pseudo.crf import dense_crf
 
 __all__ = ["measure"]
@@ -23,11 +23,11 @@ def measure(effort: Effort) -> Measured:
     batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
 
     def adaptive() -> None:
-        spread(scores, adaptive_kernel(batch, COLOUR), ITERATIONS)
+        spread(scores, adaptive_kernel(colour_differences(batch), COLOUR), ITERATIONS)
 
     def one_by_one() -> None:
         for image, maps in zip(batch.split(1), scores.split(1), strict=True):
-            spread(maps, adaptive_kernel(image, COLOUR), ITERATIONS)
+            spread(maps, adaptive_kernel(colour_differences(image), COLOUR), ITERATIONS)
 
     def crf() -> None:
         for image, maps in zip(pictures, scores.numpy(), strict=True):

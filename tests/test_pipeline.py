@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 
+import wsss.label_stages as label_stages
 import wsss.pipeline as pipeline
 import wsss.stages as stages
 from wsss.analysis.confusion import confusion_matrix
@@ -59,8 +60,7 @@ def finished(config: Config, cache: Path) -> Run:
     """A run whose stages are all in the cache."""
     run = Run(config, cache, progress=False)
     run.seeds(METHODS)
-    for name in config.label_methods:
-        run.pseudo_folder(name)
+    run.labels(config.pseudo_methods)
     run.networks([*config.label_methods, FULL_SUPERVISION])
     return run
 
@@ -74,6 +74,8 @@ def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "train_segmentation", refuse)
     for name in ("train_classifier", "choose_parameters", "score_seeds"):
         monkeypatch.setattr(stages, name, refuse)
+    for name in ("choose_labels", "write_labels"):
+        monkeypatch.setattr(label_stages, name, refuse)
 
 
 def score_file(run: Run, name: str) -> str:
@@ -85,14 +87,15 @@ def files(folder: Path) -> dict[str, int]:
 
 
 def test_every_stage_leaves_its_files(finished: Run, cache: Path) -> None:
-    count = {
-        stage: len(list((cache / stage).glob("*"))) for stage in ("classifier", "choice", "seeds", "pseudo", "network")
-    }
-    assert count == {"classifier": 2, "choice": 6, "seeds": 8, "pseudo": 2, "network": 6}
+    stages = ("classifier", "choice", "seeds", "label-choice", "labels", "pseudo", "network", "networks")
+    count = {stage: len(list((cache / stage).glob("*"))) for stage in stages}
+    assert count == {
+        "classifier": 2, "choice": 6, "seeds": 6, "label-choice": 4, "labels": 4, "pseudo": 4, "network": 6, "networks": 3,
+    }  # fmt: skip
     report = finished.classifier_report()
     assert len(report["history"]) == 1
     assert set(report["map"]) == {"tune", "report"}
-    assert len(finished.network_report("cam")["history"]) == 2
+    assert len(finished.network_report("cam+par")["history"]) == 2
     assert not [name for name in files(cache) if ".part" in name]
 
 
@@ -103,17 +106,17 @@ def test_scores_are_of_the_reported_split(finished: Run) -> None:
         assert 0 <= score.miou <= 100
         assert score.predicted.shape == score.confusions.shape
         assert score.facts["parameters"] == finished.choose([name])[name]["parameters"]
-    for score in finished.networks(["cam"]).values():
+    for score in finished.networks(["cam+par"]).values():
         assert score.facts["megapixels"] is None
         assert len(score.curve) == 0
 
 
 def test_pseudo_labels_are_those_that_are_scored(finished: Run) -> None:
-    for name in ("cam", "depth"):
+    for name in finished.config.pseudo_methods:
         folder = finished.pseudo_folder(name)
         data = finished.data("train")
         assert {path.name for path in folder.iterdir()} == {f"{id_}.png" for id_ in data.ids}
-        score = finished.seeds([name], "train")[name]
+        score = finished.labels([name])[name]
         for sample, confusion in zip(data, score.confusions, strict=True):
             label = load_pseudo_label(folder / f"{sample.id}.png")
             np.testing.assert_array_equal(confusion_matrix(sample.mask, label, len(CLASSES)), confusion)
@@ -124,10 +127,11 @@ def test_pseudo_labels_are_those_that_are_scored(finished: Run) -> None:
 def test_networks_are_scored_by_their_predictions(finished: Run) -> None:
     data = finished.data("report")
     tally = Tally(data, thresholds=0)
-    for sample, label in zip(data, finished.predictions("cam", list(data)), strict=True):
-        assert label.shape == sample.mask.shape
-        tally.add(sample, label)
-    np.testing.assert_array_equal(tally.score({}).confusions, finished.networks(["cam"])["cam"].confusions)
+    for index, label in enumerate(finished.predictions("cam+par", data)):
+        assert label.shape == data[index].mask.shape
+        tally.add(index, data[index], label)
+    scored = finished.networks(["cam+par"])["cam+par"]
+    np.testing.assert_array_equal(tally.merged({}).confusions, scored.confusions)
 
 
 @pytest.mark.usefixtures("no_computing")
@@ -137,7 +141,7 @@ def test_a_second_run_computes_nothing(finished: Run, config: Config, cache: Pat
     scores = again.seeds(METHODS)
     for name, score in finished.seeds(METHODS).items():
         np.testing.assert_array_equal(scores[name].confusions, score.confusions)
-    assert again.pseudo_folder("depth") == finished.pseudo_folder("depth")
+    assert again.pseudo_folder("depth+par-depth") == finished.pseudo_folder("depth+par-depth")
     assert again.networks([FULL_SUPERVISION])[FULL_SUPERVISION].miou >= 0
     assert files(cache) == before
 
@@ -157,7 +161,10 @@ def keys(run: Run) -> dict[str, str]:
         "shuffled": run.seed_key("depth@shuffled", "report"),
         "constant": run.seed_key("depth@constant", "report"),
         "colour": run.seed_key("rgb-region", "report"),
-        "network": run.network_key("depth"),
+        "labels": run.label_key("depth"),
+        "refined": run.label_key("depth+par"),
+        "cam refined with depth": run.label_key("cam+par-depth"),
+        "network": run.network_key("depth+par"),
         "full": run.network_key(FULL_SUPERVISION),
     }
 
@@ -167,24 +174,24 @@ def test_keys_change_with_what_they_depend_on(config: Config, cache: Path, monke
         other = keys(Run(replace(config, **settings), cache, progress=False))
         return {name for name, key in keys(Run(config, cache, progress=False)).items() if other[name] != key}
 
-    guided = {"depth", "shuffled", "constant"}
-    seeds = {"cam", "colour", *guided}
-    everything = {"classifier", "network", "full", *seeds}
+    learnt = {"labels", "refined", "network"}  # from depth-guided seeds
+    guided = {"depth", "shuffled", "constant", *learnt}
+    seeds = {"cam", "colour", "depth", "shuffled", "constant"}
+    labels = {"labels", "refined", "cam refined with depth"}
+    everything = {"classifier", "network", "full", *seeds, *labels}
     assert changed() == set()
     assert changed(seed=1) == everything
     assert changed(train_limit=2) == everything
     assert changed(classifier=replace(config.classifier, epochs=2)) == everything  # networks start from its weights
-    assert changed(depth="noisy-08") == {"depth", "shuffled", "network"}
-    assert changed(regions=replace(config.regions, jump=0.1)) >= {*guided, "network"}
-    assert changed(regions=replace(config.regions, jump=0.1)) <= {*guided, "network", "colour"}
-    assert changed(crops=replace(config.crops, count=3)) == {*guided, "colour", "network"}
+    assert changed(depth="noisy-08") == {"depth", "shuffled", "cam refined with depth", *learnt}
+    assert changed(regions=replace(config.regions, jump=0.1)) - {"colour"} == {*guided, "cam refined with depth"}
+    assert changed(crops=replace(config.crops, count=3)) == {*guided, "colour"}
     assert changed(segmentation=replace(config.segmentation, iterations=3)) == {"network", "full"}
-    assert changed(tune_limit=1) == {*seeds, "network"}
+    assert changed(tune_limit=1) == {*seeds, *labels, "network"}
     assert changed(report_limit=1) == seeds
-    assert changed(ignore_band=0.1) == {"network"}
-    assert changed(methods=("cam",)) == set()
+    assert changed(methods=("cam",), label_methods=("depth+crf",), pseudo_methods=("cam",)) == set()
     before = keys(Run(config, cache))
-    for stage, expected in (("cam", {*seeds, "network"}), ("pseudo", {"network", "full"})):
+    for stage, expected in (("cam", {*seeds, *labels, "network"}), ("pseudo", {*labels, "network"})):
         with monkeypatch.context() as patch:
             patch.setitem(pipeline.ALGORITHM_VERSION, stage, 99)
             after = keys(Run(config, cache))
@@ -227,6 +234,8 @@ def test_unknown_methods_are_refused_at_once(config: Config, cache: Path) -> Non
         Run(replace(config, methods=("cam", "magic")), cache)
     with pytest.raises(WsssError, match="unknown method 'none'"):
         Run(replace(config, label_methods=("none",)), cache)
+    with pytest.raises(WsssError, match="unknown refinement 'polish'"):
+        Run(replace(config, pseudo_methods=("cam+polish",)), cache)
 
 
 def test_exported_checkpoints_carry_what_was_chosen(finished: Run, tmp_path: Path) -> None:
@@ -249,8 +258,9 @@ def test_records_come_from_the_cache_and_are_stable(finished: Run, tmp_path: Pat
     assert names == [
         "tabletop/cam/test/cam.json", "tabletop/cam/test/crop-only@sensor.json", "tabletop/cam/test/depth@sensor.json",
         "tabletop/cam/test/region-only@sensor.json", "tabletop/cam/test/rgb-region.json", "tabletop/cam/test/zoom.json",
-        "tabletop/pseudo/train/cam.json", "tabletop/pseudo/train/depth@sensor.json",
-        "tabletop/segmentation/test/cam.json", "tabletop/segmentation/test/depth@sensor.json",
+        "tabletop/pseudo/train/cam+par.json", "tabletop/pseudo/train/cam.json",
+        "tabletop/pseudo/train/depth@sensor+par-depth.json", "tabletop/pseudo/train/depth@sensor.json",
+        "tabletop/segmentation/test/cam+par.json", "tabletop/segmentation/test/depth@sensor+par-depth.json",
         "tabletop/segmentation/test/full-supervision.json",
     ]  # fmt: skip
     assert config_hash(finished) == config_hash(Run(replace(finished.config, seed=9), finished.cache))

@@ -19,7 +19,7 @@ from wsss.depth.methods import METHODS, Look, gather, method, split_method
 from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource, open_depth
 from wsss.errors import WsssError
-from wsss.pseudo.labels import load_pseudo_label, pseudo_label
+from wsss.pseudo.labels import pseudo_label
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds, true_boxes
 
 NAMES = ("cat", "dog")
@@ -212,19 +212,6 @@ def test_scoring_the_tune_split_gives_what_choosing_promised(looker_of, data, de
         np.testing.assert_array_equal(score.curve[at], score.confusions.sum(axis=0))
         assert len(score.instances) > 0
         assert len(score.predicted) == 0
-
-
-def test_label_maps_are_written_with_an_undecided_band(looker_of, data, tmp_path: Path) -> None:
-    looker = looker_of()
-    choice = {"cam": {"parameters": {}, "threshold": 0.4, "miou": 0.0, "trials": 1}}
-    score = score_seeds(looker, choice, data, {}, band=0.1, folders={"cam": tmp_path / "cam"}, progress=False)["cam"]
-    found = [load_pseudo_label(tmp_path / "cam" / f"{name}.png") for name in data.ids]
-    assert any((label == 255).any() for label in found)
-    confusions = [confusion_matrix(s.mask, label, 2) for s, label in zip(data, found, strict=True)]
-    np.testing.assert_array_equal(score.confusions, confusions)
-    plain = scored(looker, "cam", data, {}, FusionParameters(), 0.4)
-    for label, other in zip(found, plain, strict=True):
-        np.testing.assert_array_equal(label[label != 255], other[label != 255])
 
 
 def test_predicted_labels_are_counted_apart(looker_of, data) -> None:

@@ -26,6 +26,7 @@ from wsss.cli_options import (
     settings_of,
 )
 from wsss.errors import WsssError
+from wsss.processes import is_main
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
@@ -40,6 +41,8 @@ def _print_stage(run: "Run", stage: "Stage") -> None:
 
     written: list[Path] = []
     records = write_stage([run], stage, run.folder / "results", written.append)
+    if not records:  # another process has them
+        return
     typer.echo(seed_table(records, run.data_name, stage, records[0]["split"]).to_string())
     for path in written:
         typer.echo(f"record {path}")
@@ -103,12 +106,14 @@ def pseudo(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
 ) -> None:  # fmt: skip
-    """Write pseudo-labels of the train split as VOC-palette PNGs, and score them."""
-    run = open_run_of(
-        profile, data, settings_of(root, classes, depth, depth_kind, seed), label_methods=names_of(methods)
-    )
+    """Write pseudo-labels of the train split as VOC-palette PNGs, and score them.
+
+    Methods take a refinement after a plus, as in cam+crf, depth+par, depth+par-depth.
+    """
+    settings = settings_of(root, classes, depth, depth_kind, seed)
+    run = open_run_of(profile, data, settings, pseudo_methods=names_of(methods))
     _print_stage(run, "pseudo")
-    for name in run.config.label_methods:
+    for name in run.config.pseudo_methods:
         typer.echo(f"pseudo-labels of {name}: {run.pseudo_folder(name)}")
 
 
@@ -117,11 +122,60 @@ def segment(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
 ) -> None:  # fmt: skip
-    """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks; score them."""
+    """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks; score them.
+
+    `python -m wsss predict` uses them. An interrupted training goes on from its last checkpoint.
+    """
+    from wsss.results import FULL_SUPERVISION
+
     run = open_run_of(
         profile, data, settings_of(root, classes, depth, depth_kind, seed), label_methods=names_of(methods)
     )
     _print_stage(run, "segmentation")
+    for name in (*run.config.label_methods, FULL_SUPERVISION):
+        typer.echo(f"network on {name}: {run.network_path(name)}")
+
+
+@app.command()
+def predict(
+    network: Annotated[Path, typer.Option(help="Network from `python -m wsss segment`.")],
+    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    out: Annotated[Path, typer.Option(help="Folder to fill with label maps, and with pictures in overlays/.")],
+    overlays: Annotated[bool, typer.Option(help="Also the label maps laid over the images.")] = True,
+    on_error: Annotated[str, typer.Option(help="At an unreadable image: stop, or skip it.")] = "stop",
+) -> None:
+    """Label every image of a folder with a trained network: VOC-palette PNGs, no image labels and no depth needed."""
+    from wsss.predict import load_predictor, predict_folder, shares
+
+    if on_error not in ("stop", "skip"):
+        raise WsssError(f"--on-error is stop or skip, not {on_error!r}")
+
+    def skip(error: WsssError) -> None:
+        typer.secho(f"skipped: {error}", fg=typer.colors.YELLOW, err=True)
+
+    labels = predict_folder(network, images, out, overlays=overlays, skip=skip if on_error == "skip" else None)
+    typer.echo(f"{len(labels)} label maps in {out}")
+    for name, share in shares(labels, load_predictor(network).classes).items():
+        typer.echo(f"{share:5.1f} % {name}")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
+    method: Annotated[str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")] = None,
+    profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
+    depth_kind: DepthKind = None, seed: Seed = 0,
+    val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
+) -> None:  # fmt: skip
+    """Write images and pseudo-labels of the train split as a VOC folder, on which other toolboxes train as it is."""
+    from wsss.export import export_voc
+
+    run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed))
+    name = method or run.config.label_methods[-1]
+    lists = [export_voc(run.data("train"), run.pseudo_folder(name), out, "train", progress=run.progress)]
+    if val:
+        lists.append(export_voc(run.data("report"), None, out, "val", progress=run.progress))
+    typer.echo(f"pseudo-labels of {name} in {out}; lists {', '.join(map(str, lists))}")
 
 
 @app.command()
@@ -157,8 +211,14 @@ def run(
     """Execute the notebooks with papermill; stages that are in the cache are not computed again."""
     from wsss.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
     from wsss.pipeline import runs_folder
+    from wsss.processes import num_processes
 
     settings = settings_of(root, classes, depth, depth_kind, seed)
+    if num_processes() > 1:
+        raise WsssError(
+            "notebooks are executed by one process. Make the stages with several (train, crops, pseudo, segment): the notebooks "
+            "then find them in the cache."
+        )
     opened = open_run_of(profile, data, settings)
     if save_outputs and data != "tabletop":
         raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
@@ -208,6 +268,8 @@ import wsss.cli_records  # noqa: E402, F401 - both enter their commands, which `
 def main() -> None:
     """Run the command line; what users can mend is said in one line, without a traceback (`WSSS_DEBUG=1` shows it)."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    if not is_main():
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends; the main process speaks for all
     try:
         app()
     except WsssError as error:

@@ -1,7 +1,7 @@
 """The commands that make the committed records, and draw tables and figures from them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,7 +38,7 @@ def results(
     ),
 ) -> None:
     """Make the committed records of every method and seed, on each data set that is there (hours; resumable)."""
-    from wsss.config import RESULT_METHODS
+    from wsss.config import RESULT_LABELS, RESULT_METHODS
     from wsss.pipeline import open_run
     from wsss.results import STAGES, write_all
 
@@ -54,8 +54,8 @@ def results(
             typer.echo(f"skipped {name}: no folder {root}")
             continue
         folder = str(root.resolve()) if root else None
-        methods = RESULT_METHODS[name]
-        runs = [open_run("default", name, seed=int(seed), root=folder, methods=methods) for seed in seeds.split(",")]
+        compared: dict[str, Any] = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS[name]}
+        runs = [open_run("default", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
         write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from wsss.ablation import VARIANTS, ablation_path
-from wsss.config import RESULT_METHODS, profile
+from wsss.config import RESULT_LABELS, RESULT_METHODS, profile
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION, Run
+from wsss.pseudo.refinement import split_refinement
 from wsss.report.ablations import load_ablation
 from wsss.report.records import check_fresh, check_not_smoke, find_record
 from wsss.report.series import load_series
@@ -24,9 +25,12 @@ Record = Mapping[str, Any]
 
 def committed_names(run: Run, stage: Stage) -> tuple[str, ...]:
     """Names of the methods whose records `make results` makes for a stage."""
-    methods = RESULT_METHODS[run.config.data] if stage == "cam" else run.config.label_methods
-    more = (FULL_SUPERVISION,) if stage == "segmentation" else ()
-    return tuple(display_name(run, method) for method in (*methods, *more))
+    methods = {
+        "cam": RESULT_METHODS[run.config.data],
+        "pseudo": RESULT_LABELS[run.config.data],
+        "segmentation": (*run.config.label_methods, FULL_SUPERVISION),
+    }
+    return tuple(display_name(run, method) for method in methods[stage])
 
 
 def check_committed(records: Sequence[Record], root: Path) -> None:
@@ -50,7 +54,10 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
         own = [r for r in records if r["data"] == data or (data == "voc" and r["data"] not in RESULT_METHODS)]
         for stage in STAGES:
             for name in committed_names(run, stage):
-                record = find_record(own, data=own[0]["data"] if own else data, stage=stage, method=name)
+                plain, refinement = split_refinement(name)
+                record = find_record(
+                    own, data=own[0]["data"] if own else data, stage=stage, method=plain, refinement=refinement
+                )
                 expected += 1
                 digest = record["provenance"]["data_sha256"]
                 if data == "tabletop":

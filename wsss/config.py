@@ -12,7 +12,7 @@ from wsss.depth.sources import resolve_folder
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
 
-__all__ = ["PROFILES", "RESULT_METHODS", "ClassifierConfig", "Config", "SegmentationConfig", "profile"]
+__all__ = ["PROFILES", "RESULT_LABELS", "RESULT_METHODS", "ClassifierConfig", "Config", "SegmentationConfig", "profile"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ class SegmentationConfig:
     crop_size: int = 192
     learning_rate: float = 1e-3
     frozen_stages: int = 2
-    test_scale: float = 1.5  # of images at inference: training magnifies by 0.75–2, hence by about as much on average
+    test_scales: tuple[float, ...] = (
+        1.5,
+    )  # at inference, with flip: training magnifies by 0.75–2, about as much on average
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Config:
         depth, depth_kind: see `wsss.depth.sources.open_depth`.
         seed: of training; data and splits do not depend on it.
         methods: seeds that are scored on the reported split, each with `@source` where it uses another depth than the run's.
+        pseudo_methods: whose pseudo-labels are scored on the train split, each with `+refinement` where it is refined.
         label_methods: those whose pseudo-labels train a network.
-        ignore_band: scores this close to the threshold become 255 in pseudo-labels.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
         series_groups: rooms for each class in the controlled series of `tabletop`, at least.
     """
@@ -77,8 +79,8 @@ class Config:
     depth_kind: str | None = None
     seed: int = 0
     methods: tuple[str, ...] = ("cam", "zoom", "rgb-region", "crop-only", "region-only", "depth")
-    label_methods: tuple[str, ...] = ("cam", "depth")
-    ignore_band: float = 0.03
+    pseudo_methods: tuple[str, ...] = ("cam", "cam+par", "depth", "depth+par-depth")
+    label_methods: tuple[str, ...] = ("cam", "cam+par", "depth+par-depth")
     tabletop_side: int = 256
     tabletop_scenes: tuple[int, int, int] = (400, 80, 200)
     series_groups: int = 2
@@ -134,6 +136,17 @@ RESULT_METHODS = {
     ),
 }  # fmt: skip
 """What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper bound."""
+
+RESULT_LABELS = {
+    "tabletop": tuple(
+        f"{method}{refinement}"
+        for method in ("cam", "rgb-region", "depth")
+        for refinement in ("", "+crf", "+par", "+par-depth")
+    ),
+    "nyuv2": ("cam", "cam+par", "cam+par-depth", "depth", "depth+par", "depth+par-depth"),
+    "voc": ("cam", "cam+par", "cam+par-depth", "depth", "depth+par", "depth+par-depth"),
+}
+"""Pseudo-labels that `make results` compares. On `tabletop` each refinement of baseline, best control and depth."""
 
 
 def _smoke(config: Config) -> Config:

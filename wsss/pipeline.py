@@ -7,7 +7,7 @@ depend on, so a second run takes seconds, a notebook that is run alone makes wha
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,16 @@ from wsss.config import profile as configuration
 from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 from wsss.io import content_hash, read_json, write_json
+from wsss.label_stages import LabelStages
 from wsss.lazy import lazy
+from wsss.processes import agreed, is_main, share, wait
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.runtime import seed_everything
 from wsss.scoring import Tally
 from wsss.segmentation.inference import predict_batches
 from wsss.segmentation.network import build_network, load_encoder, load_network, save_network
 from wsss.segmentation.training import train_segmentation
-from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, SeedStages, runs_folder
+from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, runs_folder
 
 __all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "Run", "open_run", "runs_folder"]
 
@@ -46,15 +48,15 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
     return Run(configuration(profile, data, **settings), progress=progress and not os.environ.get("WSSS_HEADLESS"))
 
 
-class Run(SeedStages):
-    """All stages of one configuration: those of `SeedStages`, and the networks that learn from their pseudo-labels."""
+class Run(LabelStages):
+    """All stages of one configuration: those of `LabelStages`, and the networks that learn from pseudo-labels."""
 
     def network_key(self, labels: str) -> str:
         """Hash of everything that a network trained on `labels` (a method, or `full-supervision`) depends on."""
-        source = self.data("train").fingerprint() if labels == "full-supervision" else self.seed_key(labels, "train")
+        source = self.data("train").fingerprint() if labels == "full-supervision" else self.label_key(labels)
         return content_hash(
             {
-                "version": [ALGORITHM_VERSION["segmentation"], ALGORITHM_VERSION["pseudo"]],
+                "version": ALGORITHM_VERSION["segmentation"],
                 "settings": asdict(self.config.segmentation),
                 "base_side": self.config.classifier.base_side,
                 "classifier": self.classifier_key,
@@ -65,15 +67,18 @@ class Run(SeedStages):
 
     def network(self, labels: str) -> nn.Module:
         """The network trained on the pseudo-labels of method `labels`, or on true masks for `full-supervision`."""
+        return load_network(self.network_path(labels))[0].to(self.device)
+
+    def network_path(self, labels: str) -> Path:
+        """Checkpoint of `network(labels)`, for `python -m wsss predict`; trained if it is not there."""
         path = self._path("network", self.network_key(labels), ".safetensors")
-        if not path.exists():
+        if agreed(not path.exists()):
             self._train_network(labels, path)
-        return load_network(path)[0].to(self.device)
+        return path
 
     def network_report(self, labels: str) -> dict[str, Any]:
         """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training."""
-        self.network(labels)
-        return read_json(self._path("network", self.network_key(labels), ".json"))
+        return read_json(self.network_path(labels).with_suffix(".json"))
 
     def _train_network(self, labels: str, path: Path) -> None:
         settings, start = self.config.segmentation, time.perf_counter()
@@ -86,17 +91,17 @@ class Run(SeedStages):
         history = train_segmentation(
             network, pairs, iterations=settings.iterations, batch_size=settings.batch_size, crop_size=settings.crop_size,
             learning_rate=settings.learning_rate, seed=self.config.seed, mean=mean, std=std, device=self.device,
-            progress=self.progress, frozen_stages=settings.frozen_stages,
+            progress=self.progress, frozen_stages=settings.frozen_stages, checkpoint=path.with_suffix(".state"),
         )  # fmt: skip
-        write_json(path.with_suffix(".json"), {"history": history, "seconds": time.perf_counter() - start})
-        side = self.config.classifier.base_side
         facts = {
-            "classes": self.data("train").classes,
-            "mean": mean,
-            "std": std,
-            "long_side": round(side * settings.test_scale),
-        }
-        save_network(path, network, {key: json.dumps(value) for key, value in facts.items()})
+            "classes": self.data("train").classes, "labels": labels, "mean": mean, "std": std,
+            "long_side": self.config.classifier.base_side, "scales": settings.test_scales,
+        }  # fmt: skip
+        if is_main():
+            write_json(path.with_suffix(".json"), {"history": history, "seconds": time.perf_counter() - start})
+            save_network(path, network, {key: json.dumps(value) for key, value in facts.items()})
+            path.with_suffix(".state").unlink(missing_ok=True)
+        wait()
 
     def _encoder_state(self, backbone: str) -> dict[str, torch.Tensor]:
         """The classifier's own weights where it has the same backbone: it has seen the classes; else pretrained ones."""
@@ -119,18 +124,18 @@ class Run(SeedStages):
         for name in labels:
             key = content_hash([SCORING_VERSION, self.network_key(name), self.data("report").fingerprint()])
             path = self._path("networks", key)
-            if not path.exists():
-                save_score(path, self._score_network(name))
+            if agreed(not path.exists()):
+                self._keep(save_score, {name: path}, {name: self._score_network(name)})
             out[name] = load_score(path)
         return out
 
-    def predictions(self, labels: str, samples: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:
+    def predictions(self, labels: str, samples: Iterable[Sample]) -> Iterator[NDArray[np.uint8]]:
         """Label maps `H×W uint8` of a trained network, for each of `samples`."""
         network = self.network(labels)
         mean, std = normalisation(self.config.segmentation.encoder.removeprefix("tu-"))
         yield from predict_batches(
-            network, (sample.image for sample in samples), mean=mean, std=std,
-            long_side=round(self.config.classifier.base_side * self.config.segmentation.test_scale), device=self.device,
+            network, (sample.image for sample in samples), mean=mean, std=std, scales=self.config.segmentation.test_scales,
+            long_side=self.config.classifier.base_side, device=self.device,
         )  # fmt: skip
 
     def _score_network(self, labels: str) -> Score:
@@ -138,10 +143,12 @@ class Run(SeedStages):
         tally = Tally(data, thresholds=0)
         report = self.network_report(labels)
         start = time.perf_counter()
-        bar = self._progress(data, f"predict {labels}", len(data))
-        for sample, label in zip(bar, self.predictions(labels, data), strict=True):  # type: ignore[arg-type]
-            tally.add(sample, label)
-        seconds = (time.perf_counter() - start) / max(1, len(data))
+        own = share(len(data))
+        bar = self._progress(own, f"predict {labels}", len(own))
+        samples = (data[index] for index in own)
+        for index, label in zip(bar, self.predictions(labels, samples), strict=True):
+            tally.add(index, data[index], label)
+        seconds = (time.perf_counter() - start) / max(1, len(own))
         facts: dict[str, Any] = {
             "threshold": None,
             "parameters": {},
@@ -149,8 +156,8 @@ class Run(SeedStages):
             "megapixels": None,
             "seconds": seconds,
         }
-        return tally.score(
-            facts | {"scales": [self.config.segmentation.test_scale], "flip": True, "history": report["history"]}
+        return tally.merged(
+            facts | {"scales": list(self.config.segmentation.test_scales), "flip": True, "history": report["history"]}
         )
 
 

@@ -12,13 +12,16 @@ from wsss.depth.methods import METHODS, split_method
 from wsss.depth.sources import source_name
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION, SCORING_VERSION, Run
-from wsss.report.records import build_record, write_record
+from wsss.processes import is_main
+from wsss.pseudo.refinement import split_refinement
+from wsss.report.records import build_record, find_record, write_record
 
 __all__ = [
     "FULL_SUPERVISION",
     "STAGES",
     "config_hash",
     "display_name",
+    "record_of",
     "write_all",
     "write_stage",
 ]
@@ -38,17 +41,29 @@ def config_hash(run: Run) -> str:
     The seed does not enter, and the data by its name instead of its place; what is in it is in its own hash.
     """
     settings = run.config.dictionary()
-    for name in ("seed", "root", "methods", "label_methods", "depth", "series_groups"):
+    for name in ("seed", "root", "methods", "pseudo_methods", "label_methods", "depth", "series_groups"):
         settings.pop(name)
     return content_hash({**settings, "depth": source_name(run.config.depth), "scoring": SCORING_VERSION})
 
 
 def display_name(run: Run, method: str) -> str:
-    """Name of a method in records and tables: `depth@sensor` where the method uses depth, else the plain name."""
-    base, source = split_method(method)
+    """Full name of a method in records and tables: `depth@sensor` where it uses depth, with its `+refinement`."""
+    plain, refinement = split_refinement(method)
+    base, source = split_method(plain)
+    suffix = f"+{refinement}" if refinement else ""
     if base not in METHODS or not METHODS[base].uses_depth:
-        return method
-    return f"{base}@{source_name(source or run.config.depth)}"
+        return base + suffix
+    return f"{base}@{source_name(source or run.config.depth)}{suffix}"
+
+
+def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name: str) -> Mapping[str, Any]:
+    """The record of a method of this run, named as in its configuration: `cam`, `depth+par-depth`, `depth@learned`.
+
+    Raises:
+        WsssError: there is none.
+    """
+    plain, refinement = split_refinement(display_name(run, name))
+    return find_record(records, data=run.data_name, stage=stage, method=plain, refinement=refinement)
 
 
 def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
@@ -56,7 +71,7 @@ def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
     if stage == "cam":
         return run.seeds(config.methods)
     if stage == "pseudo":
-        return run.seeds(config.label_methods, "train")
+        return run.labels(config.pseudo_methods)
     return run.networks((*config.label_methods, FULL_SUPERVISION))
 
 
@@ -69,9 +84,14 @@ def write_stage(
         runs: the same configuration with different seeds.
         stage: `cam` (seeds on the reported split), `pseudo` (on train) or `segmentation` (networks, reported split).
         folder: root of the record tree.
+
+    Returns:
+        The records; none in processes other than the main one, which alone writes.
     """
     start = time.perf_counter()
     by_seed = [_stage_scores(run, stage) for run in runs]
+    if not is_main():
+        return []
     scores: Scores = {name: [of_seed[name] for of_seed in by_seed] for name in by_seed[0]}
     first = runs[0]
     split = first.data("train" if stage == "pseudo" else "report")
@@ -80,8 +100,8 @@ def write_stage(
         record = build_record(
             own,
             data=first.data_name, split=split.split, profile=first.config.profile, stage=stage,
-            method=display_name(first, name), depth_source=None,
-            refinement=None, backbone=first.config.classifier.backbone,
+            method=display_name(first, split_refinement(name)[0]), depth_source=None,
+            refinement=split_refinement(name)[1], backbone=first.config.classifier.backbone,
             image_labels="none" if stage == "segmentation" else "given",
             seeds=[run.config.seed for run in runs],
             against={display_name(first, other): theirs for other, theirs in scores.items() if other != name},

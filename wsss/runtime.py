@@ -8,6 +8,8 @@ from functools import cache
 import numpy as np
 import torch
 
+from wsss.processes import device_here
+
 __all__ = ["autocast", "keep_freed_memory", "pick_device", "seed_everything"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
@@ -28,8 +30,8 @@ def seed_everything(seed: int) -> None:
 
 
 def pick_device() -> torch.device:
-    """CUDA where there is one, otherwise the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """CUDA where there is one, otherwise the CPU; among several processes, the device of this one."""
+    return device_here() or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:

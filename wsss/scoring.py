@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +26,19 @@ from wsss.depth.methods import Look, gather, method, split_method
 from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
-from wsss.pseudo.labels import pseudo_label, save_pseudo_label
+from wsss.processes import gathered, share
+from wsss.pseudo.labels import pseudo_label
 
-__all__ = ["Depths", "Looker", "Tally", "choose_parameters", "score_seeds", "true_boxes"]
+__all__ = [
+    "Depths",
+    "Looker",
+    "Tally",
+    "choose_parameters",
+    "image_bar",
+    "looks_facts",
+    "score_seeds",
+    "true_boxes",
+]
 
 Depths = Mapping[str | None, DepthSource]
 """The depth source of each `@source` that the methods in question name; the run's own under None."""
@@ -85,41 +94,46 @@ def true_boxes(sample: Sample) -> list[Box]:
 
 
 class Tally:
-    """Counts up one method's results on a split."""
+    """Counts up one method's results on a split, this process's share of its images."""
 
     def __init__(self, data: Dataset, thresholds: int) -> None:
         self._data = data
         self._classes = len(data.classes)
         self._curve = np.zeros((thresholds, self._classes + 1, self._classes + 2), np.int64)
-        self._confusions: list[NDArray[np.int64]] = []
-        self._predicted: list[NDArray[np.int64]] = []
-        self._instances: list[Any] = []
+        self._counted: dict[int, tuple[NDArray[np.int64], list[Any]]] = {}
+        self._predicted: dict[int, NDArray[np.int64]] = {}
 
     def add(
         self,
+        index: int,
         sample: Sample,
         label: NDArray[np.uint8],
         instances: Instances | None = None,
         maps: Mapping[int, NDArray[np.float32]] | None = None,
     ) -> None:
-        """Count a label map `H×W`; see `instance_scores` for its objects and the scores that it was made from."""
-        self._confusions.append(confusion_matrix(sample.mask, label, self._classes))
-        self._instances.extend(instance_scores(sample, label, instances, maps))
+        """Count a label map `H×W` of image `index`; see `instance_scores` for its objects and the scores it was made from."""
+        objects = instance_scores(sample, label, instances, maps)
+        self._counted[index] = confusion_matrix(sample.mask, label, self._classes), objects
 
     def add_curve(self, sample: Sample, scores: NDArray[np.float32], classes: NDArray[np.int64]) -> None:
         """Count scores `(K,H,W)` of the labels `classes (K,)` at every threshold."""
         self._curve += threshold_confusions(scores, classes, sample.mask, self._classes, THRESHOLDS)
 
-    def add_predicted(self, sample: Sample, label: NDArray[np.uint8]) -> None:
-        """Count a label map that was made with predicted image labels."""
-        self._predicted.append(confusion_matrix(sample.mask, label, self._classes))
+    def add_predicted(self, index: int, sample: Sample, label: NDArray[np.uint8]) -> None:
+        """Count a label map of image `index` that was made with predicted image labels."""
+        self._predicted[index] = confusion_matrix(sample.mask, label, self._classes)
 
-    def score(self, facts: dict[str, Any]) -> Score:
-        """The split's `Score`."""
-        confusions = np.stack(self._confusions)
-        predicted = np.stack(self._predicted) if self._predicted else confusions[:0]
-        frame = scores_frame(self._instances)
-        return Score(self._data.classes, self._data.ids, confusions, self._curve, predicted, frame, facts)
+    def merged(self, facts: dict[str, Any]) -> Score:
+        """The split's `Score`, from the shares of all processes."""
+        parts = gathered([(self._counted, self._predicted, self._curve)])
+        counted = {index: count for part in parts for index, count in part[0].items()}
+        predicted = {index: count for part in parts for index, count in part[1].items()}
+        order = sorted(counted)
+        confusions = np.stack([counted[index][0] for index in order])
+        frame = scores_frame([row for index in order for row in counted[index][1]])
+        others = np.stack([predicted[index] for index in order]) if predicted else confusions[:0]
+        curve = np.sum([part[2] for part in parts], axis=0)
+        return Score(self._data.classes, self._data.ids, confusions, curve, others, frame, facts)
 
 
 def choose_parameters(
@@ -136,7 +150,7 @@ def choose_parameters(
     """
     shape = (len(THRESHOLDS), len(data.classes) + 1, len(data.classes) + 2)
     totals = {name: np.zeros((len(method(name).trials), *shape), np.int64) for name in names}
-    for index in _indices(data, progress, f"tune {', '.join(names)}"):
+    for index in image_bar(share(len(data)), f"tune {', '.join(names)}", progress):
         sample = data[index]
         present = np.flatnonzero(sample.labels)
         look = looker.at(sample, present)
@@ -147,11 +161,13 @@ def choose_parameters(
                 totals[name][trial] += threshold_confusions(
                     scores, present + 1, sample.mask, len(data.classes), THRESHOLDS
                 )
-    return {name: _best(method(name).trials, totals[name]) for name in names}
+    parts = gathered([totals])
+    return {name: _best(method(name).trials, np.sum([part[name] for part in parts], axis=0)) for name in names}
 
 
-def _indices(data: Dataset, progress: bool, text: str) -> Iterable[int]:
-    return tqdm(range(len(data)), desc=text, unit="image", leave=False, disable=not progress)
+def image_bar(indices: Sequence[int], text: str, progress: bool) -> Iterable[int]:
+    """`indices` with a progress bar that vanishes when it is done."""
+    return tqdm(indices, desc=text, unit="image", leave=False, disable=not progress)
 
 
 def _best(trials: Sequence[FusionParameters], totals: NDArray[np.int64]) -> dict[str, Any]:
@@ -168,8 +184,6 @@ def score_seeds(
     data: Dataset,
     depths: Depths,
     *,
-    band: float = 0.0,
-    folders: Mapping[str, Path] | None = None,
     predicted: NDArray[np.bool_] | None = None,
     progress: bool = True,
 ) -> dict[str, Score]:
@@ -178,13 +192,11 @@ def score_seeds(
     Args:
         choices: per method, from `choose_parameters`.
         depths: see `Depths`.
-        band: scores this close to the threshold become 255.
-        folders: where to write each method's label maps as `ID.png`; None writes none.
         predicted: `(N,C) bool` image labels from the classifier; None scores with given labels only.
     """
     tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
     costs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in choices}
-    for index in _indices(data, progress, f"{', '.join(choices)} on {data.split}"):
+    for index in image_bar(share(len(data)), f"{', '.join(choices)} on {data.split}", progress):
         sample = data[index]
         present = np.flatnonzero(sample.labels if predicted is None else sample.labels | predicted[index])
         given = sample.labels[present]
@@ -193,28 +205,29 @@ def score_seeds(
             evidence = looker.evidence(name, look, sample, depths, index)
             start = time.perf_counter()
             scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
-            label = pseudo_label(scores[given], present[given] + 1, choice["threshold"], band)
+            label = pseudo_label(scores[given], present[given] + 1, choice["threshold"])
             seconds = evidence.seconds + time.perf_counter() - start
             costs[name].append((evidence.megapixels, seconds, evidence.trust))
             maps = dict(zip((present[given] + 1).tolist(), scores[given], strict=True))
-            tallies[name].add(sample, label, instances, maps)
+            tallies[name].add(index, sample, label, instances, maps)
             tallies[name].add_curve(sample, scores[given], present[given] + 1)
             if predicted is not None:
                 own = predicted[index][present]
-                tallies[name].add_predicted(
-                    sample, pseudo_label(scores[own], present[own] + 1, choice["threshold"], band)
-                )
-            if folders is not None:
-                save_pseudo_label(folders[name] / f"{sample.id}.png", label)
-    return {name: tallies[name].score(_facts(name, choice, costs[name], looker)) for name, choice in choices.items()}
+                label = pseudo_label(scores[own], present[own] + 1, choice["threshold"])
+                tallies[name].add_predicted(index, sample, label)
+    return {name: tallies[name].merged(looks_facts(name, choices[name], costs[name], looker)) for name in choices}
 
 
-def _facts(
+def looks_facts(
     name: str, choice: Mapping[str, Any], costs: Sequence[tuple[float, float, float]], looker: Looker
 ) -> dict[str, Any]:
-    """What a record says of a method's passes and their cost, means over images."""
+    """What a record says of a method's passes and their cost, means over the images of all processes.
+
+    Args:
+        costs: (megapixels, seconds, trust) of each image of this process.
+    """
     plan = method(name)
-    megapixels, seconds, trust = np.mean(costs, axis=0).tolist()
+    megapixels, seconds, trust = np.mean(gathered(costs), axis=0).tolist()
     return {
         **choice,
         "megapixels": megapixels,

@@ -1,10 +1,10 @@
-"""The stages up to pseudo-labels: data → classifier → chosen parameters → seeds, each with its cache."""
+"""The stages up to seeds: data → classifier → chosen parameters → seeds, each with its cache."""
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ from wsss.depth.sources import DepthSource, made_from, open_depth, resolve_folde
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
+from wsss.processes import agreed, gathered, is_main, made_by_main, share, wait
+from wsss.pseudo.refinement import split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
 __all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "runs_folder"]
 
-ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 2, "segmentation": 3}
+ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 3, "segmentation": 4}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
 
 SCORING_VERSION = 2
@@ -61,10 +63,10 @@ class SeedStages:
         keep_freed_memory()
         self.config = config
         self.cache = cache or runs_folder() / "cache"
-        self.progress = progress
+        self.progress = progress and is_main()
         self.device = pick_device()
-        for name in (*config.methods, *config.label_methods):
-            method(name)  # an unknown name is an error now, not hours later
+        for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
+            method(split_refinement(name)[0])  # an unknown name is an error now, not hours later
 
     @property
     def folder(self) -> Path:
@@ -82,8 +84,12 @@ class SeedStages:
         splits = tuple(zip(("train", "tune", "test"), config.tabletop_scenes, strict=True))
         spec = TabletopSpec(side=config.tabletop_side, splits=splits)
         root = Path(config.root) if config.root else default_root(spec)
-        complete = all((root / split / "index.json").exists() for split, _ in spec.splits)
-        return root if complete else render_tabletop(root, spec, progress=self.progress)
+
+        def rendered() -> Path:
+            complete = all((root / split / "index.json").exists() for split, _ in spec.splits)
+            return root if complete else render_tabletop(root, spec, progress=self.progress)
+
+        return made_by_main(rendered)
 
     def series(self, name: str) -> TabletopDataset:
         """A controlled series of `tabletop` (see `wsss.data.series`), rendered first if it is not there.
@@ -94,8 +100,9 @@ class SeedStages:
         if self.config.data != "tabletop":
             raise WsssError(f"controlled series are rendered, and {self.config.data} is not: use tabletop")
         assert self.root is not None  # `tabletop` always has a folder
-        render_series(self.root, groups=self.config.series_groups, progress=self.progress)
-        return TabletopDataset(self.root, name)
+        root, groups = self.root, self.config.series_groups
+        made_by_main(lambda: render_series(root, groups=groups, progress=self.progress))
+        return TabletopDataset(root, name)
 
     def data(self, split: str) -> Dataset:
         """A split: `train`, `tune` and `report` are the configured ones, any other name is the data set's own."""
@@ -153,9 +160,8 @@ class SeedStages:
         side = self.config.classifier.base_side
         parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data.fingerprint()]
         path = self._path("depth", content_hash(parts), ".safetensors")
-        train_with_folds(
-            data, path, backbone, settings, folds=folds, side=side, device=self.device, progress=self.progress
-        )
+        make = partial(train_with_folds, side=side, device=self.device, progress=self.progress)
+        made_by_main(lambda: make(data, path, backbone, settings, folds=folds))
         return path
 
     def _progress(self, items: Any, text: str, total: int | None = None) -> Any:
@@ -178,7 +184,7 @@ class SeedStages:
     def classifier(self) -> tuple[Classifier, ClassifierInfo]:
         """The trained classifier, in evaluation mode, and what it says of itself."""
         path = self.cache / "classifier" / f"{self.classifier_key[:16]}.safetensors"
-        if not path.exists():
+        if agreed(not path.exists()):
             self._train_classifier(path)
         model, info = load_classifier(path)
         return model.to(self.device, memory_format=torch.channels_last), info  # type: ignore[call-overload]
@@ -202,8 +208,10 @@ class SeedStages:
             images, labels = self._images_and_labels(split)
             scores[split] = mean_average_precision(labels, predict_probabilities(model, info, images, self.device))
         seconds = time.perf_counter() - start
-        write_json(path.with_suffix(".json"), {"history": history, "map": scores, "seconds": seconds})
-        save_classifier(path, model, info)  # last: where the weights are, the report is too
+        if is_main():
+            write_json(path.with_suffix(".json"), {"history": history, "map": scores, "seconds": seconds})
+            save_classifier(path, model, info)  # last: where the weights are, the report is too
+        wait()
 
     def classifier_report(self) -> dict[str, Any]:
         """`{"history": [{"epoch", "loss"}], "map": {"tune", "report"} in percent, "seconds"}` of the training."""
@@ -241,17 +249,16 @@ class SeedStages:
             "method": asdict(plan),
             "tune": self.data("tune").fingerprint(),
             "data": self.data(split).fingerprint(),
-            "band": self._band(split),
         }
         if plan.proposal:
             parts |= {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
         if plan.uses_depth:
-            spec = self.depth_spec(split_method(name)[1])
-            parts |= {"depth": source_identity(spec), "kind": self.config.depth_kind}
+            parts |= self._depth_parts(split_method(name)[1])
         return content_hash(parts)
 
-    def _band(self, split: str) -> float:
-        return self.config.ignore_band if split == "train" else 0.0
+    def _depth_parts(self, source: str | None) -> dict[str, Any]:
+        """What of a depth source enters a cache key."""
+        return {"depth": source_identity(self.depth_spec(source)), "kind": self.config.depth_kind}
 
     def _path(self, stage: str, key: str, suffix: str = ".npz") -> Path:
         return self.cache / stage / f"{key[:16]}{suffix}"
@@ -263,47 +270,51 @@ class SeedStages:
     def choose(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Fusion parameters and threshold of each method, chosen on the tune split (see `choose_parameters`)."""
         paths = {name: self._path("choice", self.seed_key(name, "tune"), ".json") for name in names}
-        missing = [name for name in names if not paths[name].exists()]
+        missing = self._missing(paths)
         if missing:
             depths = self._depths(missing, "tune")
             chosen = choose_parameters(self.looker, missing, self.data("tune"), depths, progress=self.progress)
-            for name, choice in chosen.items():
-                write_json(paths[name], choice)
+            self._keep(write_json, paths, chosen)
         return {name: read_json(path) for name, path in paths.items()}
 
     def seeds(self, names: Sequence[str], split: str = "report") -> dict[str, Score]:
         """Scores of the methods' seeds on a split, with the parameters chosen on the tune split.
 
-        On `train` the seeds are written as pseudo-labels at the same time (see `pseudo_folder`); elsewhere they are also scored
-        with the image labels that the classifier predicts.
+        They are also scored with the image labels that the classifier predicts.
         """
         keys = {name: content_hash([SCORING_VERSION, self.seed_key(name, split)]) for name in names}
         paths = {name: self._path("seeds", key) for name, key in keys.items()}
-        missing = [name for name in names if not paths[name].exists()]
+        missing = self._missing(paths)
         if missing:
-            train = split == "train"
             scores = score_seeds(
-                self.looker, self.choose(missing), self.data(split), self._depths(missing, split), band=self._band(split),
-                folders={name: self._pseudo(name) for name in missing} if train else None,
-                predicted=None if train else self.predicted_labels(split), progress=self.progress,
+                self.looker, self.choose(missing), self.data(split), self._depths(missing, split),
+                predicted=self.predicted_labels(split), progress=self.progress,
             )  # fmt: skip
-            for name, score in scores.items():
-                save_score(paths[name], score)
+            self._keep(save_score, paths, scores)
         return {name: load_score(path) for name, path in paths.items()}
+
+    def _missing(self, paths: Mapping[str, Path]) -> list[str]:
+        """The names whose file is not there, the same in all processes."""
+        return agreed([name for name, path in paths.items() if not path.exists()])
+
+    def _keep(self, write: Callable[[Path, Any], None], paths: Mapping[str, Path], results: Mapping[str, Any]) -> None:
+        """Let the main process write the results that all of them made."""
+        if is_main():
+            for name, result in results.items():
+                write(paths[name], result)
+        wait()
 
     def predicted_labels(self, split: str) -> NDArray[np.bool_]:
         """Image labels `(N,C) bool` that the classifier predicts."""
         model, info = self.classifier
-        images, _ = self._images_and_labels(split)
-        return predict_probabilities(model, info, images, self.device) > PREDICTED_THRESHOLD
-
-    def _pseudo(self, name: str) -> Path:
-        return self._path("pseudo", self.seed_key(name, "train"), "")
-
-    def pseudo_folder(self, name: str) -> Path:
-        """Folder of the pseudo-labels of the train split, VOC-palette PNGs named by sample id, made if missing."""
-        self.seeds([name], "train")
-        return self._pseudo(name)
+        images, labels = self._images_and_labels(split)
+        own = share(len(images))
+        found = predict_probabilities(model, info, [images[index] for index in own], self.device)
+        rows = gathered(list(zip(own, found > PREDICTED_THRESHOLD, strict=True)))
+        predicted = np.zeros_like(labels)
+        for index, row in rows:
+            predicted[index] = row
+        return predicted
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
         """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`."""

@@ -24,7 +24,10 @@ def scored(seed: int, band: float, threshold: float = 0.4) -> tuple[Score, np.nd
     rng = np.random.default_rng(seed)
     scores, classes = rng.random((2, 7, 9)).astype(np.float32), np.array([1, 2])
     truth = rng.choice(np.array([0, 1, 2, 255], np.uint8), (7, 9))
-    label, plain = pseudo_label(scores, classes, threshold, band), pseudo_label(scores, classes, threshold)
+    label, plain = (
+        pseudo_label(scores, classes, threshold - band, threshold + band),
+        pseudo_label(scores, classes, threshold),
+    )
     curve = threshold_confusions(scores, classes, truth, 2, THRESHOLDS)
     return score_of(confusion_matrix(truth, label, 2)[None], curve, threshold=threshold), truth, label, plain
 

@@ -2,9 +2,22 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from wsss.analysis import FIXED_THRESHOLD, THRESHOLDS, choose_threshold, mean_iou, miou_curve
+from wsss.analysis import (
+    FIXED_THRESHOLD,
+    THRESHOLDS,
+    choose_threshold,
+    choose_two_thresholds,
+    confusion_matrix,
+    mean_iou,
+    miou_curve,
+    threshold_confusions,
+    with_ignored,
+)
 from wsss.errors import WsssError
+from wsss.pseudo.labels import pseudo_label
 
 
 def confusion_with(correct):
@@ -58,3 +71,44 @@ def test_a_plateau_is_better_than_a_higher_peak():
     total = np.stack([confusion_with(correct) for correct in (20, 90, 20, 50, 80, 81, 80, 50)])
     assert choose_threshold(total, np.arange(8.0), plateau=1)[0] == 5
     assert choose_threshold(total, np.arange(8.0), plateau=0)[0] == 1
+
+
+def random_image(seed):
+    rng = np.random.default_rng(seed)
+    scores, classes = rng.random((2, 6, 9)).astype(np.float32), np.array([1, 3])
+    return scores, classes, rng.choice(np.array([0, 1, 2, 3, 255], np.uint8), (6, 9))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 46), st.integers(0, 46))
+def test_ignored_pixels_are_counted_as_their_label_maps_are(seed, one, other):
+    scores, classes, truth = random_image(seed)
+    low, high = sorted((one, other))
+    label = pseudo_label(scores, classes, THRESHOLDS[low], THRESHOLDS[high])
+    curve = threshold_confusions(scores, classes, truth, 3, THRESHOLDS)
+    np.testing.assert_array_equal(with_ignored(curve, low, high), confusion_matrix(truth, label, 3))
+
+
+@pytest.mark.parametrize("plateau", [0, 2])
+def test_two_thresholds_are_the_best_pair_on_average(plateau):
+    scores, classes, truth = random_image(3)
+    grid = np.round(np.linspace(0.1, 0.9, 9), 2)
+    curve = threshold_confusions(scores, classes, truth, 3, grid)
+    surface = {(i, j): float(mean_iou(with_ignored(curve, i, j))) for i in range(9) for j in range(i, 9)}
+
+    def smooth(pair):
+        near = [value for (i, j), value in surface.items() if max(abs(i - pair[0]), abs(j - pair[1])) <= plateau]
+        return round(np.mean(near), 9)
+
+    best = max(surface, key=smooth)
+    low, high, miou = choose_two_thresholds(curve, grid, plateau)
+    assert smooth((grid.tolist().index(low), grid.tolist().index(high))) == smooth(best)
+    assert miou == pytest.approx(surface[grid.tolist().index(low), grid.tolist().index(high)])
+    assert low <= high
+
+
+def test_two_thresholds_need_something_to_score():
+    with pytest.raises(WsssError, match="no pixel is scored"):
+        choose_two_thresholds(np.zeros((2, 3, 4), dtype=int), np.array([0.1, 0.2]))
+    with pytest.raises(ValueError, match="3 thresholds"):
+        choose_two_thresholds(np.stack([confusion_with(1)] * 2), np.array([0.1, 0.2, 0.3]))

@@ -42,7 +42,7 @@ def test_pseudo_label_agrees_with_brute_force(
     maps: tuple[np.ndarray, np.ndarray], threshold: float, band: float
 ) -> None:
     scores, classes = maps
-    label = pseudo_label(scores, classes, threshold, band)
+    label = pseudo_label(scores, classes, threshold - band, threshold + band)
     assert label.dtype == np.uint8
     assert label.shape == scores.shape[1:]
     for row, column in np.ndindex(label.shape):
@@ -59,28 +59,28 @@ def test_without_a_band_it_is_the_plain_threshold(scores: np.ndarray, threshold:
 
 
 def test_image_without_classes_is_background() -> None:
-    label = pseudo_label(np.zeros((0, 1, 5), np.float32), np.array([], dtype=int), 0.3, 0.1)
+    label = pseudo_label(np.zeros((0, 1, 5), np.float32), np.array([], dtype=int), 0.2, 0.4)
     np.testing.assert_array_equal(label, np.zeros((1, 5), np.uint8))
 
 
 def test_nan_is_background() -> None:
-    label = pseudo_label(np.array([[[np.nan, 0.9]]], np.float32), np.array([4]), 0.3, 0.1)
+    label = pseudo_label(np.array([[[np.nan, 0.9]]], np.float32), np.array([4]), 0.2, 0.4)
     assert label.tolist() == [[0, 4]]
 
 
 @pytest.mark.parametrize(
-    ("shape", "classes", "band", "message"),
+    ("shape", "classes", "high", "message"),
     [
-        ((2, 3, 4), [1], 0.0, "expected scores"),
-        ((3, 4), [1, 2, 3], 0.0, "expected scores"),
-        ((1, 3, 4), [0], 0.0, "1…254"),
-        ((1, 3, 4), [255], 0.0, "1…254"),
-        ((1, 3, 4), [1], -0.1, "negative"),
+        ((2, 3, 4), [1], 0.6, "expected scores"),
+        ((3, 4), [1, 2, 3], 0.6, "expected scores"),
+        ((1, 3, 4), [0], 0.6, "1…254"),
+        ((1, 3, 4), [255], 0.6, "1…254"),
+        ((1, 3, 4), [1], 0.4, "lies below"),
     ],
 )
-def test_wrong_arguments_are_refused(shape: tuple[int, ...], classes: list[int], band: float, message: str) -> None:
+def test_wrong_arguments_are_refused(shape: tuple[int, ...], classes: list[int], high: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        pseudo_label(np.zeros(shape, np.float32), np.array(classes), 0.5, band)
+        pseudo_label(np.zeros(shape, np.float32), np.array(classes), 0.5, high)
 
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)))

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -5,6 +6,8 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassJaccardIndex
 
+import wsss.segmentation.training as training
+from wsss.errors import WsssError
 from wsss.segmentation.inference import predict
 from wsss.segmentation.network import build_network
 from wsss.segmentation.training import train_segmentation
@@ -100,3 +103,60 @@ def test_ignored_pixels_teach_nothing() -> None:
 def test_impossible_settings_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="batch of 2"):
         train(**({"iterations": 1} | options))
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(count: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    """Train until the loss has been computed `count` times."""
+    seen: list[int] = []
+    own = training._loss
+
+    def loss(*arguments: Any) -> torch.Tensor:
+        if len(seen) == count:
+            raise Killed
+        seen.append(1)
+        return own(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_loss", loss)
+        with pytest.raises(Killed):
+            train(**options)
+
+
+@pytest.mark.parametrize("moments", [(1,), (4,), (3, 2)])
+def test_an_interrupted_training_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: tuple[int, ...]
+) -> None:
+    options: dict[str, Any] = {"iterations": 5, "checkpoint": tmp_path / "a.state", "checkpoint_every": 2}
+    for count in moments:
+        killed_after(count, monkeypatch, **options)
+    resumed, history = train(**options)
+    undisturbed, expected = train(iterations=5)
+    assert weights(resumed) == weights(undisturbed)
+    assert history == expected
+
+
+def test_a_broken_checkpoint_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.state"
+    killed_after(3, monkeypatch, iterations=4, checkpoint=path, checkpoint_every=2)
+    content = path.read_bytes()
+    for broken in (b"", content[: len(content) // 2], b"no checkpoint"):
+        path.write_bytes(broken)
+        with pytest.raises(WsssError, match=r"a\.state.*Delete it"):
+            train(iterations=4, checkpoint=path)
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
+    path, mark = tmp_path / "a.state", tmp_path / "mark"
+
+    class Hostile:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (mark,)
+
+    torch.save({"losses": [], "network": Hostile()}, path)
+    with pytest.raises(WsssError, match=r"a\.state"):
+        train(iterations=2, checkpoint=path)
+    assert not mark.exists()

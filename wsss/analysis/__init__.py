@@ -11,9 +11,11 @@ from wsss.analysis.bootstrap import (
     paired_bootstrap,
     paired_class_bootstrap,
 )
+from wsss.analysis.boundary import boundary_counts, boundary_scores
 from wsss.analysis.confusion import (
     confusion_matrix,
     coverage,
+    foreground_scores,
     intersection_and_union,
     iou_per_class,
     mean_iou,
@@ -35,7 +37,14 @@ from wsss.analysis.strata import (
     size_bin,
     strata_table,
 )
-from wsss.analysis.thresholds import FIXED_THRESHOLD, THRESHOLDS, choose_threshold, miou_curve
+from wsss.analysis.thresholds import (
+    FIXED_THRESHOLD,
+    THRESHOLDS,
+    choose_threshold,
+    choose_two_thresholds,
+    miou_curve,
+    with_ignored,
+)
 
 __all__ = [
     "BORDER_BINS",
@@ -54,10 +63,14 @@ __all__ = [
     "bootstrap_ratio",
     "bootstrap_ratios",
     "border_occlusion",
+    "boundary_counts",
+    "boundary_scores",
     "choose_threshold",
+    "choose_two_thresholds",
     "confusion_matrix",
     "coverage",
     "depth_ranks",
+    "foreground_scores",
     "hit_effects",
     "instance_scores",
     "instances_of",
@@ -74,4 +87,5 @@ __all__ = [
     "size_bin",
     "strata_table",
     "threshold_confusions",
+    "with_ignored",
 ]

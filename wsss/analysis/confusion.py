@@ -13,6 +13,7 @@ from wsss.errors import WsssError
 __all__ = [
     "confusion_matrix",
     "coverage",
+    "foreground_scores",
     "intersection_and_union",
     "iou_per_class",
     "mean_iou",
@@ -147,6 +148,18 @@ def mean_iou(confusion: np.ndarray) -> np.ndarray:
 def coverage(confusion: np.ndarray) -> np.ndarray:
     """Percent of scored pixels with an answer, that is not predicted 255, `(...)`; NaN if no pixel is scored."""
     return _percent(confusion[..., :-1].sum(axis=(-2, -1)), confusion.sum(axis=(-2, -1)))
+
+
+def foreground_scores(confusion: np.ndarray) -> dict[str, float]:
+    """`precision` and `recall` in percent of foreground pixels, all classes together, from a `(C+1, C+2)` confusion.
+
+    A pixel counts as found where its class is right, not only its being foreground. NaN where there is no such pixel.
+    """
+    right = np.diagonal(confusion[1:, 1:-1]).sum()
+    return {
+        "precision": float(_percent(right, confusion[:, 1:-1].sum())),
+        "recall": float(_percent(right, confusion[1:].sum())),
+    }
 
 
 def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

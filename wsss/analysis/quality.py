@@ -1,5 +1,7 @@
 """How good label maps are, image by image, and what the ignored band of pseudo-labels does."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +9,7 @@ from wsss.analysis.confusion import coverage, mean_iou
 from wsss.analysis.score import Score
 from wsss.analysis.thresholds import THRESHOLDS
 
-__all__ = ["band_effect", "image_differences", "pick_by_rule"]
+__all__ = ["band_effect", "band_sentence", "image_differences", "pick_by_rule"]
 
 
 def band_effect(score: Score) -> dict[str, float]:
@@ -38,6 +40,15 @@ def band_effect(score: Score) -> dict[str, float]:
         "right where labelled": _share(right, labelled.sum()),
         "right in the band": _share(np.trace(plain) - right, ignored),
     }
+
+
+def band_sentence(effect: Mapping[str, float]) -> str:
+    """What `band_effect` found, in words."""
+    ignored, inside, outside = 100 - effect["coverage"], effect["right in the band"], effect["right where labelled"]
+    if not ignored:
+        return f"nothing is ignored; {outside:.1f} % of the labels are right."
+    word = "doubtful pixels were left out" if inside < outside else "what was left out is no worse than what was kept"
+    return f"{ignored:.1f} % ignored, of which {inside:.1f} % would have been right, against {outside:.1f} % elsewhere: {word}."
 
 
 def _share(part: np.integer, whole: np.integer) -> float:

@@ -59,10 +59,6 @@ class Classifier(nn.Module):
         """Class maps `(N,C,h,w)`, unrectified, in logits."""
         return self.head(self.features(images)[-1])
 
-    def logits(self, images: Tensor) -> Tensor:
-        """`(N,C)` multi-label logits."""
-        return self(images).float().mean(dim=(2, 3))
-
 
 def _features(backbone: str, output_stride: int) -> Any:
     arguments: dict[str, Any] = {"pretrained": False, "features_only": True}

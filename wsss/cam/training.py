@@ -15,6 +15,7 @@ from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
 from wsss.freezing import freeze_early, train_mode
 from wsss.lazy import lazy
+from wsss.processes import averaging, share
 
 __all__ = ["mean_average_precision", "train_classifier"]
 
@@ -43,6 +44,8 @@ def train_classifier(
 ) -> list[dict[str, float]]:
     """Train in place with multi-label soft margin loss and a polynomial schedule; the epochs are fixed in advance.
 
+    Several processes share each batch and average their gradients.
+
     Args:
         images: `H×W×3 uint8`, of any sizes; squares of `crop_side` are cut out at a random scale.
         labels: `(N,C) bool` image-level labels, from which alone the maps are learnt.
@@ -66,15 +69,20 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, steps, power=0.9)
     history = []
     train_mode(model)
+    wrapped = averaging(model)
     with tqdm(total=steps, desc="train classifier", unit="step", leave=False, disable=not progress) as bar:
         for epoch in range(epochs):
             order = generator.permutation(len(images))
             losses = []
             for start in range(0, max(1, len(images) // batch_size) * batch_size, batch_size):
                 chosen = order[start : start + batch_size]
-                batch = _batch(images, chosen, crop_side, info, generator).to(device)
-                target = torch.from_numpy(labels[chosen]).float().to(device)
-                loss = F.multilabel_soft_margin_loss(model.logits(batch), target)
+                part = share(
+                    len(chosen)
+                )  # all processes draw the same chance, and each learns from its part of the batch
+                own = slice(part.start, None, part.step)
+                batch = _batch(images, chosen, crop_side, info, generator)[own].to(device)
+                target = torch.from_numpy(labels[chosen][own]).float().to(device)
+                loss = F.multilabel_soft_margin_loss(wrapped(batch).float().mean(dim=(2, 3)), target)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()

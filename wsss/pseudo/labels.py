@@ -12,39 +12,39 @@ from wsss.pseudo.palette import voc_palette
 __all__ = ["load_pseudo_label", "pseudo_label", "save_pseudo_label"]
 
 
-def pseudo_label(scores: np.ndarray, classes: np.ndarray, threshold: float, ignore_band: float = 0.0) -> np.ndarray:
+def pseudo_label(scores: np.ndarray, classes: np.ndarray, low: float, high: float | None = None) -> np.ndarray:
     """Label each pixel with its strongest class, with background, or with 255 where the score is undecided.
 
-    A pixel is background up to `threshold − ignore_band`, ignored (255) above that and up to
-    `threshold + ignore_band`, and of its strongest class above. A band of 0 is the plain threshold. The ignored band
-    between sure foreground and sure background follows AffinityNet (Ahn and Kwak, CVPR 2018).
+    A pixel is background up to `low`, ignored (255) above that and up to `high`, and of its strongest class above. What is
+    ignored between sure foreground and sure background follows AffinityNet (Ahn and Kwak, CVPR 2018).
 
     Args:
         scores: `(K, H, W) float32` in [0, 1], one map for each class that the image holds; K may be 0.
         classes: `(K,)` integers 1…254, the class of each map. The first of equal scores wins.
-        threshold: background threshold, in the unit of `scores`.
-        ignore_band: half-width of the undecided band, ≥ 0, in the unit of `scores`.
+        low: threshold of sure background, in the unit of `scores`.
+        high: threshold of sure classes, ≥ `low`; None is `low`, so that nothing is ignored.
 
     Returns:
         `H×W uint8`: 0 background, 1…254 classes, 255 ignore.
 
     Raises:
-        ValueError: shapes do not agree, a class is outside 1…254, or the band is negative.
+        ValueError: shapes do not agree, a class is outside 1…254, or `high` is below `low`.
     """
     classes = np.asarray(classes, dtype=np.int64)
     if scores.ndim != 3 or classes.shape != scores.shape[:1]:
         raise ValueError(f"expected scores (K, H, W) and classes (K,), got {scores.shape} and {classes.shape}")
     if ((classes < 1) | (classes >= IGNORE)).any():
         raise ValueError(f"classes must be 1…{IGNORE - 1}, got {classes.tolist()}")
-    if ignore_band < 0:
-        raise ValueError(f"ignore_band must not be negative, got {ignore_band}")
+    high = low if high is None else high
+    if high < low:
+        raise ValueError(f"the threshold of classes, {high}, lies below that of background, {low}")
     if len(classes) == 0:
         return np.zeros(scores.shape[1:], np.uint8)
     best = scores.max(axis=0)
     label: np.ndarray = classes.astype(np.uint8)[scores.argmax(axis=0)]
     # `~(a > b)` rather than `a <= b`: a pixel whose score is NaN has no evidence, so it is background.
-    label[~(best > threshold + ignore_band)] = IGNORE
-    label[~(best > threshold - ignore_band)] = 0
+    label[~(best > high)] = IGNORE
+    label[~(best > low)] = 0
     return label
 
 

@@ -20,7 +20,7 @@ from wsss.report.pictures import MethodPanels, image_grid, method_figure, overla
 from wsss.report.readme import write_readme_tables
 from wsss.report.store import full_name
 from wsss.report.style import method_colour, use_style
-from wsss.report.tables import HEADLINE, STAGE_NAMES, best_control, in_order
+from wsss.report.tables import HEADLINE, STAGE_NAMES, baseline, best_control, in_order, one_each
 
 __all__ = [
     "MethodPanels",
@@ -245,25 +245,25 @@ def record_charts(records: Sequence[Record], figures_dir: Path) -> list[Chart]:
 
 def _charts_of_table(rows: Sequence[Record]) -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     """Function and arguments of each chart of a table."""
-    main = [row for row in rows if row["method"] in HEADLINE] or list(rows)
+    main = one_each([row for row in rows if row["method"] in HEADLINE] or rows)
     wanted: dict[str, tuple[Callable[[Sequence[Record]], Figure], Sequence[Record]]] = {
         "miou": (miou_bars, rows),
         "classes": (per_class_bars, main),
         "thresholds": (threshold_curves, [row for row in main if row["curve"]]),
-        "strata": (strata_heatmaps, [row for row in main if not row["refinement"]]),
+        "strata": (strata_heatmaps, main),
         "effects": (effects_figure, [row for row in main if row.get("hit_effects")]),
         "activation": (activation_figure, [row for row in main if (row.get("activation") or {}).get("area")]),
         "losses": (learning_curves, [row for row in rows if row["history"]]),
     }
+    others = {name for name in (baseline(rows), best_control(rows)) if name}
     charts: dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]] = {
         name: (draw, (shown,)) for name, (draw, shown) in wanted.items() if shown
     }
-    control = best_control(rows)
-    for row in rows:
-        against = {pair["against"] for pair in row["paired"]} & {"cam", control}
-        if row["method"] in HEADLINE and row["method"].startswith("depth@"):
-            for other in sorted(against):
-                charts[f"strata-{full_name(row)}-vs-{other}".replace("@", "-")] = (strata_difference, (row, other))
+    for row in main:
+        if row["method"].startswith("depth@"):
+            for other in sorted(others & {pair["against"] for pair in row["paired"]}):
+                name = f"strata-{full_name(row)}-vs-{other}"
+                charts[name.replace("@", "-").replace("+", "-")] = strata_difference, (row, other)
     return charts
 
 

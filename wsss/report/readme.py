@@ -13,6 +13,7 @@ from wsss.report.tables import (
     HEADLINE,
     best_control,
     headline_table,
+    label_quality_table,
     seed_table,
     settings_caption,
     strata_grid,
@@ -117,6 +118,16 @@ def _real_seeds(records: Sequence[Record]) -> str:
     return _main_tables(select_records(real, stage="cam"))
 
 
+def _labels(records: Sequence[Record]) -> str:
+    """Pseudo-labels before and after refinement, a table for each data set."""
+    found, blocks = select_records(records, stage="pseudo"), []
+    for data in sorted({record["data"] for record in found}, key=lambda name: (name != "tabletop", name)):
+        rows = select_records(found, data=data)
+        title = f"**{data}**, {rows[0]['split']} split, {rows[0]['num_images']} images\n\n"
+        blocks.append(f"{title}{to_markdown(label_quality_table(rows))}")
+    return "\n".join(blocks)
+
+
 def _networks(records: Sequence[Record]) -> str:
     return _main_tables(select_records(records, stage="segmentation"))
 
@@ -128,5 +139,6 @@ README_TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "nyuv2-strata": lambda records: _strata(records, "nyuv2"),
     "effects": _effects,
     "real-seeds": _real_seeds,
+    "labels": _labels,
     "networks": _networks,
 }

@@ -17,6 +17,7 @@ from wsss.analysis import (
     bootstrap_miou,
     choose_threshold,
     coverage,
+    foreground_scores,
     hit_effects,
     iou_per_class,
     mean_iou,
@@ -113,6 +114,8 @@ def build_record(
         "interval": list(bootstrap_miou([score.confusions for score in scores])),
         "iou": dict(zip(labels, _column_means(iou_per_class(totals)), strict=True)),
         "coverage": float(np.mean(coverage(totals))),
+        "foreground": _means([foreground_scores(total) for total in totals]),
+        "boundary": _means([score.facts["boundary"] for score in scores]) if "boundary" in scores[0].facts else None,
         "predicted_labels": _predicted(scores),
         "subset": _rest(scores, data, split),
         "threshold": _threshold(scores),
@@ -140,6 +143,7 @@ def build_record(
     }  # fmt: skip
     exact = {
         "parameters": [score.facts.get("parameters", {}) for score in scores],
+        "refinement_parameters": [s.facts["refinement"] for s in scores] if stage == "pseudo" and refinement else None,
         "history": [score.facts["history"] for score in scores] if "history" in scores[0].facts else None,
     }
     plain: dict[str, Any] = {**_plain(record, 3), **_plain(exact, None)}
@@ -173,6 +177,11 @@ def _column_means(values: np.ndarray) -> list[float]:
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0).tolist()
 
 
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean over seeds of each figure."""
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
 def _mean_fact(scores: Sequence[Score], key: str) -> float | None:
     values = [score.facts.get(key) for score in scores]
     return float(np.mean(values)) if None not in values else None  # type: ignore[arg-type]
@@ -204,6 +213,8 @@ def _threshold(scores: Sequence[Score]) -> dict[str, Any] | None:
     if None in chosen:
         return None
     threshold = {"chosen_on": "tune", "value": float(np.mean(chosen)), "per_seed": chosen}  # type: ignore[arg-type]
+    if "low" in scores[0].facts:  # of pseudo-labels; what lies between is ignored
+        threshold |= {name: [score.facts[name] for score in scores] for name in ("low", "high")}
     if not all(len(score.curve) for score in scores):
         return {**threshold, "fixed": None, "oracle": None}
     fixed = int(np.flatnonzero(THRESHOLDS == FIXED_THRESHOLD)[0])

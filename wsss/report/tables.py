@@ -11,12 +11,15 @@ from wsss.report.style import METHOD_COLOURS
 
 __all__ = [
     "HEADLINE",
+    "baseline",
     "best_control",
     "class_differences",
     "headline_table",
     "in_order",
     "interval_text",
+    "label_quality_table",
     "number_text",
+    "one_each",
     "per_class_table",
     "seed_table",
     "settings_caption",
@@ -74,20 +77,67 @@ def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> 
         WsssError: there is no such record.
     """
     rows = in_order(select_records(records, data=data, stage=stage, split=split))
-    control = best_control(rows)
-    baselines = ["cam", control] if control else ["cam"]
+    baselines = [name for name in (baseline(rows), best_control(rows)) if name]
     cells = [_main_row(record, baselines) for record in rows]
     frame = pd.DataFrame(cells, index=[full_name(record) for record in rows])
     return frame.rename_axis("method")
 
 
-def best_control(records: Sequence[Record]) -> str | None:
-    """The control without depth that has the highest mIoU on the tune split; None where no control was tuned.
+def baseline(records: Sequence[Record]) -> str:
+    """Full name of the plain CAM among records of a table: unrefined where there is such a one."""
+    names = [full_name(record) for record in in_order(records) if record["method"] == "cam"]
+    return names[0] if names else "cam"
+
+
+def one_each(records: Sequence[Record]) -> list[Record]:
+    """Of each method's refinements the one that is best on the tune split, none counting as one: what charts have room for."""
+    best: dict[str, Record] = {}
+    for record in in_order(records):
+        known = best.setdefault(record["method"], record)
+        if (record["tune_miou"] or 0) > (known["tune_miou"] or 0):
+            best[record["method"]] = record
+    return list(best.values())
+
+
+def label_quality_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Pseudo-labels before and after refinement: mIoU, foreground, borders, what is ignored, and the trial that was chosen.
 
     Args:
-        records: of one data set, stage and split.
+        records: of the stage `pseudo` of one data set and split.
     """
-    tuned = [record for record in records if record["method"] in CONTROLS and record["tune_miou"] is not None]
+    rows = in_order(records)
+    cells = [_quality_row(record) for record in rows]
+    return pd.DataFrame(cells, index=[full_name(record) for record in rows]).rename_axis("labels")
+
+
+def _quality_row(record: Record) -> dict[str, str]:
+    threshold, foreground, boundary = record["threshold"], record["foreground"], record["boundary"] or {}
+    return {
+        "mIoU": _mean_std(record["miou"]),
+        "mIoU on tune": number_text(record["tune_miou"]),
+        "precision": number_text(foreground["precision"]),
+        "recall": number_text(foreground["recall"]),
+        "border precision": number_text(boundary.get("precision")),
+        "border recall": number_text(boundary.get("recall")),
+        "border F": number_text(boundary.get("f")),
+        "ignored": number_text(100 - record["coverage"]),
+        "thresholds": f"{_mean_text(threshold.get('low'))}, {_mean_text(threshold.get('high'))}",
+        "s/image": number_text(record["seconds_per_image"], 2),
+        "seeds": str(len(record["seeds"])),
+    }
+
+
+def _mean_text(values: Sequence[float] | None) -> str:
+    return number_text(sum(values) / len(values) if values else None, 2)
+
+
+def best_control(records: Sequence[Record]) -> str | None:
+    """The control without depth that has the highest mIoU on the tune split; None where none was tuned.
+
+    Args:
+        records: of one data set, stage and split. Of pseudo-labels the answer is None: one control alone is made into labels.
+    """
+    tuned = [r for r in records if r["method"] in CONTROLS and r["tune_miou"] is not None and r["stage"] != "pseudo"]
     return full_name(max(tuned, key=lambda record: record["tune_miou"])) if tuned else None
 
 
@@ -178,7 +228,7 @@ def headline_table(records: Sequence[Record]) -> pd.DataFrame:
     """The main results at one glance: mIoU of every data set, stage and split (rows) by method (columns).
 
     Seeds with predicted image labels, images that no choice had looked at before, and refined labels have rows of
-    their own.
+    their own; networks are trained on one refinement of each method, which their table names.
     """
     if not records:
         select_records(records, stage="any")
@@ -197,12 +247,14 @@ def headline_table(records: Sequence[Record]) -> pd.DataFrame:
 def _place(record: Record) -> tuple[Any, ...]:
     """Order of the headline's rows: `tabletop` first; seeds, pseudo-labels, networks; unrefined first."""
     stage = STAGES.index(record["stage"])
-    return record["data"] != "tabletop", record["data"], stage, record["split"], record["refinement"] or ""
+    refinement = "" if record["stage"] == "segmentation" else record["refinement"] or ""
+    return record["data"] != "tabletop", record["data"], stage, record["split"], refinement
 
 
 def _headline_cells(record: Record) -> list[tuple[str, str]]:
     name, split = STAGE_NAMES[record["stage"]], record["split"]
-    name += f" +{record['refinement']}" if record["refinement"] else ""
+    if record["refinement"] and record["stage"] != "segmentation":
+        name += f" +{record['refinement']}"
     cells = [(f"{name} ({split})", _mean_std(record["miou"]))]
     if record["predicted_labels"]:
         cells.append((f"{name}, predicted labels ({split})", number_text(record["predicted_labels"]["miou"])))

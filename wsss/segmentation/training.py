@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,9 @@ from tqdm.auto import tqdm
 from wsss.data.base import IGNORE
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
 from wsss.freezing import freeze_early, train_mode
+from wsss.processes import averaging, is_main, num_processes, share
 from wsss.runtime import autocast, seed_everything
+from wsss.segmentation.checkpoint import TrainingState
 from wsss.segmentation.network import encoder_model
 
 __all__ = ["ImagesAndMasks", "train_segmentation"]
@@ -47,17 +50,22 @@ def train_segmentation(
     device: torch.device,
     progress: bool = True,
     frozen_stages: int | None = 2,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 50,
 ) -> list[dict[str, float]]:
     """Train `network` in place for a fixed number of iterations, and leave it in evaluation mode on `device`.
 
     Pixel-wise cross-entropy without the ignored pixels, AdamW, the polynomial schedule of DeepLab (power 0.9), random
     scale ¾…2, crop, flip and colour. Float32 on the CPU, where the backward pass of depthwise convolutions is slower
-    in bfloat16; mixed precision on CUDA.
+    in bfloat16; mixed precision on CUDA. Several processes share each batch and average their gradients.
+
+    A training that was interrupted goes on from its checkpoint, and on the CPU ends with the same weights to the bit: chance
+    is drawn anew in every iteration, from the seed and the iteration's number.
 
     Args:
         network: `(N, 3, H, W)` → logits `(N, classes + 1, H, W)`, with its initial weights already loaded.
         images_and_masks: images and label maps (0 background, 255 ignored).
-        batch_size: images per iteration, at least 2 (the decoder's batch norm needs them).
+        batch_size: images per iteration, at least 2 for each process (the decoder's batch norm needs them).
         crop_size: side of the training crops in pixels, a multiple of the encoder's stride.
         learning_rate: of decoder and head at the start; the encoder's is a fifth. About 5e-4 is right.
         seed: fixes order, augmentation and dropout; initial weights are the caller's.
@@ -65,16 +73,20 @@ def train_segmentation(
         std: likewise.
         frozen_stages: stages of the encoder that keep their weights, with stem and all its batch norms; None trains
             everything, for an encoder without pretrained weights.
+        checkpoint: file to go on from if it is there, and to write every `checkpoint_every` iterations; None keeps none. The
+            caller deletes it when the result is safe.
 
     Returns:
         About 50 points of `{"iteration", "loss"}`: the mean loss of the iterations up to each.
 
     Raises:
         ValueError: no images, no iterations, or fewer than two images per batch.
+        WsssError: the checkpoint is broken or of another training; the message names it.
     """
-    if len(images_and_masks) == 0 or iterations < 1 or batch_size < 2:
+    if len(images_and_masks) == 0 or iterations < 1 or batch_size < 2 * num_processes():
         raise ValueError(
-            f"need images, iterations and a batch of 2 or more; got {len(images_and_masks)}, {iterations}, {batch_size}"
+            f"need images, iterations and a batch of 2 or more for each process; got {len(images_and_masks)}, {iterations}, "
+            f"{batch_size} for {num_processes()}"
         )
     seed_everything(seed)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -84,12 +96,15 @@ def train_segmentation(
     optimiser = _optimiser(network, learning_rate)
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, total_iters=iterations, power=0.9)
     scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
-    losses: list[float] = []
-    batches = _batches(_preloaded(images_and_masks), iterations, batch_size, crop_size, seed)
-    for images, masks in tqdm(batches, "segmentation", iterations, leave=False, disable=not progress):
+    state = TrainingState({"network": network, "optimiser": optimiser, "schedule": schedule, "scaler": scaler})
+    losses = state.load(checkpoint) if checkpoint else []
+    batches = _batches(_preloaded(images_and_masks), len(losses), iterations, batch_size, crop_size, seed)
+    wrapped = averaging(network)
+    bar = tqdm(batches, "segmentation", iterations, initial=len(losses), leave=False, disable=not progress)
+    for images, masks in bar:
         normalised = normalise_batch(images.to(device), mean, std)
         with autocast(device) if device.type == "cuda" else nullcontext():
-            logits = network(normalised)
+            logits = wrapped(normalised)
         loss = _loss(logits.float(), masks.to(device))
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
@@ -97,6 +112,8 @@ def train_segmentation(
         scaler.update()
         schedule.step()
         losses.append(loss.item())
+        if checkpoint and len(losses) % checkpoint_every == 0 and is_main():
+            state.save(checkpoint, losses)
     network.eval()
     return _history(losses)
 
@@ -126,16 +143,24 @@ def _preloaded(samples: ImagesAndMasks) -> ImagesAndMasks:
 
 
 def _batches(
-    samples: ImagesAndMasks, iterations: int, batch_size: int, crop_size: int, seed: int
+    samples: ImagesAndMasks, start: int, iterations: int, batch_size: int, crop_size: int, seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Augmented batches `(N, 3, S, S) uint8` and `(N, S, S) int64`; each epoch is a new permutation of the samples."""
-    generator = np.random.default_rng(seed)
+    """This process's part of the augmented batches from iteration `start` on.
+
+    `(N, 3, S, S) uint8` and `(N, S, S) int64`; each epoch is a new permutation of the samples. As each batch is handed out,
+    torch's generator is seeded for the dropout of its iteration.
+    """
     order = RandomSampler(
         range(len(samples)), num_samples=iterations * batch_size, generator=torch.Generator().manual_seed(seed)
     )
-    for indices in BatchSampler(order, batch_size, drop_last=False):
-        pairs = [_augmented(*samples[index], crop_size, generator) for index in indices]
+    batches = list(BatchSampler(order, batch_size, drop_last=False))
+    for iteration, indices in enumerate(batches[start:], start):
+        pairs = [
+            _augmented(*samples[indices[place]], crop_size, np.random.default_rng([seed, iteration, place]))
+            for place in share(len(indices))
+        ]
         images, masks = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
+        torch.manual_seed(int(np.random.SeedSequence([seed, iteration]).generate_state(1)[0]))
         yield images.permute(0, 3, 1, 2), masks.long()
 
 

@@ -1,0 +1,125 @@
+"""Refinements by name: parsing, trials, what each needs."""
+
+import numpy as np
+import pytest
+import torch
+
+from wsss.errors import WsssError
+from wsss.pseudo import crf
+from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
+from wsss.pseudo.crf import crf_available, dense_crf
+from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine, split_refinement
+
+
+def noisy_square() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A bright square on dark ground, a blob of score in its middle that spills over one side, and its true mask."""
+    rng = np.random.default_rng(0)
+    truth = np.zeros((40, 48), bool)
+    truth[10:30, 12:36] = True
+    image = np.where(truth[..., None], 200, 50) + rng.integers(-8, 9, (40, 48, 3))
+    scores = np.zeros((1, 40, 48), np.float32)
+    scores[0, 14:26, 8:30] = 0.8
+    return image.astype(np.uint8), scores, truth
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("cam", ("cam", None)),
+        ("cam+par", ("cam", "par")),
+        ("depth@learned+par-depth", ("depth@learned", "par-depth")),
+        ("depth@shuffled+files:maps", ("depth@shuffled+files:maps", None)),
+        ("depth@shuffled+files:maps+crf", ("depth@shuffled+files:maps", "crf")),
+    ],
+)
+def test_names_are_split(name: str, parts: tuple[str, str | None]) -> None:
+    assert split_refinement(name) == parts
+
+
+def test_an_unknown_refinement_is_named() -> None:
+    with pytest.raises(WsssError, match=r"unknown refinement 'paar'.*par-depth"):
+        split_refinement("cam+paar")
+
+
+def test_every_refinement_has_as_many_trials() -> None:
+    assert {len(refinement.trials) for refinement in REFINEMENTS.values()} == {6}
+    for refinement in REFINEMENTS.values():
+        assert len(set(refinement.trials)) == 6
+
+
+@pytest.mark.parametrize("name", ["par", "par-depth"])
+def test_trials_together_are_the_trials_alone(name: str) -> None:
+    image, scores, truth = noisy_square()
+    scene = Scene(image, 0.3, truth.astype(np.float32), 0.1)
+    trials = REFINEMENTS[name].trials
+    together = refine(name, scene, scores, trials)
+    for trial, found in zip(trials[::2], together[::2], strict=True):
+        np.testing.assert_array_equal(refine(name, scene, scores, [trial])[0], found)
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+        depth = torch.from_numpy(truth.astype(np.float32))[None, None] if trial.jump else None
+        jumps = None if depth is None else depth_differences(depth)
+        kernel = adaptive_kernel(
+            colour_differences(pixels), trial.colour, jumps, trial.jump * 0.1 if trial.jump else 1.0
+        )
+        np.testing.assert_allclose(
+            spread(torch.from_numpy(scores)[None], kernel, trial.iterations)[0], found, atol=1e-6
+        )
+
+
+def test_adaptive_refinement_fills_the_object() -> None:
+    image, scores, truth = noisy_square()
+
+    def iou(maps: np.ndarray) -> float:
+        label = maps[0] > 0.3
+        return (label & truth).sum() / (label | truth).sum()
+
+    (refined,) = refine("par", Scene(image, 0.3), scores, [RefinementParameters(15, 0.2)])
+    assert iou(refined) > iou(scores) + 0.1
+
+
+def test_without_a_refinement_or_a_class_scores_stay() -> None:
+    image, scores, _ = noisy_square()
+    assert refine(None, Scene(image, 0.3), scores, [RefinementParameters()])[0] is scores
+    assert refine("crf", Scene(image, 0.3), scores[:0], REFINEMENTS["crf"].trials)[0].shape == (0, 40, 48)
+
+
+def test_depth_is_asked_for_where_it_is_needed() -> None:
+    image, scores, _ = noisy_square()
+    with pytest.raises(WsssError, match="needs depth"):
+        refine("par-depth", Scene(image, 0.3), scores, REFINEMENTS["par-depth"].trials[:1])
+
+
+def test_a_missing_crf_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, scores, _ = noisy_square()
+    monkeypatch.setattr(crf, "crf_available", lambda: False)
+    with pytest.raises(WsssError, match=r"pip install .*\[crf\].*`par`"):
+        dense_crf(image, scores, 0.3)
+    with pytest.raises(ValueError, match="but the image"):
+        dense_crf(image, scores[:, :5], 0.3)
+
+
+@pytest.mark.skipif(not crf_available(), reason="pydensecrf2 is not installed (extra crf)")
+class TestCrf:
+    def test_it_fills_the_object_and_gives_probabilities(self) -> None:
+        image, scores, truth = noisy_square()
+        found = dense_crf(image, scores, 0.3)
+        assert found.shape == scores.shape
+        assert found.dtype == np.float32
+        assert 0 <= found.min() <= found.max() <= 1
+        label = found[0] > 0.5
+        assert (label & truth).sum() / (label | truth).sum() > 0.9
+
+    def test_without_pairs_the_threshold_decides(self) -> None:
+        image, _, _ = noisy_square()
+        scores = np.random.default_rng(1).random((2, 40, 48)).astype(np.float32)
+        # Where scores are constant, neighbours add nothing that could turn a decision.
+        scores[:] = np.array([0.5, 0.1], np.float32)[:, None, None]
+        for threshold, kept in ((0.3, True), (0.7, False)):
+            found = dense_crf(image, scores, threshold)
+            assert (found[0] > 0.5).all() == kept
+            assert (found[1] < 0.5).all()
+
+    def test_sizes_are_not_mixed_up(self) -> None:
+        image, scores, _ = noisy_square()
+        turned = dense_crf(image.transpose(1, 0, 2), scores.transpose(0, 2, 1).copy(), 0.3)
+        np.testing.assert_allclose(turned.transpose(0, 2, 1), dense_crf(image, scores, 0.3), atol=2e-2)

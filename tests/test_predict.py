@@ -1,0 +1,114 @@
+"""Networks on folders of images, and pseudo-labels for other toolboxes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+
+from wsss.data.registry import open_dataset
+from wsss.errors import WsssError
+from wsss.export import export_voc
+from wsss.io import read_image
+from wsss.predict import image_files, load_predictor, predict_folder, shares
+from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
+from wsss.segmentation.inference import predict
+from wsss.segmentation.network import build_network, save_network
+
+HALF = (0.5, 0.5, 0.5)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    network = build_network(2, "Unet", "tu-mobilenetv3_small_050")
+    facts = {"classes": ("cat", "dog"), "mean": HALF, "std": HALF, "long_side": 64, "scales": (1.0, 1.5)}
+    save_network(tmp_path / "net.safetensors", network, {key: json.dumps(value) for key, value in facts.items()})
+    return tmp_path / "net.safetensors"
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, size in (("a.jpg", (30, 40, 3)), ("b.png", (50, 20, 3)), ("c.PNG", (33, 33))):
+        Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def test_every_image_gets_a_label_map_and_a_picture(checkpoint: Path, images: Path, tmp_path: Path) -> None:
+    labels = predict_folder(checkpoint, images, tmp_path / "out", progress=False)
+    assert [path.name for path in labels] == ["a.png", "b.png", "c.png"]
+    predictor = load_predictor(checkpoint)
+    for path, source in zip(labels, image_files(images), strict=True):
+        image = read_image(source)
+        expected = predict(
+            predictor.network, image, mean=HALF, std=HALF, scales=(1.0, 1.5), long_side=64, device=torch.device("cpu")
+        )
+        np.testing.assert_array_equal(load_pseudo_label(path), expected)
+        assert read_image(tmp_path / "out" / "overlays" / path.name).shape == image.shape
+    assert sum(shares(labels, predictor.classes).values()) == pytest.approx(100)
+
+
+def test_pictures_may_be_left_out(checkpoint: Path, images: Path, tmp_path: Path) -> None:
+    predict_folder(checkpoint, images, tmp_path / "out", overlays=False, progress=False)
+    assert not (tmp_path / "out" / "overlays").exists()
+
+
+def test_a_broken_image_is_named_or_skipped(checkpoint: Path, images: Path, tmp_path: Path) -> None:
+    (images / "b.png").write_bytes(b"broken")
+    with pytest.raises(WsssError, match=r"b\.png"):
+        predict_folder(checkpoint, images, tmp_path / "out", progress=False)
+    skipped: list[WsssError] = []
+    labels = predict_folder(checkpoint, images, tmp_path / "out", skip=skipped.append, progress=False)
+    assert [path.name for path in labels] == ["a.png", "c.png"]
+    assert ["b.png" in str(error) for error in skipped] == [True]
+
+
+def test_unusable_folders_are_named(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(WsssError, match="no folder"):
+        image_files(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WsssError, match="holds no image"):
+        image_files(tmp_path / "empty")
+    Image.new("RGB", (2, 2)).save(images / "a.png")
+    with pytest.raises(WsssError, match=r"a\.jpg.*a\.png|a\.png.*a\.jpg"):
+        image_files(images)
+
+
+def test_a_checkpoint_without_its_facts_is_named(tmp_path: Path) -> None:
+    save_network(tmp_path / "bare.safetensors", build_network(2, "Unet", "tu-mobilenetv3_small_050"), {})
+    with pytest.raises(WsssError, match=r"bare\.safetensors does not say 'classes'"):
+        load_predictor(tmp_path / "bare.safetensors")
+
+
+def test_an_exported_folder_is_read_by_us_and_by_torchvision(tiny_voc: Path, tmp_path: Path) -> None:
+    data = open_dataset("voc", "train", root=tiny_voc, classes=("dog", "cat"))
+    labels = tmp_path / "labels"
+    for index, sample in enumerate(data):
+        save_pseudo_label(labels / f"{sample.id}.png", np.where(sample.mask > 0, index % 3, 0).astype(np.uint8))
+    out = tmp_path / "VOCdevkit" / "VOC2012"
+    export_voc(data, labels, out, "train", progress=False)
+    export_voc(open_dataset("voc", "val", root=tiny_voc, classes=("dog", "cat")), None, out, "val", progress=False)
+    theirs = torchvision.datasets.VOCSegmentation(tmp_path, year="2012", image_set="train")
+    assert len(theirs) == len(data)
+    for (image, mask), sample in zip(theirs, data, strict=True):
+        assert image.size == sample.image.shape[1::-1]
+        np.testing.assert_array_equal(np.array(mask), load_pseudo_label(labels / f"{sample.id}.png"))
+        assert abs(np.array(image).astype(int) - sample.image).mean() < 3
+    ours = open_dataset("voc", "val", root=out)
+    assert ours.classes == ("dog", "cat")
+    for sample, truth in zip(ours, open_dataset("voc", "val", root=tiny_voc, classes=("dog", "cat")), strict=True):
+        np.testing.assert_array_equal(sample.mask, truth.mask)
+
+
+def test_a_missing_label_map_leaves_no_list(tiny_voc: Path, tmp_path: Path) -> None:
+    data = open_dataset("voc", "train", root=tiny_voc)
+    with pytest.raises(WsssError, match=data.ids[0]):
+        export_voc(data, tmp_path / "none", tmp_path / "out", "train", progress=False)
+    assert not (tmp_path / "out" / "ImageSets").exists()

@@ -1,0 +1,154 @@
+"""A trained network on a folder of images: label maps and overlays."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from tqdm.auto import tqdm
+
+from wsss.errors import WsssError
+from wsss.io import read_image, write_png
+from wsss.processes import gathered, is_main, share
+from wsss.pseudo.labels import save_pseudo_label
+from wsss.report.pictures import overlay
+from wsss.report.style import class_colours
+from wsss.runtime import pick_device
+from wsss.segmentation.inference import predict_batches
+from wsss.segmentation.network import load_network
+
+__all__ = ["Predictor", "image_files", "load_predictor", "predict_folder"]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network and what its checkpoint says of itself.
+
+    Attributes:
+        classes: names of labels 1…C.
+        mean, std: of the encoder's normalisation.
+        long_side: of images at scale 1, in pixels.
+        scales: at which images are looked at, each with its mirror image.
+    """
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    long_side: int
+    scales: tuple[float, ...]
+
+    def __call__(self, images: Iterator[NDArray[np.uint8]], device: torch.device) -> Iterator[NDArray[np.uint8]]:
+        """Label maps `H×W uint8` of images `H×W×3 uint8`, in order."""
+        return predict_batches(
+            self.network, images, mean=self.mean, std=self.std, scales=self.scales, long_side=self.long_side, device=device
+        )  # fmt: skip
+
+
+def load_predictor(checkpoint: Path) -> Predictor:
+    """Read a network of `python -m wsss segment`.
+
+    Raises:
+        WsssError: the file is missing, broken, or lacks what prediction needs; the message names it.
+    """
+    network, meta = load_network(checkpoint)
+    try:
+        facts = {name: json.loads(meta[name]) for name in ("classes", "mean", "std", "long_side", "scales")}
+    except (KeyError, ValueError) as error:
+        raise WsssError(
+            f"{checkpoint} does not say {error}: give a network that `python -m wsss segment` has written."
+        ) from error
+    return Predictor(
+        network, tuple(facts["classes"]), tuple(facts["mean"]), tuple(facts["std"]), facts["long_side"], tuple(facts["scales"])
+    )  # fmt: skip
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files of a folder, in the order of their names.
+
+    Raises:
+        WsssError: there is no such folder, no image in it, or two images with the same name but for the suffix.
+    """
+    if not folder.is_dir():
+        raise WsssError(f"there is no folder {folder} of images")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise WsssError(f"{folder} holds no image ({', '.join(SUFFIXES)})")
+    stems: dict[str, Path] = {}
+    for path in files:
+        if path.stem in stems:
+            raise WsssError(f"{stems[path.stem]} and {path} would have the same label map. Rename one.")
+        stems[path.stem] = path
+    return files
+
+
+def _readable(
+    paths: Sequence[Path], read: list[Path], skip: Callable[[WsssError], None] | None
+) -> Iterator[NDArray[np.uint8]]:
+    """The images of `paths`; each that could be read is entered in `read`, each that could not is given to `skip`."""
+    for path in paths:
+        try:
+            image = read_image(path)
+        except WsssError as error:
+            if skip is None:
+                raise
+            skip(error)
+            continue
+        read.append(path)
+        yield image
+
+
+def predict_folder(
+    checkpoint: Path,
+    images: Path,
+    out: Path,
+    *,
+    overlays: bool = True,
+    skip: Callable[[WsssError], None] | None = None,
+    progress: bool = True,
+) -> list[Path]:
+    """Write `out/ID.png`, a VOC-palette label map, and `out/overlays/ID.png` for every image of a folder.
+
+    Several processes share the images.
+
+    Args:
+        overlays: whether to write those.
+        skip: told of each image that cannot be read, which is then left out; None stops at the first one.
+
+    Returns:
+        The label maps of the whole folder, in the order of the names.
+
+    Raises:
+        WsssError: network or folder cannot be used, or an image is broken.
+    """
+    predictor, files = load_predictor(checkpoint), image_files(images)
+    colours = class_colours(predictor.classes)
+    own = [files[index] for index in share(len(files))]
+    read: list[Path] = []
+    labels = predictor(_readable(own, read, skip), pick_device())
+    bar = tqdm(labels, "predict", len(own), unit="image", leave=False, disable=not (progress and is_main()))
+    for number, label in enumerate(bar):
+        path = read[number]
+        save_pseudo_label(_target(out, path), label)
+        if overlays:
+            write_png(out / "overlays" / f"{path.stem}.png", overlay(read_image(path), label, colours))
+    return sorted(_target(out, path) for part in gathered([read]) for path in part)
+
+
+def _target(out: Path, image: Path) -> Path:
+    return out / f"{image.stem}.png"
+
+
+def shares(labels: Sequence[Path], classes: Sequence[str]) -> dict[str, float]:
+    """Percent of all pixels with each label, background first."""
+    counts = np.zeros(256, np.int64)
+    for path in labels:
+        counts += np.bincount(read_image(path, mode=None).ravel(), minlength=256)
+    names = ("background", *classes)
+    return {name: 100 * float(counts[label]) / float(counts.sum()) for label, name in enumerate(names)}

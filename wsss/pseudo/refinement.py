@@ -1,0 +1,140 @@
+"""The refinements of seeds by name, each with the six trials from which one is chosen on the tune split."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wsss.errors import WsssError
+from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
+from wsss.pseudo.crf import dense_crf
+
+__all__ = ["REFINEMENTS", "Refinement", "RefinementParameters", "Scene", "refine", "split_refinement"]
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RefinementParameters:
+    """What a refinement may choose; which of them count is said by its kind.
+
+    Attributes:
+        iterations: of the pixel-adaptive kernel.
+        colour: bandwidth of colour; of the pixel-adaptive kernel in local standard deviations, of the CRF in 0…255.
+        jump: bandwidth of depth, in jumps of `RegionParameters.jump`.
+        side: bandwidth of position in the CRF, in pixels.
+        weight: of the CRF's bilateral term.
+        background: share of the seeds' threshold that the CRF starts from: smoothing favours what is large, which is background.
+    """
+
+    iterations: int = 0
+    colour: float = 0.3
+    jump: float = 0.0
+    side: float = 0.0
+    weight: float = 0.0
+    background: float = 1.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a refinement looks at beside the scores.
+
+    Attributes:
+        image: `H×W×3 uint8`.
+        threshold: background threshold of the scores; only the CRF asks for it.
+        depth: `H×W float32` inverse depth in [0, 1]; only `par-depth` asks for it.
+        jump: difference in inverse depth that parts two things.
+    """
+
+    image: NDArray[np.uint8]
+    threshold: float
+    depth: NDArray[np.float32] | None = None
+    jump: float = 0.015
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """One way to refine seeds: a grid of parameters, and how scores are refined with each of some of them."""
+
+    trials: tuple[RefinementParameters, ...]
+    run: Callable[[Scene, Scores, Sequence[RefinementParameters]], list[Scores]]
+    uses_depth: bool = False
+
+
+def refine(name: str | None, scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:
+    """Scores `(K,H,W)` in [0, 1] after refinement `name` with each of `trials`; None leaves them as they are.
+
+    Raises:
+        WsssError: the refinement needs depth, or a package, that is not there.
+    """
+    if name is None or len(scores) == 0:
+        return [scores for _ in trials]
+    return REFINEMENTS[name].run(scene, scores, trials)
+
+
+def split_refinement(name: str) -> tuple[str, str | None]:
+    """Method and refinement of a name such as `depth@learned+par-depth`; None for one without.
+
+    >>> split_refinement("cam+par"), split_refinement("depth@shuffled+files:maps")
+    (('cam', 'par'), ('depth@shuffled+files:maps', None))
+
+    Raises:
+        WsssError: what follows a `+` is neither a refinement nor part of a depth source.
+    """
+    base, plus, refinement = name.rpartition("+")
+    if not plus:
+        return name, None
+    if refinement in REFINEMENTS:
+        return base, refinement
+    if "@" in base:
+        return name, None  # a control made from another source
+    raise WsssError(f"unknown refinement {refinement!r} in {name!r}; choose from {', '.join(REFINEMENTS)}")
+
+
+def _adaptive(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:
+    """Trials share what they have in common: differences, kernels, and iterations, of which the longer goes on from the shorter."""
+    image = torch.from_numpy(np.ascontiguousarray(scene.image)).permute(2, 0, 1)[None].float().contiguous()
+    differences, jumps = colour_differences(image), None
+    if any(trial.jump for trial in trials):
+        if scene.depth is None:
+            raise WsssError("refinement `par-depth` needs depth: give --depth, or take `par`")
+        jumps = depth_differences(torch.from_numpy(np.ascontiguousarray(scene.depth))[None, None])
+    found: dict[RefinementParameters, Scores] = {}
+    for colour, jump in dict.fromkeys((trial.colour, trial.jump) for trial in trials):
+        kernel = adaptive_kernel(differences, colour, jumps if jump else None, jump * scene.jump if jump else 1.0)
+        maps, done = torch.from_numpy(scores)[None], 0
+        own = [trial for trial in trials if (trial.colour, trial.jump) == (colour, jump)]
+        for trial in sorted(own, key=lambda each: each.iterations):
+            maps, done = spread(maps, kernel, trial.iterations - done), trial.iterations
+            found[trial] = maps[0].numpy()
+    return [found[trial] for trial in trials]
+
+
+def _crf(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:
+    return [
+        dense_crf(scene.image, scores, p.background * scene.threshold, side=p.side, colour=p.colour, weight=p.weight)
+        for p in trials
+    ]
+
+
+REFINEMENTS: dict[str, Refinement] = {
+    "crf": Refinement(
+        tuple(
+            RefinementParameters(colour=13.0, side=50.0, weight=weight, background=background)
+            for background, weight in product((0.3, 0.6, 1.0), (4.0, 10.0))
+        ),
+        _crf,
+    ),
+    "par": Refinement(
+        tuple(RefinementParameters(n, colour) for colour, n in product((0.2, 0.4), (2, 5, 10))), _adaptive
+    ),
+    "par-depth": Refinement(
+        tuple(RefinementParameters(n, 0.3, jump) for jump, n in product((0.5, 2.0), (2, 5, 10))),
+        _adaptive,
+        uses_depth=True,
+    ),
+}
+"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. Six trials each."""
