@@ -31,6 +31,7 @@ COMMANDS = {
     "results": {"--seeds", "--data", "--stage", "--nyuv2", "--voc"},
     "series": {"--profile", "--seeds", "--methods", "--out"},
     "rerun": {"--root", "--depth", "--checkpoint", "--cache"},
+    "bench": {"--only", "--out", "--compare", "--quick"},
     "report": {"--records", "--figures", "--readme"},
 }
 

@@ -16,8 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2.functional import resize
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import backbone_state, normalisation
@@ -26,6 +24,7 @@ from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 from wsss.io import content_hash, read_json, write_json
 from wsss.label_stages import LabelStages
+from wsss.lazy import lazy
 from wsss.processes import is_main, share, wait
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.runtime import seed_everything
@@ -166,4 +165,7 @@ class Run(LabelStages):
 def _nearest(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
     if mask.shape == size:
         return mask
-    return resize(torch.from_numpy(mask)[None], list(size), InterpolationMode.NEAREST_EXACT)[0].numpy()
+    nearest = lazy("torchvision.transforms").InterpolationMode.NEAREST_EXACT
+    resize = lazy("torchvision.transforms.v2.functional").resize
+    resized: NDArray[np.uint8] = resize(torch.from_numpy(mask)[None], list(size), nearest)[0].numpy()
+    return resized
