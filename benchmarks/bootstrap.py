@@ -1,15 +1,11 @@
-"""Seconds for the intervals of a record: 2,000 resamples of 654 images, 16 classes, 3,000 objects.
+"""The intervals of a record: 2,000 resamples of 654 images, 16 classes, 3,000 objects."""
 
-python benchmarks/bootstrap.py
-"""
-
-import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.measure import Effort, Measured, at_most, shown, timed_in_turns
 from wsss.analysis import (
     BORDER_BINS,
     COCO_BINS,
@@ -22,13 +18,34 @@ from wsss.analysis import (
     strata_table,
 )
 
-IMAGES, OBJECTS, CLASSES, REPEATS = 654, 3000, 16, 5
+__all__ = ["measure"]
+
+IMAGES, OBJECTS, CLASSES = 654, 3000, 16
 
 
-def main() -> None:
-    """Print the median of `REPEATS` runs of each."""
+def measure(effort: Effort) -> Measured:
+    """Seconds of each kind of interval."""
     rng = np.random.default_rng(0)
     confusions = rng.integers(0, 1000, (2, IMAGES, CLASSES + 1, CLASSES + 2))
+    objects = _objects(rng)
+    tasks: dict[str, Callable[[], object]] = {
+        "mIoU": lambda: bootstrap_miou(confusions[0]),
+        "paired difference of mIoU": lambda: paired_bootstrap(confusions[0], confusions[1]),
+        "size × occlusion, four measures": lambda: strata_table(objects),
+        "object mIoU": lambda: object_miou(objects),
+    }
+    seconds = timed_in_turns(tasks, min(effort.rounds, 5))
+    regressions = timed_in_turns({"effects, 2,000 regressions": lambda: hit_effects(objects)}, min(effort.rounds, 3))
+    middle = {name: float(np.median(runs)) for name, runs in (seconds | regressions).items()}
+    figures = (
+        *(at_most(name, middle[name], 2, "s") for name in tasks),
+        shown("effects, 2,000 regressions", middle["effects, 2,000 regressions"], "s"),
+    )
+    return Measured(figures, seconds | regressions)
+
+
+def _objects(rng: np.random.Generator) -> pd.DataFrame:
+    """As many objects as `nyuv2` has, with random scores."""
     objects = pd.DataFrame({name: rng.random(OBJECTS) for name in MEASURES})
     objects = objects.assign(
         hit=(objects["iou"] > 0.5).astype(float),
@@ -43,22 +60,4 @@ def main() -> None:
             for name, bins in (("size", SIZE_BINS), ("coco", COCO_BINS), ("occlusion", BORDER_BINS))
         },
     )
-    objects["relative_area"] = objects["area"] / (480 * 640)
-    tasks: dict[str, Callable[[], Any]] = {
-        "mIoU": lambda: bootstrap_miou(confusions[0]),
-        "paired difference of mIoU": lambda: paired_bootstrap(confusions[0], confusions[1]),
-        "size × occlusion, four measures": lambda: strata_table(objects),
-        "object mIoU": lambda: object_miou(objects),
-        "effects of size and occlusion, 2,000 regressions": lambda: hit_effects(objects),
-    }
-    for name, task in tasks.items():
-        seconds = []
-        for _ in range(REPEATS):
-            start = time.perf_counter()
-            task()
-            seconds.append(time.perf_counter() - start)
-        print(f"{name:48s} {np.median(seconds):6.2f} s")
-
-
-if __name__ == "__main__":
-    main()
+    return objects.assign(relative_area=objects["area"] / (480 * 640))

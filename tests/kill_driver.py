@@ -33,8 +33,8 @@ MOST = 200  # children: more means that nothing gets on
 
 def config(data: Path) -> Config:
     return Config(
-        profile="smoke", root=str(data), tabletop_side=64, tabletop_scenes=(4, 2, 2),
-        methods=METHODS, pseudo_methods=LABELS, label_methods=LABELS,
+        profile="smoke", root=str(data), tabletop_side=64, tabletop_scenes=(4, 2, 2), methods=METHODS,
+        pseudo_methods=LABELS, label_methods=LABELS,
         classifier=ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),
         segmentation=SegmentationConfig(encoder=f"tu-{BACKBONE}", iterations=2, batch_size=2, crop_size=64, frozen_stages=0),
     )  # fmt: skip

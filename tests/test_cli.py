@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from wsss import cli
+from wsss.errors import WsssError
 
 COMMANDS = {
     "render": {"--root", "--processes", "--series", "--groups"},
@@ -20,6 +21,8 @@ COMMANDS = {
     "crops": {"--depth", "--depth-kind", "--methods"},
     "pseudo": {"--depth", "--depth-kind", "--methods"},
     "segment": {"--depth", "--depth-kind", "--methods"},
+    "predict": {"--network", "--images", "--out", "--overlays", "--on-error"},
+    "export": {"--out", "--method", "--data", "--root", "--depth", "--val"},
     "evaluate": {"--checkpoint", "--out", "--data", "--root", "--split", "--depth", "--depth-kind", "--limit"},
     "run": {"--profile", "--data", "--root", "--notebooks", "--save-outputs"},
     "train-depth": {"--profile", "--data", "--root", "--seed", "--folds", "--out"},
@@ -28,6 +31,7 @@ COMMANDS = {
     "results": {"--seeds", "--data", "--stage", "--nyuv2", "--voc"},
     "series": {"--profile", "--seeds", "--methods", "--out"},
     "rerun": {"--root", "--depth", "--checkpoint", "--cache"},
+    "bench": {"--only", "--out", "--compare", "--quick"},
     "report": {"--records", "--figures", "--readme"},
 }
 
@@ -137,8 +141,14 @@ def test_settings_reach_the_run(monkeypatch, tiny_voc: Path) -> None:
     assert config.root == str(tiny_voc.resolve())
     assert runner.invoke(cli.app, ["cam", *common], catch_exceptions=False).exit_code == 0
     assert opened["cam"].methods == ("cam", "zoom")
-    assert runner.invoke(cli.app, ["segment", *common, "--methods", "cam"], catch_exceptions=False).exit_code == 0
+    monkeypatch.setattr("wsss.pipeline.Run.network_path", lambda _, labels: Path(f"{labels}.safetensors"))
+    monkeypatch.setattr("wsss.pipeline.Run.pseudo_folder", lambda _, labels: Path(labels))
+    result = runner.invoke(cli.app, ["segment", *common, "--methods", "cam"], catch_exceptions=False)
     assert opened["segmentation"].label_methods == ("cam",)
+    assert "network on full-supervision: full-supervision.safetensors" in result.output
+    result = runner.invoke(cli.app, ["pseudo", *common, "--methods", "cam+par"], catch_exceptions=False)
+    assert opened["pseudo"].pseudo_methods == ("cam+par",)
+    assert "pseudo-labels of cam+par: cam+par" in result.output
 
 
 def test_render_hands_on_folder_and_processes(monkeypatch, tmp_path: Path) -> None:
@@ -155,6 +165,41 @@ def test_render_hands_on_folder_and_processes(monkeypatch, tmp_path: Path) -> No
     assert calls == [(tmp_path, 3)]
     assert str(tmp_path) in result.output
     assert CliRunner().invoke(cli.app, ["render", "--processes", "0"]).exit_code == 2
+
+
+def test_predict_says_what_was_skipped(monkeypatch, tmp_path: Path) -> None:
+    def predict(network: Path, images: Path, out: Path, *, overlays: bool, skip: Any) -> list[Path]:
+        assert (network, images, out, overlays) == (Path("n"), Path("i"), Path("o"), False)
+        if skip:
+            skip(WsssError("cannot read image b.png"))
+        return []
+
+    monkeypatch.setattr("wsss.predict.predict_folder", predict)
+    monkeypatch.setattr("wsss.predict.load_predictor", lambda _: SimpleNamespace(classes=("cat",)))
+    monkeypatch.setattr("wsss.predict.shares", lambda *_: {"background": 90.0, "cat": 10.0})
+    arguments = ["predict", "--network", "n", "--images", "i", "--out", "o", "--no-overlays"]
+    result = CliRunner().invoke(cli.app, [*arguments, "--on-error", "skip"], catch_exceptions=False)
+    assert "skipped: cannot read image b.png" in result.output
+    assert " 10.0 % cat" in result.output
+    assert "skipped" not in CliRunner().invoke(cli.app, arguments, catch_exceptions=False).output
+    with pytest.raises(WsssError, match="stop or skip"):
+        CliRunner().invoke(cli.app, [*arguments, "--on-error", "ignore"], catch_exceptions=False)
+
+
+def test_export_hands_on_labels_and_lists(monkeypatch, tiny_voc: Path, tmp_path: Path) -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def record(data: Any, labels: Path | None, out: Path, split: str, *, progress: bool) -> Path:
+        calls.append((data.split, labels, out, split))
+        return out / split
+
+    monkeypatch.setattr("wsss.export.export_voc", record)
+    monkeypatch.setattr("wsss.pipeline.Run.pseudo_folder", lambda _, labels: Path(labels))
+    arguments = ["export", "--out", str(tmp_path), "--data", "voc", "--root", str(tiny_voc), "--classes", "cat"]
+    assert (
+        CliRunner().invoke(cli.app, [*arguments, "--val", "--method", "cam+par"], catch_exceptions=False).exit_code == 0
+    )
+    assert calls == [("train_aug", Path("cam+par"), tmp_path, "train"), ("val", None, tmp_path, "val")]
 
 
 def test_results_skip_data_that_is_not_there(tmp_path: Path) -> None:

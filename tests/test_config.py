@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from wsss.config import PROFILES, RESULT_METHODS, Config, profile
+from wsss.config import PROFILES, RESULT_LABELS, RESULT_METHODS, Config, profile
 from wsss.data.registry import dataset_names
 from wsss.depth.methods import METHODS, method
 from wsss.errors import WsssError
+from wsss.pseudo.refinement import split_refinement
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -17,7 +18,10 @@ from wsss.errors import WsssError
 def test_every_profile_fits_every_data_set(name: str, data: str) -> None:
     config = profile(name, data)
     assert (config.profile, config.data) == (name, data)
-    assert set(config.label_methods) <= set(config.methods) <= set(METHODS)
+    assert set(config.methods) <= set(METHODS)
+    assert set(config.label_methods) <= set(config.pseudo_methods)
+    assert {split_refinement(each)[0] for each in config.pseudo_methods} <= set(config.methods)
+    assert set(config.label_methods) <= set(RESULT_LABELS[data])
     assert (
         config.classifier.base_side % 16 == config.classifier.crop_side % 16 == config.segmentation.crop_size % 16 == 0
     )

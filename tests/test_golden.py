@@ -138,7 +138,7 @@ def test_fused_scores(evidence: Evidence, name: str) -> None:
 def test_pseudo_labels() -> None:
     # Scores with gaps around the thresholds, so that no rounding decides.
     scores = np.random.default_rng(1).integers(0, 10, (3, 24, 32)).astype(np.float32) / 10 + 0.05
-    label = pseudo_label(scores, np.array([4, 1, 9]), 0.7, 0.1)
+    label = pseudo_label(scores, np.array([4, 1, 9]), 0.6, 0.8)
     assert digest(label) == GOLDEN["label"], HINT.format("pseudo")
 
 

@@ -60,13 +60,13 @@ def records(runs: list[Run], tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {f"{record['stage']}/{full_name(record)}": record_path(root, record) for record in made}
 
 
-EACH = (
-    "cam/cam", "cam/depth@inverted", "cam/crop-only@shuffled", "pseudo/cam", "pseudo/cam+par", "segmentation/cam+par",
-    "segmentation/full-supervision",
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cam/cam", "cam/depth@inverted", "cam/crop-only@shuffled", "pseudo/cam", "pseudo/cam+par",
+        "segmentation/cam+par", "segmentation/full-supervision",
+    ],
 )  # fmt: skip
-
-
-@pytest.mark.parametrize("name", EACH)
 def test_every_stage_is_made_anew_number_for_number(
     records: dict[str, Path], tabletop_root: Path, tmp_path: Path, name: str
 ) -> None:

@@ -265,7 +265,8 @@ def train_depth(
     typer.echo(f"depth network {path}")
 
 
-import wsss.cli_records  # noqa: E402, F401 - enters its commands, which `--help` lists after those above
+import wsss.cli_bench  # noqa: E402
+import wsss.cli_records  # noqa: E402, F401 - both enter their commands, which `--help` lists after those above
 
 
 def main() -> None:

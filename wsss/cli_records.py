@@ -1,7 +1,7 @@
 """The commands that make the committed records, and draw tables and figures from them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,7 +54,7 @@ def results(
             typer.echo(f"skipped {name}: no folder {root}")
             continue
         folder = str(root.resolve()) if root else None
-        compared = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS}
+        compared: dict[str, Any] = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS[name]}
         runs = [open_run("default", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
         write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
 
@@ -125,20 +125,25 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Draw every chart and table anew from records alone.
+    """Bring every chart and table up to date from records alone; what they already show is not drawn again.
 
     The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
     """
     from wsss.committed import check_committed
-    from wsss.report.ablations import draw_ablations
-    from wsss.report.figures import regenerate
+    from wsss.report.ablations import ablation_charts
+    from wsss.report.drawing import draw_charts
+    from wsss.report.figures import record_charts
+    from wsss.report.readme import write_readme_tables
     from wsss.report.records import load_records
-    from wsss.report.series import draw_series
+    from wsss.report.series import series_charts
 
     found = load_records(records)
     if records.resolve() == Path("results").resolve():
         check_committed(found, records)
         readme = readme or Path("README.md")
-    charts = regenerate(found, figures, readme)
-    for path in charts + draw_ablations(records, figures) + draw_series(records, figures):
+    charts = record_charts(found, figures) + ablation_charts(records, figures) + series_charts(records, figures)
+    for path in draw_charts(charts):
         typer.echo(path)
+    if readme is not None:
+        write_readme_tables(readme, found)
+        typer.echo(readme)

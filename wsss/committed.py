@@ -27,7 +27,7 @@ def committed_names(run: Run, stage: Stage) -> tuple[str, ...]:
     """Names of the methods whose records `make results` makes for a stage."""
     methods = {
         "cam": RESULT_METHODS[run.config.data],
-        "pseudo": RESULT_LABELS,
+        "pseudo": RESULT_LABELS[run.config.data],
         "segmentation": (*run.config.label_methods, FULL_SUPERVISION),
     }
     return tuple(display_name(run, method) for method in methods[stage])

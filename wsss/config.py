@@ -81,7 +81,7 @@ class Config:
     seed: int = 0
     methods: tuple[str, ...] = ("cam", "zoom", "rgb-region", "crop-only", "region-only", "depth")
     pseudo_methods: tuple[str, ...] = ("cam", "cam+par", "depth", "depth+par-depth")
-    label_methods: tuple[str, ...] = ("cam+par", "depth+par-depth")
+    label_methods: tuple[str, ...] = ("cam", "cam+par", "depth+par-depth")
     tabletop_side: int = 256
     tabletop_scenes: tuple[int, int, int] = (400, 80, 200)
     series_groups: int = 2
@@ -144,12 +144,16 @@ RESULT_METHODS = {
 }  # fmt: skip
 """What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper bound."""
 
-RESULT_LABELS = tuple(
-    f"{method}{refinement}"
-    for method in ("cam", "rgb-region", "depth")
-    for refinement in ("", "+crf", "+par", "+par-depth")
-)
-"""Pseudo-labels that `make results` compares: baseline, best control (the same on all data), depth; each refinement of each."""
+RESULT_LABELS = {
+    "tabletop": tuple(
+        f"{method}{refinement}"
+        for method in ("cam", "rgb-region", "depth")
+        for refinement in ("", "+crf", "+par", "+par-depth")
+    ),
+    "nyuv2": ("cam", "cam+par", "cam+par-depth", "depth", "depth+par", "depth+par-depth"),
+    "voc": ("cam", "cam+par", "cam+par-depth", "depth", "depth+par", "depth+par-depth"),
+}
+"""Pseudo-labels that `make results` compares. On `tabletop` each refinement of baseline, best control and depth."""
 
 
 def _smoke(config: Config) -> Config:

@@ -39,7 +39,7 @@ class LabelStages(SeedStages):
         missing = self._missing(paths)
         if missing:
             chosen = choose_labels(self._labeller(missing, "tune"), missing, self.data("tune"), progress=self.progress)
-            self._written(lambda: [write_json(paths[name], choice) for name, choice in chosen.items()])
+            self._keep(write_json, paths, chosen)
         return {name: read_json(path) for name, path in paths.items()}
 
     def labels(self, names: Sequence[str]) -> dict[str, Score]:
@@ -55,7 +55,7 @@ class LabelStages(SeedStages):
                 folders,
                 progress=self.progress,
             )
-            self._written(lambda: [save_score(paths[name], score) for name, score in scores.items()])
+            self._keep(save_score, paths, scores)
         return {name: load_score(path) for name, path in paths.items()}
 
     def _label_path(self, name: str) -> Path:

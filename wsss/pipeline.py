@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2.functional import resize
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import backbone_state, normalisation
@@ -27,6 +24,7 @@ from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 from wsss.io import content_hash, read_json, write_json
 from wsss.label_stages import LabelStages
+from wsss.lazy import lazy
 from wsss.processes import is_main, share, wait
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.runtime import seed_everything
@@ -128,8 +126,7 @@ class Run(LabelStages):
             key = content_hash([SCORING_VERSION, self.network_key(name), self.data("report").fingerprint()])
             path = self._path("networks", key)
             if self._missing({name: path}):
-                score = self._score_network(name)
-                self._written(partial(save_score, path, score))
+                self._keep(save_score, {name: path}, {name: self._score_network(name)})
             out[name] = load_score(path)
         return out
 
@@ -168,4 +165,7 @@ class Run(LabelStages):
 def _nearest(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
     if mask.shape == size:
         return mask
-    return resize(torch.from_numpy(mask)[None], list(size), InterpolationMode.NEAREST_EXACT)[0].numpy()
+    nearest = lazy("torchvision.transforms").InterpolationMode.NEAREST_EXACT
+    resize = lazy("torchvision.transforms.v2.functional").resize
+    resized: NDArray[np.uint8] = resize(torch.from_numpy(mask)[None], list(size), nearest)[0].numpy()
+    return resized

@@ -287,7 +287,7 @@ class SeedStages:
         if missing:
             depths = self._depths(missing, "tune")
             chosen = choose_parameters(self.looker, missing, self.data("tune"), depths, progress=self.progress)
-            self._written(lambda: [write_json(paths[name], choice) for name, choice in chosen.items()])
+            self._keep(write_json, paths, chosen)
         return {name: read_json(path) for name, path in paths.items()}
 
     def seeds(self, names: Sequence[str], split: str = "report") -> dict[str, Score]:
@@ -304,7 +304,7 @@ class SeedStages:
                 self.looker, self.choose(missing), self.data(split), depths,
                 predicted=self.predicted_labels(split), progress=self.progress,
             )  # fmt: skip
-            self._written(lambda: [save_score(paths[name], score) for name, score in scores.items()])
+            self._keep(save_score, paths, scores)
         return {name: load_score(path) for name, path in paths.items()}
 
     def _missing(self, paths: Mapping[str, Path]) -> list[str]:
@@ -318,10 +318,11 @@ class SeedStages:
         self._locks.release_made()  # what another run made while this one waited
         return [path for path in paths if not path.exists()]
 
-    def _written(self, write: Callable[[], object]) -> None:
-        """Let the main process write what all of them made, for which other runs may then stop waiting."""
+    def _keep(self, write: Callable[[Path, Any], None], paths: Mapping[str, Path], results: Mapping[str, Any]) -> None:
+        """Let the main process write the results that all of them made, for which other runs may then stop waiting."""
         if is_main():
-            write()
+            for name, result in results.items():
+                write(paths[name], result)
             self._locks.release_made()
         wait()
 

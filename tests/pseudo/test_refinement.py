@@ -6,7 +6,7 @@ import torch
 
 from wsss.errors import WsssError
 from wsss.pseudo import crf
-from wsss.pseudo.adaptive import adaptive_kernel, spread
+from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
 from wsss.pseudo.crf import crf_available, dense_crf
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine, split_refinement
 
@@ -42,9 +42,9 @@ def test_an_unknown_refinement_is_named() -> None:
 
 
 def test_every_refinement_has_as_many_trials() -> None:
-    assert {len(refinement.trials) for refinement in REFINEMENTS.values()} == {12}
+    assert {len(refinement.trials) for refinement in REFINEMENTS.values()} == {6}
     for refinement in REFINEMENTS.values():
-        assert len(set(refinement.trials)) == 12
+        assert len(set(refinement.trials)) == 6
 
 
 @pytest.mark.parametrize("name", ["par", "par-depth"])
@@ -53,11 +53,14 @@ def test_trials_together_are_the_trials_alone(name: str) -> None:
     scene = Scene(image, 0.3, truth.astype(np.float32), 0.1)
     trials = REFINEMENTS[name].trials
     together = refine(name, scene, scores, trials)
-    for trial, found in zip(trials[::5], together[::5], strict=True):
+    for trial, found in zip(trials[::2], together[::2], strict=True):
         np.testing.assert_array_equal(refine(name, scene, scores, [trial])[0], found)
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
         depth = torch.from_numpy(truth.astype(np.float32))[None, None] if trial.jump else None
-        kernel = adaptive_kernel(pixels, trial.colour, depth, trial.jump * 0.1 if trial.jump else 1.0)
+        jumps = None if depth is None else depth_differences(depth)
+        kernel = adaptive_kernel(
+            colour_differences(pixels), trial.colour, jumps, trial.jump * 0.1 if trial.jump else 1.0
+        )
         np.testing.assert_allclose(
             spread(torch.from_numpy(scores)[None], kernel, trial.iterations)[0], found, atol=1e-6
         )

@@ -51,6 +51,7 @@ def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
         "interval": [miou - 3, miou + 3],
         "threshold": {"value": 0.3, "fixed": {"value": 0.2}, "oracle": {"value": 0.4}},
         "hit_effects": None,
+        "tune_miou": miou,
         "curve": {"thresholds": [0.2, 0.4], "miou": [miou - 2, miou]},
         "strata": cells,
         "paired": [{"against": "cam", "strata": cells}],

@@ -9,9 +9,13 @@ from wsss.analysis.strata import MEASURES
 from wsss.errors import WsssError
 from wsss.report.readme import README_TABLES, readme_is_current, write_readme_tables
 from wsss.report.tables import (
+    baseline,
+    best_control,
     class_differences,
     headline_table,
     in_order,
+    label_quality_table,
+    one_each,
     per_class_table,
     seed_table,
     settings_caption,
@@ -59,6 +63,8 @@ def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
         "interval": [miou - 2, miou + 2],
         "iou": {"background": 90.0, "duck": None},
         "coverage": 99.0,
+        "foreground": {"precision": 81.0, "recall": 62.0},
+        "boundary": None,
         "predicted_labels": None,
         "subset": None,
         "curve": None,
@@ -197,6 +203,53 @@ def test_the_caption_states_the_settings() -> None:
     assert both.startswith("NOT A RESULT")
 
 
+def label_record(method: str, miou: float, refinement: str | None, tune: float) -> dict[str, Any]:
+    threshold = {"value": 0.4, "low": [0.3, 0.4], "high": [0.5, 0.5], "fixed": None, "oracle": None}
+    border = {"precision": 50.0, "recall": 40.0, "f": 44.4}
+    return record(
+        method, miou, stage="pseudo", split="train", refinement=refinement, tune_miou=tune, threshold=threshold, boundary=border
+    )  # fmt: skip
+
+
+LABELS = [
+    label_record("depth@sensor", 85.0, "par-depth", 84.0), label_record("cam", 40.0, None, 38.0),
+    label_record("cam", 43.0, "par", 41.0), label_record("depth@sensor", 84.0, None, 83.0),
+    label_record("cam", 44.0, "crf", 40.0),
+]  # fmt: skip
+
+
+def test_label_quality_has_a_row_for_each_refinement() -> None:
+    table = label_quality_table(LABELS)
+    assert list(table.index) == ["cam", "cam+crf", "cam+par", "depth@sensor", "depth@sensor+par-depth"]
+    assert table.loc["cam+par"].to_dict() == {
+        "mIoU": "43.0 ± 0.5", "mIoU on tune": "41.0", "precision": "81.0", "recall": "62.0", "border precision": "50.0",
+        "border recall": "40.0", "border F": "44.4", "ignored": "1.0", "thresholds": "0.35, 0.50", "s/image": "0.20", "seeds": "2",
+    }  # fmt: skip
+
+
+def test_charts_show_the_refinement_that_tune_prefers() -> None:
+    assert [(one["method"], one["refinement"]) for one in one_each(LABELS)] == [
+        ("cam", "par"),
+        ("depth@sensor", "par-depth"),
+    ]
+    assert baseline(LABELS) == "cam"
+    assert baseline([LABELS[2]]) == "cam+par"
+    assert best_control(LABELS) is None
+
+
+def test_networks_share_a_row_whatever_their_labels_refinement() -> None:
+    networks = [
+        record("cam", 40.0, stage="segmentation", refinement="par"),
+        record("depth@sensor", 60.0, stage="segmentation", refinement="par-depth"),
+    ]
+    table = headline_table([*networks, *LABELS])
+    assert table.loc[("tabletop", "network (test)")].to_dict() == {"cam": "40.0 ± 0.5", "depth@sensor": "60.0 ± 0.5"}
+    assert table.loc[("tabletop", "pseudo-labels +par (train)")].to_dict() == {"cam": "43.0 ± 0.5", "depth@sensor": "–"}
+    pair = {**record("depth@sensor", 60.0)["paired"][0], "against": "cam+par"}
+    rows = seed_table([networks[0], {**networks[1], "paired": [pair]}], "tabletop", "segmentation", "test")
+    assert "Δ cam+par" in rows.columns
+
+
 def test_markdown_has_the_index_first_and_escapes_bars() -> None:
     table = per_class_table([record("cam", 30.0, iou={"a|b": 1.0})], "tabletop", "cam", "test")
     assert to_markdown(table) == "| class | cam |\n| :-- | --: |\n| a\\|b | 1.0 |\n| mean | 30.0 |\n"
@@ -208,6 +261,7 @@ def test_readme_tables_are_replaced_and_the_rest_stays(tmp_path: Path) -> None:
         *RECORDS,
         record("cam", 28.0, data="nyuv2"),
         record("cam", 33.0, stage="segmentation", image_labels="none"),
+        *LABELS,
     ]
     parts = [f"before {name}\n<!-- table:{name} -->\nstale text\n<!-- /table:{name} -->\n" for name in README_TABLES]
     readme.write_text("# Title\n" + "".join(parts) + "the end\n", encoding="utf-8")

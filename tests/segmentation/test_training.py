@@ -111,7 +111,7 @@ class Killed(Exception):
 
 def killed_after(count: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
     """Train until the loss has been computed `count` times."""
-    seen = []
+    seen: list[int] = []
     own = training._loss
 
     def loss(*arguments: Any) -> torch.Tensor:
@@ -126,15 +126,15 @@ def killed_after(count: int, monkeypatch: pytest.MonkeyPatch, **options: Any) ->
             train(**options)
 
 
-@pytest.mark.parametrize("moments", [(1,), (5,), (7,), (3, 2)])
+@pytest.mark.parametrize("moments", [(1,), (4,), (3, 2)])
 def test_an_interrupted_training_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: tuple[int, ...]
 ) -> None:
-    options = {"iterations": 8, "checkpoint": tmp_path / "a.state", "checkpoint_every": 2}
+    options: dict[str, Any] = {"iterations": 5, "checkpoint": tmp_path / "a.state", "checkpoint_every": 2}
     for count in moments:
         killed_after(count, monkeypatch, **options)
     resumed, history = train(**options)
-    undisturbed, expected = train(iterations=8)
+    undisturbed, expected = train(iterations=5)
     assert weights(resumed) == weights(undisturbed)
     assert history == expected
 

@@ -97,7 +97,8 @@ def choose_two_thresholds(
         raise WsssError("no pixel is scored: thresholds are chosen on at least one image that is not all 255")
     low, high = np.triu_indices(count)
     surface, known = np.zeros((count, count)), np.zeros((count, count))
-    surface[low, high] = mean_iou(np.stack([with_ignored(total, *pair) for pair in zip(low, high, strict=True)]))
+    pairs = zip(low.tolist(), high.tolist(), strict=True)
+    surface[low, high] = mean_iou(np.stack([with_ignored(total, *pair) for pair in pairs]))
     known[low, high] = 1
     side = 2 * plateau + 1
     smooth = uniform_filter(surface, side, mode="constant")[low, high]

@@ -5,13 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor
 
 from wsss.errors import WsssError
+from wsss.lazy import lazy
 
 __all__ = ["DEFAULT_BACKBONE", "backbone_state", "check_backbone", "normalisation", "register_weights"]
+
+timm = lazy("timm")
 
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"
 

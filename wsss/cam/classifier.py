@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import timm
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -19,6 +18,7 @@ from wsss.cam.backbones import backbone_state, check_backbone, normalisation
 from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.io import atomic_path
+from wsss.lazy import lazy
 
 __all__ = [
     "Classifier",
@@ -32,6 +32,8 @@ __all__ = [
 
 METADATA = "wsss_classifier"
 """Key of the description in a checkpoint."""
+
+timm = lazy("timm")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -15,9 +14,12 @@ from wsss.cam.cam import class_maps, scaled_size
 from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
 from wsss.freezing import freeze_early, train_mode
+from wsss.lazy import lazy
 from wsss.processes import averaging, share
 
 __all__ = ["mean_average_precision", "train_classifier"]
+
+metrics = lazy("sklearn.metrics")
 
 SCALE_RANGE = (0.65, 1.4)
 """Random magnification. Wider, and the crop often loses the object that its image-level label names."""
@@ -119,5 +121,5 @@ def predict_probabilities(
 def mean_average_precision(labels: NDArray[np.bool_], probabilities: NDArray[Any]) -> float:
     """Mean over classes of the average precision, in percent; classes without a positive image do not count."""
     present = labels.any(axis=0)
-    scores = [average_precision_score(labels[:, c], probabilities[:, c]) for c in np.flatnonzero(present)]
+    scores = [metrics.average_precision_score(labels[:, c], probabilities[:, c]) for c in np.flatnonzero(present)]
     return 100 * float(np.mean(scores)) if scores else float("nan")

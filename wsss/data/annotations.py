@@ -8,11 +8,13 @@ from xml.etree import ElementTree
 import numpy as np
 import torch
 from scipy.ndimage import find_objects
-from torchvision.ops import box_iou
 
 from wsss.errors import WsssError
+from wsss.lazy import lazy
 
 __all__ = ["SAME_BOX", "xml_labels", "xml_marks"]
+
+ops = lazy("torchvision.ops")
 
 SAME_BOX = 0.5
 """IoU of an instance's box with an annotated one from which on they are the same object."""
@@ -70,7 +72,7 @@ def xml_marks(path: Path, instances: np.ndarray, names: Sequence[str]) -> tuple[
         if not rivals:
             continue
         boxes = torch.tensor([_xml_box(one, path) for one in rivals])
-        overlaps = box_iou(torch.tensor([box], dtype=boxes.dtype), boxes)[0]
+        overlaps = ops.box_iou(torch.tensor([box], dtype=boxes.dtype), boxes)[0]
         if overlaps.max() >= SAME_BOX:
             match = rivals[int(overlaps.argmax())]
             marks[:, number] = [_mark(match.findtext(flag)) for flag in ("occluded", "truncated")]

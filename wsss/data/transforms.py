@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
 from wsss.data.base import IGNORE
+from wsss.lazy import lazy
 
 __all__ = ["colour_jitter", "normalise_batch", "random_scale_crop_flip", "resize_long_side", "to_tensor"]
+
+
+T, F = lazy("torchvision.transforms"), lazy("torchvision.transforms.v2.functional")
 
 
 def to_tensor(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
@@ -69,7 +71,9 @@ def random_scale_crop_flip(
     if mask is None:
         return square, None
     cut = _padded_window(mask, top, left, window, np.uint8(IGNORE))[:, flip]
-    resized = F.resize(torch.from_numpy(np.array(cut, order="C"))[None], [size, size], InterpolationMode.NEAREST_EXACT)
+    resized = F.resize(
+        torch.from_numpy(np.array(cut, order="C"))[None], [size, size], T.InterpolationMode.NEAREST_EXACT
+    )
     return square, resized[0].numpy()
 
 
@@ -88,7 +92,7 @@ def _chw(image: np.ndarray) -> torch.Tensor:
 
 def _resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize `H×W×3 uint8`, bilinear with antialiasing."""
-    resized = F.resize(_chw(image), [height, width], InterpolationMode.BILINEAR, antialias=True)
+    resized = F.resize(_chw(image), [height, width], T.InterpolationMode.BILINEAR, antialias=True)
     return np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
 
 

@@ -12,25 +12,36 @@ from skimage.segmentation import felzenszwalb
 from wsss.depth.diffusion import COLOUR_SCALE, DEPTH_SCALE, region_means_of, unlikeness, walk
 from wsss.depth.regions import Regions
 
-__all__ = ["colour_regions", "sharing"]
+__all__ = ["cielab", "colour_regions", "sharing"]
 
 SCALE, MIN_PIXELS = 2.0, 100  # at half the resolution: about as many regions as depth gives, 40 to 70 an image
 DEPTH_WEIGHT = 3.0  # of normalised inverse depth beside CIELAB / 100
 
 
-def colour_regions(image: NDArray[np.uint8], depth: NDArray[np.float32] | None = None, trust: float = 1.0) -> Regions:
+def cielab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The image `H×W×3 uint8` in CIELAB, `H×W×3 float32`."""
+    return np.asarray(rgb2lab(image), np.float32)
+
+
+def colour_regions(
+    image: NDArray[np.uint8],
+    depth: NDArray[np.float32] | None = None,
+    trust: float = 1.0,
+    lab: NDArray[np.float32] | None = None,
+) -> Regions:
     """Partition an image by colour (Felzenszwalb & Huttenlocher, IJCV 2004), at half its resolution, in CIELAB.
 
     Args:
         image: `H×W×3 uint8`.
         depth: `H×W float32` inverse depth in [0, 1], which counts as a fourth channel; None for colour alone.
         trust: in [0, 1], how much depth counts.
+        lab: `cielab` of the image, from a caller that has it.
 
     Returns:
         Regions 1…R, largest first, none of them a plane.
     """
     height, width = image.shape[:2]
-    channels = gaussian_filter(rgb2lab(image).astype(np.float32), (1, 1, 0)) / 100
+    channels = gaussian_filter(cielab(image) if lab is None else lab, (1, 1, 0)) / 100
     if depth is not None:
         channels = np.dstack([channels, trust * DEPTH_WEIGHT * depth])
     smooth = np.ascontiguousarray(channels[::2, ::2], np.float32)
@@ -47,7 +58,11 @@ def colour_regions(image: NDArray[np.uint8], depth: NDArray[np.float32] | None =
 
 
 def sharing(
-    regions: Regions, image: NDArray[np.uint8], depth: NDArray[np.float32] | None = None, trust: float = 1.0
+    regions: Regions,
+    image: NDArray[np.uint8],
+    depth: NDArray[np.float32] | None = None,
+    trust: float = 1.0,
+    lab: NDArray[np.float32] | None = None,
 ) -> Regions:
     """`regions` with the walk by which they share votes: between neighbours of like colour and, with depth, of like depth.
 
@@ -55,10 +70,11 @@ def sharing(
         image: `H×W×3 uint8`.
         depth: `H×W float32` inverse depth in [0, 1].
         trust: in [0, 1], how much a difference in depth counts.
+        lab: `cielab` of the image, from a caller that has it.
     """
     count = len(regions)
-    lab = rgb2lab(image).astype(np.float32)
-    distances = unlikeness(region_means_of(regions.labels, count, lab) / COLOUR_SCALE)
+    colours = cielab(image) if lab is None else lab
+    distances = unlikeness(region_means_of(regions.labels, count, colours) / COLOUR_SCALE)
     if depth is not None:
         distances += trust * unlikeness(region_means_of(regions.labels, count, depth[..., None]) / DEPTH_SCALE)
     return replace(regions, step=walk(regions.labels, distances))

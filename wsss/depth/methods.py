@@ -130,6 +130,7 @@ class Look:
     device: torch.device
     gathered: dict[object, Evidence] = field(default_factory=dict)
     _levels: dict[tuple[tuple[float, ...], bool], LevelMaps] = field(default_factory=dict)
+    _by_depth: dict[tuple[bytes, str], tuple[Proposal, float]] = field(default_factory=dict)
 
     def levels(self, scales: tuple[float, ...], flip: bool) -> LevelMaps:
         """Class maps of the whole image at `scales`."""
@@ -144,6 +145,15 @@ class Look:
     def colour(self) -> Regions:
         """The image's regions of colour."""
         return colour_regions(self.image)
+
+    def by_depth(self, depth: NDArray[np.float32], regions: RegionParameters) -> tuple[Proposal, float]:
+        """The proposal from a depth map, and the seconds that it took when it was made."""
+        key = depth.tobytes(), repr(regions)
+        if key not in self._by_depth:
+            start = time.perf_counter()
+            proposal = by_depth(self.image, depth, regions, self.ranks)
+            self._by_depth[key] = proposal, time.perf_counter() - start
+        return self._by_depth[key]
 
     @cached_property
     def ranks(self) -> NDArray[np.float32]:
@@ -172,15 +182,12 @@ def gather(
     levels = look.levels(crops.scales, False) if plan.crops else look.levels(plan.scales, plan.flip)
     if plan.proposal is None:
         return Evidence(levels.maps, levels.megapixels, levels.seconds)
-    start = time.perf_counter()
-    proposal = _proposal(plan.proposal, look, levels, regions, crops, depth, boxes)
+    proposal, seconds = _proposal(plan.proposal, look, levels, regions, crops, depth, boxes)
     evidence = Evidence(
-        levels.maps, levels.megapixels, levels.seconds,
+        levels.maps, levels.megapixels, levels.seconds + seconds,
         partitions=proposal.partitions, colour=proposal.colour, trust=proposal.trust,
     )  # fmt: skip
-    if plan.crops:
-        evidence = _with_crops(evidence, look, proposal, crops)
-    return replace(evidence, seconds=levels.seconds + time.perf_counter() - start)
+    return _with_crops(evidence, look, proposal, crops) if plan.crops else evidence
 
 
 def _proposal(
@@ -191,14 +198,14 @@ def _proposal(
     crops: CropParameters,
     depth: NDArray[np.float32] | None,
     boxes: Sequence[Box],
-) -> Proposal:
-    """The proposal of a kind that `Method.proposal` names."""
+) -> tuple[Proposal, float]:
+    """The proposal of a kind that `Method.proposal` names, and the seconds that it takes to make it."""
     if kind == "depth":
         if depth is None:
             raise WsssError(
                 "depth-guided crops need depth: give --depth sensor (if the data has it) or --depth files:DIR"
             )
-        return by_depth(look.image, depth, regions, look.ranks)
+        return look.by_depth(depth, regions)
     size = look.image.shape[0], look.image.shape[1]
     makers: dict[str, Callable[[], Proposal]] = {
         "colour": lambda: by_colour(look.colour, look.image),
@@ -207,11 +214,14 @@ def _proposal(
         "cam": lambda: by_cam(levels.maps.relu().mean(dim=0)),
         "oracle": lambda: by_boxes(boxes),
     }
-    return makers[kind]()
+    start = time.perf_counter()
+    proposal = makers[kind]()
+    return proposal, time.perf_counter() - start
 
 
 def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: CropParameters) -> Evidence:
     """The evidence with that of a proposal's crops, all seen in one batch."""
+    start = time.perf_counter()
     height, width = look.image.shape[:2]
     context = parameters.context if proposal.margin is None else proposal.margin
     chosen = crop_plan(proposal.tight, (height, width), parameters, context)
@@ -231,6 +241,7 @@ def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: 
     return replace(
         evidence,
         megapixels=evidence.megapixels + len(chosen) * side * side / 1e6,
+        seconds=evidence.seconds + time.perf_counter() - start,
         crops=pasted,
         crop_probabilities=probabilities[:, list(look.present)].cpu(),
         plan=tuple(chosen),

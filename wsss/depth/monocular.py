@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import safetensors
 import safetensors.torch
-import segmentation_models_pytorch as smp
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -26,9 +25,12 @@ from wsss.checks import require_number, require_numbers
 from wsss.data.transforms import to_tensor
 from wsss.errors import WsssError
 from wsss.io import atomic_path
+from wsss.lazy import lazy
 from wsss.runtime import autocast
 
 __all__ = ["DepthNetwork", "load_depth_network", "predict_inverse_depth", "save_depth_network"]
+
+smp = lazy("segmentation_models_pytorch")
 
 DECODER_CHANNELS = (96, 64, 48, 32, 16)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsss.depth.colour import colour_regions, sharing
+from wsss.depth.colour import cielab, colour_regions, sharing
 from wsss.depth.crops import Box, Crop, region_boxes
 from wsss.depth.regions import RegionParameters, Regions, aligned_depths, depth_partitions, depth_regions
 from wsss.depth.trust import border_alignment, trust_in
@@ -61,7 +61,8 @@ def by_depth(
     raw = partitions[parameters.guides.index(0)] if 0 in parameters.guides else depth_regions(depth, parameters)
     trust = trust_in(border_alignment(ranks, raw.labels), *parameters.trust)
     widest = aligned[max(parameters.guides)]
-    second = sharing(colour_regions(image, widest, trust), image, widest, trust)
+    lab = cielab(image)
+    second = sharing(colour_regions(image, widest, trust, lab), image, widest, trust, lab)
     return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), second, trust)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["adaptive_kernel", "spread"]
+__all__ = ["adaptive_kernel", "colour_differences", "depth_differences", "spread"]
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
 """Distances in pixels at which each pixel looks in eight directions."""
@@ -24,16 +24,16 @@ _POSITION_WEIGHT = 0.01
 _EPSILON = 1e-4
 
 
-def adaptive_kernel(image: Tensor, colour: float, depth: Tensor | None = None, jump: float = 1.0) -> Tensor:
+def adaptive_kernel(differences: Tensor, colour: float, jumps: Tensor | None = None, jump: float = 1.0) -> Tensor:
     """How much each pixel takes from each of its 49 neighbours: `(N,49,H,W) float32`, summing to 1 over the neighbours.
 
-    A neighbour's weight falls with the square of its difference in colour, measured in the local standard deviation, and of its
-    difference in depth, measured in `jump`. Beyond the border the outermost pixel is repeated.
+    A neighbour's weight falls with the square of its difference in colour, and of its difference in depth. Beyond the border the
+    outermost pixel is repeated.
 
     Args:
-        image: `(N,3,H,W) float`, any range.
+        differences: `(N,49,H,W)`, from `colour_differences`.
         colour: bandwidth in local standard deviations, > 0.
-        depth: `(N,1,H,W) float` inverse depth in [0, 1]; NaN counts as 0. None leaves depth out, and so does a flat one.
+        jumps: `(N,49,H,W)`, from `depth_differences`; None leaves depth out, and flat depth changes nothing.
         jump: bandwidth of depth, in its unit, > 0.
 
     Raises:
@@ -41,24 +41,48 @@ def adaptive_kernel(image: Tensor, colour: float, depth: Tensor | None = None, j
     """
     if not (colour > 0 and jump > 0):
         raise ValueError(f"bandwidths must be positive, got colour {colour} and jump {jump}")
-    if depth is not None and depth.shape[-2:] != image.shape[-2:]:
-        raise ValueError(f"depth is {tuple(depth.shape[-2:])}, but the image {tuple(image.shape[-2:])}")
-    like = -(_difference(image) / colour).square_()
-    distance = torch.tensor([y * y + x * x for y, x in OFFSETS], dtype=like.dtype, device=image.device).sqrt()
+    if jumps is not None and jumps.shape != differences.shape:
+        raise ValueError(f"depth is {tuple(jumps.shape[2:])}, but the image {tuple(differences.shape[2:])}")
+    distance = torch.tensor(
+        [y * y + x * x for y, x in OFFSETS], dtype=differences.dtype, device=differences.device
+    ).sqrt()
     near = -(distance / distance.std() / colour).square()[None, :, None, None]
-    if depth is not None:
-        depth = depth.nan_to_num()
-        apart = torch.stack([beside - depth for beside in _neighbours(depth)], dim=1)[:, :, 0]
-        across = -(apart / jump).square_()
-        like, near = like + across, near + across
-    return like.softmax(dim=1) * (1 - _POSITION_WEIGHT) + near.softmax(dim=1) * _POSITION_WEIGHT
+    like = differences / -(colour**2)
+    if jumps is not None:
+        across = jumps / -(jump**2)
+        like, near = like.add_(across), near + across
+    kernel = like.softmax(dim=1).mul_(1 - _POSITION_WEIGHT)
+    return kernel.add_(near.softmax(dim=1), alpha=_POSITION_WEIGHT)
 
 
-def _difference(image: Tensor) -> Tensor:
-    """Root mean square over channels `(N,49,H,W)` of the difference to each neighbour in local standard deviations."""
-    around = torch.stack(list(_neighbours(image)), dim=1)
-    deviation = around.std(dim=1, keepdim=True) + _EPSILON
-    return ((around - image[:, None]) / deviation).square_().mean(dim=2).sqrt_()
+def colour_differences(image: Tensor) -> Tensor:
+    """Squared difference in colour to each neighbour `(N,49,H,W)`, in local variances, mean over the channels.
+
+    Args:
+        image: `(N,3,H,W) float`, any range.
+    """
+    total, squares = torch.zeros_like(image), torch.zeros_like(image)
+    for beside in _neighbours(image):  # of differences: numbers stay small, and so does their rounding
+        apart = beside - image
+        total += apart
+        squares.addcmul_(apart, apart)
+    count = len(OFFSETS)
+    variance = ((squares - total.square() / count) / (count - 1)).clamp_min_(0)
+    weight = (variance.sqrt() + _EPSILON).square_().reciprocal_() / image.shape[1]
+    found = image.new_empty(image.shape[0], count, *image.shape[2:])
+    for number, beside in enumerate(_neighbours(image)):
+        torch.sum((beside - image).square_().mul_(weight), dim=1, out=found[:, number])
+    return found
+
+
+def depth_differences(depth: Tensor) -> Tensor:
+    """Squared difference in depth to each neighbour, `(N,49,H,W)`.
+
+    Args:
+        depth: `(N,1,H,W) float` inverse depth in [0, 1]; NaN counts as 0.
+    """
+    depth = depth.nan_to_num()
+    return torch.cat([(beside - depth).square_() for beside in _neighbours(depth)], dim=1)
 
 
 def _neighbours(maps: Tensor) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""The refinements of seeds by name, each with the twelve trials from which one is chosen on the tune split."""
+"""The refinements of seeds by name, each with the six trials from which one is chosen on the tune split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.errors import WsssError
-from wsss.pseudo.adaptive import adaptive_kernel, spread
+from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
 from wsss.pseudo.crf import dense_crf
 
 __all__ = ["REFINEMENTS", "Refinement", "RefinementParameters", "Scene", "refine", "split_refinement"]
@@ -27,6 +27,7 @@ class RefinementParameters:
         jump: bandwidth of depth, in jumps of `RegionParameters.jump`.
         side: bandwidth of position in the CRF, in pixels.
         weight: of the CRF's bilateral term.
+        background: share of the seeds' threshold that the CRF starts from: smoothing favours what is large, which is background.
     """
 
     iterations: int = 0
@@ -34,6 +35,7 @@ class RefinementParameters:
     jump: float = 0.0
     side: float = 0.0
     weight: float = 0.0
+    background: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,16 @@ def split_refinement(name: str) -> tuple[str, str | None]:
 
 
 def _adaptive(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:
-    """Trials that share a kernel share its iterations too: the longer goes on where the shorter stops."""
-    image = torch.from_numpy(np.ascontiguousarray(scene.image)).permute(2, 0, 1)[None].float()
-    depth = None
+    """Trials share what they have in common: differences, kernels, and iterations, of which the longer goes on from the shorter."""
+    image = torch.from_numpy(np.ascontiguousarray(scene.image)).permute(2, 0, 1)[None].float().contiguous()
+    differences, jumps = colour_differences(image), None
     if any(trial.jump for trial in trials):
         if scene.depth is None:
             raise WsssError("refinement `par-depth` needs depth: give --depth, or take `par`")
-        depth = torch.from_numpy(np.ascontiguousarray(scene.depth))[None, None]
+        jumps = depth_differences(torch.from_numpy(np.ascontiguousarray(scene.depth))[None, None])
     found: dict[RefinementParameters, Scores] = {}
     for colour, jump in dict.fromkeys((trial.colour, trial.jump) for trial in trials):
-        kernel = adaptive_kernel(image, colour, depth if jump else None, jump * scene.jump if jump else 1.0)
+        kernel = adaptive_kernel(differences, colour, jumps if jump else None, jump * scene.jump if jump else 1.0)
         maps, done = torch.from_numpy(scores)[None], 0
         own = [trial for trial in trials if (trial.colour, trial.jump) == (colour, jump)]
         for trial in sorted(own, key=lambda each: each.iterations):
@@ -113,25 +115,26 @@ def _adaptive(scene: Scene, scores: Scores, trials: Sequence[RefinementParameter
 
 def _crf(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:
     return [
-        dense_crf(scene.image, scores, scene.threshold, side=p.side, colour=p.colour, weight=p.weight) for p in trials
+        dense_crf(scene.image, scores, p.background * scene.threshold, side=p.side, colour=p.colour, weight=p.weight)
+        for p in trials
     ]
 
 
 REFINEMENTS: dict[str, Refinement] = {
     "crf": Refinement(
         tuple(
-            RefinementParameters(side=side, colour=colour, weight=weight)
-            for side, colour, weight in product((20.0, 50.0, 80.0), (5.0, 13.0), (4.0, 10.0))
+            RefinementParameters(colour=13.0, side=50.0, weight=weight, background=background)
+            for background, weight in product((0.3, 0.6, 1.0), (4.0, 10.0))
         ),
         _crf,
     ),
     "par": Refinement(
-        tuple(RefinementParameters(n, colour) for colour, n in product((0.1, 0.2, 0.4), (2, 5, 10, 15))), _adaptive
+        tuple(RefinementParameters(n, colour) for colour, n in product((0.2, 0.4), (2, 5, 10))), _adaptive
     ),
     "par-depth": Refinement(
-        tuple(RefinementParameters(n, colour, jump) for colour, jump, n in product((0.2, 0.4), (0.5, 2.0), (2, 5, 10))),
+        tuple(RefinementParameters(n, 0.3, jump) for jump, n in product((0.5, 2.0), (2, 5, 10))),
         _adaptive,
         uses_depth=True,
     ),
 }
-"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. Twelve trials each."""
+"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. Six trials each."""

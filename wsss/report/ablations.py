@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from wsss.errors import WsssError
 from wsss.io import read_json
-from wsss.report.style import OKABE_ITO, save_figure, use_style
+from wsss.report.drawing import Chart, draw_charts
+from wsss.report.style import OKABE_ITO, use_style
 from wsss.report.tables import MISSING, interval_text, number_text
 
-__all__ = ["ablation_figure", "ablation_table", "draw_ablations", "load_ablation"]
+__all__ = ["ablation_charts", "ablation_figure", "ablation_table", "draw_ablations", "load_ablation"]
 
 COLOURS = (OKABE_ITO[5], OKABE_ITO[4])
 """Of the first row of a group, and of the changed ones."""
@@ -84,12 +85,17 @@ def ablation_figure(record: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def draw_ablations(records: Path, figures: Path) -> list[Path]:
-    """Draw the chart of every ablation below the root of the record tree: `{data}-ablation-seed-{seed}.png` and `.svg`."""
-    written = []
+def ablation_charts(records: Path, figures: Path) -> list[Chart]:
+    """The chart of every ablation below the root of the record tree."""
+    charts = []
     for path in sorted(records.glob("*/ablation/tune/*.json")):
         record = load_ablation(path)
         assert record is not None
         source = {"records": f"{record['data']}/ablation/tune", "commit": record["provenance"]["commit"]}
-        written += save_figure(ablation_figure(record), figures / f"{record['data']}-ablation-{path.stem}", source)
-    return written
+        charts.append(Chart(figures / f"{record['data']}-ablation-{path.stem}", ablation_figure, (record,), source))
+    return charts
+
+
+def draw_ablations(records: Path, figures: Path) -> list[Path]:
+    """Bring the charts of all ablations up to date: `{data}-ablation-seed-{seed}.png` and `.svg`."""
+    return draw_charts(ablation_charts(records, figures))

@@ -13,12 +13,13 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from wsss.report.drawing import Chart, draw_charts
 from wsss.report.effects import effects_figure
 from wsss.report.object_charts import activation_figure
 from wsss.report.pictures import MethodPanels, image_grid, method_figure, overlay, score_map_on_image
 from wsss.report.readme import write_readme_tables
 from wsss.report.store import full_name
-from wsss.report.style import method_colour, save_figure, use_style
+from wsss.report.style import method_colour, use_style
 from wsss.report.tables import HEADLINE, STAGE_NAMES, baseline, best_control, in_order, one_each
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "miou_bars",
     "overlay",
     "per_class_bars",
+    "record_charts",
     "regenerate",
     "score_map_on_image",
     "strata_difference",
@@ -213,30 +215,36 @@ def learning_curves(records: Sequence[Record]) -> Figure:
 
 
 def regenerate(records: Sequence[Record], figures_dir: Path, readme: Path | None) -> list[Path]:
-    """Draw every chart of `records` anew, and the README's tables if `readme` is given.
+    """Bring every chart of `records` up to date, and the README's tables if `readme` is given.
 
     Returns:
-        The files written: `{data}-{stage}-{split}-{chart}.png` and `.svg`, and the README.
+        The files that there are then: `{data}-{stage}-{split}-{chart}.png` and `.svg`, and the README.
 
     Raises:
         WsssError: a record that the README needs is missing, or is no result.
     """
-    written: list[Path] = []
-    ordered = sorted(records, key=_table_key)
-    for (data, stage, split), group in groupby(ordered, key=_table_key):
-        rows = in_order(list(group))
-        commits = sorted({str(row["provenance"]["commit"]) for row in rows})
-        source = {"records": f"{data}/{stage}/{split}", "commit": ", ".join(commits)}
-        for chart, figure in _charts(rows).items():
-            written += save_figure(figure, Path(figures_dir) / f"{data}-{stage}-{split}-{chart}", source)
+    written = draw_charts(record_charts(records, figures_dir))
     if readme is not None:
         write_readme_tables(readme, records)
         written.append(Path(readme))
     return written
 
 
-def _charts(rows: Sequence[Record]) -> dict[str, Figure]:
-    """All charts for which the rows of a table have something to show."""
+def record_charts(records: Sequence[Record], figures_dir: Path) -> list[Chart]:
+    """Every chart for which the records have something to show, table by table."""
+    charts = []
+    ordered = sorted(records, key=_table_key)
+    for (data, stage, split), group in groupby(ordered, key=_table_key):
+        rows = in_order(list(group))
+        commits = sorted({str(row["provenance"]["commit"]) for row in rows})
+        source = {"records": f"{data}/{stage}/{split}", "commit": ", ".join(commits)}
+        for name, (draw, arguments) in _charts_of_table(rows).items():
+            charts.append(Chart(Path(figures_dir) / f"{data}-{stage}-{split}-{name}", draw, arguments, source))
+    return charts
+
+
+def _charts_of_table(rows: Sequence[Record]) -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
+    """Function and arguments of each chart of a table."""
     main = one_each([row for row in rows if row["method"] in HEADLINE] or rows)
     wanted: dict[str, tuple[Callable[[Sequence[Record]], Figure], Sequence[Record]]] = {
         "miou": (miou_bars, rows),
@@ -247,13 +255,15 @@ def _charts(rows: Sequence[Record]) -> dict[str, Figure]:
         "activation": (activation_figure, [row for row in main if (row.get("activation") or {}).get("area")]),
         "losses": (learning_curves, [row for row in rows if row["history"]]),
     }
-    others = {baseline(rows), best_control(rows)}
-    charts = {name: draw(shown) for name, (draw, shown) in wanted.items() if shown}
+    others = {name for name in (baseline(rows), best_control(rows)) if name}
+    charts: dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]] = {
+        name: (draw, (shown,)) for name, (draw, shown) in wanted.items() if shown
+    }
     for row in main:
         if row["method"].startswith("depth@"):
             for other in sorted(others & {pair["against"] for pair in row["paired"]}):
                 name = f"strata-{full_name(row)}-vs-{other}"
-                charts[name.replace("@", "-").replace("+", "-")] = strata_difference(row, other)
+                charts[name.replace("@", "-").replace("+", "-")] = strata_difference, (row, other)
     return charts
 
 

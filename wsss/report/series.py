@@ -12,10 +12,11 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from wsss.errors import WsssError
 from wsss.io import read_json
-from wsss.report.style import OKABE_ITO, method_colour, save_figure, use_style
+from wsss.report.drawing import Chart, draw_charts
+from wsss.report.style import OKABE_ITO, method_colour, use_style
 from wsss.report.tables import interval_text, number_text
 
-__all__ = ["draw_series", "load_series", "series_figure", "series_sentence", "series_table"]
+__all__ = ["draw_series", "load_series", "series_charts", "series_figure", "series_sentence", "series_table"]
 
 Record = Mapping[str, Any]
 
@@ -137,11 +138,16 @@ def _scale(ax: Axes, rows: Sequence[Record], column: str) -> None:
         ax.set_xlim(0, 100)
 
 
-def draw_series(records: Path, figures: Path) -> list[Path]:
-    """Draw the chart of every series below the root of the record tree: `{data}-series-{name}.png` and `.svg`."""
-    written = []
+def series_charts(records: Path, figures: Path) -> list[Chart]:
+    """The chart of every series below the root of the record tree."""
+    charts = []
     for path in sorted(Path(records).glob("*/series/*.json")):
         record = load_series(path)
         source = {"records": f"{record['data']}/series", "commit": record["provenance"]["commit"]}
-        written += save_figure(series_figure(record), figures / f"{record['data']}-series-{path.stem}", source)
-    return written
+        charts.append(Chart(figures / f"{record['data']}-series-{path.stem}", series_figure, (record,), source))
+    return charts
+
+
+def draw_series(records: Path, figures: Path) -> list[Path]:
+    """Bring the charts of all series up to date: `{data}-series-{name}.png` and `.svg`."""
+    return draw_charts(series_charts(records, figures))

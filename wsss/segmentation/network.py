@@ -7,14 +7,16 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
-import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
 from wsss.errors import WsssError
 from wsss.io import atomic_path
+from wsss.lazy import lazy
 
 __all__ = ["build_network", "encoder_model", "load_encoder", "load_network", "save_network"]
+
+smp = lazy("segmentation_models_pytorch")
 
 _LEAST_MATCHED = 0.8  # an encoder with less than this share of its tensors loaded is as good as random
 

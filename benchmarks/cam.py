@@ -1,0 +1,159 @@
+"""CAMs of all present classes at four scales with flip: beside pytorch-grad-cam, torch-cam, and the bare forward passes."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.cam_peers import GradCam, Peer, TorchCam
+from benchmarks.material import classifier, labelled, looker
+from benchmarks.measure import (
+    Effort,
+    Figure,
+    Measured,
+    at_least,
+    at_most,
+    float32,
+    ratio,
+    shown,
+    timed_in_turns,
+    versions_of,
+)
+from wsss.cam.cam import class_maps, pyramid_maps, scaled_size
+from wsss.data.base import Sample
+from wsss.data.transforms import to_tensor
+from wsss.runtime import autocast
+
+__all__ = ["measure"]
+
+SCALES = (0.5, 1.0, 1.5, 2.0)
+
+Way = Callable[[], object]
+
+
+def measure(effort: Effort) -> Measured:
+    """Seconds for all images of each way to make the maps, and how far the maps are apart."""
+    versions_of("grad-cam", "torchcam")
+    samples = labelled(effort.images)
+    ours, bare = _ours(samples), _bare(samples)
+    own = timed_in_turns(
+        {"wsss": ours, "forwards": bare, "wsss float32": _plain(ours), "forwards float32": _plain(bare)},
+        3 * effort.rounds,
+    )
+    with GradCam() as gradcam, TorchCam() as torchcam:
+        apart = _differences(samples, gradcam, torchcam)
+        peers = timed_in_turns(
+            {
+                "wsss": ours,
+                "wsss float32": _plain(ours),
+                "grad-cam as used": _theirs(gradcam, samples, together=False),
+                "grad-cam same batch": _theirs(gradcam, samples, together=True),
+                "torch-cam as used": _theirs(torchcam, samples, together=False),
+                "torch-cam same batch": _theirs(torchcam, samples, together=True),
+            },
+            (effort.rounds + 1) // 2,
+        )
+    figures = (
+        at_least("grad-cam as used / wsss", ratio(peers, "grad-cam as used", "wsss"), 12),
+        at_least("grad-cam / wsss, both float32 and in one batch", ratio(peers, "grad-cam same batch", "wsss float32"), 4),
+        at_least("torch-cam as used / wsss", ratio(peers, "torch-cam as used", "wsss"), 4),
+        at_least("torch-cam / wsss, both float32 and in one batch", ratio(peers, "torch-cam same batch", "wsss float32"), 1.5),
+        at_most("wsss / bare forward passes", ratio(own, "wsss", "forwards"), 1.08),
+        at_most("wsss / bare forward passes, float32", ratio(own, "wsss float32", "forwards float32"), 1.08),
+        *apart,
+        shown("images a second", len(samples) / float(np.median(own["wsss"])), "1/s", "at least"),
+        shown("classes an image", float(np.mean([sample.labels.sum() for sample in samples])), "", "at least"),
+    )  # fmt: skip
+    return Measured(figures, peers | {f"alone: {name}": runs for name, runs in own.items()})
+
+
+def _plain(way: Way) -> Way:
+    """The same in float32."""
+
+    def run() -> None:
+        with float32():
+            way()
+
+    return run
+
+
+def _ours(samples: list[Sample]) -> Way:
+    view = looker()
+
+    def run() -> None:
+        for sample in samples:
+            pyramid_maps(
+                view.model, view.info, sample.image, _present(sample), scales=SCALES, flip=True, device=view.device
+            )
+
+    return run
+
+
+def _bare(samples: list[Sample]) -> Way:
+    """The forward passes alone, on tensors that are ready for them."""
+    view = looker()
+    levels = [level for sample in samples for level in _levels(sample)]
+    batches = [torch.cat([x, x.flip(3)]).to(view.device, memory_format=torch.channels_last) for x in levels]
+
+    @torch.inference_mode()
+    def run() -> None:
+        for batch in batches:
+            with autocast(view.device):
+                view.model(batch)
+
+    return run
+
+
+def _theirs(peer: Peer, samples: list[Sample], together: bool) -> Way:
+    def run() -> None:
+        for sample in samples:
+            peer.pyramid(list(_levels(sample)), _present(sample), sample.image.shape[:2], together)
+
+    return run
+
+
+def _present(sample: Sample) -> list[int]:
+    return np.flatnonzero(sample.labels).tolist()
+
+
+def _levels(sample: Sample) -> Iterator[Tensor]:
+    """The image `(1,3,h,w)` at each scale, as `pyramid_maps` sees it."""
+    info, (height, width) = looker().info, sample.image.shape[:2]
+    tensor = to_tensor(sample.image, info.mean, info.std)[None]
+    for scale in SCALES:
+        size = scaled_size(height, width, info.base_side, scale)
+        yield F.interpolate(tensor, size=size, mode="bilinear", antialias=size[0] < height)
+
+
+def _differences(samples: list[Sample], gradcam: Peer, torchcam: Peer) -> tuple[Figure, Figure]:
+    """Largest difference of any map in float32, as a share of the map's maximum: theirs are the same maps."""
+    model, bias = looker().model, classifier()[0].head.bias
+    assert bias is not None
+    apart: dict[str, float] = {"grad-cam": 0.0, "torch-cam": 0.0}
+    for sample in samples:
+        present = _present(sample)
+        for level in _levels(sample):
+            with float32():
+                maps = (
+                    class_maps(model, level.to(looker().device), flip=False)[0][0].cpu()
+                    - bias.detach().cpu()[:, None, None]
+                )
+            own = maps[present]
+            theirs = torchcam.maps(level, present)[:, 0]
+            apart["torch-cam"] = max(apart["torch-cam"], _apart(own, theirs))
+            scaled = F.interpolate(own.relu()[None], size=level.shape[2:], mode="bilinear", align_corners=False)[0]
+            apart["grad-cam"] = max(apart["grad-cam"], _apart(_stretched(scaled), gradcam.maps(level, present)[:, 0]))
+    first, second = (at_most(f"difference of maps to {name}", value, 1e-3, "") for name, value in apart.items())
+    return first, second
+
+
+def _stretched(maps: Tensor) -> Tensor:
+    """Each of `maps (K,H,W)` stretched to [0, 1], as pytorch-grad-cam shows them; an all-zero one stays."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return (maps - low) / (high - low).clamp_min(1e-7)
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().amax() / one.abs().amax().clamp_min(1e-6))

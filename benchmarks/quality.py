@@ -1,0 +1,61 @@
+"""What speed costs in quality: mAP beside the plain training loop, mIoU of seeds in 16 bit beside float32. Trains to the end."""
+
+import time
+
+import numpy as np
+import torch
+
+from benchmarks.measure import Effort, Measured, at_least, at_most, float32, shown
+from benchmarks.training_peer import PlainTraining, plain_loop
+from wsss.cam.classifier import build_classifier
+from wsss.cam.training import mean_average_precision, predict_probabilities
+from wsss.pipeline import Run, open_run
+from wsss.scoring import Depths, choose_parameters
+
+__all__ = ["measure"]
+
+METHODS = ("cam", "depth")
+
+
+def measure(effort: Effort) -> Measured:
+    """Classifier and tune split of the default profile (of the smoke profile in a quick run); trained here if not in the cache."""
+    run = open_run("smoke" if effort.quick else "default", "tabletop")
+    ours = run.classifier_report()
+    theirs, seconds = _plain(run)
+    fine = _tune(run)
+    with float32():
+        exact = _tune(run)
+    figures = (
+        *(at_most(f"mAP on {split}, plain loop less wsss", theirs[split] - ours["map"][split], 0.5, "points") for split in theirs),
+        at_least("training, plain loop / wsss", seconds / ours["seconds"], 2),
+        *(at_most(f"mIoU of {name} on tune, 16 bit and 32", abs(fine[name] - exact[name]), 0.1, "points") for name in METHODS),
+        shown("mAP on the reported split, wsss", ours["map"]["report"], "%", "at least"),
+    )  # fmt: skip
+    return Measured(figures, {"wsss": [ours["seconds"]], "plain loop": [seconds]})
+
+
+def _plain(run: Run) -> tuple[dict[str, float], float]:
+    """mAP of each split, and seconds of training and judging, as `classifier_report` counts them."""
+    settings, (_, info) = run.config.classifier, run.classifier
+    start = time.perf_counter()
+    torch.manual_seed(run.config.seed)
+    model = build_classifier(settings.backbone, len(info.classes), settings.output_stride)
+    images, labels = run._images_and_labels("train")
+    data = PlainTraining(images, labels, settings.crop_side, info)
+    trained = plain_loop(
+        model, data, epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
+        seed=run.config.seed,
+    )  # fmt: skip
+    found = {}
+    with float32():
+        for split in ("tune", "report"):
+            images, labels = run._images_and_labels(split)
+            found[split] = mean_average_precision(labels, predict_probabilities(trained, info, images, run.device))
+    return found, time.perf_counter() - start
+
+
+def _tune(run: Run) -> dict[str, float]:
+    """mIoU of each method on tune with the parameters that are best there."""
+    depths: Depths = {None: run.depth_of("tune")}
+    chosen = choose_parameters(run.looker, METHODS, run.data("tune"), depths, progress=False)
+    return {name: float(np.round(chosen[name]["miou"], 3)) for name in METHODS}

@@ -1,0 +1,93 @@
+"""The record of a benchmark, and what has become slower since another one."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Figure, Measured, machine
+from wsss.errors import WsssError
+from wsss.io import read_json, write_json
+from wsss.report.provenance import git_state
+
+__all__ = ["COMMITTED", "add_part", "figures_of", "load_record", "slower", "table"]
+
+COMMITTED = Path(__file__).with_name("record.json")
+TOLERANCE = 0.15
+"""Share by which a figure may be worse than the committed one: two quiet runs of the same code differ by less."""
+
+Record = Mapping[str, Any]
+
+
+def load_record(path: Path) -> dict[str, Any]:
+    """The record at `path`, empty where there is none: `{"parts": {name: part}}`.
+
+    Raises:
+        WsssError: the file is broken or something else.
+    """
+    if not path.exists():
+        return {"parts": {}}
+    record: dict[str, Any] = read_json(path)
+    if not isinstance(record, dict) or "parts" not in record:
+        raise WsssError(f"{path} is no record of a benchmark. Delete it, or write elsewhere with --out.")
+    return record
+
+
+def add_part(path: Path, name: str, measured: Measured, wall: float, quick: bool) -> None:
+    """Write a part into the record at `path`, in place of an older one; the other parts stay."""
+    record = load_record(path)
+    part = {
+        "quick": quick,
+        "commit": git_state()[0],
+        "machine": machine(),
+        "wall_s": round(wall, 1),
+        "figures": [asdict(figure) | {"value": float(f"{figure.value:.6g}")} for figure in measured.figures],
+        "seconds": {task: [float(f"{each:.4g}") for each in runs] for task, runs in measured.seconds.items()},
+    }
+    write_json(path, {"parts": {**record["parts"], name: part}})
+
+
+def figures_of(part: Record) -> dict[str, Figure]:
+    """The figures of a part by name."""
+    return {each["name"]: Figure(**each) for each in part["figures"]}
+
+
+def slower(before: Record, now: Record, tolerance: float = TOLERANCE) -> list[str]:
+    """One line for every figure that is worse than before by more than `tolerance`.
+
+    Ratios are compared always, seconds and sizes only where both records are of the same machine. Quick parts say nothing.
+    """
+    lines = []
+    for name, part in now["parts"].items():
+        old = before["parts"].get(name)
+        if old is None or part["quick"] or old["quick"]:
+            continue
+        same_machine = part["machine"] == old["machine"]
+        known = figures_of(old)
+        for figure in figures_of(part).values():
+            if figure.name in known and (figure.unit == "×" or same_machine):
+                lines += _worse(name, known[figure.name], figure, tolerance)
+    return lines
+
+
+def _worse(part: str, before: Figure, now: Figure, tolerance: float) -> list[str]:
+    less, more = now.value < before.value * (1 - tolerance), now.value > before.value * (1 + tolerance)
+    bad = less if now.direction == "at least" else more
+    return [f"{part}: {now.name} was {_text(before)}, is {_text(now)}"] if bad else []
+
+
+def table(record: Record) -> str:
+    """The figures of a record as Markdown, a row each, with what is to be reached and whether it is."""
+    rows = ["| part | what | measured | to reach | |", "| :-- | :-- | --: | --: | :-- |"]
+    for name, part in record["parts"].items():
+        for figure in figures_of(part).values():
+            goal, mark = "", ""
+            if figure.limit is not None:
+                sign = "≥" if figure.direction == "at least" else "≤"
+                goal, mark = f"{sign} {figure.limit:g} {figure.unit}", "yes" if figure.reached else "no"
+            rows.append(f"| {name} | {figure.name} | {_text(figure)} | {goal} | {'quick' if part['quick'] else mark} |")
+    return "\n".join(rows)
+
+
+def _text(figure: Figure) -> str:
+    return f"{figure.value:.3g} {figure.unit}"

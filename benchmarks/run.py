@@ -1,0 +1,89 @@
+"""The parts of the benchmark by name, and running some of them."""
+
+import gc
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.measure import FULL, QUICK, Effort, Measured
+from benchmarks.record import COMMITTED, add_part, load_record, slower, table
+from wsss.errors import WsssError
+from wsss.runtime import keep_freed_memory
+
+__all__ = ["LONG_PARTS", "PARTS", "run_bench"]
+
+PARTS = {
+    "cam": "benchmarks.cam",
+    "depth": "benchmarks.depth",
+    "training": "benchmarks.training",
+    "miou": "benchmarks.miou",
+    "bootstrap": "benchmarks.bootstrap",
+    "refinement": "benchmarks.refinement",
+    "startup": "benchmarks.startup",
+    "memory": "benchmarks.memory",
+    "scaling": "benchmarks.scaling",
+}
+"""Part → module, whose `measure` takes an `Effort`. All together take about ten minutes on two cores."""
+
+LONG_PARTS = {"quality": "benchmarks.quality", "reproduce": "benchmarks.reproduce"}
+"""Parts that train to the end: only on request."""
+
+
+def run_bench(
+    only: Sequence[str] | None,
+    out: Path,
+    *,
+    quick: bool = False,
+    compare: bool = False,
+    say: Callable[[str], None] = print,
+) -> bool:
+    """Measure parts one after the other, each written to `out` when it is done, and print the table.
+
+    Args:
+        only: names of parts; None for all but the long ones.
+        out: record to write; parts that are not measured now stay in it.
+        quick: see whether the parts run.
+        compare: also say what has become slower since the committed record.
+
+    Returns:
+        Whether every part could be measured and, with `compare`, nothing has become slower.
+
+    Raises:
+        WsssError: no such part, or `compare` without a committed record.
+    """
+    known = PARTS | LONG_PARTS
+    names = list(PARTS) if only is None else list(only)
+    for name in names:
+        if name not in known:
+            raise WsssError(f"unknown part {name!r}; choose from {', '.join(known)}")
+    committed = load_record(COMMITTED)
+    if compare and not committed["parts"]:
+        raise WsssError(
+            f"there is no record {COMMITTED} to compare with. Make it with `python -m wsss bench --out {COMMITTED}`."
+        )
+    keep_freed_memory()
+    complete = True
+    for name in names:
+        start = time.perf_counter()
+        try:
+            measured = _measure(known[name], QUICK if quick else FULL)
+        except WsssError as error:  # one part that cannot be measured must not take the others with it
+            say(f"{name}: not measured: {error}")
+            complete = False
+            continue
+        wall = time.perf_counter() - start
+        add_part(out, name, measured, wall, quick)
+        say(f"{name}: {wall:.0f} s")
+        gc.collect()
+    found = {"parts": {name: part for name, part in load_record(out)["parts"].items() if name in names}}
+    say(f"\n{table(found)}\n\nrecord {out}")
+    worse = slower(committed, found) if compare else []
+    for line in worse:
+        say(f"slower: {line}")
+    return complete and not worse
+
+
+def _measure(module: str, effort: Effort) -> Measured:
+    measured: Measured = importlib.import_module(module).measure(effort)
+    return measured

@@ -1,0 +1,183 @@
+"""The benchmark's own arithmetic: turns, ratios, limits, records, and what counts as slower."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsss import cli
+from wsss.errors import WsssError
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import run
+from benchmarks.measure import (
+    Effort,
+    Figure,
+    Measured,
+    at_least,
+    at_most,
+    machine,
+    ratio,
+    shown,
+    timed_in_turns,
+    versions_of,
+)
+from benchmarks.record import COMMITTED, add_part, load_record, slower, table
+
+
+def test_tasks_take_turns_and_each_begins_a_round() -> None:
+    calls: list[str] = []
+    seconds = timed_in_turns({name: lambda name=name: calls.append(name) for name in "abc"}, rounds=3)  # type: ignore[misc]
+    assert "".join(calls) == "abc" + "abc" + "bca" + "cab"
+    assert {name: len(runs) for name, runs in seconds.items()} == {"a": 3, "b": 3, "c": 3}
+    assert all(each >= 0 for runs in seconds.values() for each in runs)
+
+
+def test_a_ratio_is_the_median_of_rounds() -> None:
+    # The second round was slow for both; the ratio of the medians would be 4.
+    assert ratio({"slow": [2.0, 9.0, 8.0], "fast": [1.0, 3.0, 2.0]}, "slow", "fast") == 3.0
+
+
+def test_limits_are_kept_on_the_right_side() -> None:
+    assert at_least("a", 5.0, 5.0).reached is True
+    assert at_least("a", 4.9, 5.0).reached is False
+    assert at_most("a", 1.08, 1.08).reached is True
+    assert at_most("a", 1.1, 1.08).reached is False
+    assert shown("a", 1.0, "s").reached is None
+
+
+def test_the_machine_is_named() -> None:
+    facts = machine()
+    assert facts["processor"]
+    assert isinstance(facts["cores"], int)
+    assert set(facts["versions"]) >= {"python", "torch", "numpy"}  # type: ignore[call-overload]
+
+
+def test_a_missing_library_is_named_with_the_remedy() -> None:
+    with pytest.raises(WsssError, match=r"no-such-library is not installed: pip install .*bench"):
+        versions_of("torch", "no-such-library")
+
+
+def part(*figures: Figure) -> Measured:
+    return Measured(figures, {"task": [0.123456]})
+
+
+def test_parts_are_added_to_a_record_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    assert load_record(path) == {"parts": {}}
+    add_part(path, "one", part(at_least("speed", 2.0, 3.0)), 1.0, quick=False)
+    add_part(path, "two", part(shown("time", 1.0, "s")), 1.0, quick=False)
+    add_part(path, "one", part(at_least("speed", 4.0, 3.0)), 1.0, quick=False)
+    found = load_record(path)["parts"]
+    assert {name: each["figures"][0]["value"] for name, each in found.items()} == {"one": 4.0, "two": 1.0}
+    assert found["one"]["seconds"] == {"task": [0.1235]}
+    rows = table(load_record(path)).splitlines()
+    assert rows[2:] == ["| one | speed | 4 × | ≥ 3 × | yes |", "| two | time | 1 s |  |  |"]
+
+
+def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    path.write_text("[]")
+    with pytest.raises(WsssError, match="no record of a benchmark"):
+        load_record(path)
+
+
+def record(path: Path, *figures: Figure, quick: bool = False, **machine: Any) -> dict[str, Any]:
+    add_part(path, "cam", part(*figures), 1.0, quick)
+    found = load_record(path)
+    found["parts"]["cam"]["machine"] |= machine
+    return found
+
+
+def test_what_became_slower_is_named(tmp_path: Path) -> None:
+    before = record(
+        tmp_path / "a.json", at_least("ratio", 10.0, 4.0), at_most("over limit", 1.0, 1.1), shown("t", 1, "s")
+    )
+    now = record(tmp_path / "b.json", at_least("ratio", 8.0, 4.0), at_most("over limit", 1.05, 1.1), shown("t", 2, "s"))
+    assert slower(before, before) == []
+    assert slower(before, now) == ["cam: ratio was 10 ×, is 8 ×", "cam: t was 1 s, is 2 s"]
+
+
+def test_seconds_of_another_machine_are_not_compared_but_ratios_are(tmp_path: Path) -> None:
+    before = record(tmp_path / "a.json", at_least("ratio", 10.0, 4.0), shown("t", 1, "s"), processor="another")
+    now = record(tmp_path / "b.json", at_least("ratio", 8.0, 4.0), shown("t", 2, "s"))
+    assert slower(before, now) == ["cam: ratio was 10 ×, is 8 ×"]
+
+
+def test_quick_parts_are_never_called_slower(tmp_path: Path) -> None:
+    before = record(tmp_path / "a.json", at_least("ratio", 10.0, 4.0))
+    assert slower(before, record(tmp_path / "b.json", at_least("ratio", 1.0, 4.0), quick=True)) == []
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(name: str, effort: Effort) -> Measured:
+        if name == "broken":
+            raise WsssError("no such peer")
+        return part(at_least("ratio", 5.0 if name == "good" else 1.0, 4.0))
+
+    monkeypatch.setattr(run, "PARTS", {"broken": "broken", "good": "good"})
+    monkeypatch.setattr(run, "LONG_PARTS", {"long": "long"})
+    monkeypatch.setattr(run, "_measure", measure)
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_part_that_fails_leaves_the_others_their_turn(tmp_path: Path) -> None:
+    said: list[str] = []
+    assert run.run_bench(None, tmp_path / "bench.json", say=said.append) is False
+    assert said[0] == "broken: not measured: no such peer"
+    assert set(load_record(tmp_path / "bench.json")["parts"]) == {"good"}
+    assert run.run_bench(["good"], tmp_path / "bench.json", say=said.append) is True
+
+
+@pytest.mark.usefixtures("parts")
+def test_parts_are_chosen_by_name(tmp_path: Path) -> None:
+    with pytest.raises(WsssError, match="unknown part 'fast'; choose from broken, good, long"):
+        run.run_bench(["fast"], tmp_path / "bench.json")
+    assert run.run_bench(["long"], tmp_path / "bench.json", say=lambda text: None) is True
+    assert set(load_record(tmp_path / "bench.json")["parts"]) == {"long"}
+
+
+@pytest.mark.usefixtures("parts")
+def test_the_guard_fails_when_a_ratio_has_fallen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "COMMITTED", tmp_path / "committed.json")
+    with pytest.raises(WsssError, match=r"no record .*committed\.json"):
+        run.run_bench(["good"], tmp_path / "bench.json", compare=True)
+    add_part(tmp_path / "committed.json", "good", part(at_least("ratio", 20.0, 4.0)), 1.0, quick=False)
+    said: list[str] = []
+    assert run.run_bench(["good"], tmp_path / "bench.json", compare=True, say=said.append) is False
+    assert said[-1] == "slower: good: ratio was 20 ×, is 5 ×"
+
+
+def test_the_command_hands_on_what_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def fake(only: Any, out: Path, **options: Any) -> bool:
+        given.update(only=only, out=out, quick=options["quick"], compare=options["compare"])
+        return False
+
+    monkeypatch.setattr(run, "run_bench", fake)
+    arguments = ["wsss", "bench", "--only", "miou,startup", "--out", str(tmp_path / "bench.json"), "--quick"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    assert given == {"only": ("miou", "startup"), "out": tmp_path / "bench.json", "quick": True, "compare": False}
+
+
+def test_quick_counting_of_maps_agrees_with_the_other_libraries(tmp_path: Path) -> None:
+    said: list[str] = []
+    assert run.run_bench(["miou"], tmp_path / "bench.json", quick=True, say=said.append) is True
+    figures = {each["name"]: each["value"] for each in load_record(tmp_path / "bench.json")["parts"]["miou"]["figures"]}
+    assert figures["pixels that torchmetrics counts otherwise"] == 0
+    assert figures["pixels that numpy counts otherwise"] == 0
+
+
+def test_the_committed_record_is_a_whole_one() -> None:
+    if not COMMITTED.exists():
+        pytest.skip("no benchmark has been recorded yet")
+    committed = load_record(COMMITTED)["parts"]
+    assert set(run.PARTS) <= set(committed)
+    assert not any(each["quick"] for each in committed.values())

@@ -1,0 +1,35 @@
+"""The command that measures speed. What it runs lies in `benchmarks/` of the checkout, beside the package."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsss.cli_options import app, names_of
+from wsss.errors import WsssError
+
+__all__: list[str] = []  # importing this module enters its command
+
+
+@app.command()
+def bench(
+    only: Annotated[str | None, typer.Option(help="Comma-separated parts; default: all but quality and reproduce.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Record to write; other parts stay in it. Default: runs/bench.json.")] = None,
+    compare: Annotated[bool, typer.Option(help="Fail if a figure is worse than in the committed record, and say which.")] = False,
+    quick: Annotated[bool, typer.Option(help="Few and small: does it run? Not a result.")] = False,
+) -> None:  # fmt: skip
+    """Measure speed and memory beside other libraries (ten minutes; pip install -e ".[bench]"); resumable part by part."""
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / "benchmarks" / "run.py").is_file():
+        raise WsssError(
+            f"no benchmarks at {checkout}: run from a checkout of the project, installed with `pip install -e .`"
+        )
+    if str(checkout) not in sys.path:
+        sys.path.insert(0, str(checkout))
+    from benchmarks.run import run_bench
+    from wsss.pipeline import runs_folder
+
+    target = out or runs_folder() / "bench.json"
+    if not run_bench(names_of(only), target, quick=quick, compare=compare, say=typer.echo):
+        raise typer.Exit(1)
