@@ -51,7 +51,7 @@ def test_one_waits_and_says_for_whom(tmp_path: Path) -> None:
     assert len(said) == 1
     assert said[0].startswith(f"waiting for process {process.pid} on ")
     assert said[0].endswith("a.npz")
-    assert read_json(tmp_path / "locks" / "seeds-a.npz.json")["pid"] == os.getpid()
+    assert read_json(tmp_path / "locks" / "seeds-a.npz.lock.json")["pid"] == os.getpid()
     locks.release()
     assert not list((tmp_path / "locks").glob("*.json"))
 
@@ -80,11 +80,25 @@ def test_locks_are_taken_once_and_given_back(tmp_path: Path) -> None:
     mine.acquire(targets)
     mine.release(targets[:1])
     mine.release([tmp_path / "never"])
-    other.acquire(targets[:1])
-    mine.release()
+    assert sorted(path.name for path in (tmp_path / "locks").glob("*.json")) == ["pseudo-two.lock.json"]
+    targets[1].parent.mkdir()
+    targets[1].touch()
+    mine.release_made()
+    assert not list((tmp_path / "locks").glob("*.json"))
     other.acquire(targets)
     other.release()
     assert said == []
+
+
+def test_a_process_does_not_wait_for_itself(tmp_path: Path) -> None:
+    """A cell of a notebook failed and is run again: what it held it still holds."""
+    said: list[str] = []
+    failed, again = Locks(tmp_path / "locks", said.append), Locks(tmp_path / "locks", said.append)
+    failed.acquire([tmp_path / "a"])
+    again.acquire([tmp_path / "a"])
+    assert said == []
+    failed.release()
+    again.release()
 
 
 def test_a_folder_that_cannot_be_locked_is_named(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ def _to_stderr(text: str) -> None:
 class Locks:
     """The locks of one process on files and folders of a cache that it is about to make.
 
+    Another object in the same process is never waited for, which would be for ever.
+
     Args:
         folder: of the lock files, one for the whole cache.
         say: is told who is waited for, and who did not finish.
@@ -77,18 +79,34 @@ class Locks:
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            if _is_this_process(
+                path
+            ):  # an earlier try in the same notebook, which failed before it had made the target
+                return
             self._say(f"waiting for {_holder(path)}, which is making {target}")
             lock.acquire(poll_interval=POLL)
         if _note(path).exists():
             self._say(f"{_holder(path)} stopped while it was making {target}; going on with it")
         _sweep(target)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(_note(path), {"pid": os.getpid(), "host": socket.gethostname(), "since": now})
+        write_json(_note(path), {**_this_process(), "since": now})
         self._held[target] = lock
 
 
 def _note(lock: Path) -> Path:
-    return lock.with_suffix(".json")
+    return lock.with_name(f"{lock.name}.json")
+
+
+def _this_process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "host": socket.gethostname()}
+
+
+def _is_this_process(lock: Path) -> bool:
+    try:
+        note = read_json(_note(lock))
+    except WsssError:
+        return False
+    return isinstance(note, dict) and _this_process().items() <= note.items()
 
 
 def _holder(lock: Path) -> str:
