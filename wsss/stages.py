@@ -18,11 +18,13 @@ from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, in
 from wsss.cam.folding import fold_batch_norms
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import Config
+from wsss.crop_settings import GIVEN_METHOD, CropSettings
 from wsss.data.base import Dataset
 from wsss.data.registry import open_dataset
 from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root, render_series, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import usual_classes
+from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import method, split_method
 from wsss.depth.sources import DepthSource, made_from, open_depth, resolve_folder, source_identity
 from wsss.depth_training import train_with_folds
@@ -55,11 +57,21 @@ class SeedStages:
         config: what to run.
         cache: folder of the cache; None is `cache/` in `runs_folder()`.
         progress: show progress bars.
+        crop_settings: fusion and threshold that a file gives for method `depth`, in place of choosing them; its regions and crops
+            are in `config` already. None chooses everything on the tune split.
     """
 
-    def __init__(self, config: Config, cache: Path | None = None, *, progress: bool = True) -> None:
+    def __init__(
+        self,
+        config: Config,
+        cache: Path | None = None,
+        *,
+        progress: bool = True,
+        crop_settings: CropSettings | None = None,
+    ) -> None:
         keep_freed_memory()
         self.config = config
+        self.crop_settings = crop_settings
         self.cache = cache or runs_folder() / "cache"
         self.progress = progress
         self.device = pick_device()
@@ -68,8 +80,9 @@ class SeedStages:
 
     @property
     def folder(self) -> Path:
-        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`."""
-        return runs_folder() / self.config.profile
+        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`, with a file's name if it has crops of one."""
+        more = f"-{self.crop_settings.name}" if self.crop_settings else ""
+        return runs_folder() / f"{self.config.profile}{more}"
 
     # ---- data -----------------------------------------------------------------------------------------------------
 
@@ -248,7 +261,16 @@ class SeedStages:
         if plan.uses_depth:
             spec = self.depth_spec(split_method(name)[1])
             parts |= {"depth": source_identity(spec), "kind": self.config.depth_kind}
+        if name in self._given():
+            parts["given"] = self.crop_settings.given  # type: ignore[union-attr]
         return content_hash(parts)
+
+    def _given(self) -> dict[str, tuple[FusionParameters, float]]:
+        """Fusion parameters and threshold that are not chosen, by method."""
+        given = self.crop_settings
+        if given is None or given.fusion is None or given.threshold is None:
+            return {}
+        return {GIVEN_METHOD: (given.fusion, given.threshold)}
 
     def _band(self, split: str) -> float:
         return self.config.ignore_band if split == "train" else 0.0
@@ -266,7 +288,9 @@ class SeedStages:
         missing = [name for name in names if not paths[name].exists()]
         if missing:
             depths = self._depths(missing, "tune")
-            chosen = choose_parameters(self.looker, missing, self.data("tune"), depths, progress=self.progress)
+            chosen = choose_parameters(
+                self.looker, missing, self.data("tune"), depths, given=self._given(), progress=self.progress
+            )
             for name, choice in chosen.items():
                 write_json(paths[name], choice)
         return {name: read_json(path) for name, path in paths.items()}
