@@ -151,7 +151,7 @@ def evaluate(
 def run(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, seed: Seed = 0,
-    crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, such as the crop explorer of chapter 03 writes.")] = None,
+    crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, from the crop explorer.")] = None,
     notebooks: Annotated[str | None, typer.Option(help="Comma-separated names; default: all six in order.")] = None,
     save_outputs: Annotated[bool, typer.Option(help="Also keep the executed notebooks in notebooks/, with their outputs.")] = False,
 ) -> None:  # fmt: skip

@@ -80,7 +80,7 @@ class SeedStages:
 
     @property
     def folder(self) -> Path:
-        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`, with a file's name if it has crops of one."""
+        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`, or `runs/{profile}-{file of crops}`."""
         more = f"-{self.crop_settings.name}" if self.crop_settings else ""
         return runs_folder() / f"{self.config.profile}{more}"
 

@@ -27,7 +27,15 @@ from wsss.pipeline import Run
 from wsss.pseudo.labels import pseudo_label
 from wsss.widgets.controls import SliderSpec
 
-__all__ = ["SLIDERS", "Explorer", "ExplorerParameters", "ExplorerView", "chosen_parameters", "sections_of", "static_grid"]
+__all__ = [
+    "SLIDERS",
+    "Explorer",
+    "ExplorerParameters",
+    "ExplorerView",
+    "chosen_parameters",
+    "sections_of",
+    "static_grid",
+]
 
 SLIDERS = (
     SliderSpec("plane_tolerance", "plane tolerance", 0.001, 0.05, 60, "inverse depth",
@@ -61,7 +69,8 @@ that are kept and the share of the votes stand in for them."""
 _LIMITS = {spec.name: (spec.low, spec.high) for spec in SLIDERS}
 _REGIONS, _CROPS = ("plane_tolerance", "jump", "max_regions", "min_area"), ("context", "count")
 _FUSION = ("gate", "crop_weight", "vote", "colour", "reach")
-Key, Value = TypeVar("Key"), TypeVar("Value")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 KEPT_SCENES, KEPT_EVIDENCE, KEPT_PARTS = 3, 4, 12
 
@@ -136,7 +145,9 @@ def chosen_parameters(run: Run, scene: int) -> ExplorerParameters:
     choice = run.choose([GIVEN_METHOD])[GIVEN_METHOD]
     known = {**vars(run.config.regions), **vars(run.config.crops), **choice["parameters"], **choice}
     kinds = {each.name: int if each.type is int else float for each in fields(ExplorerParameters)}
-    inside = {name: kinds[name](np.clip(known[name], low, high)) for name, (low, high) in _LIMITS.items()}
+    inside: dict[str, Any] = {
+        name: kinds[name](np.clip(known[name], low, high)) for name, (low, high) in _LIMITS.items()
+    }
     return ExplorerParameters(scene, None, None, **inside)
 
 
@@ -158,7 +169,7 @@ class KeptLook(Look):
     answers: dict[bytes, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def see(self, views: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        keys = [hashlib.blake2b(np.ascontiguousarray(view), digest_size=16).digest() for view in views]
+        keys = [hashlib.blake2b(view.numpy().tobytes(), digest_size=16).digest() for view in views]
         new = {key: view for key, view in zip(keys, views, strict=True) if key not in self.answers}
         if new:
             maps, probabilities = super().see(list(new.values()))

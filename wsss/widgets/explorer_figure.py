@@ -124,7 +124,9 @@ def _drawn(
                 draw_boxes(axes, panel.boxes)
                 axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))  # boxes may reach beyond the image
             if row_titles:
-                figure.text(0.1 / size[0], (bottom + tall / 2) / size[1], row_titles[row], va="center", fontsize="small")
+                figure.text(
+                    0.1 / size[0], (bottom + tall / 2) / size[1], row_titles[row], va="center", fontsize="small"
+                )
         _legend(figure, views)
     return figure
 

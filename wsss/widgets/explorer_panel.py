@@ -162,9 +162,7 @@ class ExplorerPanel:
 
 
 def _readable(label: str, text: str, rows: int) -> Textarea:
-    return Textarea(
-        text, description=label, disabled=False, rows=rows, layout=Layout(width="95%"), style=label_style()
-    )
+    return Textarea(text, description=label, disabled=False, rows=rows, layout=Layout(width="95%"), style=label_style())
 
 
 def _options(run: Run, source: str | None) -> str:

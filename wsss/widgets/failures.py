@@ -92,7 +92,9 @@ def render_failure(several: Sequence[FailureParameters], data: FailureData) -> F
 def _static(data: FailureData) -> list[FailureParameters]:
     """One object a size: the lowest recall of those that are not hidden, or of all where nothing is known of it."""
     bins = data.measure[2] if data.measure else (None,)
-    grid = [FailureParameters(size, occlusion) for size in SIZE_BINS for occlusion in dict.fromkeys((bins[0], bins[-1]))]
+    grid = [
+        FailureParameters(size, occlusion) for size in SIZE_BINS for occlusion in dict.fromkeys((bins[0], bins[-1]))
+    ]
     return [p for p in grid if len(data.found(p))][:4]
 
 

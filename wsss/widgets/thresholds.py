@@ -73,7 +73,9 @@ class ThresholdData:
         measure = "mIoU" if p.shown is None else f"IoU of {p.shown.replace('_', ' ')}"
         texts = [f"threshold {p.threshold:.2f}"]
         for split, values in self.values(p.shown).items():
-            texts.append(f"{measure} on {split} {values[place]:.1f} %, at {self.chosen:.2f} {self._at_chosen(values):.1f} %")
+            texts.append(
+                f"{measure} on {split} {values[place]:.1f} %, at {self.chosen:.2f} {self._at_chosen(values):.1f} %"
+            )
         return " · ".join([*texts, f"chosen on tune: {self.chosen:.2f}"])
 
     def _at_chosen(self, values: NDArray[np.float64]) -> float:
@@ -86,15 +88,23 @@ def render_threshold(p: ThresholdParameters, data: ThresholdData) -> Figure:
     with use_style():
         figure = Figure(figsize=(9.2, 2.9))
         chart = figure.add_axes((0.07, 0.19, 0.3, 0.7))
-        for (split, values), colour, style in zip(data.values(p.shown).items(), LINE_COLOURS, ("-", "--"), strict=True):
+        for (split, values), colour, style in zip(
+            data.values(p.shown).items(), LINE_COLOURS, ("-", "--"), strict=False
+        ):
             chart.plot(THRESHOLDS, values, style, color=colour, label=split)
-            chart.plot(p.threshold, np.interp(p.threshold, THRESHOLDS, values), "o", color=colour, markeredgecolor="black")
+            chart.plot(
+                p.threshold, np.interp(p.threshold, THRESHOLDS, values), "o", color=colour, markeredgecolor="black"
+            )
         chart.axvline(data.chosen, color="black", linewidth=0.8, linestyle=":", label=f"chosen: {data.chosen:.2f}")
         chart.axvline(p.threshold, color="black", linewidth=1)
         what = "mIoU (%)" if p.shown is None else f"IoU of {p.shown.replace('_', ' ')} (%)"
         chart.set(xlabel="background threshold", ylabel=what, xlim=(0, 1), ylim=(0, None))
         chart.legend(frameon=False, fontsize="x-small")
-        pictures = {"image": view.sample.image, f"label at {p.threshold:.2f}": _label(view, p, data), "truth": _truth(view, data)}
+        pictures = {
+            "image": view.sample.image,
+            f"label at {p.threshold:.2f}": _label(view, p, data),
+            "truth": _truth(view, data),
+        }
         for place, (title, picture) in enumerate(pictures.items()):
             axes = figure.add_axes((0.4 + 0.2 * place, 0.04, 0.195, 0.85))
             axes.imshow(picture)
