@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 CHAPTER = "03_depth_guided_cropping"
+KERNEL_IDLE = "| Idle"  # in the status bar
 TOKEN = "only-for-this-test"
 START_SECONDS, RUN_SECONDS, STEP_SECONDS = 60, 300, 20  # limits for a busy machine; an idle one needs a third of them
 
@@ -96,7 +97,10 @@ def lab(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
         f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'notebooks'}", "--allow-root",
     ]  # fmt: skip
     with (folder / "lab.log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        # No input: kernels hang where they inherit one that never ends.
+        server = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/api/status?token={TOKEN}", server, folder / "lab.log")
@@ -143,11 +147,11 @@ def run_all(page: "Page", lab: tuple[str, Path]) -> None:
     """Open the chapter and run all cells from the menu."""
     page.goto(f"{lab[0]}/lab/tree/{CHAPTER}.ipynb?token={TOKEN}")
     page.locator(".jp-NotebookPanel").wait_for()
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+    page.get_by_text(KERNEL_IDLE).wait_for(timeout=1000 * START_SECONDS)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.get_by_role("slider", name="background threshold").wait_for(timeout=1000 * RUN_SECONDS)
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=1000 * RUN_SECONDS)
+    page.get_by_text(KERNEL_IDLE).wait_for(timeout=1000 * RUN_SECONDS)
 
 
 def errors_on(page: "Page") -> list[str]:

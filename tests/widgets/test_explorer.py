@@ -76,7 +76,7 @@ def start(run: Any) -> ExplorerParameters:
 
 
 def picture(figure: Figure, place: int) -> np.ndarray:
-    return np.asarray(figure.axes[place].images[0].get_array())
+    return np.asarray(figure.axes[0].images[place].get_array())
 
 
 def changed(start: ExplorerParameters, name: str, value: Any) -> ExplorerParameters:
@@ -189,7 +189,7 @@ def test_numbers(explorer: Explorer, start: ExplorerParameters) -> None:
 def test_render_is_pure(run: Any, explorer: Explorer, start: ExplorerParameters) -> None:
     before = (run.looker, run.config)
     figure, again, fresh = render(start, explorer), render(start, explorer), render(start, Explorer(run))
-    assert len(figure.axes) == 6
+    assert len(figure.axes[0].images) == 6
     for place in range(6):
         np.testing.assert_array_equal(picture(figure, place), picture(again, place))
         np.testing.assert_array_equal(picture(figure, place), picture(fresh, place))
@@ -210,7 +210,7 @@ def test_headless_shows_a_fixed_grid(
     monkeypatch.setenv("WSSS_HEADLESS", "1")
     figure = crop_explorer(run)
     assert isinstance(figure, Figure)
-    assert len(figure.axes) == 6 * len(static_grid(start))
+    assert len(figure.axes[0].images) == 6 * len(static_grid(start))
     assert "make lab" in capsys.readouterr().out
 
 

@@ -1,12 +1,11 @@
 // A slider and a copy button out of the page's own elements: reachable by keyboard and named for screen readers.
-let count = 0;
 
 function rounded(value, digits) {
   return Number(value.toPrecision(digits));
 }
 
 function slider(model, el) {
-  const id = `wsss-slider-${++count}`;
+  const id = `wsss-${Math.random().toString(36).slice(2)}`; // each slider has this module for itself: no counter would do
   const [low, high, steps, log] = ["low", "high", "steps", "log"].map((name) => model.get(name));
   const label = document.createElement("label");
   const input = document.createElement("input");

@@ -1,17 +1,21 @@
-"""Draws the explorer's views: six panels each. Places are fixed, because finding them takes longer than drawing."""
+"""Draws the explorer's views: six panels each.
+
+All pictures lie in one `Axes` at fixed places in inches: six `Axes`, or a layout that looks for places, take longer than a slider has.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from wsss.data.base import IGNORE
 from wsss.depth.trust import border_pixels
-from wsss.report.pictures import DEPTH_COLOURS, MAP_COLOURS, Box, draw_boxes, overlay
+from wsss.report.pictures import DEPTH_COLOURS, MAP_COLOURS, Box, overlay
 from wsss.report.style import class_colours, use_style
 from wsss.widgets.explorer import Explorer, ExplorerParameters, ExplorerView
 
@@ -111,24 +115,35 @@ def _drawn(
     wide, tall = scale * WIDTH, scale * WIDTH * height / width
     left = ROW_TITLE if row_titles else MARGIN
     size = (left + across * (wide + MARGIN), down * (tall + TITLE) + LEGEND)
-    with use_style(), matplotlib.rc_context({"axes.grid": False, "axes.titlesize": "small"}):
+    with use_style(), matplotlib.rc_context({"axes.grid": False}):
         figure = Figure(figsize=size)
+        axes = figure.add_axes(
+            (0, 0, 1, 1), xlim=(0, size[0]), ylim=(0, size[1]), xticks=[], yticks=[], autoscale_on=False
+        )
+        axes.set_axis_off()
         for row, panels in enumerate(rows):
             bottom = size[1] - (row + 1) * (tall + TITLE)
             for column, panel in enumerate(panels):
-                place = left + column * (wide + MARGIN), bottom, wide, tall
-                axes = figure.add_axes((place[0] / size[0], place[1] / size[1], wide / size[0], tall / size[1]))
-                axes.imshow(panel.picture)
-                axes.set_axis_off()
-                axes.set_title(panel.title, pad=3)
-                draw_boxes(axes, panel.boxes)
-                axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))  # boxes may reach beyond the image
+                _place(axes, panel, left + column * (wide + MARGIN), bottom, wide / width)
             if row_titles:
-                figure.text(
-                    0.1 / size[0], (bottom + tall / 2) / size[1], row_titles[row], va="center", fontsize="small"
-                )
+                axes.text(0.1, bottom + tall / 2, row_titles[row], va="center", fontsize="small")
         _legend(figure, views)
     return figure
+
+
+def _place(axes: Axes, panel: Panel, left: float, bottom: float, pixel: float) -> None:
+    """Draw a panel with its lower left corner at a place in inches, its pixels as large as `pixel` inches."""
+    height, width = panel.picture.shape[:2]
+    top = bottom + height * pixel
+    axes.imshow(panel.picture, extent=(left, left + width * pixel, bottom, top), aspect="auto", zorder=1)
+    axes.text(left + width * pixel / 2, top + 0.05, panel.title, ha="center", va="bottom", fontsize="small")
+    for box in panel.boxes:
+        first, last = max(0, box[1]), min(width, box[3])  # boxes may reach beyond the image
+        upper, lower = max(0, box[0]), min(height, box[2])
+        corner = left + first * pixel, top - lower * pixel
+        for colour, line in (("black", 2.4), ("white", 1.2)):  # white on black shows on any colour
+            size = (last - first) * pixel, (lower - upper) * pixel
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=line, zorder=2))
 
 
 def _legend(figure: Figure, views: Sequence[ExplorerView]) -> None:

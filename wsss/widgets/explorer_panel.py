@@ -140,21 +140,16 @@ class ExplorerPanel:
         ]
 
     def _laid_out(self) -> VBox:
-        half = Layout(flex="1 1 24em", min_width="20em")
         looks, free = ([self.sliders[spec.name] for spec in SLIDERS if spec.looks is which] for which in (True, False))
-        columns = Layout(display="flex", flex_flow="row wrap", width="100%")
+        titles = HTML("<b>Where to look</b> (takes new crops)"), HTML("<b>What to make of it</b> (at once)")
+        wrapped = {"display": "flex", "flex_flow": "row wrap", "width": "100%"}
+        # Sliders stand beside the pictures where there is room, so that both are in view.
+        pictures = VBox([self.live.picture, self.live.numbers], layout=Layout(flex="3 1 34em", min_width="20em"))
+        sliders = VBox([titles[0], *looks, titles[1], *free], layout=Layout(flex="1 1 17em", min_width="15em"))
         return VBox(
             [
-                Box([self.scene, self.shown, self.source], layout=columns),
-                self.live.picture,
-                self.live.numbers,
-                Box(
-                    [
-                        VBox([HTML("<b>Where to look</b> (takes new crops)"), *looks], layout=half),
-                        VBox([HTML("<b>What to make of it</b> (at once)"), *free], layout=half),
-                    ],
-                    layout=columns,
-                ),
+                Box([self.scene, self.shown, self.source], layout=Layout(**wrapped)),
+                Box([pictures, sliders], layout=Layout(**wrapped)),
                 HBox([self.reset, self.name, self.copy]),
                 self.exported,
             ]
