@@ -209,6 +209,7 @@ def evaluate(
 def run(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, seed: Seed = 0,
+    crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, from the crop explorer.")] = None,
     notebooks: Annotated[str | None, typer.Option(help="Comma-separated names; default: all six in order.")] = None,
     save_outputs: Annotated[bool, typer.Option(help="Also keep the executed notebooks in notebooks/, with their outputs.")] = False,
 ) -> None:  # fmt: skip
@@ -217,13 +218,15 @@ def run(
     from wsss.pipeline import runs_folder
     from wsss.processes import num_processes
 
-    settings = settings_of(root, classes, depth, depth_kind, seed)
+    settings = settings_of(root, classes, depth, depth_kind, seed) | {"crops": str(crops.resolve()) if crops else None}
     if num_processes() > 1:
         raise WsssError(
             "notebooks are executed by one process. Make the stages with several (train, crops, pseudo, segment): the notebooks "
             "then find them in the cache."
         )
     opened = open_run_of(profile, data, settings)
+    if save_outputs and crops:
+        raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
     if save_outputs and data != "tabletop":
         raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
     names = names_of(notebooks) or NOTEBOOKS

@@ -115,6 +115,22 @@ def rerun(
 
 
 @app.command()
+def figures(
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
+) -> None:
+    """Draw every figure anew: charts of the committed records, figure 1, and pictures for each claim.
+
+    Pictures are of `tabletop`, default profile; stages that are not in the cache are made first (a quarter of an hour).
+    """
+    from wsss.report.qualitative import draw_qualitative
+
+    report(Path("results"), out, None)
+    for path in draw_qualitative(open_run_of("default", "tabletop", {"seed": seed}), out):
+        typer.echo(path)
+
+
+@app.command()
 def report(
     records: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
     figures: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),

@@ -20,6 +20,7 @@ from torch import nn
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import backbone_state, normalisation
 from wsss.config import profile as configuration
+from wsss.crop_settings import read_crop_settings
 from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 from wsss.io import content_hash, read_json, write_json
@@ -42,10 +43,18 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
 
     Args:
         settings: fields of `Config` that differ from the profile (`root`, `depth`, `depth_kind`, `seed`, …); None keeps the
-            profile's.
+            profile's. `crops` may also be the path of a TOML file (see `wsss.crop_settings`), such as the crop explorer writes.
         progress: show progress bars; never in notebooks that papermill executes, where each would leave a line behind.
+
+    Raises:
+        WsssError: unknown profile, data or setting, or a file of crop parameters that cannot be used.
     """
-    return Run(configuration(profile, data, **settings), progress=progress and not os.environ.get("WSSS_HEADLESS"))
+    shown, file = progress and not os.environ.get("WSSS_HEADLESS"), settings.get("crops")
+    if not isinstance(file, str | Path):
+        return Run(configuration(profile, data, **settings), progress=shown)
+    given = read_crop_settings(file)
+    config = given.applied(configuration(profile, data, **{**settings, "crops": None}))
+    return Run(config, progress=shown, crop_settings=given)
 
 
 class Run(LabelStages):

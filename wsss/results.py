@@ -43,6 +43,8 @@ def config_hash(run: Run) -> str:
     settings = run.config.dictionary()
     for name in ("seed", "root", "methods", "pseudo_methods", "label_methods", "depth", "series_groups"):
         settings.pop(name)
+    if run.crop_settings and run.crop_settings.given:
+        settings["given"] = run.crop_settings.given
     return content_hash({**settings, "depth": source_name(run.config.depth), "scoring": SCORING_VERSION})
 
 

@@ -18,12 +18,14 @@ from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, in
 from wsss.cam.folding import fold_batch_norms
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import Config
+from wsss.crop_settings import GIVEN_METHOD, CropSettings
 from wsss.data.base import Dataset
 from wsss.data.registry import open_dataset
 from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root, render_series, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import usual_classes
 from wsss.depth.estimators import FOLDS, fold_path
+from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import method, split_method
 from wsss.depth.sources import DepthSource, check_source, made_from, open_depth, resolve_folder, source_identity
 from wsss.depth_training import train_with_folds
@@ -59,11 +61,21 @@ class SeedStages:
         config: what to run.
         cache: folder of the cache; None is `cache/` in `runs_folder()`.
         progress: show progress bars.
+        crop_settings: fusion and threshold that a file gives for method `depth`, in place of choosing them; its regions and crops
+            are in `config` already. None chooses everything on the tune split.
     """
 
-    def __init__(self, config: Config, cache: Path | None = None, *, progress: bool = True) -> None:
+    def __init__(
+        self,
+        config: Config,
+        cache: Path | None = None,
+        *,
+        progress: bool = True,
+        crop_settings: CropSettings | None = None,
+    ) -> None:
         keep_freed_memory()
         self.config = config
+        self.crop_settings = crop_settings
         self.cache = cache or runs_folder() / "cache"
         self.progress = progress and is_main()
         self.device = pick_device()
@@ -75,8 +87,9 @@ class SeedStages:
 
     @property
     def folder(self) -> Path:
-        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`."""
-        return runs_folder() / self.config.profile
+        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`, or `runs/{profile}-{file of crops}`."""
+        more = f"-{self.crop_settings.name}" if self.crop_settings else ""
+        return runs_folder() / f"{self.config.profile}{more}"
 
     # ---- data -----------------------------------------------------------------------------------------------------
 
@@ -267,7 +280,16 @@ class SeedStages:
             parts |= {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
         if plan.uses_depth:
             parts |= self._depth_parts(split_method(name)[1])
+        if name in self._given():
+            parts["given"] = self.crop_settings.given  # type: ignore[union-attr]
         return content_hash(parts)
+
+    def _given(self) -> dict[str, tuple[FusionParameters, float]]:
+        """Fusion parameters and threshold that are not chosen, by method."""
+        given = self.crop_settings
+        if given is None or given.fusion is None or given.threshold is None:
+            return {}
+        return {GIVEN_METHOD: (given.fusion, given.threshold)}
 
     def _depth_parts(self, source: str | None) -> dict[str, Any]:
         """What of a depth source enters a cache key."""
@@ -286,7 +308,9 @@ class SeedStages:
         missing = self._missing(paths)
         if missing:
             depths = self._depths(missing, "tune")
-            chosen = choose_parameters(self.looker, missing, self.data("tune"), depths, progress=self.progress)
+            chosen = choose_parameters(
+                self.looker, missing, self.data("tune"), depths, given=self._given(), progress=self.progress
+            )
             self._keep(write_json, paths, chosen)
         return {name: read_json(path) for name, path in paths.items()}
 
