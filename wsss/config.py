@@ -62,7 +62,8 @@ class Config:
         seed: of training; data and splits do not depend on it.
         methods: seeds that are scored on the reported split, each with `@source` where it uses another depth than the run's.
         pseudo_methods: whose pseudo-labels are scored on the train split, each with `+refinement` where it is refined.
-        label_methods: those whose pseudo-labels train a network.
+        label_methods: those whose pseudo-labels train a network; the refinement is the one of `par`, `par-depth` that is better on the
+            tune split with the classifier of seed 0.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
         series_groups: rooms for each class in the controlled series of `tabletop`, at least.
     """
@@ -122,6 +123,8 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     "voc": {
         "report_split": "val", "train_split": "train_aug", "train_limit": 1000,
         "depth": "files:DepthMETER", "depth_kind": "metric",
+        "pseudo_methods": ("cam", "cam+par", "depth", "depth+par"),
+        "label_methods": ("cam", "cam+par", "depth+par"),
         "classifier": ClassifierConfig(epochs=6),
         "regions": replace(_REGIONS, guides=(4, 8)),
         "crops": _CROPS,
