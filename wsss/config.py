@@ -62,8 +62,8 @@ class Config:
         seed: of training; data and splits do not depend on it.
         methods: seeds that are scored on the reported split, each with `@source` where it uses another depth than the run's.
         pseudo_methods: whose pseudo-labels are scored on the train split, each with `+refinement` where it is refined.
-        label_methods: those whose pseudo-labels train a network; the refinement is the one of `par`, `par-depth` that is better on the
-            tune split with the classifier of seed 0.
+        label_methods: those whose pseudo-labels train a network; the refinement is the one of `par`, `par-depth` that is better
+            on the tune split with the classifier of seed 0.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
         series_groups: rooms for each class in the controlled series of `tabletop`, at least.
     """
