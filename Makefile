@@ -54,7 +54,7 @@ report: env ## draw tables and figures anew from the records
 	"$(PY)" -m wsss report
 
 test: env ## run the tests, the smoke run of all six notebooks included
-	"$(PY)" -m pytest $(PYTEST_ARGS)
+	WSSS_LOCKED=1 "$(PY)" -m pytest $(PYTEST_ARGS)
 
 lint: style types ## style, format and types
 
