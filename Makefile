@@ -81,7 +81,7 @@ site: $(SITE_TOOLS) ## build a static site in docs/build from the notebooks' out
 	"$(PY)" docs/build.py $(SITE_ARGS)
 
 test: env ## run the tests, the smoke run of all six notebooks included
-	"$(PY)" -m pytest $(PYTEST_ARGS)
+	WSSS_LOCKED=1 "$(PY)" -m pytest $(PYTEST_ARGS)
 
 lint: style types ## style, format and types
 

@@ -274,11 +274,9 @@ def test_nested_settings_are_checked_too() -> None:
     ("parameters", "message"),
     [
         ({"seed": "zero"}, "setting seed must be an integer, not 'zero'"),
-        ({"data": "'; open('pwned', 'w') #"}, "unknown data set"),
         ({"root": '"\nopen("pwned", "w")\n"'}, "is no folder"),
-        ({"classes": "mug"}, "setting classes must be a list"),
     ],
-    ids=["type", "quotes", "lines", "text for a list"],
+    ids=["type", "lines"],
 )
 def test_notebooks_take_parameters_as_values_never_as_code(
     tmp_path: Path, parameters: dict[str, Any], message: str, monkeypatch

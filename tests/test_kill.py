@@ -62,10 +62,12 @@ def essence(path: Path) -> Any:
 
 
 def left_in(cache: Path) -> dict[str, Any]:
-    """What is in the files of a cache. Temporary ones of killed processes are nobody's: nothing reads them."""
-    files = [
-        path for path in cache.rglob("*") if path.is_file() and path.parent.name != "locks" and ".part" not in path.name
-    ]
+    """What is in the files of a cache. Temporary ones of killed processes are nobody's: nothing reads them.
+
+    Nor is the state of a training that is done: a process that was killed before it could take that away leaves it.
+    """
+    files = [path for path in cache.rglob("*") if path.is_file() and path.parent.name != "locks"]
+    files = [path for path in files if ".part" not in path.name and path.suffix != ".state"]
     return {str(path.relative_to(cache)): essence(path) for path in files}
 
 

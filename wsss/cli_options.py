@@ -31,7 +31,9 @@ app = typer.Typer(
     help="Weakly-supervised semantic segmentation via depth-guided class activation maps.",
 )  # fmt: skip
 
-Profile = Annotated[str, typer.Option(help="smoke (tiny, not a result), default, or full (paper scale).")]
+Profile = Annotated[
+    str, typer.Option(help="smoke (tiny, not a result), default, or full (paper scale).", envvar="WSSS_PROFILE")
+]
 Data = Annotated[str, typer.Option(help="tabletop, nyuv2 or voc.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of the data; tabletop has a default place.")]
 Classes = Annotated[str | None, typer.Option(help="Comma-separated class names; default: all that the data has.")]

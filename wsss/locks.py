@@ -48,9 +48,8 @@ class Locks:
         Raises:
             WsssError: the folder of locks cannot be written.
         """
-        for target in sorted(
-            set(targets) - set(self._held)
-        ):  # always in this order, so that no two wait for each other
+        # Always in the same order, so that no two processes wait for each other.
+        for target in sorted(set(targets) - set(self._held)):
             try:
                 self._acquire(target)
             except OSError as error:
@@ -79,17 +78,20 @@ class Locks:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            if _is_this_process(
-                path
-            ):  # an earlier try in the same notebook, which failed before it had made the target
+            # An earlier try in the same notebook, which failed before it had made the target.
+            if _is_this_process(path):
                 return
             self._say(f"waiting for {_holder(path)}, which is making {target}")
             lock.acquire(poll_interval=POLL)
-        if _note(path).exists():
-            self._say(f"{_holder(path)} stopped while it was making {target}; going on with it")
-        _sweep(target)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(_note(path), {**_this_process(), "since": now})
+        try:
+            if _note(path).exists():
+                self._say(f"{_holder(path)} stopped while it was making {target}; going on with it")
+            _sweep(target)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            write_json(_note(path), {**_this_process(), "since": now})
+        except BaseException:
+            lock.release()
+            raise
         self._held[target] = lock
 
 

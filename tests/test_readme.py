@@ -1,0 +1,68 @@
+"""The README: its links lead somewhere, and its blocks marked `ci` run as they are written, at the smoke profile."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SECONDS = 1800  # for a busy machine; two idle cores need two minutes
+
+
+def prose(page: Path) -> str:
+    """The page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchor(heading: str) -> str:
+    """The anchor that code hosts make of a heading."""
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    assert links or page.parent != ROOT
+    anchors = {anchor(heading) for heading in re.findall(r"^#+ (.*)$", prose(page), flags=re.MULTILINE)}
+    lost = []
+    for link in links:
+        place, _, fragment = link.partition("#")
+        if "://" in link:
+            if not link.startswith("https://"):
+                lost.append(link)
+        elif (place and not (page.parent / place).exists()) or (not place and fragment not in anchors):
+            lost.append(link)
+    assert lost == []
+
+
+BLOCKS = re.findall(
+    r"^```bash ci\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+)
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert BLOCKS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split()[3])
+def test_blocks_run_as_written(block: str, tiny_voc: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    environment = os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "WSSS_PROFILE": "smoke", "WSSS_RUNS": str(tmp_path / "runs"), "WSSS_CACHE": str(tmp_path / "cache"),
+        "DIR": str(tiny_voc), "DEPTHDIR": str(tiny_voc / "DepthMETER"), "OTHER": str(tiny_voc),
+    }  # fmt: skip
+    command = ["bash", "-euo", "pipefail", "-c", block]
+    done = subprocess.run(
+        command, cwd=work, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-1000:]
+    assert "identical: every number is that of the record" in done.stdout
+    assert (work / "exported" / "classes.txt").is_file()
