@@ -60,7 +60,7 @@ def look(model: nn.Module, images: Tensor) -> object:
 def row(name: str, model: nn.Module, side: int, train: bool) -> tuple[float, float]:
     """Print a line; seconds of a step and of a look, per image."""
     images = torch.randn(BATCH, 3, side, side).contiguous(memory_format=torch.channels_last)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(memory_format=torch.channels_last)
     learnt = seconds(lambda: step(model.train(), images)) / BATCH if train else float("nan")
     looked = seconds(lambda: look(model.eval(), images)) / BATCH
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -73,7 +73,7 @@ def row(name: str, model: nn.Module, side: int, train: bool) -> tuple[float, flo
 
 def depth_anything_small() -> nn.Module:
     """Depth Anything V2 Small with random weights, as the hub's configuration has it."""
-    encoder = Dinov2Config(
+    encoder = Dinov2Config(  # type: ignore[call-arg]
         hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14, reshape_hidden_states=False,
         out_features=["stage3", "stage6", "stage9", "stage12"], apply_layernorm=True,
     )  # fmt: skip
