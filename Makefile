@@ -1,5 +1,5 @@
 # Everything starts here: `make help` lists the targets.
-# Options: PYTHON=/path/to/python3.11  VENV=directory  SEED=0  PYTEST_ARGS="-m 'not slow'"
+# Options: PYTHON=/path/to/python3.11  VENV=directory  SEED=0  PYTEST_ARGS="-m 'not slow'"  LAB_ARGS=--no-browser  SITE_ARGS='--notebooks runs/default/notebooks/tabletop'
 
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -18,7 +18,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env reproduce smoke results report test lint style types lock clean
+.PHONY: help env reproduce smoke lab results report figures site test lint style types lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,21 @@ reproduce: env ## from nothing to figures, tables and records: the six notebooks
 smoke: env ## the six notebooks, tiny: does it run? (≤ 5 min, not a result)
 	"$(PY)" -m wsss run --profile smoke --data tabletop
 
+# The kernel is the environment's own: JupyterLab started from elsewhere finds it too, under this name. Markdown, the contents
+# page above all, opens as a page in this environment's JupyterLab.
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json
+KERNEL := $(VENV)/share/jupyter/kernels/wsss-depth-cam/kernel.json
+
+lab: $(KERNEL) $(LAB_SETTINGS) ## open JupyterLab on the contents page
+	"$(PY)" -m jupyterlab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/README.md $(LAB_ARGS)
+
+$(KERNEL): $(STAMP)
+	"$(PY)" -m ipykernel install --prefix "$(VENV)" --name wsss-depth-cam --display-name "wsss-depth-cam"
+
+$(LAB_SETTINGS): $(STAMP)
+	@mkdir -p "$(dir $@)"
+	@printf '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}\n' >"$@"
+
 results: env ## make the committed records: all methods, three seeds, all data that is there (many hours, resumable)
 	"$(PY)" -m wsss results
 	"$(PY)" -m wsss render --series --groups 4
@@ -52,6 +67,18 @@ results: env ## make the committed records: all methods, three seeds, all data t
 
 report: env ## draw tables and figures anew from the records
 	"$(PY)" -m wsss report
+
+figures: env ## draw all of figures/ anew: charts from records, pictures from a run (made first if it is not in the cache)
+	"$(PY)" -m wsss figures
+
+SITE_TOOLS := $(VENV)/.site
+
+$(SITE_TOOLS): $(STAMP)
+	"$(PY)" -m pip install --disable-pip-version-check -c requirements.lock --no-build-isolation -e ".[site]"
+	@touch "$@"
+
+site: $(SITE_TOOLS) ## build a static site in docs/build from the notebooks' outputs, README and docstrings; check its links
+	"$(PY)" docs/build.py $(SITE_ARGS)
 
 test: env ## run the tests, the smoke run of all six notebooks included
 	"$(PY)" -m pytest $(PYTEST_ARGS)

@@ -108,3 +108,23 @@ def tiny_classifier() -> Callable[..., tuple[Any, Any]]:
         return model, ClassifierInfo("tiny", classes, 16, half, half, base_side, {})
 
     return build
+
+
+@pytest.fixture
+def tiny_checkpoint(tmp_path: Path) -> Path:
+    """A checkpoint for `python -m wsss evaluate`: random weights, classes cat and dog, parameters for `cam`."""
+    from dataclasses import asdict
+
+    import torch
+
+    from wsss.cam.classifier import Classifier, info_for, save_classifier
+    from wsss.depth.crops import CropParameters
+    from wsss.depth.regions import RegionParameters
+
+    torch.manual_seed(0)
+    info = info_for("test_efficientnet", ("cat", "dog"), 16, 64)
+    info.chosen["cam"] = {"parameters": {}, "threshold": 0.3, "miou": 0.0, "trials": 1}
+    info.looks.update(regions=asdict(RegionParameters()), crops=asdict(CropParameters()))
+    path = tmp_path / "tiny.safetensors"
+    save_classifier(path, Classifier("test_efficientnet", 2).eval(), info)
+    return path

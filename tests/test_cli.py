@@ -24,14 +24,16 @@ COMMANDS = {
     "predict": {"--network", "--images", "--out", "--overlays", "--on-error"},
     "export": {"--out", "--method", "--data", "--root", "--depth", "--val"},
     "evaluate": {"--checkpoint", "--out", "--data", "--root", "--split", "--depth", "--depth-kind", "--limit"},
-    "run": {"--profile", "--data", "--root", "--notebooks", "--save-outputs"},
+    "run": {"--profile", "--data", "--root", "--crops", "--notebooks", "--save-outputs"},
     "train-depth": {"--profile", "--data", "--root", "--seed", "--folds", "--out"},
     "ablate": {"--profile", "--seed", "--out"},
     "depth-quality": {"--depth", "--profile", "--data", "--root", "--split", "--out"},
     "results": {"--seeds", "--data", "--stage", "--nyuv2", "--voc"},
     "series": {"--profile", "--seeds", "--methods", "--out"},
+    "rerun": {"--root", "--depth", "--checkpoint", "--cache"},
     "bench": {"--only", "--out", "--compare", "--quick"},
     "report": {"--records", "--figures", "--readme"},
+    "figures": {"--seed", "--out"},
 }
 
 
@@ -312,3 +314,19 @@ def test_train_exports_a_checkpoint_and_says_how_good_it_is(monkeypatch, tmp_pat
     assert result.exit_code == 0
     assert out.read_text() == "cam"
     assert "mAP 71.3 on tune, 69.5 on test" in result.output
+
+
+def test_outputs_of_other_crops_are_not_kept(capsys, monkeypatch, tabletop_root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[crops]\ncount = 3\n")
+    arguments = ["run", "--root", str(tabletop_root), "--crops", str(path), "--save-outputs"]
+    assert "leave out --crops" in fail(capsys, monkeypatch, *arguments)
+
+
+def test_crops_that_cannot_be_used_are_refused_before_anything_runs(
+    capsys, monkeypatch, tabletop_root: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[crops]\nlayers = 3\n")
+    message = fail(capsys, monkeypatch, "run", "--root", str(tabletop_root), "--crops", str(path))
+    assert "mine.toml: [crops] has no 'layers'" in message

@@ -22,10 +22,24 @@ PARAMETERS = {
     "classes": None,
     "depth": None,
     "depth_kind": None,
+    "crops": None,
     "seed": 0,
 }
 CELL_LINES, FUNCTION_LINES, COMMITTED_BYTES = 30, 10, 1_500_000
 SMOKE_SECONDS = 900  # a limit for a busy machine; two idle cores need less than three minutes
+
+CROPS = """
+[crops]
+count = 5
+[fusion]
+crop_weight = 1
+gate = 2
+vote = 1
+colour = 0.5
+reach = 0.9
+[label]
+threshold = 0.6
+"""
 
 every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
 
@@ -228,6 +242,14 @@ def test_smoke_run_of_all_six_notebooks(tmp_path: Path):
     assert {record["stage"] for record in records} == {"cam", "pseudo", "segmentation"}
     assert {record["profile"] for record in records} == {"smoke"}
     assert list((folder / "figures").glob("*.png"))
+
+    # With a file of crop parameters a run has a folder of its own, and its records say where the threshold is from.
+    file = tmp_path / "mine.toml"
+    file.write_text(CROPS)
+    smoke_run(tmp_path, "--crops", str(file), "--notebooks", "04_pseudo_labels")
+    (record,) = [read_json(path) for path in (tmp_path / "runs/smoke-mine/results").rglob("depth@sensor.json")]
+    assert (record["threshold"]["chosen_on"], record["threshold"]["value"]) == ("file", 0.6)
+    assert "crops of mine.toml" in (tmp_path / "runs/smoke-mine/notebooks/tabletop/04_pseudo_labels.ipynb").read_text()
 
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "cache").rglob("*") if path.is_file()}
     assert any(path.suffix == ".safetensors" for path in made)

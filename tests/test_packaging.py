@@ -115,7 +115,9 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_makefile_explains_every_public_target() -> None:
     targets = re.findall(r"^  make (\w+) +\S", make().stdout, flags=re.MULTILINE)
-    assert targets == ["help", "env", "reproduce", "smoke", "results", "report", "test", "lint", "lock", "clean"]
+    assert targets == [
+        "help", "env", "reproduce", "smoke", "lab", "results", "report", "figures", "site", "test", "lint", "lock", "clean"
+    ]  # fmt: skip
 
 
 def test_makefile_refuses_another_python(tmp_path: Path) -> None:

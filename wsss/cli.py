@@ -185,6 +185,7 @@ def evaluate(
     data: Data = "voc", root: Root = None, split: Annotated[str, typer.Option(help="Split to score.")] = "val",
     classes: Classes = None, depth: Depth = None, depth_kind: DepthKind = None, methods: Methods = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Score at most so many images, evenly spaced.")] = None,
+    on_error: Annotated[str, typer.Option(help="At an unreadable file: stop, or skip its image and record that.")] = "stop",
 ) -> None:  # fmt: skip
     """Score CAM and depth-guided CAM on any folder, with the parameters stored in the checkpoint; nothing is tuned here."""
     from wsss.evaluate import evaluate_folder
@@ -193,10 +194,13 @@ def evaluate(
     settings = settings_of(root, classes, depth, depth_kind, 0)
     written: list[Path] = []
     records = evaluate_folder(
-        checkpoint, out, data=data, split=split, methods=names_of(methods), limit=limit, on_written=written.append,
+        checkpoint, out, data=data, split=split, methods=names_of(methods), limit=limit, on_error=on_error,
+        on_written=written.append,
         **{key: settings[key] for key in ("root", "classes", "depth", "depth_kind")},
     )  # fmt: skip
     typer.echo(seed_table(records, records[0]["data"], "cam", records[0]["split"]).to_string())
+    for image in records[0]["skipped"]:
+        typer.echo(f"skipped {image['id']}: {image['reason']}")
     for path in written:
         typer.echo(f"record {path}")
 
@@ -205,6 +209,7 @@ def evaluate(
 def run(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, seed: Seed = 0,
+    crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, from the crop explorer.")] = None,
     notebooks: Annotated[str | None, typer.Option(help="Comma-separated names; default: all six in order.")] = None,
     save_outputs: Annotated[bool, typer.Option(help="Also keep the executed notebooks in notebooks/, with their outputs.")] = False,
 ) -> None:  # fmt: skip
@@ -213,13 +218,15 @@ def run(
     from wsss.pipeline import runs_folder
     from wsss.processes import num_processes
 
-    settings = settings_of(root, classes, depth, depth_kind, seed)
+    settings = settings_of(root, classes, depth, depth_kind, seed) | {"crops": str(crops.resolve()) if crops else None}
     if num_processes() > 1:
         raise WsssError(
             "notebooks are executed by one process. Make the stages with several (train, crops, pseudo, segment): the notebooks "
             "then find them in the cache."
         )
     opened = open_run_of(profile, data, settings)
+    if save_outputs and crops:
+        raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
     if save_outputs and data != "tabletop":
         raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
     names = names_of(notebooks) or NOTEBOOKS
@@ -276,4 +283,11 @@ def main() -> None:
         if os.environ.get("WSSS_DEBUG"):
             raise
         typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    except OSError as error:  # a disk or a folder that fails where no reader or writer of ours expects it
+        if os.environ.get("WSSS_DEBUG") or isinstance(error, BrokenPipeError):
+            raise
+        place = f" {error.filename}" if error.filename else ""
+        reason = f"cannot read or write{place}: {error.strerror or error}. Check the disk, free space and permissions."
+        typer.secho(f"error: {reason}", fg=typer.colors.RED, err=True)
         sys.exit(1)

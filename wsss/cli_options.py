@@ -1,5 +1,6 @@
 """What the commands share: the application, and the options that several of them have."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,7 +63,8 @@ def names_of(text: str | None) -> tuple[str, ...] | None:
 def _absolute(depth: str | None) -> str | None:
     """`files:DIR` with DIR made absolute where it exists from here; otherwise left for the data's folder."""
     head, files, folder = (depth or "").partition("files:")
-    return f"{head}files:{Path(folder).resolve()}" if files and Path(folder).expanduser().is_dir() else depth
+    place = Path(os.path.expanduser(folder))  # leaves the name of nobody's home as it is
+    return f"{head}files:{place.resolve()}" if files and place.is_dir() else depth
 
 
 def settings_of(

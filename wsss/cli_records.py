@@ -90,6 +90,47 @@ def series(
 
 
 @app.command()
+def rerun(
+    record: Annotated[Path, typer.Argument(help="A record of seeds, pseudo-labels, networks, or of `evaluate`.")],
+    root: Root = None,
+    depth: Annotated[
+        str | None, typer.Option(help="Where the record's depth files lie, if not in the data's folder.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The classifier that a record of `evaluate` was made with.")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the stages; default: runs/rerun/, one a record, so that a broken rerun goes on."),
+    ] = None,
+) -> None:
+    """Make a record's numbers anew, from nothing but what it says of itself, and say whether they agree."""
+    from wsss.rerun import rerun_record
+
+    outcome = rerun_record(record, root=root, depth=depth, checkpoint=checkpoint, cache=cache)
+    for line in outcome.lines():
+        typer.echo(line)
+    if not outcome.agrees:
+        raise typer.Exit(1)
+
+
+@app.command()
+def figures(
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
+) -> None:
+    """Draw every figure anew: charts of the committed records, figure 1, and pictures for each claim.
+
+    Pictures are of `tabletop`, default profile; stages that are not in the cache are made first (a quarter of an hour).
+    """
+    from wsss.report.qualitative import draw_qualitative
+
+    report(Path("results"), out, None)
+    for path in draw_qualitative(open_run_of("default", "tabletop", {"seed": seed}), out):
+        typer.echo(path)
+
+
+@app.command()
 def report(
     records: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
     figures: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),

@@ -8,9 +8,10 @@ from typing import Any
 
 from wsss.depth.crops import CropParameters
 from wsss.depth.regions import RegionParameters
-from wsss.depth.sources import resolve_folder
+from wsss.depth.sources import portable_spec, resolve_folder
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
+from wsss.settings import check_settings
 
 __all__ = ["PROFILES", "RESULT_LABELS", "RESULT_METHODS", "ClassifierConfig", "Config", "SegmentationConfig", "profile"]
 
@@ -61,7 +62,8 @@ class Config:
         seed: of training; data and splits do not depend on it.
         methods: seeds that are scored on the reported split, each with `@source` where it uses another depth than the run's.
         pseudo_methods: whose pseudo-labels are scored on the train split, each with `+refinement` where it is refined.
-        label_methods: those whose pseudo-labels train a network.
+        label_methods: those whose pseudo-labels train a network; the refinement is the one of `par`, `par-depth` that is better
+            on the tune split with the classifier of seed 0.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
         series_groups: rooms for each class in the controlled series of `tabletop`, at least.
     """
@@ -94,6 +96,12 @@ class Config:
         """All settings as nested plain values."""
         return asdict(self)
 
+    def portable(self) -> dict[str, Any]:
+        """All settings but the seed and the places of data and depth files: what a record keeps, to be made anew anywhere."""
+        settings = self.dictionary()
+        del settings["seed"]
+        return settings | {"root": None, "depth": portable_spec(self.depth)}
+
 
 # Chosen on the tune splits with the classifier of seed 0. Sensor and predicted depth are noisier than rendered depth (Kinect depth
 # here has steps of 4 cm), and the objects of photographs are larger: looks at the whole image are worth more there than crops.
@@ -115,6 +123,8 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     "voc": {
         "report_split": "val", "train_split": "train_aug", "train_limit": 1000,
         "depth": "files:DepthMETER", "depth_kind": "metric",
+        "pseudo_methods": ("cam", "cam+par", "depth", "depth+par"),
+        "label_methods": ("cam", "cam+par", "depth+par"),
         "classifier": ClassifierConfig(epochs=6),
         "regions": replace(_REGIONS, guides=(4, 8)),
         "crops": _CROPS,
@@ -177,10 +187,10 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     """The configuration of a profile on a data set, with some settings replaced.
 
     Args:
-        settings: fields of `Config`; a value of None keeps the profile's.
+        settings: fields of `Config`; a value of None keeps the profile's, a list will do for a tuple.
 
     Raises:
-        WsssError: unknown profile, data set or setting; the message lists those there are.
+        WsssError: unknown profile, data set or setting (the message lists those there are), or one of the wrong type or range.
     """
     if name not in PROFILES:
         raise WsssError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")
@@ -191,8 +201,11 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     if unknown:
         raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
     config = PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data]))
-    given = {key: value for key, value in settings.items() if value is not None}
+    given = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items() if value is not None
+    }
     if "depth" in given and "depth_kind" not in given:
         given["depth_kind"] = None  # the profile's is that of the profile's depth
     config = replace(config, **given)
+    check_settings(config)
     return replace(config, depth=resolve_folder(config.depth, config.root))

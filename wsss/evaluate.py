@@ -1,22 +1,36 @@
 """Scores a trained checkpoint on any folder with the parameters that the checkpoint carries: nothing is tuned here."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
 from wsss.cam.folding import fold_batch_norms
+from wsss.checks import require_number
+from wsss.data.base import Dataset
+from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
 from wsss.depth.crops import CropParameters
+from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import METHODS, method, split_method
 from wsss.depth.regions import RegionParameters
-from wsss.depth.sources import made_from, open_depth, resolve_folder, source_identity, source_name
+from wsss.depth.sources import (
+    DepthSource,
+    made_from,
+    open_depth,
+    portable_spec,
+    resolve_folder,
+    source_identity,
+    source_name,
+)
 from wsss.errors import WsssError
-from wsss.io import content_hash
+from wsss.io import content_hash, file_hash
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.report.records import build_record, write_record
 from wsss.report.store import method_name
@@ -38,6 +52,7 @@ def evaluate_folder(
     depth_kind: str | None = None,
     methods: Sequence[str] | None = None,
     limit: int | None = None,
+    on_error: str = "stop",
     on_written: Callable[[Path], None] | None = None,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
@@ -47,10 +62,15 @@ def evaluate_folder(
         classes: those of the folder that are scored, by name; None takes the folder's classes that the checkpoint knows.
         depth: a depth source; None scores only methods that need none.
         methods: names; None takes all that the checkpoint has parameters for.
+        on_error: `stop` at an image, mask or depth map that cannot be read, or `skip` the image: records then list what was
+            skipped, and why, under `skipped`, and their data hash is of the other images.
 
     Raises:
-        WsssError: the checkpoint is unreadable, knows none of the classes, or has no parameters for a method.
+        WsssError: the checkpoint is unreadable, knows none of the classes, or has no parameters for a method; a file of the
+            folder is unreadable (with `skip`: there is none that can be read).
     """
+    if on_error not in ("stop", "skip"):
+        raise WsssError(f"on_error must be stop or skip, not {on_error!r}")
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
     names = _methods(checkpoint, info.chosen, methods, depth)
@@ -67,14 +87,52 @@ def evaluate_folder(
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     looker = Looker(fold_batch_norms(model), info, dataset.classes, regions, crops, device)
     depth = resolve_folder(depth, root) if depth else None
-    start = time.perf_counter()
-    depths: Depths = {
-        source: open_depth(_spec(source, depth, root), dataset, depth_kind)
+    specs = {
+        source: _spec(source, depth, root)
         for source in {split_method(name)[1] for name in names if method(name).uses_depth}
         if source or depth
     }
+    skipped: dict[str, str] = {}
+    if on_error == "skip":
+        plain = {spec.rpartition("+")[2] for spec in specs.values() if "files:" in spec}  # what controls are made from
+        files = [open_depth(spec, dataset, depth_kind) for spec in sorted(plain)]
+        skipped = _unreadable(looker, dataset, files, progress)
+        dataset = keep_ids(dataset, [name for name in dataset.ids if name not in skipped])
+    start = time.perf_counter()
+    depths: Depths = {source: open_depth(spec, dataset, depth_kind) for source, spec in specs.items()}
     scores = score_seeds(looker, {name: info.chosen[name] for name in names}, dataset, depths, progress=progress)
-    return _write(scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written)
+    if not any(score.confusions.any() for score in scores.values()):
+        raise WsssError(
+            f"no pixel of {dataset.name}, {dataset.split} is scored: its masks are all 255. Give another split."
+        )
+    settings = {
+        "checkpoint": checkpoint.name, "checkpoint_sha256": file_hash(checkpoint), "data": data, "split": split,
+        "classes": list(dataset.classes), "depth": portable_spec(depth) if depth else None, "depth_kind": depth_kind,
+        "limit": limit, "on_error": on_error, "methods": names,
+    }  # fmt: skip
+    return _write(scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written, skipped, settings)
+
+
+def _unreadable(looker: Looker, dataset: Dataset, depths: Sequence[DepthSource], progress: bool) -> dict[str, str]:
+    """The ids whose image, mask or depth map cannot be read, or which are too large to look at, each with the reason.
+
+    Raises:
+        WsssError: none can be read.
+    """
+    reasons: dict[str, str] = {}
+    for index, name in enumerate(tqdm(dataset.ids, "check files", unit="image", leave=False, disable=not progress)):
+        try:
+            sample = dataset[index]
+            looker.at(sample, np.flatnonzero(sample.labels))
+            for depth in depths:
+                depth(index)
+        except WsssError as error:
+            reasons[name] = str(error)
+    if len(reasons) == len(dataset):
+        raise WsssError(
+            f"no image of {dataset.name}, {dataset.split} can be read; the first: {next(iter(reasons.values()))}"
+        )
+    return reasons
 
 
 def _methods(checkpoint: Path, chosen: dict[str, Any], wanted: Sequence[str] | None, depth: str | None) -> list[str]:
@@ -85,9 +143,21 @@ def _methods(checkpoint: Path, chosen: dict[str, Any], wanted: Sequence[str] | N
             raise WsssError(
                 f"{checkpoint} has no parameters for {name!r}: write it with `python -m wsss train --methods …,{name}`"
             )
+        _check_choice(checkpoint, name, chosen[name])
     if not names:
         raise WsssError(f"{checkpoint} has no chosen parameters: write it with `python -m wsss train`")
     return names
+
+
+def _check_choice(checkpoint: Path, name: str, choice: Any) -> None:
+    """Raise a `WsssError` unless `choice` is a threshold in [0, 1] and fusion parameters."""
+    try:
+        require_number("threshold", choice["threshold"], 0, 1)
+        FusionParameters(**choice["parameters"])
+    except (KeyError, TypeError, WsssError) as error:
+        raise WsssError(
+            f"{checkpoint}: what was chosen for {name!r} makes no sense ({error}): write it with `python -m wsss train`"
+        ) from error
 
 
 def _path(root: str | None) -> Path | None:
@@ -105,7 +175,7 @@ def _settings(checkpoint: Path, looks: dict[str, Any]) -> tuple[RegionParameters
     """The settings of regions and crops that the checkpoint's parameters were chosen with."""
     try:
         return RegionParameters(**_tupled(looks["regions"])), CropParameters(**_tupled(looks["crops"]))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, WsssError) as error:
         raise WsssError(
             f"{checkpoint} does not say how its crops were made ({error}): write it with `python -m wsss train`"
         ) from error
@@ -126,6 +196,8 @@ def _write(
     start: float,
     device: Any,
     on_written: Any,
+    skipped: Mapping[str, str],
+    settings: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     records = []
     sources = {
@@ -141,6 +213,8 @@ def _write(
             data_sha256=dataset.fingerprint(), algorithm_version=ALGORITHM_VERSION["cam"], device=str(device),
             threads=torch.get_num_threads(), wall_s=time.perf_counter() - start,
         )  # fmt: skip
+        record["skipped"] = [{"id": name, "reason": reason} for name, reason in skipped.items()]
+        record["provenance"]["settings"] = dict(settings)
         path = write_record(out, record)
         if on_written:
             on_written(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from wsss.errors import WsssError
 
@@ -24,6 +24,12 @@ __all__ = [
     "write_json",
     "write_png",
 ]
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM")
+"""What image files may be, whatever they are called. Others that Pillow reads are left alone: EPS would start Ghostscript."""
+
+_EXIF_ORIENTATION = 0x0112
+_ONE_16_BIT_CHANNEL = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 @contextmanager
@@ -61,11 +67,15 @@ def write_json(target: str | os.PathLike[str], content: Any) -> None:
 
 
 def read_json(source: str | os.PathLike[str]) -> Any:
-    """Read JSON; a missing or broken file is a `WsssError` that names it."""
+    """Read JSON; a missing or broken file, or one with NaN or infinity in it, is a `WsssError` that names it."""
     try:
-        return json.loads(Path(source).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(Path(source).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except (OSError, ValueError, RecursionError) as error:
         raise WsssError(f"cannot read {source}: {error}. Delete it and run the stage again.") from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def write_png(target: str | os.PathLike[str], array: np.ndarray, palette: np.ndarray | None = None) -> None:
@@ -78,24 +88,65 @@ def write_png(target: str | os.PathLike[str], array: np.ndarray, palette: np.nda
         image.save(path, format="PNG")
 
 
-def read_image(source: str | os.PathLike[str], mode: str | None = "RGB") -> np.ndarray:
+def read_image(source: str | os.PathLike[str], mode: str | None = "RGB", *, palette: bool = True) -> np.ndarray:
     """Read an image file into an array.
 
     Args:
-        mode: Pillow mode to convert to (`"RGB"` gives `H×W×3 uint8`); None keeps the file's own numbers, so that a
-            palette PNG gives its indices and a 16-bit PNG its 16 bits.
+        mode: `"RGB"` gives `H×W×3 uint8` of a photograph of any kind: a grey one has three equal channels, of a 16-bit
+            one the upper 8 bits are kept, and what transparency would hide is shown. None keeps the file's own numbers, so
+            that a palette PNG gives its indices and a 16-bit PNG its 16 bits.
+        palette: whether indices into a palette will do; False where they would be taken for measurements.
 
     Raises:
-        WsssError: the file is missing, truncated or no image; the message names it.
+        WsssError: the file is missing, truncated or no image; a palette image where none will do; or a photograph with 32
+            bits a channel, or one that is to be turned for viewing, which its mask or depth may or may not have followed.
+            The message names the file and the remedy.
     """
     try:
-        with Image.open(source) as image:
+        with Image.open(source, formats=FORMATS) as image:
+            if image.format == "PNG":
+                _verify(source)
             image.load()
-            return np.array(image if mode is None else image.convert(mode))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            if mode is None and (palette or image.mode != "P"):
+                return np.array(image)
+            if mode is None:
+                raise ValueError("it has a palette, so its numbers are colours and no measurements")
+            orientation, array = _orientation(image), _photograph(image)
+    except Exception as error:  # Pillow raises a dozen types on a broken file
         raise WsssError(
             f"cannot read image {source}: {error}. Replace the file or take its id out of the split."
         ) from error
+    if array is None:
+        raise WsssError(f"{source} has 32 bits a channel, whose range is unknown. Save it with 8 bits a channel.")
+    if orientation != 1:
+        raise WsssError(
+            f"{source} is stored turned or mirrored (EXIF orientation {orientation}), and its mask or depth may not be. Turn "
+            f"the pixels for good, for instance with ImageMagick: mogrify -auto-orient {Path(source).name}"
+        )
+    return array
+
+
+def _verify(source: str | os.PathLike[str]) -> None:
+    """Compare a PNG's checksums, which Pillow does not when it decodes: a flipped bit would be another pixel, silently."""
+    with Image.open(source, formats=("PNG",)) as image:
+        image.verify()
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the picture is to be turned for viewing, 2…8; 1 where it is stored as it is shown, or does not say."""
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # a broken EXIF block says nothing, and the pixels are sound
+        return 1
+    return value if isinstance(value, int) and 1 < value <= 8 else 1
+
+
+def _photograph(image: Image.Image) -> np.ndarray | None:
+    """`H×W×3 uint8` of an image of any mode; None where a channel has 32 bits."""
+    if image.mode in _ONE_16_BIT_CHANNEL:  # Pillow would cut the values off at 255
+        grey = (np.array(image) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return None if image.mode in ("I", "F") else np.array(image.convert("RGB"))
 
 
 def short_path(path: str | os.PathLike[str]) -> str:

@@ -55,12 +55,13 @@ def parameters_of(path: Path) -> dict[str, Any]:
     """
     try:
         notebook = nbformat.read(path, as_version=4)
-    except (OSError, ValueError, nbformat.ValidationError) as error:
-        raise WsssError(f"cannot read notebook {path}: {error}") from error
+        parameters = papermill.inspect_notebook(str(path))
+    except Exception as error:  # nbformat raises half a dozen types on a file that is something else
+        raise WsssError(f"cannot read notebook {path}: {error}. Restore it from the repository.") from error
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise WsssError(f"{path} has {len(tagged)} cells tagged `parameters`; exactly one is needed")
-    return {name: parameter["default"] for name, parameter in papermill.inspect_notebook(str(path)).items()}
+    return {name: parameter["default"] for name, parameter in parameters.items()}
 
 
 def check_parameters(path: Path, given: Mapping[str, Any]) -> None:
@@ -87,7 +88,10 @@ def execute(
         if name not in NOTEBOOKS:
             raise WsssError(f"unknown notebook {name!r}; choose from {', '.join(NOTEBOOKS)}")
         check_parameters(folder / f"{name}.ipynb", parameters)
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WsssError(f"cannot write {output}: {error.strerror}. Check free space and permissions.") from error
     os.environ["WSSS_HEADLESS"] = "1"  # kernels inherit it: panels are drawn once instead of being live
     written = []
     for name in names:
@@ -108,6 +112,10 @@ def execute(
         except papermill.PapermillExecutionError as error:
             raise WsssError(
                 f"{name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}. The executed notebook is {target}."
+            ) from error
+        except (OSError, RuntimeError) as error:  # a full disk; a kernel that died, as it does when memory runs out
+            raise WsssError(
+                f"{name} stopped: {error}. Check free space, memory and permissions of {output}."
             ) from error
         written.append(target)
     return written

@@ -20,12 +20,13 @@ from torch import nn
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import backbone_state, normalisation
 from wsss.config import profile as configuration
+from wsss.crop_settings import read_crop_settings
 from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 from wsss.io import content_hash, read_json, write_json
 from wsss.label_stages import LabelStages
 from wsss.lazy import lazy
-from wsss.processes import agreed, is_main, share, wait
+from wsss.processes import is_main, share, wait
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.runtime import seed_everything
 from wsss.scoring import Tally
@@ -42,10 +43,18 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
 
     Args:
         settings: fields of `Config` that differ from the profile (`root`, `depth`, `depth_kind`, `seed`, …); None keeps the
-            profile's.
+            profile's. `crops` may also be the path of a TOML file (see `wsss.crop_settings`), such as the crop explorer writes.
         progress: show progress bars; never in notebooks that papermill executes, where each would leave a line behind.
+
+    Raises:
+        WsssError: unknown profile, data or setting, or a file of crop parameters that cannot be used.
     """
-    return Run(configuration(profile, data, **settings), progress=progress and not os.environ.get("WSSS_HEADLESS"))
+    shown, file = progress and not os.environ.get("WSSS_HEADLESS"), settings.get("crops")
+    if not isinstance(file, str | Path):
+        return Run(configuration(profile, data, **settings), progress=shown)
+    given = read_crop_settings(file)
+    config = given.applied(configuration(profile, data, **{**settings, "crops": None}))
+    return Run(config, progress=shown, crop_settings=given)
 
 
 class Run(LabelStages):
@@ -72,7 +81,7 @@ class Run(LabelStages):
     def network_path(self, labels: str) -> Path:
         """Checkpoint of `network(labels)`, for `python -m wsss predict`; trained if it is not there."""
         path = self._path("network", self.network_key(labels), ".safetensors")
-        if agreed(not path.exists()):
+        if self._missing({labels: path}):
             self._train_network(labels, path)
         return path
 
@@ -101,6 +110,7 @@ class Run(LabelStages):
             write_json(path.with_suffix(".json"), {"history": history, "seconds": time.perf_counter() - start})
             save_network(path, network, {key: json.dumps(value) for key, value in facts.items()})
             path.with_suffix(".state").unlink(missing_ok=True)
+            self._locks.release_made()
         wait()
 
     def _encoder_state(self, backbone: str) -> dict[str, torch.Tensor]:
@@ -124,7 +134,7 @@ class Run(LabelStages):
         for name in labels:
             key = content_hash([SCORING_VERSION, self.network_key(name), self.data("report").fingerprint()])
             path = self._path("networks", key)
-            if agreed(not path.exists()):
+            if self._missing({name: path}):
                 self._keep(save_score, {name: path}, {name: self._score_network(name)})
             out[name] = load_score(path)
         return out

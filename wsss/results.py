@@ -43,6 +43,8 @@ def config_hash(run: Run) -> str:
     settings = run.config.dictionary()
     for name in ("seed", "root", "methods", "pseudo_methods", "label_methods", "depth", "series_groups"):
         settings.pop(name)
+    if run.crop_settings and run.crop_settings.given:
+        settings["given"] = run.crop_settings.given
     return content_hash({**settings, "depth": source_name(run.config.depth), "scoring": SCORING_VERSION})
 
 
@@ -109,6 +111,7 @@ def write_stage(
             algorithm_version=ALGORITHM_VERSION[stage], device=str(first.device), threads=torch.get_num_threads(),
             wall_s=time.perf_counter() - start,
         )  # fmt: skip
+        record["provenance"]["settings"] = first.config.portable()
         path = write_record(folder, record)
         if on_written:
             on_written(path)

@@ -26,6 +26,7 @@ from wsss.depth.methods import Look, gather, method, split_method
 from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
+from wsss.memory import require_memory
 from wsss.processes import gathered, share
 from wsss.pseudo.labels import pseudo_label
 
@@ -69,6 +70,8 @@ class Looker:
     def at(self, sample: Sample, present: Iterable[int]) -> Look:
         """A look at one image for the classes `present`, indices 0…C − 1 into `classes`."""
         outputs = [self.info.classes.index(self.classes[int(index)]) for index in present]
+        height, width = sample.mask.shape
+        require_memory(sample.id, (height, width), len(outputs), len(self.crops.scales) + self.crops.count)
         return Look(self.model, self.info, sample.image, outputs, self.device)
 
     def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
@@ -137,32 +140,45 @@ class Tally:
 
 
 def choose_parameters(
-    looker: Looker, names: Sequence[str], data: Dataset, depths: Depths, *, progress: bool = True
+    looker: Looker,
+    names: Sequence[str],
+    data: Dataset,
+    depths: Depths,
+    *,
+    given: Mapping[str, tuple[FusionParameters, float]] | None = None,
+    progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """Fusion parameters and threshold of each method, by mIoU over the whole grid of its trials.
 
     Args:
         data: the tune split.
         depths: see `Depths`.
+        given: methods that have no choice: their parameters and threshold are only scored.
 
     Returns:
-        Per method `{"parameters", "threshold", "miou", "trials"}`.
+        Per method `{"parameters", "threshold", "miou", "trials"}`, for those without a choice also `"chosen_on": "file"`.
     """
-    shape = (len(THRESHOLDS), len(data.classes) + 1, len(data.classes) + 2)
-    totals = {name: np.zeros((len(method(name).trials), *shape), np.int64) for name in names}
+    fixed = {name: pair for name, pair in (given or {}).items() if name in names}
+    trials = {name: (fixed[name][0],) if name in fixed else method(name).trials for name in names}
+    thresholds = {name: np.array([fixed[name][1]]) if name in fixed else THRESHOLDS for name in names}
+    shape = (len(data.classes) + 1, len(data.classes) + 2)
+    totals = {name: np.zeros((len(trials[name]), len(thresholds[name]), *shape), np.int64) for name in names}
     for index in image_bar(share(len(data)), f"tune {', '.join(names)}", progress):
         sample = data[index]
         present = np.flatnonzero(sample.labels)
         look = looker.at(sample, present)
         for name in names:
             evidence = looker.evidence(name, look, sample, depths, index)
-            for trial, parameters in enumerate(method(name).trials):
+            for trial, parameters in enumerate(trials[name]):
                 scores = fuse(evidence, parameters).numpy()
                 totals[name][trial] += threshold_confusions(
-                    scores, present + 1, sample.mask, len(data.classes), THRESHOLDS
+                    scores, present + 1, sample.mask, len(data.classes), thresholds[name]
                 )
     parts = gathered([totals])
-    return {name: _best(method(name).trials, np.sum([part[name] for part in parts], axis=0)) for name in names}
+    chosen = {
+        name: _best(trials[name], np.sum([part[name] for part in parts], axis=0), thresholds[name]) for name in names
+    }
+    return {name: {**best, "chosen_on": "file"} if name in fixed else best for name, best in chosen.items()}
 
 
 def image_bar(indices: Sequence[int], text: str, progress: bool) -> Iterable[int]:
@@ -170,9 +186,11 @@ def image_bar(indices: Sequence[int], text: str, progress: bool) -> Iterable[int
     return tqdm(indices, desc=text, unit="image", leave=False, disable=not progress)
 
 
-def _best(trials: Sequence[FusionParameters], totals: NDArray[np.int64]) -> dict[str, Any]:
+def _best(
+    trials: Sequence[FusionParameters], totals: NDArray[np.int64], thresholds: NDArray[np.float64]
+) -> dict[str, Any]:
     """The trial with the highest mIoU at its chosen threshold; the first one at ties."""
-    results = [choose_threshold(total, THRESHOLDS) for total in totals]
+    results = [choose_threshold(total, thresholds) for total in totals]
     best = int(np.argmax([miou for _, miou in results]))
     threshold, miou = results[best]
     return {"parameters": asdict(trials[best]), "threshold": threshold, "miou": miou, "trials": len(trials)}

@@ -18,16 +18,20 @@ from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, in
 from wsss.cam.folding import fold_batch_norms
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import Config
+from wsss.crop_settings import GIVEN_METHOD, CropSettings
 from wsss.data.base import Dataset
 from wsss.data.registry import open_dataset
 from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root, render_series, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import usual_classes
+from wsss.depth.estimators import FOLDS, fold_path
+from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import method, split_method
-from wsss.depth.sources import DepthSource, made_from, open_depth, resolve_folder, source_identity
+from wsss.depth.sources import DepthSource, check_source, made_from, open_depth, resolve_folder, source_identity
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
+from wsss.locks import Locks
 from wsss.processes import agreed, gathered, is_main, made_by_main, share, wait
 from wsss.pseudo.refinement import split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
@@ -57,21 +61,35 @@ class SeedStages:
         config: what to run.
         cache: folder of the cache; None is `cache/` in `runs_folder()`.
         progress: show progress bars.
+        crop_settings: fusion and threshold that a file gives for method `depth`, in place of choosing them; its regions and crops
+            are in `config` already. None chooses everything on the tune split.
     """
 
-    def __init__(self, config: Config, cache: Path | None = None, *, progress: bool = True) -> None:
+    def __init__(
+        self,
+        config: Config,
+        cache: Path | None = None,
+        *,
+        progress: bool = True,
+        crop_settings: CropSettings | None = None,
+    ) -> None:
         keep_freed_memory()
         self.config = config
+        self.crop_settings = crop_settings
         self.cache = cache or runs_folder() / "cache"
         self.progress = progress and is_main()
         self.device = pick_device()
+        self._locks = Locks(self.cache / "locks")
         for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
-            method(split_refinement(name)[0])  # an unknown name is an error now, not hours later
+            base = split_refinement(name)[0]
+            if method(base).uses_depth:  # an unknown name is an error now, not hours later
+                check_source(split_method(base)[1] or config.depth)
 
     @property
     def folder(self) -> Path:
-        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`."""
-        return runs_folder() / self.config.profile
+        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`, or `runs/{profile}-{file of crops}`."""
+        more = f"-{self.crop_settings.name}" if self.crop_settings else ""
+        return runs_folder() / f"{self.config.profile}{more}"
 
     # ---- data -----------------------------------------------------------------------------------------------------
 
@@ -160,8 +178,15 @@ class SeedStages:
         side = self.config.classifier.base_side
         parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data.fingerprint()]
         path = self._path("depth", content_hash(parts), ".safetensors")
-        make = partial(train_with_folds, side=side, device=self.device, progress=self.progress)
-        made_by_main(lambda: make(data, path, backbone, settings, folds=folds))
+        wanted = [path, *(fold_path(path, fold) for fold in range(FOLDS if folds else 0))]
+        train = partial(train_with_folds, side=side, device=self.device, progress=self.progress)
+
+        def make() -> None:
+            self._absent(wanted)
+            train(data, path, backbone, settings, folds=folds)
+            self._locks.release_made()
+
+        made_by_main(make)
         return path
 
     def _progress(self, items: Any, text: str, total: int | None = None) -> Any:
@@ -184,7 +209,7 @@ class SeedStages:
     def classifier(self) -> tuple[Classifier, ClassifierInfo]:
         """The trained classifier, in evaluation mode, and what it says of itself."""
         path = self.cache / "classifier" / f"{self.classifier_key[:16]}.safetensors"
-        if agreed(not path.exists()):
+        if self._missing({"classifier": path}):
             self._train_classifier(path)
         model, info = load_classifier(path)
         return model.to(self.device, memory_format=torch.channels_last), info  # type: ignore[call-overload]
@@ -211,6 +236,7 @@ class SeedStages:
         if is_main():
             write_json(path.with_suffix(".json"), {"history": history, "map": scores, "seconds": seconds})
             save_classifier(path, model, info)  # last: where the weights are, the report is too
+            self._locks.release_made()
         wait()
 
     def classifier_report(self) -> dict[str, Any]:
@@ -254,7 +280,16 @@ class SeedStages:
             parts |= {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
         if plan.uses_depth:
             parts |= self._depth_parts(split_method(name)[1])
+        if name in self._given():
+            parts["given"] = self.crop_settings.given  # type: ignore[union-attr]
         return content_hash(parts)
+
+    def _given(self) -> dict[str, tuple[FusionParameters, float]]:
+        """Fusion parameters and threshold that are not chosen, by method."""
+        given = self.crop_settings
+        if given is None or given.fusion is None or given.threshold is None:
+            return {}
+        return {GIVEN_METHOD: (given.fusion, given.threshold)}
 
     def _depth_parts(self, source: str | None) -> dict[str, Any]:
         """What of a depth source enters a cache key."""
@@ -273,7 +308,9 @@ class SeedStages:
         missing = self._missing(paths)
         if missing:
             depths = self._depths(missing, "tune")
-            chosen = choose_parameters(self.looker, missing, self.data("tune"), depths, progress=self.progress)
+            chosen = choose_parameters(
+                self.looker, missing, self.data("tune"), depths, given=self._given(), progress=self.progress
+            )
             self._keep(write_json, paths, chosen)
         return {name: read_json(path) for name, path in paths.items()}
 
@@ -286,22 +323,31 @@ class SeedStages:
         paths = {name: self._path("seeds", key) for name, key in keys.items()}
         missing = self._missing(paths)
         if missing:
+            depths = self._depths(missing, split)  # first: a bad source is told before hours of training
             scores = score_seeds(
-                self.looker, self.choose(missing), self.data(split), self._depths(missing, split),
+                self.looker, self.choose(missing), self.data(split), depths,
                 predicted=self.predicted_labels(split), progress=self.progress,
             )  # fmt: skip
             self._keep(save_score, paths, scores)
         return {name: load_score(path) for name, path in paths.items()}
 
     def _missing(self, paths: Mapping[str, Path]) -> list[str]:
-        """The names whose file is not there, the same in all processes."""
-        return agreed([name for name, path in paths.items() if not path.exists()])
+        """The names whose file is not there, the same in all processes; other runs now wait for them until they are made."""
+        absent = self._absent(list(paths.values())) if is_main() else []
+        return agreed([name for name, path in paths.items() if path in absent])
+
+    def _absent(self, paths: Sequence[Path]) -> list[Path]:
+        """Those of the files that this run has to make, under their locks."""
+        self._locks.acquire(path for path in paths if not path.exists())
+        self._locks.release_made()  # what another run made while this one waited
+        return [path for path in paths if not path.exists()]
 
     def _keep(self, write: Callable[[Path, Any], None], paths: Mapping[str, Path], results: Mapping[str, Any]) -> None:
-        """Let the main process write the results that all of them made."""
+        """Let the main process write the results that all of them made, for which other runs may then stop waiting."""
         if is_main():
             for name, result in results.items():
                 write(paths[name], result)
+            self._locks.release_made()
         wait()
 
     def predicted_labels(self, split: str) -> NDArray[np.bool_]:

@@ -5,7 +5,6 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -81,6 +80,18 @@ def load_score(path: Path) -> Score:
             arrays = {name: file[name] for name in ("confusions", "curve", "predicted")}
             text = json.loads(str(file["text"]))
         instances = pd.read_json(io.StringIO(text["instances"]), orient="split", dtype={"image_id": str})
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        score = Score(tuple(text["classes"]), tuple(text["ids"]), instances=instances, facts=text["facts"], **arrays)
+        _require_shapes(score)
+    except Exception as error:  # NumPy, zip, zlib and pandas raise a dozen types on a broken file
         raise WsssError(f"cannot read {path}: {error}. Delete it and run the stage again.") from error
-    return Score(tuple(text["classes"]), tuple(text["ids"]), instances=instances, facts=text["facts"], **arrays)
+    return score
+
+
+def _require_shapes(score: Score) -> None:
+    """Raise a `ValueError` unless the counts are of as many images and classes as are named."""
+    one = len(score.classes) + 1, len(score.classes) + 2
+    if score.confusions.shape != (len(score.ids), *one) or any(
+        counts.shape[1:] != one or not np.issubdtype(counts.dtype, np.integer)
+        for counts in (score.confusions, score.curve, score.predicted)
+    ):
+        raise ValueError("its counts do not fit the images and classes that it names")

@@ -11,7 +11,7 @@ from torch import Tensor
 from wsss.errors import WsssError
 from wsss.lazy import lazy
 
-__all__ = ["DEFAULT_BACKBONE", "backbone_state", "normalisation", "register_weights"]
+__all__ = ["DEFAULT_BACKBONE", "backbone_state", "check_backbone", "normalisation", "register_weights"]
 
 timm = lazy("timm")
 
@@ -75,17 +75,28 @@ def backbone_state(name: str, checkpoint: Path | None = None) -> dict[str, Tenso
         try:
             return timm.models.load_state_dict(str(checkpoint), weights_only=True)
         except Exception as error:  # every format fails in its own way
-            raise WsssError(f"cannot read weights {checkpoint}: {error}") from error
+            raise WsssError(
+                f"cannot read weights {checkpoint}: {error}. Give a .safetensors or .pth file of plain tensors."
+            ) from error
     if name in _WEIGHTS:
         return _WEIGHTS[name]()
-    if not timm.is_model(name.split(".")[0]):
-        raise WsssError(f"timm has no model {name!r}; `timm.list_models()` names them")
+    check_backbone(name)
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except Exception as error:  # hub errors come in many types
         raise WsssError(
             f"cannot download weights of {name}: {error}. Give a local file with --weights, or use {DEFAULT_BACKBONE}."
         ) from error
+
+
+def check_backbone(name: str) -> None:
+    """Raise a `WsssError` unless `name` is one of timm's own models.
+
+    A prefix such as `hf-hub:` would make timm fetch a description from the network: no file that somebody hands over may ask
+    for that.
+    """
+    if not isinstance(name, str) or not timm.is_model(name.split(".")[0]):
+        raise WsssError(f"timm has no model {name!r}; `timm.list_models()` names them")
 
 
 def normalisation(name: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

@@ -5,20 +5,33 @@ CAM of Zhou et al. 2016 (Learning Deep Features for Discriminative Localization)
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from wsss.cam.backbones import backbone_state, normalisation
+from wsss.cam.backbones import backbone_state, check_backbone, normalisation
+from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.io import atomic_path
 from wsss.lazy import lazy
 
-__all__ = ["Classifier", "ClassifierInfo", "build_classifier", "load_classifier", "save_classifier"]
+__all__ = [
+    "Classifier",
+    "ClassifierInfo",
+    "build_classifier",
+    "load_classifier",
+    "load_tensors",
+    "require_finite",
+    "save_classifier",
+]
+
+METADATA = "wsss_classifier"
+"""Key of the description in a checkpoint."""
 
 timm = lazy("timm")
 
@@ -46,12 +59,37 @@ class ClassifierInfo:
     chosen: dict[str, Any]
     looks: dict[str, Any] = field(default_factory=dict)
 
+    @staticmethod
+    def of_json(text: str) -> "ClassifierInfo":
+        """What `save_classifier` wrote; a `WsssError` or `TypeError` where a field is missing, unknown or makes no sense."""
+        fields = json.loads(text)
+        for name in ("classes", "mean", "std"):
+            fields[name] = tuple(fields[name])
+        info = ClassifierInfo(**fields)
+        check_backbone(info.backbone)
+        names = info.classes
+        if not 0 < len(names) < 255 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+            raise WsssError(f"classes must be 1…254 different names, not {str(names)[:80]}")
+        require_number("output_stride", info.output_stride, 1, 64, whole=True)
+        require_number("base_side", info.base_side, 16, 16384, whole=True)
+        require_numbers("mean", info.mean, -10, 10)
+        require_numbers("std", info.std, 1e-6, 10)
+        if (
+            len(info.mean) != 3
+            or len(info.std) != 3
+            or not isinstance(info.chosen, dict)
+            or not isinstance(info.looks, dict)
+        ):
+            raise WsssError("mean and std must be three numbers each, chosen and looks tables")
+        return info
+
 
 class Classifier(nn.Module):
     """A timm backbone and a 1×1 convolution: `(N,3,H,W) → (N,C,h,w)` class maps; their mean over h, w are the logits."""
 
     def __init__(self, backbone: str, num_classes: int, output_stride: int = 16) -> None:
         super().__init__()
+        check_backbone(backbone)
         self.features = _features(backbone, output_stride)
         self.head = nn.Conv2d(self.features.feature_info.channels()[-1], num_classes, 1)
 
@@ -100,33 +138,54 @@ def save_classifier(path: Path, model: Classifier, info: ClassifierInfo) -> None
     """Write weights and `info` as one safetensors file, atomically."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"wsss_classifier": json.dumps(vars(info))})
+        temporary.write_bytes(save(state, metadata={METADATA: json.dumps(vars(info))}))
 
 
 def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
     """Read what `save_classifier` wrote; the model is in evaluation mode.
 
     Raises:
-        WsssError: the file is missing, broken, or no classifier of this package.
+        WsssError: the file is missing, broken, holds NaN or infinity, or is no classifier of this package.
     """
+    remedy = "Train one with `python -m wsss train`."
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        fields = json.loads(metadata["wsss_classifier"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise WsssError(f"cannot read checkpoint {path}: {error}. Train one with `python -m wsss train`.") from error
-    for name in ("classes", "mean", "std"):
-        fields[name] = tuple(fields[name])
-    info = ClassifierInfo(**fields)
-    model = Classifier(info.backbone, len(info.classes), info.output_stride)
+        if METADATA not in metadata:
+            raise WsssError("it is no classifier of this package")
+        info = ClassifierInfo.of_json(metadata[METADATA])
+        require_finite(state)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError, WsssError) as error:
+        raise WsssError(f"cannot read checkpoint {path}: {error}. {remedy}") from error
     try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
+        model = Classifier(info.backbone, len(info.classes), info.output_stride)
+        load_tensors(model, state)
+    except Exception as error:  # timm's models fail in their own ways at a stride that they do not have
         raise WsssError(
-            f"checkpoint {path} does not fit {info.backbone} with {len(info.classes)} classes: {error}"
+            f"checkpoint {path} does not fit {info.backbone} with {len(info.classes)} classes: {error}. {remedy}"
         ) from error
     return model.eval(), info
+
+
+def load_tensors(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """`module.load_state_dict`, but a `WsssError` of one line where tensors are missing, left over or of another shape."""
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    wrong = sorted(name for name in {*own, *theirs} if own.get(name) != theirs.get(name))
+    if wrong:
+        name = wrong[0]
+        raise WsssError(
+            f"{len(wrong)} tensors do not fit; {name} is {theirs.get(name, 'missing')}, but must be {own.get(name, 'absent')}"
+        )
+    module.load_state_dict(dict(state))
+
+
+def require_finite(state: Mapping[str, Tensor]) -> None:
+    """Raise a `WsssError` naming the first of the tensors that holds NaN or infinity."""
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise WsssError(f"its tensor {name} holds NaN or infinity")
 
 
 def info_for(backbone: str, classes: tuple[str, ...], output_stride: int, base_side: int) -> ClassifierInfo:

@@ -1,5 +1,6 @@
 """VOC's annotations: an XML file an image, with the classes, boxes and marks of its objects."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -28,7 +29,9 @@ def xml_labels(path: Path, classes: Sequence[str]) -> np.ndarray:
     labels = np.zeros(len(classes), dtype=bool)
     for name in (element.text or "" for element in _annotation(path).iterfind("object/name")):
         if name.strip() not in classes:
-            raise WsssError(f"annotation {path}: class {name!r} is not one of {', '.join(classes)}.")
+            raise WsssError(
+                f"annotation {path}: class {name!r} is not one of {', '.join(classes)}. Correct it, or name it in classes.txt."
+            )
         labels[classes.index(name.strip())] = True
     return labels
 
@@ -36,8 +39,10 @@ def xml_labels(path: Path, classes: Sequence[str]) -> np.ndarray:
 def _annotation(path: Path) -> "ElementTree.ElementTree[ElementTree.Element]":
     try:
         return ElementTree.parse(path)
-    except (OSError, ElementTree.ParseError) as error:
-        raise WsssError(f"cannot read annotation {path}: {error}.") from error
+    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:  # the last two: an unknown encoding
+        raise WsssError(
+            f"cannot read annotation {path}: {error}. Replace it, or take the image out of the split."
+        ) from error
 
 
 def xml_marks(path: Path, instances: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -86,5 +91,11 @@ def _xml_box(element: ElementTree.Element, path: Path) -> tuple[float, float, fl
             float(element.findtext(f"bndbox/{side}") or "") for side in ("xmin", "ymin", "xmax", "ymax")
         )
     except ValueError as error:
-        raise WsssError(f"annotation {path}: an object's bndbox lacks one of xmin, ymin, xmax, ymax.") from error
+        raise WsssError(
+            f"annotation {path}: an object's bndbox lacks one of xmin, ymin, xmax, ymax. Add it or remove the object."
+        ) from error
+    if not (math.isfinite(right - left) and math.isfinite(bottom - top) and left <= right and top <= bottom):
+        raise WsssError(
+            f"annotation {path}: an object's bndbox ends before it begins. Correct it or remove the object."
+        )
     return top - 1, left - 1, bottom, right

@@ -1,5 +1,6 @@
 """Class selection: from a data set's own class list to the classes that a user asks for."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from wsss.data.base import IGNORE, Dataset, Sample
 from wsss.errors import WsssError
 from wsss.io import content_hash
 
-__all__ = ["DatasetView", "check_classes", "class_table", "select_classes"]
+__all__ = ["DatasetView", "check_classes", "class_table", "keep_ids", "select_classes"]
 
 
 def check_classes(selected: Sequence[str], available: Sequence[str], dataset: str) -> tuple[str, ...]:
@@ -92,6 +93,20 @@ class DatasetView:
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
 
+    def restrict(self, ids: Sequence[str]) -> None:
+        """Keep only `ids`, see `keep_ids`."""
+        self.ids, self._dataset = tuple(ids), keep_ids(self._dataset, ids)
+
     def fingerprint(self) -> str:
         """SHA-256 over the wrapped data set's fingerprint, the chosen classes and whether depth is there."""
         return content_hash([self._dataset.fingerprint(), self.classes, self.has_depth])
+
+
+def keep_ids(dataset: Dataset, ids: Sequence[str]) -> Dataset:
+    """The same data set with only `ids`, some of its own in its own order; its fingerprint is of these alone."""
+    kept = copy.copy(dataset)
+    if isinstance(kept, DatasetView):
+        kept.restrict(ids)
+    else:
+        kept.ids = tuple(ids)
+    return kept

@@ -1,12 +1,13 @@
 """Download PASCAL VOC 2012 and turn the SBD annotations into the augmented training set that the field uses.
 
-URLs and checksums are those of `torchvision.datasets.voc` and `torchvision.datasets.sbd`.
+Addresses and checksums are those that torchvision uses.
 """
 
 import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,10 +37,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to download: where from (tried in order), its MD5 and the folder inside that is wanted."""
+    """A file to download: where from (tried in order, https only), its SHA-256 and the folder inside that is wanted."""
 
     urls: tuple[str, ...]
-    md5: str
+    sha256: str
     inside: str
 
     @property
@@ -48,16 +49,13 @@ class Archive:
 
 
 VOC2012 = Archive(
-    urls=(
-        "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-    ),
-    md5="6cd6e144f989b92b3379bac3b3de84fd",
+    urls=("https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",),
+    sha256="e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
     inside="VOCdevkit/VOC2012",
 )
 SBD = Archive(
     urls=("https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",),
-    md5="82b4d87ceb2ed10f6038a1cba92111cb",
+    sha256="6a5a2918d5c73ce032fdeba876574d150d9d04113ab87540a1304cbcc715be53",
     inside="benchmark_RELEASE/dataset/cls",
 )
 
@@ -78,7 +76,7 @@ def fetch(archive: Archive, folder: Path) -> Path:
     failures = []
     for url in archive.urls:
         try:
-            file = pooch.retrieve(url, f"md5:{archive.md5}", archive.filename, folder, progressbar=True)
+            file = pooch.retrieve(url, f"sha256:{archive.sha256}", archive.filename, folder, progressbar=True)
             return Path(file)
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
             failures.append(f"{url}: {error}")
@@ -92,18 +90,23 @@ def extract(archive: Path, inside: str, target: Path) -> None:
     """Extract the members below `inside` of a tar file as the new folder `target`, which appears whole or not at all.
 
     Raises:
-        WsssError: the archive is broken, has nothing below `inside`, or a member that would leave the folder.
+        WsssError: the archive is broken, has nothing below `inside`, or a member there that is neither file nor folder, or
+            anywhere one that would leave the folder.
     """
 
     def wanted(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
         safe = tarfile.data_filter(member, path)
-        return safe if f"{member.name}/".startswith(f"{inside}/") else None
+        if not f"{member.name}/".startswith(f"{inside}/"):
+            return None
+        if not (member.isreg() or member.isdir()):  # links have led past such filters before, and no data needs them
+            raise tarfile.FilterError(f"{member.name} is neither a file nor a folder")
+        return safe
 
     with _temporary_folder(target) as folder:
         try:
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, members=tqdm(tar, desc=f"extract {archive.name}", unit="file"), filter=wanted)
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
             raise WsssError(f"cannot extract {archive}: {error}. Delete it and download it again.") from error
         if not (folder / inside).is_dir():
             raise WsssError(f"{archive} has no folder {inside}. Delete it and download it again.")

@@ -9,7 +9,7 @@ from wsss.data.base import Sample
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_image
 
-__all__ = ["FolderDataset", "existing_folder", "read_uint8_map"]
+__all__ = ["FolderDataset", "existing_folder", "is_file", "read_uint8_map"]
 
 
 def existing_folder(root: Path, remedy: str) -> Path:
@@ -20,6 +20,14 @@ def existing_folder(root: Path, remedy: str) -> Path:
     return folder
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a `WsssError` where that cannot be known, as in a folder that may not be entered."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise WsssError(f"cannot read {path}: {error.strerror}. Check the permissions of its folder.") from error
+
+
 def read_uint8_map(path: Path, height_width: tuple[int, ...]) -> np.ndarray:
     """Read an `H×W uint8` map (palette PNGs give their indices, greyscale ones their values).
 
@@ -28,9 +36,15 @@ def read_uint8_map(path: Path, height_width: tuple[int, ...]) -> np.ndarray:
     """
     array = read_image(path, mode=None)
     if array.ndim != 2 or array.dtype != np.uint8:
-        raise WsssError(f"{path} must be an 8-bit palette or greyscale image, not {array.dtype} {array.shape}.")
+        raise WsssError(
+            f"{path} must be an 8-bit palette or greyscale image, not {array.dtype} {array.shape}. "
+            "Save it with one number a pixel, not with colours or 16 bits."
+        )
     if array.shape != height_width:
-        raise WsssError(f"{path} is {array.shape} (H, W), but its image {height_width}. Both must have the same size.")
+        raise WsssError(
+            f"{path} is {array.shape} (H, W), but its image {height_width}. Both must have the same size: make it again from "
+            "the image as it is."
+        )
     return array
 
 

@@ -7,6 +7,9 @@ from wsss.errors import WsssError
 
 __all__ = ["check_split", "cut_tune", "read_split", "without"]
 
+LONGEST_ID = 200
+"""Bytes: file names may have 255, and a temporary file's is longer than its id."""
+
 
 def read_split(path: Path) -> tuple[str, ...]:
     """Ids of a split file, one a line, in the file's order; empty lines do not count.
@@ -28,6 +31,10 @@ def read_split(path: Path) -> tuple[str, ...]:
         # The id becomes the stem of every file made from the sample, so it must not lead out of its folder.
         if "/" in name or "\\" in name or name in {".", ".."}:
             raise WsssError(f"split file {path}: id {name!r} contains a path. Ids are file names without extension.")
+        if not name.isprintable() or len(name.encode()) > LONGEST_ID:
+            raise WsssError(
+                f"split file {path}: id {name[:40]!r} is no file name. It must be a text file in UTF-8 with one image id a line."
+            )
     return ids
 
 

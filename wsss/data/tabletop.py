@@ -10,6 +10,7 @@ and rendering goes on with the scenes that are missing.
 """
 
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsss.data.base import Sample, labels_of_mask, subset
+from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.scenes import CLASSES, draw_scene, scene_kind
 from wsss.data.series import SERIES, draw_series_scene, series_identity, series_length, series_place
 from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
@@ -192,7 +193,12 @@ def _spec_of(root: Path) -> TabletopSpec:
     if not path.exists():
         return TabletopSpec()
     identity = read_json(path)
-    return TabletopSpec(identity["seed"], identity["side"], tuple(identity["splits"].items()))
+    try:
+        return TabletopSpec(identity["seed"], identity["side"], tuple(identity["splits"].items()))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WsssError(
+            f"{path} does not say what {root} holds ({error!r}). Delete the folder and render it again."
+        ) from error
 
 
 def _render_split(
@@ -233,6 +239,18 @@ def _check_identity(root: Path, spec: TabletopSpec) -> None:
         )
 
 
+def _checked(scene: dict[str, Any], split: str) -> dict[str, Any]:
+    """The facts of a scene as `_write_scene` wrote them; else a `ValueError`."""
+    if not re.fullmatch(rf"{split}-\d{{4,8}}", scene["id"]):  # it names files
+        raise ValueError(f"scene id {scene['id']!r}")
+    labels, hidden = scene["classes"], scene["occlusion"]
+    if len(labels) != len(hidden) or not all(label in range(1, len(CLASSES) + 1) for label in labels):
+        raise ValueError(f"classes {labels} of {scene['id']}")
+    if not all(0 <= share <= 1 for share in hidden):
+        raise ValueError(f"occlusion {hidden} of {scene['id']}")
+    return scene
+
+
 class TabletopDataset:
     """One split of a rendered folder (see `wsss.data.base.Dataset`).
 
@@ -254,8 +272,14 @@ class TabletopDataset:
                 f"{self.folder} is not rendered completely; run `python -m wsss render{option} --root {root}`"
             )
         index = read_json(self.folder / "index.json")
-        self._identity = index["identity"]
-        self._facts = {scene["id"]: scene for scene in index["scenes"]}
+        try:
+            self._identity = index["identity"]
+            self._facts = {_checked(scene, split)["id"]: scene for scene in index["scenes"]}
+        except (KeyError, TypeError, ValueError) as error:
+            raise WsssError(
+                f"{self.folder / 'index.json'} is no index of rendered scenes ({error!r}). Delete {self.folder} and run "
+                "`python -m wsss render` again."
+            ) from error
         self.ids = subset(list(self._facts), limit)
 
     def __len__(self) -> int:
@@ -264,17 +288,28 @@ class TabletopDataset:
     def __getitem__(self, index: int) -> Sample:
         facts = self._facts[self.ids[index]]
         name = f"{facts['id'].rsplit('-', 1)[1]}.png"
-        mask = read_image(self.folder / "masks" / name, mode=None)
+        image = read_image(self.folder / "rgb" / name)
+        mask = self._map("masks", name, image, np.append(np.arange(len(CLASSES) + 1), IGNORE))
         return Sample(
             id=facts["id"],
-            image=read_image(self.folder / "rgb" / name),
+            image=image,
             labels=labels_of_mask(mask, len(CLASSES)),
             mask=mask,
-            instances=read_image(self.folder / "instances" / name, mode=None).astype(np.uint16),
+            instances=self._map("instances", name, image, np.arange(len(facts["classes"]) + 1)).astype(np.uint16),
             instance_classes=np.array(facts["classes"], np.uint8),
             occlusion=np.array(facts["occlusion"], np.float32),
-            depth=read_image(self.folder / "depth" / name, mode=None).astype(np.float32) / 65535,
+            depth=self._map("depth", name, image, None).astype(np.float32) / 65535,
         )
+
+    def _map(self, kind: str, name: str, image: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
+        """The map `H×W` in folder `kind`; a `WsssError` where it does not fit the image or the index."""
+        path = self.folder / kind / name
+        array = read_image(path, mode=None)
+        if array.shape != image.shape[:2] or (allowed is not None and not np.isin(np.unique(array), allowed).all()):
+            raise WsssError(
+                f"{path} does not belong to its image and index. Delete {self.folder} and run `python -m wsss render` again."
+            )
+        return array
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))

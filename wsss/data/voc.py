@@ -4,6 +4,7 @@ Everingham et al.: The PASCAL Visual Object Classes Challenge: A Retrospective. 
 Hariharan et al.: Semantic Contours from Inverse Detectors. ICCV 2011.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from wsss.data.annotations import xml_labels, xml_marks
 from wsss.data.base import IGNORE, Dataset, Sample, labels_of_mask, subset
 from wsss.data.classes import check_classes, select_classes
-from wsss.data.folder import FolderDataset, existing_folder, read_uint8_map
+from wsss.data.folder import FolderDataset, existing_folder, is_file, read_uint8_map
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.errors import WsssError
 from wsss.io import read_image
@@ -35,13 +36,17 @@ def read_class_names(root: Path) -> tuple[str, ...]:
     """Names of the mask ids 1…N: the lines of `root/classes.txt` where there is one, else VOC's twenty.
 
     Raises:
-        WsssError: the file is empty, repeats a name or has more than 254 names.
+        WsssError: the file is unreadable or empty, repeats a name, names the background or has more than 254 names.
     """
     file = root / "classes.txt"
-    if not file.is_file():
+    if not is_file(file):
         return VOC_CLASSES
-    names = tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
-    if not names or len(names) >= IGNORE or len(set(names)) < len(names):
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WsssError(f"cannot read {file}: {error}. It must name one class a line, in UTF-8.") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names or len(names) >= IGNORE or len(set(names)) < len(names) or "background" in map(str.lower, names):
         raise WsssError(f"{file} must name the mask ids 1…N (N < 255), one a line, each once, background left out.")
     return names
 
@@ -96,6 +101,11 @@ class VocDataset(FolderDataset):
         """
         self.root = existing_folder(root, "Give a folder with JPEGImages/ and ImageSets/Segmentation/.")
         self.name = self.root.name
+        if not re.fullmatch(r"\w[\w.@+ -]*", self.name):  # it becomes the name of a folder of records
+            raise WsssError(
+                f"{self.root}: the folder's name is the data set's, so it may only have letters, digits, dots, hyphens and "
+                "spaces. Rename it, or give a link to it."
+            )
         check_split(split, SPLITS, self.name)
         self.split = split
         self.vocabulary = read_class_names(self.root)
@@ -121,7 +131,7 @@ class VocDataset(FolderDataset):
         """Refuse training or tuning on images that are reported."""
         for reported in ("val", "test"):
             file = lists / f"{reported}.txt"
-            shared = set(ids).intersection(read_split(file)) if file.is_file() else set()
+            shared = set(ids).intersection(read_split(file)) if is_file(file) else set()
             if shared:
                 raise WsssError(
                     f"{len(shared)} ids of {self.split} are also in {file}, e.g. {min(shared)}. Remove them."
@@ -129,7 +139,7 @@ class VocDataset(FolderDataset):
 
     def _mask_file(self, name: str) -> Path | None:
         candidates = (self.root / folder / f"{name}.png" for folder in ("SegmentationClass", "SegmentationClassAug"))
-        return next((file for file in candidates if file.is_file()), None)
+        return next((file for file in candidates if is_file(file)), None)
 
     def _truth_file(self, name: str) -> Path:
         """The mask, or the annotation that replaces it on the training splits."""
@@ -137,7 +147,7 @@ class VocDataset(FolderDataset):
         if mask is not None:
             return mask
         annotation = self.root / "Annotations" / f"{name}.xml"
-        if self.split in TRAINING and annotation.is_file():
+        if self.split in TRAINING and is_file(annotation):
             return annotation
         raise WsssError(
             f"{self.root}: {name}.png is neither in SegmentationClass nor in SegmentationClassAug"
@@ -147,12 +157,12 @@ class VocDataset(FolderDataset):
 
     def _object_file(self, name: str) -> Path | None:
         file = self.root / "SegmentationObject" / f"{name}.png"
-        return file if file.is_file() else None
+        return file if is_file(file) else None
 
     def _mark_file(self, name: str) -> Path | None:
         """The annotation with the marks of the instances, where both are there."""
         file = self.root / "Annotations" / f"{name}.xml"
-        return file if self._mask_file(name) and self._object_file(name) and file.is_file() else None
+        return file if self._mask_file(name) and self._object_file(name) and is_file(file) else None
 
     def _files(self, name: str) -> list[Path]:
         files = [self.root / "JPEGImages" / f"{name}.jpg", self._truth_file(name)]

@@ -15,6 +15,7 @@ from scipy.ndimage import binary_dilation, find_objects
 from torch import Tensor
 
 from wsss.cam.cam import resize_maps
+from wsss.checks import require_number, require_numbers
 from wsss.depth.regions import Regions
 from wsss.errors import WsssError
 
@@ -58,6 +59,17 @@ class CropParameters:
     min_side: int = 32
     exclude: str = "others"
     keep: int = 6
+
+    def __post_init__(self) -> None:
+        require_numbers("crops: scales", self.scales, 0.01, 100)
+        if not self.scales:
+            raise WsssError("crops: scales must name at least one pass over the whole image")
+        require_number("crops: count", self.count, 1, 1000, whole=True)
+        require_number("crops: context", self.context, 0)
+        require_number("crops: min_side", self.min_side, 1, whole=True)
+        require_number("crops: keep", self.keep, 0, whole=True)
+        if self.exclude not in EXCLUSIONS:
+            raise WsssError(f"unknown exclusion {self.exclude!r}; choose from {', '.join(EXCLUSIONS)}")
 
 
 @dataclass(frozen=True)
@@ -107,8 +119,6 @@ def crop_plan(
 
 def hidden_pixels(regions: Regions, region: int, parameters: CropParameters) -> NDArray[np.bool_]:
     """Which pixels `H×W` a crop of `region` must not see."""
-    if parameters.exclude not in EXCLUSIONS:
-        raise WsssError(f"unknown exclusion {parameters.exclude!r}; choose from {', '.join(EXCLUSIONS)}")
     if parameters.exclude == "box" or region == 0:
         return np.zeros(regions.labels.shape, bool)
     own = regions.labels == region

@@ -84,7 +84,7 @@ def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:
         try:
             processor = AutoImageProcessor.from_pretrained(model_id, trust_remote_code=False)
             model = AutoModelForDepthEstimation.from_pretrained(model_id, trust_remote_code=False, use_safetensors=True)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # transformers raises a dozen types on a folder that holds something else
             reason = str(error).strip().partition("\n")[0]
             raise WsssError(
                 f"cannot load depth model {model_id}: {reason} Give a local folder (hf:DIR), or use files:DIR or learned."

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from wsss.cam.cam import normalise_maps
+from wsss.checks import require_number, require_numbers
 from wsss.depth.crops import Crop
 from wsss.depth.diffusion import diffusion
 from wsss.depth.regions import Regions
+from wsss.errors import WsssError
 
 __all__ = [
     "Evidence",
@@ -91,6 +93,15 @@ class FusionParameters:
     colour: float = 0.0
     reach: float = 0.0
 
+    def __post_init__(self) -> None:
+        require_numbers("fusion: level_weights", self.level_weights, 0)
+        if self.level_weights and not any(self.level_weights):
+            raise WsssError("fusion: level_weights must not all be 0")
+        for name in ("crop_weight", "gate"):
+            require_number(f"fusion: {name}", getattr(self, name), 0)
+        for name in ("vote", "colour", "reach"):
+            require_number(f"fusion: {name}", getattr(self, name), 0, 1)
+
 
 def crop_evidence(crops: Tensor, probabilities: Tensor, gate: float) -> Tensor:
     """Strongest gated evidence of any crop, `(K,H,W)`: a crop that does not believe in a class says nothing about it."""
@@ -152,6 +163,8 @@ def _labels(regions: Regions) -> Tensor:
 def _weighted(levels: Tensor, level_weights: tuple[float, ...]) -> Tensor:
     """Weighted mean `(K,H,W)` of rectified levels `(S,K,H,W)`."""
     weights = torch.tensor(level_weights or (1.0,) * len(levels))
+    if len(weights) != len(levels):
+        raise WsssError(f"fusion: {len(weights)} level_weights for {len(levels)} scales; they must be as many")
     return (levels.relu() * weights[:, None, None, None]).sum(dim=0) / weights.sum()
 
 

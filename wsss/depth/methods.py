@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps
 from wsss.cam.classifier import ClassifierInfo
@@ -141,6 +141,12 @@ class Look:
             )
         return self._levels[key]
 
+    def see(self, views: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Class maps `(N,K,h,w)` and probabilities `(N,K)` of crops `(3,side,side)`, in one batch, for the present classes."""
+        maps, probabilities = class_maps(self.model, torch.stack(list(views)).to(self.device), flip=False)
+        present = list(self.present)
+        return maps[:, present].cpu(), probabilities[:, present].cpu()
+
     @cached_property
     def colour(self) -> Regions:
         """The image's regions of colour."""
@@ -235,14 +241,13 @@ def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: 
             hidden = torch.from_numpy(hidden_pixels(layered, one.region, parameters))
             view = without_hidden(tensor, hidden, parameters)
         views.append(crop(view, one.box, side, grey))
-    maps, probabilities = class_maps(look.model, torch.stack(views).to(look.device), flip=False)
-    maps = maps[:, list(look.present)].cpu()
+    maps, probabilities = look.see(views)
     pasted = torch.stack([uncrop(each, one.box, (height, width)) for each, one in zip(maps, chosen, strict=True)])
     return replace(
         evidence,
         megapixels=evidence.megapixels + len(chosen) * side * side / 1e6,
         seconds=evidence.seconds + time.perf_counter() - start,
         crops=pasted,
-        crop_probabilities=probabilities[:, list(look.present)].cpu(),
+        crop_probabilities=probabilities,
         plan=tuple(chosen),
     )

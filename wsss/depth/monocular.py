@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
+from wsss.cam.backbones import check_backbone
 from wsss.cam.cam import scaled_size
+from wsss.cam.classifier import load_tensors, require_finite
+from wsss.checks import require_number, require_numbers
 from wsss.data.transforms import to_tensor
 from wsss.errors import WsssError
 from wsss.io import atomic_path
@@ -55,7 +58,8 @@ class DepthNetwork:
     def build(
         backbone: str, mean: Sequence[float], std: Sequence[float], side: int, trained_on: Sequence[str] = ()
     ) -> "DepthNetwork":
-        """A network with random weights."""
+        """A network with random weights; an unknown backbone is a `WsssError`."""
+        check_backbone(backbone)
         module = smp.Unet(f"tu-{backbone}", encoder_weights=None, decoder_channels=DECODER_CHANNELS, classes=1)
         return DepthNetwork(module, backbone, tuple(mean), tuple(std), side, tuple(trained_on))
 
@@ -76,11 +80,18 @@ def load_depth_network(path: Path) -> DepthNetwork:
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["wsss_depth"])
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if "wsss_depth" not in metadata:
+            raise WsssError("it is no depth network of this package")
+        facts = json.loads(metadata["wsss_depth"])
+        require_number("side", facts["side"], 32, 16384, whole=True)
+        require_numbers("mean", facts["mean"], -10, 10)
+        require_numbers("std", facts["std"], 1e-6, 10)
+        require_finite(tensors)
         network = DepthNetwork.build(**facts)
-        network.module.load_state_dict(tensors)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        load_tensors(network.module, tensors)
+    except Exception as error:  # of four libraries, on a file that somebody else may have made
         raise WsssError(
             f"cannot read the depth network {path}: {error}. Train one with `python -m wsss train-depth`."
         ) from error

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 from skimage.filters import threshold_multiotsu
 
+from wsss.checks import require_number, require_numbers
 from wsss.depth.guide import guided_filter
 from wsss.depth.planes import find_planes
 from wsss.depth.trust import FULL_TRUST, NO_TRUST
@@ -63,6 +64,17 @@ class RegionParameters:
             raise WsssError("regions need at least one guide radius; 0 takes depth as it is")
         if self.layering not in LAYERINGS:
             raise WsssError(f"unknown layering {self.layering!r}; choose from {', '.join(LAYERINGS)}")
+        for name in ("plane_tolerance", "smooth", "jump"):
+            require_number(f"regions: {name}", getattr(self, name), 0)
+        require_number("regions: min_area", self.min_area, 0, 1)
+        require_number("regions: planes", self.planes, 0, 1000, whole=True)
+        require_number("regions: max_regions", self.max_regions, 1, whole=True)
+        require_numbers("regions: guides", self.guides, 0, 1000, whole=True)
+        require_numbers(
+            "regions: trust", self.trust, -10, 10
+        )  # alignments are in [−1, 1]; beyond it is always or never
+        if len(self.trust) != 2 or self.trust[0] >= self.trust[1]:
+            raise WsssError(f"regions: trust must be two rising numbers, not {self.trust!r}")
 
 
 @dataclass(frozen=True)

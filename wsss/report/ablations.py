@@ -29,7 +29,7 @@ def load_ablation(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     record: dict[str, Any] = read_json(path)
-    if "rows" not in record:
+    if not isinstance(record, dict) or "rows" not in record:
         raise WsssError(f"{path} is no record of an ablation. Delete it and run `python -m wsss ablate` again.")
     return record
 

@@ -71,6 +71,7 @@ def run_line(run: "Run") -> str:
     """What a notebook says first of its run; the smoke profile is stamped as no result."""
     config = run.config
     line = f"{run.data_name}, profile {config.profile}, seed {config.seed}, depth {config.depth}, on {run.device}"
+    line += f", crops of {run.crop_settings.name}.toml" if run.crop_settings else ""
     return f"NOT A RESULT (smoke profile)\n{line}" if config.profile == "smoke" else line
 
 

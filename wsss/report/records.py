@@ -212,7 +212,8 @@ def _threshold(scores: Sequence[Score]) -> dict[str, Any] | None:
     chosen = [score.facts.get("threshold") for score in scores]
     if None in chosen:
         return None
-    threshold = {"chosen_on": "tune", "value": float(np.mean(chosen)), "per_seed": chosen}  # type: ignore[arg-type]
+    chosen_on = scores[0].facts.get("chosen_on", "tune")
+    threshold = {"chosen_on": chosen_on, "value": float(np.mean(chosen)), "per_seed": chosen}  # type: ignore[arg-type]
     if "low" in scores[0].facts:  # of pseudo-labels; what lies between is ignored
         threshold |= {name: [score.facts[name] for score in scores] for name in ("low", "high")}
     if not all(len(score.curve) for score in scores):

@@ -43,7 +43,7 @@ def load_series(path: Path) -> dict[str, Any]:
             f"there is no record {path}. Make it with `python -m wsss series` (the committed ones: `make results`)."
         )
     record: dict[str, Any] = read_json(path)
-    if record.get("series") not in _AXES or "rows" not in record:
+    if not isinstance(record, dict) or record.get("series") not in _AXES or "rows" not in record:
         raise WsssError(f"{path} is no record of a series. Delete it and run `python -m wsss series` again.")
     return record
 

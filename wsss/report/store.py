@@ -23,6 +23,9 @@ __all__ = [
 
 STAGES = ("cam", "pseudo", "segmentation")
 
+_EVERY_RECORD = ("profile", "seeds", "num_images", "classes", "miou", "iou", "strata", "paired", "provenance")
+"""What a record has besides what its place says: enough to tell it from another file."""
+
 DEPTH_METHODS = ("crop-only", "region-only", "depth")
 """Methods whose name says which depth they looked at."""
 
@@ -81,8 +84,11 @@ def load_records(root: Path) -> list[dict[str, Any]]:
         record = read_json(path)
         try:
             expected = record_path(root, record)
-        except (KeyError, TypeError) as error:
+            missing = [key for key in _EVERY_RECORD if key not in record]
+        except (KeyError, TypeError, AttributeError, WsssError) as error:
             raise WsssError(f"{path} is no record: {error}. Delete it and run its stage again.") from error
+        if missing:
+            raise WsssError(f"{path} is no record: it lacks {missing[0]}. Delete it and run its stage again.")
         if expected != path:
             raise WsssError(f"{path} holds the record of {expected}. Delete it and run its stage again.")
         records.append(record)

@@ -1,0 +1,139 @@
+"""Runs the stages of a tiny configuration in forked processes and kills them; started by `test_kill.py`.
+
+    python tests/kill_driver.py points CACHE DATA          # before and after every rename in turn
+    python tests/kill_driver.py moments CACHE DATA COUNT   # at COUNT random moments
+    python tests/kill_driver.py whole CACHE DATA           # nobody is killed
+    python tests/kill_driver.py together CACHE DATA        # two processes at once
+
+It imports everything once and forks before torch has started a thread. Prints `killed N` and what the stages said.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import timm
+import torch
+
+import wsss.io
+from wsss.cam import backbones
+from wsss.config import ClassifierConfig, Config, SegmentationConfig
+from wsss.pipeline import Run
+
+BACKBONE = "test_efficientnet"
+METHODS = ("cam", "depth")
+LABELS = ("depth+par-depth",)
+MOST = 200  # children: more means that nothing gets on
+
+
+def config(data: Path) -> Config:
+    return Config(
+        profile="smoke", root=str(data), tabletop_side=64, tabletop_scenes=(4, 2, 2), methods=METHODS,
+        pseudo_methods=LABELS, label_methods=LABELS,
+        classifier=ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),
+        segmentation=SegmentationConfig(encoder=f"tu-{BACKBONE}", iterations=2, batch_size=2, crop_size=64, frozen_stages=0),
+    )  # fmt: skip
+
+
+def work(cache: Path, data: Path) -> None:
+    """All stages; what is there already is taken."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    state = timm.create_model(BACKBONE, pretrained=False).state_dict()
+    backbones._WEIGHTS[BACKBONE] = lambda: state
+    run = Run(config(data), cache, progress=False)
+    run.seeds(METHODS)
+    for name in LABELS:
+        run.pseudo_folder(name)
+    run.networks(LABELS)
+
+
+def kill_at_rename(before: bool) -> None:
+    """Let this process be killed right before, or right after, its first rename that makes a new file of the cache."""
+    rename = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        # The note beside a lock is written by every process, and so are files of a stage that is begun anew.
+        new = Path(target).parent.name != "locks" and not Path(target).exists()
+        if new and before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(source, target)
+        if new:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    wsss.io.os.replace = replace  # type: ignore[assignment]
+
+
+def fork(task: Callable[[], None]) -> int:
+    child = os.fork()
+    if child == 0:
+        try:
+            task()
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+def ended(child: int) -> bool:
+    """Wait; True when it came to its end, False when it was killed."""
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return False
+    assert os.WEXITSTATUS(status) == 0, "a stage failed after a kill"
+    return True
+
+
+def points(cache: Path, data: Path) -> int:
+    """Processes are killed before and after each new file in turn, until there is nothing left to write."""
+    for killed in range(MOST):
+
+        def task(before: bool = killed % 2 == 0) -> None:
+            kill_at_rename(before)
+            work(cache, data)
+
+        if ended(fork(task)):
+            return killed
+    raise AssertionError("the stages do not get on")
+
+
+def moments(cache: Path, data: Path, count: int) -> int:
+    """Whenever a process comes to its end, all is made from the beginning again."""
+    rng, killed, longest = random.Random(0), 0, 4.0
+    while killed < count:
+        child = fork(lambda: work(cache, data))
+        start = time.perf_counter()
+        time.sleep(rng.uniform(0.01, longest))
+        os.kill(child, signal.SIGKILL)
+        if not ended(child):
+            killed += 1
+            continue
+        longest = min(longest, 0.8 * (time.perf_counter() - start))
+        if killed < count:
+            shutil.rmtree(cache)
+    assert ended(fork(lambda: work(cache, data)))
+    return killed
+
+
+def together(cache: Path, data: Path) -> int:
+    children = [fork(lambda: work(cache, data)) for _ in range(2)]
+    assert all([ended(child) for child in children])
+    return 0
+
+
+if __name__ == "__main__":
+    mode, folder, root, *more = sys.argv[1:]
+    tasks = {
+        "points": points, "moments": lambda c, d: moments(c, d, int(more[0])), "together": together,
+        "whole": lambda c, d: 0 if ended(fork(lambda: work(c, d))) else 1,
+    }  # fmt: skip
+    print("killed", tasks[mode](Path(folder), Path(root)))

@@ -1,0 +1,54 @@
+"""Objects are picked by rule, and figures of pictures say what they were made from."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from wsss.errors import WsssError
+from wsss.report import qualitative
+from wsss.report.qualitative import draw_qualitative, pick_objects
+
+
+def objects(ious: list[float], images: str) -> pd.DataFrame:
+    return pd.DataFrame({"iou": ious, "image_id": list(images)})
+
+
+def test_gains_median_and_losses_at_most_one_an_image() -> None:
+    before = objects([0.0] * 8, "abcdefga")
+    after = objects([0.5, 0.9, -0.2, 0.1, -0.4, 0.2, 0.99, 0.6], "abcdefga")
+    wanted = pd.Series([True] * 6 + [False, True])  # the last is of the first image, and the larger gain there
+    assert pick_objects(before, after, wanted) == {"gain 1": 1, "gain 2": 7, "median": 3, "loss 2": 2, "loss 1": 4}
+    assert pick_objects(before, after, wanted, count=1) == {"gain 1": 1, "median": 3, "loss 1": 4}
+
+
+@pytest.mark.parametrize(("count", "names"), [(0, []), (1, ["median"]), (3, ["gain 1", "median", "loss 1"])])
+def test_few_objects_give_few_rows(count: int, names: list[str]) -> None:
+    ious, images = [0.1 * n for n in range(count)], "abc"[:count]
+    picked = pick_objects(objects([0.0] * count, images), objects(ious, images), pd.Series([True] * count, dtype=bool))
+    assert list(picked) == names
+    assert len(set(picked.values())) == count
+
+
+def test_pictures_of_photographs_are_refused(tmp_path: Path) -> None:
+    run: Any = SimpleNamespace(config=SimpleNamespace(data="nyuv2"), data_name="nyuv2")
+    with pytest.raises(WsssError, match="nyuv2 are not ours to publish"):
+        draw_qualitative(run, tmp_path)
+
+
+def test_figures_say_what_they_were_made_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SimpleNamespace(data="tabletop", profile="default", seed=3)
+    run: Any = SimpleNamespace(config=config, data_name="tabletop", data=lambda split: SimpleNamespace(split="test"))
+    monkeypatch.setattr(qualitative, "git_state", lambda: ("abc123", False))
+    for name in ("method_overview", "claim_figure"):
+        monkeypatch.setattr(qualitative, name, lambda *_: Figure(figsize=(1, 1)))
+    written = draw_qualitative(run, tmp_path)
+    assert sorted(path.name for path in written) == sorted(
+        f"{name}.{suffix}" for name in ("method", "claim-small", "claim-occluded") for suffix in ("png", "svg")
+    )
+    for path in written:
+        text = path.read_bytes()
+        assert b"records: tabletop/cam/test; profile: default; seed: 3; commit: abc123" in text

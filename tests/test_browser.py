@@ -1,0 +1,208 @@
+"""Chapter 03 as a reader meets it: JupyterLab in a real browser, run from the first cell to the last, sliders moved by keyboard.
+
+Needs Chromium (`apt-get install chromium`); without it the test is skipped, or fails where `WSSS_BROWSER=required` says that it
+must be there, as `.ci/run` does. Screenshots are kept in `$WSSS_SCREENSHOTS`, or in the test's temporary folder.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+import pytest
+
+from wsss.crop_settings import read_crop_settings
+from wsss.io import write_json
+from wsss.notebooks import notebook_folder
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+CHAPTER = "03_depth_guided_cropping"
+KERNEL_IDLE = "| Idle"  # in the status bar
+TOKEN = "only-for-this-test"
+START_SECONDS, RUN_SECONDS, STEP_SECONDS = 60, 300, 20  # limits for a busy machine; an idle one needs a third of them
+
+
+def missing(what: str) -> None:
+    """Skip, or fail where nothing may be missing."""
+    if os.environ.get("WSSS_BROWSER") == "required":
+        pytest.fail(f"{what} is missing, but WSSS_BROWSER=required")
+    pytest.skip(f"{what} is missing: the browser test did not run")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """Path of a Chromium that is installed."""
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        missing("playwright")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        missing("Chromium")
+    assert path is not None
+    return path
+
+
+def smoke_chapter(folder: Path) -> None:
+    """The chapter without outputs, with the smoke profile in its parameters cell."""
+    notebook = nbformat.read(notebook_folder() / f"{CHAPTER}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            assert cell.source.startswith('profile = "default"')
+            cell.source = cell.source.replace('"default"', '"smoke"', 1)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, folder / f"{CHAPTER}.ipynb")
+
+
+def settings(folder: Path) -> None:
+    """No news, no question whether to have any, and no cell that is only there while it is looked at."""
+    write_json(folder / "@jupyterlab/apputils-extension/notification.jupyterlab-settings", {"fetchNews": "false"})
+    write_json(folder / "@jupyterlab/notebook-extension/tracker.jupyterlab-settings", {"windowingMode": "none"})
+
+
+@pytest.fixture(scope="module")
+def lab(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Address of a JupyterLab on the loopback, and its folder; all that it writes is below that."""
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "notebooks").mkdir()
+    smoke_chapter(folder / "notebooks")
+    settings(folder / "settings")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    places = {"WSSS_RUNS": "runs", "WSSS_CACHE": "data", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime",
+              "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name != "WSSS_HEADLESS"}
+    environment |= {name: str(folder / place) for name, place in places.items()}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(notebook_folder().parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'notebooks'}", "--allow-root",
+    ]  # fmt: skip
+    with (folder / "lab.log").open("w") as log:
+        # No input: kernels hang where they inherit one that never ends.
+        server = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/api/status?token={TOKEN}", server, folder / "lab.log")
+        yield address, folder
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+
+
+def wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()[-3000:]
+        try:
+            urllib.request.urlopen(address, timeout=5)
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+        else:
+            return
+    raise AssertionError(f"JupyterLab does not answer after {START_SECONDS} s: {log.read_text()[-3000:]}")
+
+
+@pytest.fixture
+def page(chromium: str, lab: tuple[str, Path]) -> Iterator["Page"]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": 1400, "height": 1100})
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=lab[0])
+        page = context.new_page()
+        page.set_default_timeout(1000 * STEP_SECONDS)
+        yield page
+        browser.close()
+
+
+def shot(page: "Page", lab: tuple[str, Path], name: str) -> None:
+    folder = Path(os.environ.get("WSSS_SCREENSHOTS", lab[1] / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png")
+
+
+def run_all(page: "Page", lab: tuple[str, Path]) -> None:
+    """Open the chapter and run all cells from the menu."""
+    page.goto(f"{lab[0]}/lab/tree/{CHAPTER}.ipynb?token={TOKEN}")
+    page.locator(".jp-NotebookPanel").wait_for()
+    page.get_by_text(KERNEL_IDLE).wait_for(timeout=1000 * START_SECONDS)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.get_by_role("slider", name="background threshold").wait_for(timeout=1000 * RUN_SECONDS)
+    page.get_by_text(KERNEL_IDLE).wait_for(timeout=1000 * RUN_SECONDS)
+
+
+def errors_on(page: "Page") -> list[str]:
+    """What is shown as an error or was written to stderr."""
+    kinds = ("application/vnd.jupyter.stderr", "application/vnd.jupyter.error")
+    found = page.locator(", ".join(f'[data-mime-type="{kind}"]' for kind in kinds))
+    return [*found.all_inner_texts(), *page.get_by_role("alert").all_inner_texts()]
+
+
+def moved(page: "Page", slider: "Locator", *keys: str) -> tuple[str, str]:
+    """The numbers before and after keys are pressed on a slider; the picture changes too."""
+    from playwright.sync_api import expect
+
+    status, picture = page.locator('p[role="status"]').first, page.locator('img[alt^="mIoU of this image"]')
+    numbers, source = status.inner_text(), picture.get_attribute("src")
+    assert source is not None
+    slider.focus()
+    for key in keys:
+        page.keyboard.press(key)
+    expect(picture).not_to_have_attribute("src", source)
+    expect(status).not_to_have_text(numbers)
+    return numbers, status.inner_text()
+
+
+def test_a_reader_tunes_a_scene_and_takes_the_parameters_away(page: "Page", lab: tuple[str, Path]) -> None:
+    from playwright.sync_api import expect
+
+    run_all(page, lab)
+    shot(page, lab, "1-top")
+    threshold, crops = page.get_by_role("slider", name="background threshold"), page.get_by_role("slider", name="crops")
+    threshold.scroll_into_view_if_needed()
+    shot(page, lab, "2-explorer")
+    # What the slider is for is read out with it.
+    help_line = page.locator(f"#{threshold.get_attribute('aria-describedby')}")
+    expect(help_line).to_have_text("Pixels whose strongest score is below become background.")
+
+    moved(page, threshold, "Home")
+    assert threshold.get_attribute("aria-valuetext") == "0.02 score"
+    before, after = moved(page, crops, "ArrowLeft", "ArrowLeft")
+    assert "15 forward passes (2 of the whole image, 13 crops" in before
+    assert "13 forward passes (2 of the whole image, 11 crops" in after
+    shot(page, lab, "3-moved")
+
+    page.get_by_role("button", name="copy these parameters").click()
+    expect(page.get_by_text("Run chapters 04 to 06 with them")).to_be_visible()
+    shot(page, lab, "4-copied")
+    path = lab[1] / "runs" / "smoke" / "crops" / "my-crops.toml"
+    assert page.evaluate("navigator.clipboard.readText()") == path.read_text()
+    given = read_crop_settings(path)
+    assert (given.threshold, given.crops["count"]) == (0.02, 11)
+
+    page.get_by_role("button", name="reset").click()
+    expect(crops).to_have_attribute("aria-valuetext", "13 per image")
+    assert errors_on(page) == []

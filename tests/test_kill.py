@@ -1,0 +1,142 @@
+"""Killed anywhere, the stages go on, and leave what an undisturbed run leaves: byte for byte, but for times and key order.
+
+`WSSS_KILLS=100` kills at so many random moments; the suite does at a few.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wsss.data.tabletop import TabletopDataset
+
+DRIVER = Path(__file__).with_name("kill_driver.py")
+MOMENTS = int(os.environ.get("WSSS_KILLS", "5"))
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+
+
+def environment() -> dict[str, str]:
+    places = os.pathsep.join(path for path in sys.path if path)
+    return os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+
+
+def drive(mode: str, cache: Path, data: Path, *more: str) -> tuple[int, str]:
+    """Kills, and what was said on the way."""
+    command = [sys.executable, str(DRIVER), mode, str(cache), str(data), *more]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=1800, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = re.search(r"killed (\d+)", done.stdout)
+    assert found
+    return int(found[1]), done.stderr
+
+
+def untimed(content: Any) -> Any:
+    """JSON without the seconds that things took."""
+    if isinstance(content, dict):
+        return {key: untimed(value) for key, value in content.items() if key != "seconds"}
+    return [untimed(value) for value in content] if isinstance(content, list) else content
+
+
+def essence(path: Path) -> Any:
+    """Everything in a file but the time it took to make."""
+    if path.suffix == ".json":
+        return untimed(json.loads(path.read_text()))
+    if path.suffix == ".npz":
+        with np.load(path) as file:
+            text = untimed(json.loads(str(file["text"])))
+            return {name: file[name].tobytes() for name in file.files if name != "text"} | {"text": text}
+    content = path.read_bytes()
+    if path.suffix == ".safetensors":  # the library writes the entries of the metadata in any order
+        end = 8 + int.from_bytes(content[:8], "little")
+        return json.loads(content[8:end]), content[end:]
+    return content
+
+
+def left_in(cache: Path) -> dict[str, Any]:
+    """What is in the files of a cache. Temporary ones of killed processes are nobody's: nothing reads them."""
+    files = [
+        path for path in cache.rglob("*") if path.is_file() and path.parent.name != "locks" and ".part" not in path.name
+    ]
+    return {str(path.relative_to(cache)): essence(path) for path in files}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tabletop_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    cache = tmp_path_factory.mktemp("undisturbed")
+    assert drive("whole", cache, tabletop_root) == (0, "")
+    return left_in(cache)
+
+
+def test_an_undisturbed_run_leaves_every_kind_of_file(undisturbed: dict[str, Any]) -> None:
+    kinds = {(Path(name).parts[0], Path(name).suffix) for name in undisturbed}
+    assert kinds >= {
+        ("classifier", ".json"), ("classifier", ".safetensors"), ("choice", ".json"), ("seeds", ".npz"), ("pseudo", ".png"),
+        ("network", ".safetensors"), ("networks", ".npz"),
+    }  # fmt: skip
+
+
+def test_two_runs_give_the_same_bytes(tabletop_root: Path, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    drive("whole", tmp_path, tabletop_root)
+    assert left_in(tmp_path) == undisturbed
+
+
+def test_killed_at_every_write(tabletop_root: Path, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    killed, said = drive("points", tmp_path, tabletop_root)
+    assert killed >= 2 * len(undisturbed)  # before and after each file came to be
+    assert "stopped while it was making" in said
+    assert left_in(tmp_path) == undisturbed
+    swept = [tmp_path / stage for stage in ("classifier", "choice", "seeds")]  # what lies under a lock
+    assert not [part for folder in swept for part in folder.glob(".*")]
+
+
+def test_killed_at_random_moments(tabletop_root: Path, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    killed, _ = drive("moments", tmp_path, tabletop_root, str(MOMENTS))
+    assert killed == MOMENTS
+    assert left_in(tmp_path) == undisturbed
+
+
+def test_two_runs_in_one_cache_at_once(tabletop_root: Path, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    _, said = drive("together", tmp_path, tabletop_root)
+    assert re.search(r"waiting for process \d+ on .*, which is making ", said)
+    assert left_in(tmp_path) == undisturbed
+
+
+RENDER = """
+import sys
+from pathlib import Path
+from wsss.data.tabletop import TabletopSpec, render_tabletop
+if __name__ == "__main__":
+    spec = TabletopSpec(side=64, splits=(("train", 4), ("tune", 2), ("test", 2)))
+    render_tabletop(Path(sys.argv[1]), spec, processes=1, progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_rendering_killed_at_random_moments(tabletop_root: Path, tmp_path: Path) -> None:
+    script, root, killed = tmp_path / "render.py", tmp_path / "data", 0
+    script.write_text(RENDER)
+    rng = np.random.default_rng(0)
+    for attempt in range(12):
+        process = subprocess.Popen([sys.executable, str(script), str(root)], env=environment(), start_new_session=True)
+        if attempt < 6:
+            time.sleep(float(rng.uniform(1, 8)))
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # the renderers too, as a lost machine would
+                killed += 1
+        if process.wait() == 0:
+            break
+    assert killed > 0
+    for split in ("train", "tune", "test"):
+        ours, theirs = TabletopDataset(root, split), TabletopDataset(tabletop_root, split)
+        assert ours.fingerprint() == theirs.fingerprint()
+        for path in sorted((tabletop_root / split).rglob("*.png")):
+            assert (root / path.relative_to(tabletop_root)).read_bytes() == path.read_bytes()

@@ -1,0 +1,224 @@
+"""Numbers that must hold whatever the images are: nothing infinite, nothing absent, nothing that hangs on order or padding."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsss.analysis.confusion import confusion_matrix, mean_iou, threshold_confusions
+from wsss.analysis.objects import instance_scores
+from wsss.analysis.thresholds import THRESHOLDS
+from wsss.cam import cam
+from wsss.cam.backbones import DEFAULT_BACKBONE
+from wsss.cam.classifier import Classifier, build_classifier, info_for
+from wsss.cam.training import train_classifier
+from wsss.data.base import IGNORE, Sample
+from wsss.data.classes import keep_ids
+from wsss.data.registry import open_dataset
+from wsss.depth.crops import CropParameters
+from wsss.depth.fusion import Evidence, FusionParameters, fuse
+from wsss.depth.guide import guided_filter
+from wsss.depth.methods import METHODS, Look, gather
+from wsss.depth.regions import RegionParameters, Regions, depth_regions
+from wsss.depth.sources import open_depth
+from wsss.depth.trust import border_alignment, edge_ranks
+from wsss.pseudo.labels import pseudo_label
+from wsss.scoring import Looker, score_seeds
+
+CPU = torch.device("cpu")
+SIZE = (48, 64)
+CLASSES = ("a", "b", "c", "d")
+Build = Callable[..., tuple[Any, Any]]
+
+
+def picture(seed: int, size: tuple[int, int] = SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks of colour, and inverse depth of other blocks."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (4, 4, 3))
+    rows, columns = (np.arange(length) * 4 // length for length in size)
+    image = (coarse[rows][:, columns] + rng.integers(-20, 21, (*size, 3))).clip(0, 255).astype(np.uint8)
+    return image, rng.random((4, 4))[rows][:, columns].astype(np.float32)
+
+
+def evidence_of(name: str, build: Build, image: np.ndarray, depth: np.ndarray, present: tuple[int, ...]) -> Evidence:
+    model, info = build(CLASSES)
+    crops = CropParameters(scales=(1.0, 2.0), count=3)
+    return gather(
+        METHODS[name], Look(model, info, image, present, CPU), regions=RegionParameters(guides=(0, 4)), crops=crops,
+        depth=depth, boxes=[(0, 0, 20, 20)],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 999), present=st.sets(st.integers(0, 3)).map(sorted).map(tuple), threshold=st.floats(0, 1))
+def test_no_absent_class_is_ever_named(
+    name: str, tiny_classifier: Build, seed: int, present: tuple[int, ...], threshold: float
+) -> None:
+    image, depth = picture(seed)
+    evidence = evidence_of(name, tiny_classifier, image, depth, present)
+    for parameters in METHODS[name].trials[::5]:
+        scores = fuse(evidence, parameters)
+        assert scores.shape == (len(present), *SIZE)
+        assert scores.isfinite().all()
+        label = pseudo_label(scores.numpy(), np.array(present, int) + 1, threshold, 0.05)
+        assert set(np.unique(label)) <= {0, IGNORE, *(index + 1 for index in present)}
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, -1e-30, 1e30, -1e30])
+@pytest.mark.parametrize("name", ["cam", "depth"])
+def test_extreme_logits_stay_finite(name: str, value: float) -> None:
+    levels = torch.full((2, 2, *SIZE), value)
+    levels[:, :, 3:9, 3:9] *= 1e3
+    labels = np.repeat(np.arange(1, 4, dtype=np.int32), SIZE[0] // 3)[:, None].repeat(SIZE[1], axis=1)
+    regions = Regions(labels, np.zeros(3, bool))
+    parts = (regions,) if name == "depth" else ()
+    scores = fuse(Evidence(levels, 1.0, 1.0, partitions=parts), FusionParameters(vote=0.5 if parts else 0.0))
+    assert scores.isfinite().all()
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+@pytest.mark.parametrize("name", ["cam", "zoom"])
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_a_mirrored_image_has_mirrored_scores(name: str, tiny_classifier: Build, seed: int) -> None:
+    """With the mirror image in the batch, or a network that has no left and right of its own, as here a mean of both."""
+    image, depth = picture(seed)
+    model, info = tiny_classifier(CLASSES)
+
+    class Even(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return (model(images) + model(images.flip(3)).flip(3)) / 2
+
+    def scores(shown: np.ndarray) -> torch.Tensor:
+        look = Look(Even(), info, shown, (0, 2), CPU)
+        return fuse(
+            gather(METHODS[name], look, regions=RegionParameters(), crops=CropParameters(), depth=depth),
+            FusionParameters(),
+        )
+
+    torch.testing.assert_close(scores(image[:, ::-1].copy()), scores(image).flip(2), atol=2e-3, rtol=0)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_a_mirrored_depth_map_is_judged_alike(seed: int) -> None:
+    image, depth = picture(seed)
+    mirrored = image[:, ::-1].copy(), depth[:, ::-1].copy()
+    filtered = guided_filter(depth, image, 4)
+    np.testing.assert_allclose(guided_filter(mirrored[1], mirrored[0], 4), filtered[:, ::-1], atol=1e-4)
+    labels = depth_regions(depth).labels
+    ranks, other = edge_ranks(image), edge_ranks(mirrored[0])
+    # A border is drawn on one side of where regions meet, so mirrored it is a pixel away.
+    assert border_alignment(other, labels[:, ::-1]) == pytest.approx(border_alignment(ranks, labels), abs=0.06)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 999), pad=st.tuples(*[st.integers(0, 5)] * 4))
+def test_padding_with_ignore_changes_no_metric(seed: int, pad: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 4, (6, 8), dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    truth[rng.random(truth.shape) < 0.05] = IGNORE
+    scores = rng.random((3, *truth.shape), np.float32)
+    label = pseudo_label(scores, np.array([1, 2, 3]), 0.6, 0.05)
+    around = ((pad[0], pad[1]), (pad[2], pad[3]))
+    padded_truth = np.pad(truth, around, constant_values=IGNORE)
+    padded_scores = np.pad(scores, ((0, 0), *around), mode="reflect")  # what is predicted there does not matter
+    padded = pseudo_label(padded_scores, np.array([1, 2, 3]), 0.6, 0.05)
+    np.testing.assert_array_equal(confusion_matrix(padded_truth, padded, 3), confusion_matrix(truth, label, 3))
+    curves = [
+        threshold_confusions(s, np.array([1, 2, 3]), t, 3, THRESHOLDS)
+        for s, t in ((scores, truth), (padded_scores, padded_truth))
+    ]
+    np.testing.assert_array_equal(curves[0], curves[1])
+    np.testing.assert_array_equal(mean_iou(curves[0]), mean_iou(curves[1]))
+    samples = [Sample("a", np.zeros((*t.shape, 3), np.uint8), np.ones(3, bool), t) for t in (truth, padded_truth)]
+    rows, others = (instance_scores(sample, found) for sample, found in zip(samples, (label, padded), strict=True))
+    key = sorted((row.class_id, row.area, row.recall, row.iou) for row in rows)
+    assert key == sorted((row.class_id, row.area, row.recall, row.iou) for row in others)
+
+
+def test_the_order_of_images_changes_the_order_of_rows_alone(tiny_voc: Path, tiny_classifier: Build) -> None:
+    names = ("cat", "dog")
+    model, info = tiny_classifier(names)
+    looker = Looker(model, info, names, RegionParameters(), CropParameters(count=3), CPU)
+    choices: dict[str, Any] = {
+        "cam": {"parameters": {}, "threshold": 0.3}, "depth": {"parameters": {"crop_weight": 1.0, "vote": 0.5}, "threshold": 0.3},
+    }  # fmt: skip
+    whole = open_dataset("voc", "val", root=tiny_voc, classes=names)
+    order = [2, 0, 3, 1]
+    shuffled = keep_ids(whole, [whole.ids[index] for index in order])
+    one, other = (
+        score_seeds(
+            looker,
+            choices,
+            data,
+            {None: open_depth(f"files:{tiny_voc / 'DepthMETER'}", data, "metric")},
+            progress=False,
+        )
+        for data in (whole, shuffled)
+    )
+    for name in choices:
+        assert other[name].ids == tuple(one[name].ids[index] for index in order)
+        np.testing.assert_array_equal(other[name].confusions, one[name].confusions[order])
+        np.testing.assert_array_equal(other[name].curve, one[name].curve)
+        columns = ["image_id", "class_id", "recall", "iou", "pointing"]
+        rows = [score[name].instances[columns].sort_values(columns).reset_index(drop=True) for score in (one, other)]
+        assert rows[0].equals(rows[1])
+
+
+@pytest.fixture(scope="module")
+def trained() -> Classifier:
+    torch.manual_seed(0)
+    return build_classifier(DEFAULT_BACKBONE, 3).eval()
+
+
+@pytest.fixture
+def formats(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    def use(bfloat16: bool) -> None:
+        context = (lambda _: torch.autocast("cpu", torch.bfloat16)) if bfloat16 else (lambda _: nullcontext())
+        monkeypatch.setattr(cam, "autocast", context)
+
+    return use
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_half_the_bits_give_the_same_maps(trained: Classifier, formats: Callable[[bool], None], seed: int) -> None:
+    """bfloat16 has three decimal digits: the maps agree to a hundredth of their range, and hardly a label changes."""
+    image, _ = picture(seed, (96, 128))
+    info = info_for(DEFAULT_BACKBONE, ("a", "b", "c"), 16, 128)
+    found = []
+    for bfloat16 in (False, True):
+        formats(bfloat16)
+        levels = cam.pyramid_maps(trained, info, image, (0, 1, 2), scales=(1.0, 1.5), flip=True, device=CPU)
+        assert levels.maps.dtype == torch.float32
+        found.append(levels.maps.mean(dim=0))
+    span = float(found[0].max() - found[0].min())
+    assert float((found[0] - found[1]).abs().mean()) < 0.02 * span
+    labels = [pseudo_label(cam.normalise_maps(maps.relu()).numpy(), np.array([1, 2, 3]), 0.5) for maps in found]
+    assert np.mean(labels[0] == labels[1]) > 0.95
+
+
+@pytest.mark.parametrize("fill", ["black", "white", "noise", "one pixel wide"])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_training_on_adversarial_images_stays_finite(fill: str, labelled: bool) -> None:
+    rng = np.random.default_rng(0)
+    makers: dict[str, Callable[[], np.ndarray]] = {
+        "black": lambda: np.zeros((40, 50, 3), np.uint8), "white": lambda: np.full((40, 50, 3), 255, np.uint8),
+        "noise": lambda: rng.integers(0, 256, (40, 50, 3), dtype=np.uint8),
+        "one pixel wide": lambda: rng.integers(0, 256, (60, 1, 3), dtype=np.uint8),
+    }  # fmt: skip
+    torch.manual_seed(0)
+    model = Classifier("test_efficientnet", 2)
+    history = train_classifier(
+        model, info_for("test_efficientnet", ("a", "b"), 16, 64), [makers[fill]() for _ in range(4)],
+        np.full((4, 2), labelled), epochs=2, batch_size=2, learning_rate=0.05, crop_side=64, frozen_stages=0, progress=False,
+    )  # fmt: skip
+    assert np.isfinite([point["loss"] for point in history]).all()
+    assert all(tensor.isfinite().all() for tensor in model.state_dict().values())

@@ -1,0 +1,27 @@
+"""Small checks of settings, whose messages name the setting, what it may be, and what it is."""
+
+import math
+from typing import Any
+
+from wsss.errors import WsssError
+
+__all__ = ["require_number", "require_numbers"]
+
+
+def require_number(name: str, value: Any, low: float, high: float = math.inf, *, whole: bool = False) -> None:
+    """Raise a `WsssError` unless `value` is a finite number in [low, high], and an integer where `whole`.
+
+    >>> require_number("vote", 0.5, 0, 1)
+    """
+    kind = int if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or not low <= value <= high:
+        bounds = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
+        raise WsssError(f"{name} must be {'an integer' if whole else 'a number'} {bounds}, not {value!r}")
+
+
+def require_numbers(name: str, values: Any, low: float, high: float = math.inf, *, whole: bool = False) -> None:
+    """`require_number` for each member of a tuple or list; anything else is a `WsssError` too."""
+    if not isinstance(values, tuple | list):
+        raise WsssError(f"{name} must be a list of numbers, not {values!r}")
+    for value in values:
+        require_number(f"each of {name}", value, low, high, whole=whole)

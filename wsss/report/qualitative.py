@@ -1,0 +1,148 @@
+"""Figures of pictures: the method at a glance, and objects for each of its claims, wins and losses both, picked by rule.
+
+They need a run, not only records: `python -m wsss figures` draws them beside the charts.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from wsss.analysis.failures import hard_images, occlusion_measure
+from wsss.analysis.quality import image_differences, pick_by_rule
+from wsss.analysis.strata import SIZE_BINS
+from wsss.data.base import IGNORE
+from wsss.errors import WsssError
+from wsss.report.panels import SeedView, class_legend, object_box, seed_view
+from wsss.report.pictures import draw_boxes, image_grid, method_figure, overlay, score_map_on_image
+from wsss.report.provenance import git_state
+from wsss.report.style import class_colours, save_figure
+from wsss.report.walk import method_panels
+
+if TYPE_CHECKING:
+    from wsss.pipeline import Run
+
+__all__ = ["CLAIMS", "claim_figure", "draw_qualitative", "method_overview", "pick_objects", "picture_source"]
+
+CLAIMS = ("small", "occluded")
+"""What CAMs are said to miss, and crops to find: objects in the lowest bin of size, and in the highest of occlusion."""
+
+_METHODS = ("cam", "crop-only", "depth")
+_COLUMNS = ("image", "cam: score", "cam", "crop-only", "depth: score", "depth", "truth")
+
+
+def method_overview(run: "Run") -> Figure:
+    """Figure 1: the scene with most small or hidden objects, the largest gain and the largest loss, from photograph to label."""
+    scores, report = run.seeds(["cam", "depth"]), run.data("report")
+    picked = pick_by_rule(image_differences(scores["depth"], scores["cam"]))
+    hardest = report.ids.index(hard_images(scores["cam"].instances).index[0])
+    drawn = []
+    for index in dict.fromkeys([hardest, *(picked[rule] for rule in ("best", "worst") if rule in picked)]):
+        before, after = seed_view(run, "cam", index), seed_view(run, "depth", index)
+        if len(before.classes):  # no map, no row
+            drawn.append(method_panels(run, before, after, run.depth_of("report")(index)))
+    figure = method_figure(drawn, class_colours(report.classes))
+    return class_legend(figure, report.classes, [each for one in drawn for each in (one.pseudo_label, one.truth)])
+
+
+def pick_objects(before: pd.DataFrame, after: pd.DataFrame, wanted: pd.Series, count: int = 2) -> dict[str, int]:
+    """Rows of the `wanted` objects with the largest gains, the median and the largest losses of IoU, at most one an image.
+
+    Args:
+        before, after: the same objects in the same order, as two methods find them.
+        wanted: `(N,) bool`.
+        count: of gains and of losses; fewer where there are fewer objects.
+    """
+    change = (after["iou"] - before["iou"])[wanted].dropna().sort_values(ascending=False, kind="stable")
+    change = change[~before.loc[change.index, "image_id"].duplicated()]
+    ends = min(count, (len(change) - 1) // 2)
+    places = {f"gain {n + 1}": n for n in range(ends)}
+    places |= {"median": len(change) // 2} if len(change) else {}
+    places |= {f"loss {n + 1}": len(change) - 1 - n for n in reversed(range(ends))}
+    return {name: int(change.index[place]) for name, place in places.items()}
+
+
+def claim_figure(run: "Run", claim: str) -> Figure:
+    """Objects of a claim as `cam`, `crop-only` and `depth` see them, a row each, framed.
+
+    Args:
+        claim: one of `CLAIMS`.
+
+    Raises:
+        WsssError: the data has no such object, or occlusion is not known.
+    """
+    scores = {name: score.instances for name, score in run.seeds(_METHODS).items()}
+    rows = pick_objects(scores["cam"], scores["depth"], _of_claim(scores["cam"], claim))
+    if not rows:
+        raise WsssError(f"{run.data_name} has no {claim} objects to show")
+    report, objects = run.data("report"), scores["cam"]
+    views = {row: _views(run, str(objects.at[row, "image_id"])) for row in rows.values()}
+    titles = [
+        _row_title(name, report.classes, {method: frame.loc[row] for method, frame in scores.items()})
+        for name, row in rows.items()
+    ]
+    figure = image_grid([_claim_row(each, report.classes) for each in views.values()], _COLUMNS, titles)
+    for number, (row, each) in enumerate(views.items()):
+        axes, one = figure.axes[number * len(_COLUMNS) :][: len(_COLUMNS)], objects.loc[row]
+        klass = int(one["class_id"])
+        for title, view in each.items():
+            if f"{title}: score" in _COLUMNS:
+                scores_of = view.scores[list(view.classes).index(klass)]
+                score_map_on_image(axes[_COLUMNS.index(f"{title}: score")], view.sample.image, scores_of)
+        for ax in axes:
+            draw_boxes(ax, [object_box(each["cam"].sample, klass, int(one["area"]))])
+    shown = [label for each in views.values() for view in each.values() for label in (view.label, view.sample.mask)]
+    return class_legend(figure, report.classes, shown)
+
+
+def _claim_row(views: Mapping[str, SeedView], classes: tuple[str, ...]) -> list[NDArray | None]:
+    """The pictures of a row; scores are drawn over images later."""
+    sample, colours = views["cam"].sample, class_colours(classes)
+    known = np.where(sample.mask == IGNORE, 0, sample.mask).astype(np.uint8)
+    labels = {name: overlay(sample.image, view.label, colours) for name, view in views.items()}
+    pictures = {"truth": overlay(sample.image, known, colours), **labels}
+    return [pictures.get(column, sample.image) for column in _COLUMNS]
+
+
+def _of_claim(objects: pd.DataFrame, claim: str) -> pd.Series:
+    if claim == "small":
+        return objects["size"] == SIZE_BINS[0]
+    measure = occlusion_measure(objects)
+    if claim != "occluded" or measure is None:
+        raise WsssError(f"no objects for {claim!r}: claims are {', '.join(CLAIMS)}, and occlusion must be known")
+    return objects["occlusion"] == measure[2][-1]
+
+
+def _views(run: "Run", image_id: str) -> dict[str, SeedView]:
+    index = run.data("report").ids.index(image_id)
+    return {name: seed_view(run, name, index) for name in _METHODS}
+
+
+def _row_title(rule: str, classes: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]) -> str:
+    one = found["cam"]
+    values = " → ".join(f"{100 * each['iou']:.0f}" for each in found.values())
+    name = classes[int(one["class_id"]) - 1].replace("_", " ")
+    return f"{rule}: {name}\n{one['relative_area']:.2%} of image\nIoU {values}"
+
+
+def picture_source(run: "Run") -> dict[str, Any]:
+    """What a figure of pictures was made from, for its metadata."""
+    records = f"{run.data_name}/cam/{run.data('report').split}"
+    return {"records": records, "profile": run.config.profile, "seed": run.config.seed, "commit": git_state()[0]}
+
+
+def draw_qualitative(run: "Run", folder: Path) -> list[Path]:
+    """Draw `method` and a `claim-…` for each claim, as PNG and SVG.
+
+    Raises:
+        WsssError: the data is not rendered: photographs of other people's data sets stay where they are.
+    """
+    if run.config.data != "tabletop":
+        raise WsssError(f"pictures of {run.data_name} are not ours to publish: draw them of tabletop")
+    drawn = {"method": method_overview(run), **{f"claim-{claim}": claim_figure(run, claim) for claim in CLAIMS}}
+    source = picture_source(run)
+    return [path for name, figure in drawn.items() for path in save_figure(figure, Path(folder) / name, source)]

@@ -1,0 +1,91 @@
+"""Checks that settings have the right type and lie in their range, before hours are spent on them."""
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from wsss.checks import require_number
+from wsss.errors import WsssError
+
+__all__ = ["check_settings", "settings_from"]
+
+T = TypeVar("T")
+
+RANGES: dict[str, tuple[float, float]] = {
+    "train_limit": (1, math.inf), "tune_limit": (1, math.inf), "report_limit": (1, math.inf),
+    "seed": (0, 2**32 - 1), "tabletop_side": (32, 4096), "series_groups": (1, math.inf),
+    "classifier.output_stride": (1, 64), "classifier.base_side": (32, 16384), "classifier.crop_side": (32, 16384),
+    "classifier.epochs": (1, math.inf), "classifier.batch_size": (1, math.inf), "classifier.learning_rate": (0, 10),
+    "classifier.frozen_stages": (0, math.inf),
+    "depth_training.epochs": (1, math.inf), "depth_training.batch_size": (1, math.inf), "depth_training.side": (32, 16384),
+    "depth_training.learning_rate": (0, 10), "depth_training.frozen_stages": (0, math.inf),
+    "segmentation.iterations": (1, math.inf), "segmentation.batch_size": (1, math.inf), "segmentation.crop_size": (32, 16384),
+    "segmentation.learning_rate": (0, 10), "segmentation.frozen_stages": (0, math.inf),
+}  # fmt: skip
+
+
+def check_settings(settings: Any, prefix: str = "") -> None:
+    """Compare every field of a dataclass, nested ones too, with its annotated type and with `RANGES`.
+
+    Raises:
+        WsssError: the first field that does not fit; the message names it, what it must be and what it is.
+    """
+    hints = get_type_hints(type(settings))
+    for field in fields(settings):
+        name, value, hint = prefix + field.name, getattr(settings, field.name), hints[field.name]
+        if not _fits(value, hint):
+            raise WsssError(f"setting {name} must be {_described(hint)}, not {value!r}")
+        if is_dataclass(value):
+            check_settings(value, f"{name}.")
+        elif name in RANGES and value is not None:
+            require_number(f"setting {name}", value, *RANGES[name])
+
+
+def settings_from(kind: type[T], plain: Mapping[str, Any]) -> T:
+    """The dataclass `kind` from nested plain values, as `asdict` and JSON leave them: the inverse of `Config.dictionary`.
+
+    Raises:
+        WsssError: a field is missing, unknown, or of the wrong type or range; the message names it.
+    """
+    hints = get_type_hints(kind)
+    if not isinstance(plain, Mapping) or set(plain) != set(hints):
+        odd = sorted(set(hints) ^ set(plain)) if isinstance(plain, Mapping) else [repr(plain)]
+        raise WsssError(f"settings of another version of the code: {', '.join(odd)} in {kind.__name__}")
+    values = {
+        name: settings_from(hints[name], value)
+        if is_dataclass(hints[name])
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+        for name, value in plain.items()
+    }
+    settings = kind(**values)
+    check_settings(settings)
+    return settings
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) in (types.UnionType, Union):
+        return any(_fits(value, one) for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        kinds = get_args(hint)
+        if not isinstance(value, tuple) or (kinds[-1] is not Ellipsis and len(value) != len(kinds)):
+            return False
+        return all(_fits(one, kinds[0] if kinds[-1] is Ellipsis else kinds[at]) for at, one in enumerate(value))
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, hint)
+
+
+_WORDS = {int: "an integer", float: "a number", str: "text", bool: "true or false", type(None): "nothing"}
+
+
+def _described(hint: Any) -> str:
+    """A type in words that somebody who sets a notebook's parameter understands."""
+    if get_origin(hint) in (types.UnionType, Union):
+        return " or ".join(_described(one) for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        return f"a list of {_described(get_args(hint)[0]).removeprefix('an ').removeprefix('a ')}s"
+    return _WORDS.get(hint, f"a {getattr(hint, '__name__', hint)}")
