@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from wsss.pipeline import open_run
-from wsss.widgets.explorer import SLIDERS, Explorer, ExplorerParameters, chosen_parameters
+from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import draw, numbers_of
 from wsss.widgets.live import picture_html
+from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_parameters
 
 LIMITS = {False: 150, True: 1000}  # milliseconds, without and with new crops
 PLACES = 6  # on the way of each slider

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 CHAPTER = "03_depth_guided_cropping"
 KERNEL_IDLE = "| Idle"  # in the status bar
 TOKEN = "only-for-this-test"
-START_SECONDS, RUN_SECONDS, STEP_SECONDS = 60, 300, 20  # limits for a busy machine; an idle one needs a third of them
+START_SECONDS, RUN_SECONDS, STEP_SECONDS = 120, 600, 60  # limits for a busy machine; an idle one needs a third of them
 
 
 def missing(what: str) -> None:
@@ -125,8 +125,9 @@ def wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None
 
 @pytest.fixture
 def page(chromium: str, lab: tuple[str, Path]) -> Iterator["Page"]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=1000 * STEP_SECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": 1400, "height": 1100})
@@ -180,7 +181,7 @@ def test_a_reader_tunes_a_scene_and_takes_the_parameters_away(page: "Page", lab:
     from playwright.sync_api import expect
 
     run_all(page, lab)
-    shot(page, lab, "1-top")
+    shot(page, lab, "1-run")
     threshold, crops = page.get_by_role("slider", name="background threshold"), page.get_by_role("slider", name="crops")
     threshold.scroll_into_view_if_needed()
     shot(page, lab, "2-explorer")

@@ -1,6 +1,7 @@
 """Panels of the notebooks: what is where in the figures, and the bytes that notebooks keep."""
 
 import io
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -158,6 +159,12 @@ def test_walk_figures_have_their_panels(view):
     assert len(walk.layers_figure(view.sample, one, view.evidence.regions, view.evidence.plan).axes) == 5
     figure = walk.crops_figure([view.sample.image], view, CLASSES)
     assert figure.axes[0].get_title() == "box 0.90"
+    several = replace(view.evidence, crops=view.evidence.crops.repeat(9, 1, 1, 1), plan=view.evidence.plan * 9,
+                      crop_probabilities=view.evidence.crop_probabilities.repeat(9, 1))  # fmt: skip
+    figure = walk.crops_figure([view.sample.image] * 9, replace(view, evidence=several), CLASSES)
+    titled = [number for number, ax in enumerate(figure.axes) if ax.get_title()]
+    assert titled == [*range(7), 14, 15]  # two rows of crops, and below each its evidence
+    assert [len(ax.patches) for ax in figure.axes[21:]] == [1, 1, 0, 0, 0, 0, 0]
     figure = walk.fusion_figure(view, FusionParameters(vote=0.5), CLASSES, most=1)
     assert [ax.get_title() for ax in figure.axes] == ["whole image", "crops, gated", "both", "with vote 0.5"]
     scales = walk.scales_figure(view.sample, view.evidence.levels[:, 0], (0.5, 1.0), 64)

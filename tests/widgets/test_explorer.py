@@ -20,9 +20,10 @@ from wsss.errors import WsssError
 from wsss.scoring import Looker
 from wsss.widgets import crop_explorer, headless
 from wsss.widgets.controls import Slider
-from wsss.widgets.explorer import SLIDERS, Explorer, ExplorerParameters, chosen_parameters, static_grid
+from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import numbers_of, render
 from wsss.widgets.explorer_panel import ExplorerPanel
+from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_parameters, static_grid
 
 CLASSES = ("box", "ball")
 RANGES = {spec.name: (spec.low, spec.high) for spec in SLIDERS}

@@ -34,6 +34,7 @@ __all__ = [
     "scales_figure",
 ]
 
+CROPS_ACROSS = 7  # more would be too small to be made out on a page
 GOLDEN = 0.618034  # of the circle of hues: consecutive regions lie far apart
 
 
@@ -97,7 +98,7 @@ def crop_views(
 
 
 def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Sequence[str]) -> Figure:
-    """Crops, each above its evidence pasted back into the image; titled with the likeliest present class.
+    """Crops in rows, each above its evidence pasted back into the image; titled with the likeliest present class.
 
     Args:
         views: from `crop_views`.
@@ -109,11 +110,18 @@ def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Se
     best = evidence.crop_probabilities.argmax(dim=1)
     crops = evidence.crops.relu()
     largest = crops.amax().clamp_min(1e-6)
-    figure = image_grid([list(views), [view.sample.image] * len(views)], row_titles=("seen", "evidence"))
+    across = min(len(views), CROPS_ACROSS)
+    rows: list[list[NDArray | None]] = []
+    for start in range(0, len(views), across):
+        part = list(views[start : start + across])
+        blank: list[NDArray | None] = [None] * (across - len(part))
+        rows += [[*part, *blank], [*[view.sample.image] * len(part), *blank]]
+    figure = image_grid(rows, row_titles=("seen", "evidence") * (len(rows) // 2))
     for number, klass in enumerate(best.tolist()):
         name = classes[int(view.classes[klass]) - 1].replace("_", " ")
-        figure.axes[number].set_title(f"{name} {evidence.crop_probabilities[number, klass]:.2f}")
-        ax = figure.axes[len(views) + number]
+        seen = 2 * (number // across) * across + number % across
+        figure.axes[seen].set_title(f"{name} {evidence.crop_probabilities[number, klass]:.2f}")
+        ax = figure.axes[seen + across]
         score_map_on_image(ax, view.sample.image, (crops[number, klass] / largest).numpy())
         draw_boxes(ax, [evidence.plan[number].box])
     return figure

@@ -1,7 +1,6 @@
 """Draws the explorer's views: six panels each.
 
-All pictures lie in one `Axes` at fixed places in inches: six `Axes`, or a layout that looks for places, take longer than a
-slider has.
+All pictures lie in one `Axes`, at fixed places in inches: six `Axes`, or a layout engine, take longer than a slider has.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,8 @@ from wsss.data.base import IGNORE
 from wsss.depth.trust import border_pixels
 from wsss.report.pictures import DEPTH_COLOURS, MAP_COLOURS, Box, overlay
 from wsss.report.style import class_colours, use_style
-from wsss.widgets.explorer import Explorer, ExplorerParameters, ExplorerView
+from wsss.widgets.explorer import Explorer, ExplorerView
+from wsss.widgets.parameters import ExplorerParameters
 
 __all__ = ["draw", "numbers_of", "render", "render_grid"]
 

@@ -14,9 +14,10 @@ from wsss.errors import WsssError
 from wsss.io import short_path
 from wsss.pipeline import Run
 from wsss.widgets.controls import CopyButton, Slider
-from wsss.widgets.explorer import SLIDERS, Explorer, ExplorerParameters, chosen_parameters, sections_of, static_grid
+from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import draw, numbers_of, render_grid
 from wsss.widgets.live import HINT, Live, headless, label_style
+from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_parameters, sections_of, static_grid
 
 __all__ = ["SOURCES", "ExplorerPanel", "crop_explorer"]
 
