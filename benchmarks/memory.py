@@ -24,7 +24,6 @@ def measure(effort: Effort) -> Measured:
     scenes()  # rendered here, not in a child whose memory is measured
     figures = []
     for job, (_, few) in _JOBS.items():
-        few = max(1, few // 4) if effort.quick else few
         small, large = _peak(job, few), _peak(job, FACTOR * few)
         figures += [
             at_most(f"{job}, {FACTOR * few} images / {few} images", large / small, 1.1),

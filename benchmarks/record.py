@@ -7,12 +7,13 @@ from typing import Any
 
 from benchmarks.measure import Figure, Measured, machine
 from wsss.errors import WsssError
-from wsss.io import read_json, write_json
+from wsss.io import atomic_path, read_json, write_json
 from wsss.report.provenance import git_state
 
-__all__ = ["COMMITTED", "add_part", "figures_of", "load_record", "slower", "table"]
+__all__ = ["COMMITTED", "add_part", "figures_of", "load_record", "slower", "table", "write_table"]
 
 COMMITTED = Path(__file__).with_name("record.json")
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 TOLERANCE = 0.15
 """Share by which a figure may be worse than the committed one: two quiet runs of the same code differ by less."""
 
@@ -87,6 +88,20 @@ def table(record: Record) -> str:
                 goal, mark = f"{sign} {figure.limit:g} {figure.unit}", "yes" if figure.reached else "no"
             rows.append(f"| {name} | {figure.name} | {_text(figure)} | {goal} | {'quick' if part['quick'] else mark} |")
     return "\n".join(rows)
+
+
+def write_table(record: Record, page: Path = PAGE) -> None:
+    """Put the table of a record between the marks `<!-- bench -->` and `<!-- /bench -->` of a page.
+
+    Raises:
+        WsssError: the page has no such marks.
+    """
+    before, mark, rest = page.read_text(encoding="utf-8").partition("<!-- bench -->\n")
+    _, end, after = rest.partition("<!-- /bench -->")
+    if not (mark and end):
+        raise WsssError(f"{page} lacks the marks <!-- bench --> and <!-- /bench --> around its table.")
+    with atomic_path(page) as temporary:
+        temporary.write_text(f"{before}{mark}{table(record)}\n{end}{after}", encoding="utf-8")
 
 
 def _text(figure: Figure) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.measure import FULL, QUICK, Effort, Measured
-from benchmarks.record import COMMITTED, add_part, load_record, slower, table
+from benchmarks.record import COMMITTED, add_part, load_record, slower, table, write_table
 from wsss.errors import WsssError
 from wsss.runtime import keep_freed_memory
 
@@ -39,6 +39,8 @@ def run_bench(
     say: Callable[[str], None] = print,
 ) -> bool:
     """Measure parts one after the other, each written to `out` when it is done, and print the table.
+
+    The table of the committed record is also written into `docs/performance.md`.
 
     Args:
         only: names of parts; None for all but the long ones.
@@ -78,6 +80,8 @@ def run_bench(
         gc.collect()
     found = {"parts": {name: part for name, part in load_record(out)["parts"].items() if name in names}}
     say(f"\n{table(found)}\n\nrecord {out}")
+    if out.resolve() == COMMITTED.resolve():
+        write_table(load_record(out))
     worse = slower(committed, found) if compare else []
     for line in worse:
         say(f"slower: {line}")

@@ -24,7 +24,7 @@ from benchmarks.measure import (
     timed_in_turns,
     versions_of,
 )
-from benchmarks.record import COMMITTED, add_part, load_record, slower, table
+from benchmarks.record import COMMITTED, add_part, load_record, slower, table, write_table
 
 
 def test_tasks_take_turns_and_each_begins_a_round() -> None:
@@ -75,6 +75,19 @@ def test_parts_are_added_to_a_record_one_by_one(tmp_path: Path) -> None:
     assert found["one"]["seconds"] == {"task": [0.1235]}
     rows = table(load_record(path)).splitlines()
     assert rows[2:] == ["| one | speed | 4 × | ≥ 3 × | yes |", "| two | time | 1 s |  |  |"]
+
+
+def test_the_page_has_the_table_of_the_record(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text("above\n<!-- bench -->\nold\n<!-- /bench -->\nbelow\n")
+    add_part(tmp_path / "bench.json", "one", part(at_least("speed", 2.0, 3.0)), 1.0, quick=False)
+    record = load_record(tmp_path / "bench.json")
+    for _ in range(2):
+        write_table(record, page)
+        assert page.read_text() == f"above\n<!-- bench -->\n{table(record)}\n<!-- /bench -->\nbelow\n"
+    page.write_text("no marks")
+    with pytest.raises(WsssError, match="lacks the marks"):
+        write_table(record, page)
 
 
 def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:

@@ -33,6 +33,39 @@ def test_autocast_on_the_cpu_follows_the_hardware(monkeypatch: pytest.MonkeyPatc
     assert result.dtype == (torch.bfloat16 if has_bfloat16 else torch.float32)
 
 
+class Recorded:
+    """Stands for a tensor in ordinary memory; notes what is done with it."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def pin_memory(self) -> "Recorded":
+        self.calls.append("pin")
+        return self
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> "Recorded":
+        self.calls.append((device.type, non_blocking))
+        return self
+
+
+def test_copies_to_cuda_are_pinned_and_do_not_wait() -> None:
+    tensor = Recorded()
+    runtime.to_device(tensor, torch.device("cuda"))  # type: ignore[arg-type]
+    assert tensor.calls == ["pin", ("cuda", True)]
+    tensor.device, tensor.calls = torch.device("cuda"), []
+    runtime.to_device(tensor, torch.device("cuda"))  # type: ignore[arg-type]
+    assert tensor.calls == [("cuda", False)]
+
+
+def test_tensors_arrive_on_the_picked_device() -> None:
+    device, tensor = runtime.pick_device(), torch.arange(6).reshape(2, 3)
+    moved = runtime.to_device(tensor, device)
+    assert moved.device.type == device.type
+    assert torch.equal(moved.cpu(), tensor)
+
+
 def test_autocast_leaves_other_devices_alone() -> None:
     assert isinstance(runtime.autocast(torch.device("meta")), nullcontext)
 

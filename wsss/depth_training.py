@@ -18,7 +18,7 @@ from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
 from wsss.freezing import freeze_early, train_mode
-from wsss.runtime import seed_everything
+from wsss.runtime import seed_everything, to_device
 
 __all__ = ["DepthTraining", "scale_and_shift_invariant_loss", "train_depth_network", "train_with_folds"]
 
@@ -155,8 +155,8 @@ def train_depth_network(
     losses: list[float] = []
     batches = _windows(pairs, settings.side, settings.batch_size, steps, seed)
     for images, depths in tqdm(batches, "train depth", steps, unit="step", leave=False, disable=not progress):
-        maps = network.module(normalise_batch(images.to(device), mean, std))[:, 0]
-        loss = scale_and_shift_invariant_loss(maps, depths.to(device))
+        maps = network.module(normalise_batch(to_device(images, device), mean, std))[:, 0]
+        loss = scale_and_shift_invariant_loss(maps, to_device(depths, device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

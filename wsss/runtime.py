@@ -10,7 +10,7 @@ import torch
 
 from wsss.processes import device_here
 
-__all__ = ["autocast", "keep_freed_memory", "pick_device", "seed_everything"]
+__all__ = ["autocast", "keep_freed_memory", "pick_device", "seed_everything", "to_device"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
@@ -32,6 +32,13 @@ def seed_everything(seed: int) -> None:
 def pick_device() -> torch.device:
     """CUDA where there is one, otherwise the CPU; among several processes, the device of this one."""
     return device_here() or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """`tensor` on `device`. To CUDA from pinned memory, so that the copy runs beside what the GPU still computes."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -1,5 +1,6 @@
 """The compared methods: equal cost, and what `gather` hands on."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from wsss.cam.cam import class_maps, normalise_maps, pyramid_maps
 from wsss.config import RESULT_METHODS, profile
 from wsss.data.transforms import to_tensor
+from wsss.depth import methods
 from wsss.depth.colour import colour_regions
 from wsss.depth.crops import CropParameters, crop, uncrop
 from wsss.depth.fusion import Evidence, FusionParameters, fuse
@@ -317,3 +319,27 @@ def test_shuffled_depth_of_another_size_fits(look, tiny_voc) -> None:
     sample = data[0]
     found = look("depth", sample.image, depth(0))
     assert found.levels.shape[-2:] == sample.image.shape[:2]
+
+
+def test_a_depth_map_is_cut_into_regions_once_and_costs_every_method_that_time(a_look, monkeypatch) -> None:
+    made = []
+    original = methods.by_depth
+
+    def slow(image, depth, *more):
+        made.append(depth)
+        time.sleep(0.05)
+        return original(image, depth, *more)
+
+    monkeypatch.setattr(methods, "by_depth", slow)
+    image, depth = picture(64, 64)
+    one = a_look(image)
+    regions, crops = RegionParameters(), CropParameters(count=2)
+    first, second = (
+        gather(method(name), one, regions=regions, crops=crops, depth=depth.copy()) for name in ("depth", "region-only")
+    )
+    assert len(made) == 1
+    assert first.partitions == second.partitions
+    assert min(first.seconds, second.seconds) >= 0.05
+    gather(method("depth"), one, regions=regions, crops=crops, depth=1 - depth)
+    gather(method("depth"), one, regions=replace(regions, jump=0.03), crops=crops, depth=depth)
+    assert len(made) == 3

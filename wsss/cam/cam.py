@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
-from wsss.runtime import autocast
+from wsss.runtime import autocast, to_device
 
 __all__ = ["LevelMaps", "class_maps", "normalise_maps", "pyramid_maps", "resize_maps", "scaled_size"]
 
@@ -78,7 +78,7 @@ def pyramid_maps(
     """
     start = time.perf_counter()
     height, width = image.shape[:2]
-    tensor = to_tensor(image, info.mean, info.std).to(device)[None]
+    tensor = to_device(to_tensor(image, info.mean, info.std), device)[None]
     maps, pixels = [], 0
     for scale in scales:
         size = scaled_size(height, width, info.base_side, scale)

@@ -16,6 +16,7 @@ from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_cr
 from wsss.freezing import freeze_early, train_mode
 from wsss.lazy import lazy
 from wsss.processes import averaging, share
+from wsss.runtime import to_device
 
 __all__ = ["mean_average_precision", "train_classifier"]
 
@@ -80,8 +81,8 @@ def train_classifier(
                     len(chosen)
                 )  # all processes draw the same chance, and each learns from its part of the batch
                 own = slice(part.start, None, part.step)
-                batch = _batch(images, chosen, crop_side, info, generator)[own].to(device)
-                target = torch.from_numpy(labels[chosen][own]).float().to(device)
+                batch = to_device(_batch(images, chosen, crop_side, info, generator)[own], device)
+                target = to_device(torch.from_numpy(labels[chosen][own]).float(), device)
                 loss = F.multilabel_soft_margin_loss(wrapped(batch).float().mean(dim=(2, 3)), target)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
@@ -114,7 +115,7 @@ def predict_probabilities(
     for row, image in zip(out, images, strict=True):
         size = scaled_size(image.shape[0], image.shape[1], info.base_side, 1.0)
         tensor = F.interpolate(to_tensor(image, info.mean, info.std)[None], size=size, mode="bilinear", antialias=True)
-        row[:] = class_maps(model, tensor.to(device), flip=True)[1][0].cpu().numpy()
+        row[:] = class_maps(model, to_device(tensor, device), flip=True)[1][0].cpu().numpy()
     return out
 
 

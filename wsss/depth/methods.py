@@ -25,6 +25,7 @@ from wsss.depth.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth
 from wsss.depth.regions import RegionParameters, Regions
 from wsss.depth.trust import edge_ranks
 from wsss.errors import WsssError
+from wsss.runtime import to_device
 
 __all__ = ["METHODS", "Look", "Method", "crop_side", "gather", "method", "split_method"]
 
@@ -143,7 +144,7 @@ class Look:
 
     def see(self, views: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Class maps `(N,K,h,w)` and probabilities `(N,K)` of crops `(3,side,side)`, in one batch, for the present classes."""
-        maps, probabilities = class_maps(self.model, torch.stack(list(views)).to(self.device), flip=False)
+        maps, probabilities = class_maps(self.model, to_device(torch.stack(list(views)), self.device), flip=False)
         present = list(self.present)
         return maps[:, present].cpu(), probabilities[:, present].cpu()
 

@@ -26,7 +26,7 @@ from wsss.data.transforms import to_tensor
 from wsss.errors import WsssError
 from wsss.io import atomic_path
 from wsss.lazy import lazy
-from wsss.runtime import autocast
+from wsss.runtime import autocast, to_device
 
 __all__ = ["DepthNetwork", "load_depth_network", "predict_inverse_depth", "save_depth_network"]
 
@@ -107,7 +107,7 @@ def predict_inverse_depth(
     device = device or torch.device("cpu")
     height, width = image.shape[:2]
     size = scaled_size(height, width, network.side, 1.0, step=32)
-    tensor = to_tensor(image, network.mean, network.std)[None].to(device)
+    tensor = to_device(to_tensor(image, network.mean, network.std)[None], device)
     scaled = F.interpolate(tensor, size=size, mode="bilinear", antialias=size[0] < height)
     network.module.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     with autocast(device):

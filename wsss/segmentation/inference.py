@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from wsss.data.transforms import normalise_batch, resize_long_side
-from wsss.runtime import autocast
+from wsss.runtime import autocast, to_device
 
 __all__ = ["predict", "predict_batches"]
 
@@ -85,7 +85,7 @@ def _labels(
     for scale in scales:
         side = max(1, round((long_side or max(height, width)) * scale))
         pixels = torch.from_numpy(np.stack([resize_long_side(image, side) for image in images]))
-        batch = normalise_batch(pixels.permute(0, 3, 1, 2).to(device), mean, std)
+        batch = normalise_batch(to_device(pixels.permute(0, 3, 1, 2), device), mean, std)
         probabilities = _probabilities(network, batch, flip)
         maps.append(F.interpolate(probabilities, (height, width), mode="bilinear", align_corners=False))
     labels: np.ndarray = torch.stack(maps).mean(dim=0).argmax(dim=1).to(torch.uint8).cpu().numpy()

@@ -16,7 +16,7 @@ from wsss.data.base import IGNORE
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
 from wsss.freezing import freeze_early, train_mode
 from wsss.processes import averaging, is_main, num_processes, share
-from wsss.runtime import autocast, seed_everything
+from wsss.runtime import autocast, seed_everything, to_device
 from wsss.segmentation.checkpoint import TrainingState
 from wsss.segmentation.network import encoder_model
 
@@ -102,10 +102,10 @@ def train_segmentation(
     wrapped = averaging(network)
     bar = tqdm(batches, "segmentation", iterations, initial=len(losses), leave=False, disable=not progress)
     for images, masks in bar:
-        normalised = normalise_batch(images.to(device), mean, std)
+        normalised = normalise_batch(to_device(images, device), mean, std)
         with autocast(device) if device.type == "cuda" else nullcontext():
             logits = wrapped(normalised)
-        loss = _loss(logits.float(), masks.to(device))
+        loss = _loss(logits.float(), to_device(masks, device))
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
         scaler.step(optimiser)
