@@ -67,7 +67,7 @@ def test_no_absent_class_is_ever_named(
         scores = fuse(evidence, parameters)
         assert scores.shape == (len(present), *SIZE)
         assert scores.isfinite().all()
-        label = pseudo_label(scores.numpy(), np.array(present, int) + 1, threshold, 0.05)
+        label = pseudo_label(scores.numpy(), np.array(present, int) + 1, threshold - 0.05, threshold + 0.05)
         assert set(np.unique(label)) <= {0, IGNORE, *(index + 1 for index in present)}
 
 
@@ -126,11 +126,11 @@ def test_padding_with_ignore_changes_no_metric(seed: int, pad: tuple[int, ...]) 
     truth = rng.integers(0, 4, (6, 8), dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)
     truth[rng.random(truth.shape) < 0.05] = IGNORE
     scores = rng.random((3, *truth.shape), np.float32)
-    label = pseudo_label(scores, np.array([1, 2, 3]), 0.6, 0.05)
+    label = pseudo_label(scores, np.array([1, 2, 3]), 0.55, 0.65)
     around = ((pad[0], pad[1]), (pad[2], pad[3]))
     padded_truth = np.pad(truth, around, constant_values=IGNORE)
     padded_scores = np.pad(scores, ((0, 0), *around), mode="reflect")  # what is predicted there does not matter
-    padded = pseudo_label(padded_scores, np.array([1, 2, 3]), 0.6, 0.05)
+    padded = pseudo_label(padded_scores, np.array([1, 2, 3]), 0.55, 0.65)
     np.testing.assert_array_equal(confusion_matrix(padded_truth, padded, 3), confusion_matrix(truth, label, 3))
     curves = [
         threshold_confusions(s, np.array([1, 2, 3]), t, 3, THRESHOLDS)
