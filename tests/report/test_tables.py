@@ -243,7 +243,10 @@ def test_networks_share_a_row_whatever_their_labels_refinement() -> None:
         record("depth@sensor", 60.0, stage="segmentation", refinement="par-depth"),
     ]
     table = headline_table([*networks, *LABELS])
-    assert table.loc[("tabletop", "network (test)")].to_dict() == {"cam": "40.0 ± 0.5", "depth@sensor": "60.0 ± 0.5"}
+    assert table.loc[("tabletop", "network, refined labels (test)")].to_dict() == {
+        "cam": "40.0 ± 0.5",
+        "depth@sensor": "60.0 ± 0.5",
+    }
     assert table.loc[("tabletop", "pseudo-labels +par (train)")].to_dict() == {"cam": "43.0 ± 0.5", "depth@sensor": "–"}
     pair = {**record("depth@sensor", 60.0)["paired"][0], "against": "cam+par"}
     rows = seed_table([networks[0], {**networks[1], "paired": [pair]}], "tabletop", "segmentation", "test")

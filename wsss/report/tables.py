@@ -228,7 +228,7 @@ def headline_table(records: Sequence[Record]) -> pd.DataFrame:
     """The main results at one glance: mIoU of every data set, stage and split (rows) by method (columns).
 
     Seeds with predicted image labels, images that no choice had looked at before, and refined labels have rows of
-    their own; networks are trained on one refinement of each method, which their table names.
+    their own; networks on refined labels share one, and their table names the refinement of each.
     """
     if not records:
         select_records(records, stage="any")
@@ -247,14 +247,16 @@ def headline_table(records: Sequence[Record]) -> pd.DataFrame:
 def _place(record: Record) -> tuple[Any, ...]:
     """Order of the headline's rows: `tabletop` first; seeds, pseudo-labels, networks; unrefined first."""
     stage = STAGES.index(record["stage"])
-    refinement = "" if record["stage"] == "segmentation" else record["refinement"] or ""
+    refinement = record["refinement"] or ""
+    if record["stage"] == "segmentation":
+        refinement = "refined" if refinement else ""
     return record["data"] != "tabletop", record["data"], stage, record["split"], refinement
 
 
 def _headline_cells(record: Record) -> list[tuple[str, str]]:
     name, split = STAGE_NAMES[record["stage"]], record["split"]
-    if record["refinement"] and record["stage"] != "segmentation":
-        name += f" +{record['refinement']}"
+    if record["refinement"]:
+        name += ", refined labels" if record["stage"] == "segmentation" else f" +{record['refinement']}"
     cells = [(f"{name} ({split})", _mean_std(record["miou"]))]
     if record["predicted_labels"]:
         cells.append((f"{name}, predicted labels ({split})", number_text(record["predicted_labels"]["miou"])))
