@@ -18,7 +18,7 @@ import torch
 from wsss.pipeline import open_run
 from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import draw, numbers_of
-from wsss.widgets.live import picture_html
+from wsss.widgets.live import picture_html, settle
 from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_parameters
 
 LIMITS = {False: 150, True: 1000}  # milliseconds, without and with new crops
@@ -36,6 +36,7 @@ def main() -> None:
     starts = [chosen_parameters(run, scene) for scene in spaced]
     print(f"{options.scenes} scenes of {run.data_name}, {torch.get_num_threads()} threads; median and maximum in ms")
     print(f"{'another scene':22s} {summary([milliseconds(Explorer(run), start) for start in starts])}")
+    settle()  # as the panel does
     for spec in SLIDERS:
         taken = []
         for start in starts:

@@ -156,7 +156,7 @@ def choose_parameters(
         given: methods that have no choice: their parameters and threshold are only scored.
 
     Returns:
-        Per method `{"parameters", "threshold", "miou", "trials"}`, for those without a choice also `"chosen_on": "file"`.
+        Per method "parameters", "threshold", "miou" and "trials", for those without a choice also "chosen_on", which is "file".
     """
     fixed = {name: pair for name, pair in (given or {}).items() if name in names}
     trials = {name: (fixed[name][0],) if name in fixed else method(name).trials for name in names}

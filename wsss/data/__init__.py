@@ -1,4 +1,4 @@
-"""Data sets behind one registry: `open_dataset(name, split)` gives `Sample`s. Models are unknown here."""
+"""Data sets behind one registry: `open_dataset(name, split)` gives samples. Models are unknown here."""
 
 from wsss.data.base import IGNORE, Dataset, Sample, labels_of_mask
 from wsss.data.registry import dataset_names, open_dataset, register_dataset

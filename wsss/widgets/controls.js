@@ -39,6 +39,7 @@ function slider(model, el) {
   };
   input.addEventListener("input", () => (model.get("continuous") ? send() : say(valueAt(Number(input.value)))));
   input.addEventListener("change", send);
+  input.addEventListener("keydown", (event) => event.stopPropagation()); // else JupyterLab takes arrow keys to walk through cells
   model.on("change:value", show);
   show();
   el.classList.add("wsss-slider");
