@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import Effort, Measured, at_most, shown, timed_in_turns
+from wsss.errors import WsssError
 
 __all__ = ["measure"]
 
@@ -48,5 +49,12 @@ def measure(effort: Effort) -> Measured:
 
 
 def _python(*arguments: str) -> Callable[[], object]:
-    """Run this Python in the checkout."""
-    return lambda: subprocess.run([sys.executable, *arguments], cwd=CHECKOUT, check=True, capture_output=True)
+    """Run this Python in the checkout; a failure is a `WsssError` with what it said last."""
+
+    def run() -> None:
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise WsssError(f"`python {' '.join(arguments[:3])}` failed: {done.stderr.strip()[-300:]}")
+
+    return run
