@@ -185,7 +185,8 @@ def per_class_bars(records: Sequence[Record]) -> Figure:
         for number, record in enumerate(shown):
             heights = np.array([record["iou"].get(name) for name in labels], dtype=np.float64)
             places = np.arange(len(labels)) + (number - (len(shown) - 1) / 2) * width
-            ax.bar(places, heights, width, color=method_colour(full_name(record)), label=full_name(record))
+            colour, hatch = method_colour(full_name(record)), "////" if record["refinement"] else None
+            ax.bar(places, heights, width, color=colour, hatch=hatch, edgecolor="white", lw=0, label=full_name(record))
         ax.set(ylabel="IoU (%)", xticks=range(len(labels)), xlim=(-0.6, len(labels) - 0.4), ylim=(0, 100))
         ax.set_xticklabels([name.replace("_", " ") for name in labels], rotation=40, ha="right", rotation_mode="anchor")
         ax.grid(axis="x", visible=False)
