@@ -25,7 +25,7 @@ PARAMETERS = {
     "crops": None,
     "seed": 0,
 }
-CELL_LINES, FUNCTION_LINES, COMMITTED_BYTES = 30, 10, 1_500_000
+CELL_LINES, FUNCTION_LINES, COMMITTED_BYTES = 30, 10, 2_500_000
 SMOKE_SECONDS = 900  # a limit for a busy machine; two idle cores need less than three minutes
 
 CROPS = """

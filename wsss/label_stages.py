@@ -38,9 +38,19 @@ class LabelStages(SeedStages):
         paths = {name: self._path("label-choice", self.label_key(name), ".json") for name in names}
         missing = self._missing(paths)
         if missing:
-            chosen = choose_labels(self._labeller(missing, "tune"), missing, self.data("tune"), progress=self.progress)
+            chosen = {name: self._given_choice(name) for name in missing if name in self._given()}
+            rest = [name for name in missing if name not in chosen]
+            if rest:
+                labeller = self._labeller(rest, "tune")
+                chosen |= choose_labels(labeller, rest, self.data("tune"), progress=self.progress)
             self._keep(write_json, paths, chosen)
         return {name: read_json(path) for name, path in paths.items()}
+
+    def _given_choice(self, name: str) -> dict[str, Any]:
+        """The threshold of a file of crop parameters, which parts unrefined labels too: nothing is chosen and nothing ignored."""
+        seed = self.choose([name])[name]
+        threshold = seed["threshold"]
+        return {**seed, "refinement": {}, "low": threshold, "high": threshold}
 
     def labels(self, names: Sequence[str]) -> dict[str, Score]:
         """Scores of the label methods' pseudo-labels, which are written at the same time (see `pseudo_folder`)."""
