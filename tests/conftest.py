@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,21 @@ def tabletop_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if importlib.util.find_spec("pybullet") is None:
         pytest.skip("rendering needs PyBullet, whose newest wheel is for Python 3.11")
     return render_tabletop(tmp_path_factory.mktemp("tabletop"), TINY_TABLETOP, processes=1, progress=False)
+
+
+@pytest.fixture(scope="module")
+def tiny_weights() -> Iterator[None]:
+    """Random "pretrained" weights of timm's smallest backbone, `test_efficientnet`, so that no hub is needed."""
+    import timm
+    import torch
+
+    from wsss.cam import backbones
+
+    torch.manual_seed(0)
+    state = timm.create_model("test_efficientnet", pretrained=False).state_dict()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(backbones._WEIGHTS, "test_efficientnet", lambda: state)
+        yield
 
 
 @pytest.fixture(scope="session")

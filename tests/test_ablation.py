@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import timm
-import torch
 
 from wsss import ablation
 from wsss.ablation import VARIANTS, Variant, ablate, ablation_path
 from wsss.analysis import mean_iou
-from wsss.cam import backbones
 from wsss.config import ClassifierConfig, Config, profile
 from wsss.depth.crops import CropParameters
 from wsss.depth.methods import method
@@ -35,16 +32,12 @@ SOME = (
 
 
 @pytest.fixture(scope="module")
-def run(tabletop_root: Path, tmp_path_factory: pytest.TempPathFactory):
-    torch.manual_seed(0)
-    state = timm.create_model(BACKBONE, pretrained=False).state_dict()
+def run(tabletop_root: Path, tiny_weights: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     config = Config(
         profile="smoke", root=str(tabletop_root), tabletop_side=64, tabletop_scenes=(4, 2, 2),
         classifier=ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),
     )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(backbones._WEIGHTS, BACKBONE, lambda: state)
-        yield Run(config, tmp_path_factory.mktemp("cache"), progress=False)
+    return Run(config, tmp_path_factory.mktemp("cache"), progress=False)
 
 
 @pytest.fixture(scope="module")

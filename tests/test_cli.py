@@ -169,14 +169,16 @@ def test_render_hands_on_folder_and_processes(monkeypatch, tmp_path: Path) -> No
 
 
 def test_predict_says_what_was_skipped(monkeypatch, tmp_path: Path) -> None:
-    def predict(network: Path, images: Path, out: Path, *, overlays: bool, skip: Any) -> list[Path]:
-        assert (network, images, out, overlays) == (Path("n"), Path("i"), Path("o"), False)
+    def predict(predictor: Any, images: Path, out: Path, *, overlays: bool, skip: Any) -> list[Path]:
+        assert (predictor.network, images, out, overlays) == (Path("n"), Path("i"), Path("o"), False)
         if skip:
             skip(WsssError("cannot read image b.png"))
         return []
 
     monkeypatch.setattr("wsss.predict.predict_folder", predict)
-    monkeypatch.setattr("wsss.predict.load_predictor", lambda _: SimpleNamespace(classes=("cat",)))
+    monkeypatch.setattr(
+        "wsss.segmentation.predictor.load_predictor", lambda path: SimpleNamespace(network=path, classes=("cat",))
+    )
     monkeypatch.setattr("wsss.predict.shares", lambda *_: {"background": 90.0, "cat": 10.0})
     arguments = ["predict", "--network", "n", "--images", "i", "--out", "o", "--no-overlays"]
     result = CliRunner().invoke(cli.app, [*arguments, "--on-error", "skip"], catch_exceptions=False)

@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import timm
 import torch
 
 import wsss.label_stages as label_stages
 import wsss.pipeline as pipeline
 import wsss.stages as stages
 from wsss.analysis.confusion import confusion_matrix
-from wsss.cam import backbones
 from wsss.cam.classifier import load_classifier
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
 from wsss.data.tabletop import CLASSES
@@ -31,18 +29,11 @@ BACKBONE = "test_efficientnet"
 METHODS = Config().methods
 
 
-@pytest.fixture(scope="module", autouse=True)
-def weights():
-    """Random "pretrained" weights of timm's smallest backbone, so that no hub is needed."""
-    torch.manual_seed(0)
-    state = timm.create_model(BACKBONE, pretrained=False).state_dict()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(backbones._WEIGHTS, BACKBONE, lambda: state)
-        yield
+pytestmark = pytest.mark.usefixtures("tiny_weights")
 
 
 @pytest.fixture(scope="module")
-def config(tabletop_root: Path) -> Config:
+def config(tabletop_root: Path, tiny_weights: None) -> Config:
     return Config(
         profile="smoke", root=str(tabletop_root), tabletop_side=64, tabletop_scenes=(4, 2, 2),
         classifier=ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),

@@ -13,10 +13,11 @@ from wsss.data.registry import open_dataset
 from wsss.errors import WsssError
 from wsss.export import export_voc
 from wsss.io import read_image
-from wsss.predict import image_files, load_predictor, predict_folder, shares
+from wsss.predict import image_files, predict_folder, shares
 from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
 from wsss.segmentation.inference import predict
 from wsss.segmentation.network import build_network, save_network
+from wsss.segmentation.predictor import load_predictor
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -42,7 +43,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def test_every_image_gets_a_label_map_and_a_picture(checkpoint: Path, images: Path, tmp_path: Path) -> None:
-    labels = predict_folder(checkpoint, images, tmp_path / "out", progress=False)
+    labels = predict_folder(load_predictor(checkpoint), images, tmp_path / "out", progress=False)
     assert [path.name for path in labels] == ["a.png", "b.png", "c.png"]
     predictor = load_predictor(checkpoint)
     for path, source in zip(labels, image_files(images), strict=True):
@@ -56,16 +57,16 @@ def test_every_image_gets_a_label_map_and_a_picture(checkpoint: Path, images: Pa
 
 
 def test_pictures_may_be_left_out(checkpoint: Path, images: Path, tmp_path: Path) -> None:
-    predict_folder(checkpoint, images, tmp_path / "out", overlays=False, progress=False)
+    predict_folder(load_predictor(checkpoint), images, tmp_path / "out", overlays=False, progress=False)
     assert not (tmp_path / "out" / "overlays").exists()
 
 
 def test_a_broken_image_is_named_or_skipped(checkpoint: Path, images: Path, tmp_path: Path) -> None:
     (images / "b.png").write_bytes(b"broken")
     with pytest.raises(WsssError, match=r"b\.png"):
-        predict_folder(checkpoint, images, tmp_path / "out", progress=False)
+        predict_folder(load_predictor(checkpoint), images, tmp_path / "out", progress=False)
     skipped: list[WsssError] = []
-    labels = predict_folder(checkpoint, images, tmp_path / "out", skip=skipped.append, progress=False)
+    labels = predict_folder(load_predictor(checkpoint), images, tmp_path / "out", skip=skipped.append, progress=False)
     assert [path.name for path in labels] == ["a.png", "c.png"]
     assert ["b.png" in str(error) for error in skipped] == [True]
 

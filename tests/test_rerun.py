@@ -2,17 +2,14 @@
 
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import timm
 import torch
 from typer.testing import CliRunner
 
 from wsss import cli
-from wsss.cam import backbones
 from wsss.config import ClassifierConfig, Config, SegmentationConfig, profile
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
@@ -20,25 +17,19 @@ from wsss.io import read_json, write_json
 from wsss.pipeline import Run
 from wsss.report.records import load_records, record_path
 from wsss.report.store import full_name
-from wsss.rerun import Outcome, differences, rerun_record, settings_of_record
-from wsss.results import write_stage
+from wsss.rerun import Outcome, differences, name_of_method, rerun_record, settings_of_record
+from wsss.results import display_name, write_stage
 from wsss.settings import settings_from
 
 BACKBONE = "test_efficientnet"
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def weights() -> Iterator[None]:
-    torch.manual_seed(0)
-    state = timm.create_model(BACKBONE, pretrained=False).state_dict()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(backbones._WEIGHTS, BACKBONE, lambda: state)
-        yield
+pytestmark = pytest.mark.usefixtures("tiny_weights")
 
 
 @pytest.fixture(scope="module")
-def runs(tabletop_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+def runs(tabletop_root: Path, tiny_weights: None, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     """Two seeds of a tiny configuration with a method whose name does not say all of its depth source."""
     cache = tmp_path_factory.mktemp("cache")
     maps = cache / "DepthMETER"
@@ -157,7 +148,9 @@ def test_every_committed_record_tells_its_settings(path: Path) -> None:
     record = read_json(path)
     if record.get("stage") not in ("cam", "pseudo", "segmentation"):
         pytest.skip("no record of a stage")
-    assert settings_of_record(path, record).data in ("tabletop", "nyuv2", "voc")
+    config = settings_of_record(path, record)
+    assert config.data in ("tabletop", "nyuv2", "voc")
+    assert display_name(Run(config, progress=False), name_of_method(path, record, config)) == full_name(record)
 
 
 def test_there_are_committed_records() -> None:

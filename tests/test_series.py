@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import timm
 import torch
 
 from wsss import series
-from wsss.cam import backbones
 from wsss.cam.classifier import ClassifierInfo
 from wsss.config import ClassifierConfig, Config
 from wsss.data.base import Sample
@@ -87,20 +85,17 @@ def test_logits_are_means_of_the_class_map_over_image_and_object() -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tabletop_root: Path, tmp_path_factory: pytest.TempPathFactory):
+def made(tabletop_root: Path, tiny_weights: None, tmp_path_factory: pytest.TempPathFactory):
     """Paths of the records of two seeds, and the runs."""
     import shutil
     from concurrent.futures import ThreadPoolExecutor
 
     root = Path(shutil.copytree(tabletop_root, tmp_path_factory.mktemp("data") / "copy"))
-    torch.manual_seed(0)
-    state = timm.create_model(BACKBONE, pretrained=False).state_dict()
     settings: dict[str, Any] = {
         "profile": "smoke", "root": str(root), "tabletop_side": 64, "tabletop_scenes": (4, 2, 2), "series_groups": 1,
         "classifier": ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(backbones._WEIGHTS, BACKBONE, lambda: state)
         patch.setattr("wsss.data.tabletop.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
         for name in SERIES:
             patch.setitem(SERIES, name, SERIES[name][:2])

@@ -145,7 +145,8 @@ def predict(
     on_error: Annotated[str, typer.Option(help="At an unreadable image: stop, or skip it.")] = "stop",
 ) -> None:
     """Label every image of a folder with a trained network: VOC-palette PNGs, no image labels and no depth needed."""
-    from wsss.predict import load_predictor, predict_folder, shares
+    from wsss.predict import predict_folder, shares
+    from wsss.segmentation.predictor import load_predictor
 
     if on_error not in ("stop", "skip"):
         raise WsssError(f"--on-error is stop or skip, not {on_error!r}")
@@ -153,9 +154,10 @@ def predict(
     def skip(error: WsssError) -> None:
         typer.secho(f"skipped: {error}", fg=typer.colors.YELLOW, err=True)
 
-    labels = predict_folder(network, images, out, overlays=overlays, skip=skip if on_error == "skip" else None)
+    predictor = load_predictor(network)
+    labels = predict_folder(predictor, images, out, overlays=overlays, skip=skip if on_error == "skip" else None)
     typer.echo(f"{len(labels)} label maps in {out}")
-    for name, share in shares(labels, load_predictor(network).classes).items():
+    for name, share in shares(labels, predictor.classes).items():
         typer.echo(f"{share:5.1f} % {name}")
 
 

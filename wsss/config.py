@@ -33,7 +33,10 @@ class ClassifierConfig:
 
 @dataclass(frozen=True)
 class SegmentationConfig:
-    """The segmentation network and its training. `crop_size` in pixels; images keep the classifier's base side."""
+    """The segmentation network and its training. `crop_size` in pixels; images keep the classifier's base side.
+
+    At inference images are seen at `test_scales`, with flip: training magnifies by 0.75–2, about as much on average.
+    """
 
     architecture: str = "DeepLabV3Plus"
     encoder: str = "tu-tf_efficientnet_lite0"
@@ -42,9 +45,7 @@ class SegmentationConfig:
     crop_size: int = 192
     learning_rate: float = 1e-3
     frozen_stages: int = 2
-    test_scales: tuple[float, ...] = (
-        1.5,
-    )  # at inference, with flip: training magnifies by 0.75–2, about as much on average
+    test_scales: tuple[float, ...] = (1.5,)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from wsss.analysis.score import Score
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, choose_two_thresholds
 from wsss.data.base import Dataset, Sample
 from wsss.depth.fusion import FusionParameters, fuse
-from wsss.depth.methods import Look
+from wsss.depth.methods import Look, split_method
 from wsss.processes import gathered, share
 from wsss.pseudo.labels import pseudo_label, save_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine, split_refinement
@@ -55,7 +55,7 @@ class Labeller:
         base, refinement = split_refinement(name)
         depth = None
         if refinement is not None and REFINEMENTS[refinement].uses_depth:
-            source = base.partition("@")[2] or None
+            source = split_method(base)[1]
             depth = self.depths[source if source in self.depths else None](index)
         scene = Scene(sample.image, self.seeds[base]["threshold"], depth, self.looker.regions.jump)
         return refine(refinement, scene, scores, trials)

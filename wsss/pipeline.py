@@ -9,13 +9,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import backbone_state, normalisation
@@ -29,9 +29,9 @@ from wsss.lazy import lazy
 from wsss.processes import is_main, share, wait
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.runtime import seed_everything
-from wsss.scoring import Tally
-from wsss.segmentation.inference import predict_batches
-from wsss.segmentation.network import build_network, load_encoder, load_network, save_network
+from wsss.scoring import Tally, image_bar
+from wsss.segmentation.network import build_network, load_encoder, save_network
+from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.training import train_segmentation
 from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, runs_folder
 
@@ -74,12 +74,11 @@ class Run(LabelStages):
             }
         )
 
-    def network(self, labels: str) -> nn.Module:
-        """The network trained on the pseudo-labels of method `labels`, or on true masks for `full-supervision`."""
-        return load_network(self.network_path(labels))[0].to(self.device)
-
     def network_path(self, labels: str) -> Path:
-        """Checkpoint of `network(labels)`, for `python -m wsss predict`; trained if it is not there."""
+        """Checkpoint of the network trained on pseudo-labels of method `labels`, or on true masks for `full-supervision`.
+
+        It is trained if it is not there. `python -m wsss predict` uses it.
+        """
         path = self._path("network", self.network_key(labels), ".safetensors")
         if self._missing({labels: path}):
             self._train_network(labels, path)
@@ -122,7 +121,7 @@ class Run(LabelStages):
     def _training_pairs(self, labels: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         folder = None if labels == "full-supervision" else self.pseudo_folder(labels)
         side, pairs = self.config.classifier.base_side, []
-        for sample in self._progress(self.data("train"), f"read {labels} labels"):
+        for sample in image_bar(self.data("train"), f"read {labels} labels", self.progress):
             mask = sample.mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
             image = resize_long_side(sample.image, side)
             pairs.append((image, _nearest(mask, image.shape[:2])))
@@ -141,12 +140,8 @@ class Run(LabelStages):
 
     def predictions(self, labels: str, samples: Iterable[Sample]) -> Iterator[NDArray[np.uint8]]:
         """Label maps `H×W uint8` of a trained network, for each of `samples`."""
-        network = self.network(labels)
-        mean, std = normalisation(self.config.segmentation.encoder.removeprefix("tu-"))
-        yield from predict_batches(
-            network, (sample.image for sample in samples), mean=mean, std=std, scales=self.config.segmentation.test_scales,
-            long_side=self.config.classifier.base_side, device=self.device,
-        )  # fmt: skip
+        predictor = load_predictor(self.network_path(labels))
+        return predictor((sample.image for sample in samples), self.device)
 
     def _score_network(self, labels: str) -> Score:
         data = self.data("report")
@@ -154,10 +149,10 @@ class Run(LabelStages):
         report = self.network_report(labels)
         start = time.perf_counter()
         own = share(len(data))
-        bar = self._progress(own, f"predict {labels}", len(own))
-        samples = (data[index] for index in own)
-        for index, label in zip(bar, self.predictions(labels, samples), strict=True):
-            tally.add(index, data[index], label)
+        samples, looked_at = tee(data[index] for index in own)
+        labelled = zip(own, samples, self.predictions(labels, looked_at), strict=True)
+        for _ in image_bar(own, f"predict {labels}", self.progress):
+            tally.add(*next(labelled))
         seconds = (time.perf_counter() - start) / max(1, len(own))
         facts: dict[str, Any] = {
             "threshold": None,

@@ -1,14 +1,10 @@
 """A trained network on a folder of images: label maps and overlays."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 from tqdm.auto import tqdm
 
 from wsss.errors import WsssError
@@ -18,55 +14,11 @@ from wsss.pseudo.labels import save_pseudo_label
 from wsss.report.pictures import overlay
 from wsss.report.style import class_colours
 from wsss.runtime import pick_device
-from wsss.segmentation.inference import predict_batches
-from wsss.segmentation.network import load_network
+from wsss.segmentation.predictor import Predictor
 
-__all__ = ["Predictor", "image_files", "load_predictor", "predict_folder"]
+__all__ = ["image_files", "predict_folder", "shares"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """A network and what its checkpoint says of itself.
-
-    Attributes:
-        classes: names of labels 1…C.
-        mean, std: of the encoder's normalisation.
-        long_side: of images at scale 1, in pixels.
-        scales: at which images are looked at, each with its mirror image.
-    """
-
-    network: nn.Module
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    long_side: int
-    scales: tuple[float, ...]
-
-    def __call__(self, images: Iterator[NDArray[np.uint8]], device: torch.device) -> Iterator[NDArray[np.uint8]]:
-        """Label maps `H×W uint8` of images `H×W×3 uint8`, in order."""
-        return predict_batches(
-            self.network, images, mean=self.mean, std=self.std, scales=self.scales, long_side=self.long_side, device=device
-        )  # fmt: skip
-
-
-def load_predictor(checkpoint: Path) -> Predictor:
-    """Read a network of `python -m wsss segment`.
-
-    Raises:
-        WsssError: the file is missing, broken, or lacks what prediction needs; the message names it.
-    """
-    network, meta = load_network(checkpoint)
-    try:
-        facts = {name: json.loads(meta[name]) for name in ("classes", "mean", "std", "long_side", "scales")}
-    except (KeyError, ValueError) as error:
-        raise WsssError(
-            f"{checkpoint} does not say {error}: give a network that `python -m wsss segment` has written."
-        ) from error
-    return Predictor(
-        network, tuple(facts["classes"]), tuple(facts["mean"]), tuple(facts["std"]), facts["long_side"], tuple(facts["scales"])
-    )  # fmt: skip
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -105,7 +57,7 @@ def _readable(
 
 
 def predict_folder(
-    checkpoint: Path,
+    predictor: Predictor,
     images: Path,
     out: Path,
     *,
@@ -125,9 +77,9 @@ def predict_folder(
         The label maps of the whole folder, in the order of the names.
 
     Raises:
-        WsssError: network or folder cannot be used, or an image is broken.
+        WsssError: the folder cannot be used, or an image is broken.
     """
-    predictor, files = load_predictor(checkpoint), image_files(images)
+    files = image_files(images)
     colours = class_colours(predictor.classes)
     own = [files[index] for index in share(len(files))]
     read: list[Path] = []

@@ -17,7 +17,7 @@ from wsss.report.store import full_name
 from wsss.results import FULL_SUPERVISION, STAGES, config_hash, display_name, write_stage
 from wsss.settings import settings_from
 
-__all__ = ["AGREEMENT", "Outcome", "differences", "rerun_record", "settings_of_record"]
+__all__ = ["AGREEMENT", "Outcome", "differences", "name_of_method", "rerun_record", "settings_of_record"]
 
 AGREEMENT = 0.1
 """Points of mIoU within which another machine, or another number of threads, is said to agree."""
@@ -155,7 +155,7 @@ def _made(
     config = settings_of_record(path, record)
     place = str(root.resolve()) if root else None
     config = replace(config, root=place, depth=resolve_folder(depth or config.depth, place))
-    name = _method(path, record, config)
+    name = name_of_method(path, record, config)
     methods = () if name == FULL_SUPERVISION else (name,)
     match record["stage"]:
         case "cam":
@@ -172,11 +172,15 @@ def _made(
     return next(one for one in made if full_name(one) == full_name(record))
 
 
-def _method(path: Path, record: Record, config: Config) -> str:
-    """The method's name in the configuration, which may say which files `@meter` are."""
+def name_of_method(path: Path, record: Record, config: Config) -> str:
+    """The method's name in the configuration, which may say which files `@meter` are.
+
+    Raises:
+        WsssError: no method of the configuration, or of the committed results, has the record's name.
+    """
     run = Run(config, progress=False)
     own = (*config.methods, *config.pseudo_methods, *config.label_methods)
-    known = (*own, *RESULT_METHODS[config.data], *RESULT_LABELS, FULL_SUPERVISION)
+    known = (*own, *RESULT_METHODS[config.data], *RESULT_LABELS[config.data], FULL_SUPERVISION)
     name = next((name for name in known if display_name(run, name) == full_name(record)), None)
     if name is None:
         raise WsssError(f"{path} does not say what {full_name(record)} is. Check out its commit.")

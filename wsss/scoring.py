@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ __all__ = [
     "score_seeds",
     "true_boxes",
 ]
+
+T = TypeVar("T")
 
 Depths = Mapping[str | None, DepthSource]
 """The depth source of each `@source` that the methods in question name; the run's own under None."""
@@ -181,9 +183,10 @@ def choose_parameters(
     return {name: {**best, "chosen_on": "file"} if name in fixed else best for name, best in chosen.items()}
 
 
-def image_bar(indices: Sequence[int], text: str, progress: bool) -> Iterable[int]:
-    """`indices` with a progress bar that vanishes when it is done."""
-    return tqdm(indices, desc=text, unit="image", leave=False, disable=not progress)
+def image_bar(items: Iterable[T], text: str, progress: bool) -> Iterable[T]:
+    """`items`, one for each image, with a progress bar that vanishes when it is done."""
+    bar: Iterable[T] = tqdm(items, desc=text, unit="image", leave=False, disable=not progress)
+    return bar
 
 
 def _best(

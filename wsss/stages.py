@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
@@ -35,7 +34,7 @@ from wsss.locks import Locks
 from wsss.processes import agreed, gathered, is_main, made_by_main, share, wait
 from wsss.pseudo.refinement import split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
-from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
+from wsss.scoring import Depths, Looker, choose_parameters, image_bar, score_seeds
 
 __all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "runs_folder"]
 
@@ -189,9 +188,6 @@ class SeedStages:
         made_by_main(make)
         return path
 
-    def _progress(self, items: Any, text: str, total: int | None = None) -> Any:
-        return tqdm(items, desc=text, total=total, unit="image", leave=False, disable=not self.progress)
-
     # ---- classifier -----------------------------------------------------------------------------------------------
 
     @cached_property
@@ -246,7 +242,7 @@ class SeedStages:
 
     def _images_and_labels(self, split: str) -> tuple[list[NDArray[np.uint8]], NDArray[np.bool_]]:
         images, labels = [], []
-        for sample in self._progress(self.data(split), f"read {split}"):
+        for sample in image_bar(self.data(split), f"read {split}", self.progress):
             images.append(resize_long_side(sample.image, self.config.classifier.base_side))
             labels.append(sample.labels)
         return images, np.stack(labels)
