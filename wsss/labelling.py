@@ -17,10 +17,11 @@ from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, choose_two_th
 from wsss.data.base import Dataset, Sample
 from wsss.depth.fusion import FusionParameters, fuse
 from wsss.depth.methods import Look, split_method
+from wsss.parallel import each_image
 from wsss.processes import gathered, share
 from wsss.pseudo.labels import pseudo_label, save_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine, split_refinement
-from wsss.scoring import Depths, Looker, Tally, image_bar, looks_facts
+from wsss.scoring import Cost, Depths, Looker, Tally, looks_facts
 
 __all__ = ["Labeller", "choose_labels", "write_labels"]
 
@@ -81,16 +82,22 @@ def choose_labels(
     """
     shape = (len(THRESHOLDS), len(data.classes) + 1, len(data.classes) + 2)
     own = {name: np.zeros((len(_trials(name)), *shape), np.int64) for name in names}
-    for index in image_bar(share(len(data)), f"tune labels {', '.join(names)}", progress):
+
+    def counts_of(index: int) -> dict[str, NDArray[np.int64]]:
         sample = data[index]
         present = np.flatnonzero(sample.labels)
-        look = labeller.looker.at(sample, present)
+        look, counts = labeller.looker.at(sample, present), {}
         for name in names:
             scores = labeller.seed_scores(name, look, sample, index)
-            for number, refined in enumerate(labeller.refined(name, scores, sample, index, _trials(name))):
-                own[name][number] += threshold_confusions(
-                    refined, present + 1, sample.mask, len(data.classes), THRESHOLDS
-                )
+            refined = labeller.refined(name, scores, sample, index, _trials(name))
+            rest = present + 1, sample.mask, len(data.classes), THRESHOLDS
+            counts[name] = np.stack([threshold_confusions(each, *rest) for each in refined])
+        return counts
+
+    text, device = f"tune labels {', '.join(names)}", labeller.looker.device
+    for counts in each_image(counts_of, share(len(data)), text, device=device, progress=progress):
+        for name in names:
+            own[name] += counts[name]
     parts = gathered([own])
     return {name: _best(name, np.sum([part[name] for part in parts], axis=0)) for name in names}
 
@@ -115,10 +122,9 @@ def write_labels(
         data: the train split.
     """
     tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
-    costs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in choices}
-    borders = {name: np.zeros(4, np.int64) for name in choices}
-    for index in image_bar(share(len(data)), f"labels {', '.join(choices)}", progress):
-        sample = data[index]
+
+    def written(index: int) -> dict[str, tuple[Cost, NDArray[np.int64]]]:
+        sample, found = data[index], {}
         present = np.flatnonzero(sample.labels)
         look, instances = labeller.looker.at(sample, present), instances_of(sample)
         for name, choice in choices.items():
@@ -128,15 +134,24 @@ def write_labels(
             refined = labeller.refined(name, scores, sample, index, [parameters])[0]
             label = pseudo_label(refined, present + 1, choice["low"], choice["high"])
             evidence = labeller.looker.evidence(split_refinement(name)[0], look, sample, labeller.depths, index)
-            costs[name].append((evidence.megapixels, time.perf_counter() - start, evidence.trust))
+            cost = evidence.megapixels, time.perf_counter() - start, evidence.trust
             tallies[name].add(index, sample, label, instances, dict(zip((present + 1).tolist(), refined, strict=True)))
             tallies[name].add_curve(sample, refined, present + 1)
-            borders[name] += boundary_counts(sample.mask, label)
             save_pseudo_label(folders[name] / f"{sample.id}.png", label)
+            found[name] = cost, boundary_counts(sample.mask, label)
+        return found
+
+    text, device = f"labels {', '.join(choices)}", labeller.looker.device
+    parts = list(each_image(written, share(len(data)), text, device=device, progress=progress))
     out = {}
     for name, choice in choices.items():
         base = split_refinement(name)[0]
-        boundary = boundary_scores(np.sum(gathered([borders[name]]), axis=0))
-        facts = {**choice, "parameters": labeller.seeds[base]["parameters"], "boundary": dict(boundary)}
-        out[name] = tallies[name].merged(looks_facts(base, facts, costs[name], labeller.looker))
+        borders = np.sum(gathered([part[name][1] for part in parts]), axis=0)
+        facts = {
+            **choice,
+            "parameters": labeller.seeds[base]["parameters"],
+            "boundary": dict(boundary_scores(borders)),
+        }
+        costs = [part[name][0] for part in parts]
+        out[name] = tallies[name].merged(looks_facts(base, facts, costs, labeller.looker))
     return out

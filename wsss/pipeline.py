@@ -26,10 +26,11 @@ from wsss.data.transforms import resize_long_side
 from wsss.io import content_hash, read_json, write_json
 from wsss.label_stages import LabelStages
 from wsss.lazy import lazy
+from wsss.parallel import image_bar
 from wsss.processes import is_main, share, wait
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.runtime import seed_everything
-from wsss.scoring import Tally, image_bar
+from wsss.scoring import Tally
 from wsss.segmentation.network import build_network, load_encoder, save_network
 from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.training import train_segmentation

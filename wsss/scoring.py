@@ -3,14 +3,14 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from torch import nn
-from tqdm.auto import tqdm
 
 from wsss.analysis.confusion import confusion_matrix, threshold_confusions
 from wsss.analysis.instances import Instances, instances_of
@@ -27,24 +27,26 @@ from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
 from wsss.memory import require_memory
+from wsss.parallel import each_image
 from wsss.processes import gathered, share
 from wsss.pseudo.labels import pseudo_label
 
 __all__ = [
+    "Cost",
     "Depths",
     "Looker",
     "Tally",
     "choose_parameters",
-    "image_bar",
     "looks_facts",
     "score_seeds",
     "true_boxes",
 ]
 
-T = TypeVar("T")
-
 Depths = Mapping[str | None, DepthSource]
 """The depth source of each `@source` that the methods in question name; the run's own under None."""
+
+Cost = tuple[float, float, float]
+"""Megapixels, seconds and trust of a method's evidence of one image."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,13 @@ def true_boxes(sample: Sample) -> list[Box]:
 
 
 class Tally:
-    """Counts up one method's results on a split, this process's share of its images."""
+    """Counts up one method's results on a split, this process's share of its images; several threads may count at a time."""
 
     def __init__(self, data: Dataset, thresholds: int) -> None:
         self._data = data
         self._classes = len(data.classes)
         self._curve = np.zeros((thresholds, self._classes + 1, self._classes + 2), np.int64)
+        self._adding = Lock()
         self._counted: dict[int, tuple[NDArray[np.int64], list[Any]]] = {}
         self._predicted: dict[int, NDArray[np.int64]] = {}
 
@@ -122,7 +125,9 @@ class Tally:
 
     def add_curve(self, sample: Sample, scores: NDArray[np.float32], classes: NDArray[np.int64]) -> None:
         """Count scores `(K,H,W)` of the labels `classes (K,)` at every threshold."""
-        self._curve += threshold_confusions(scores, classes, sample.mask, self._classes, THRESHOLDS)
+        counts = threshold_confusions(scores, classes, sample.mask, self._classes, THRESHOLDS)
+        with self._adding:
+            self._curve += counts
 
     def add_predicted(self, index: int, sample: Sample, label: NDArray[np.uint8]) -> None:
         """Count a label map of image `index` that was made with predicted image labels."""
@@ -165,28 +170,27 @@ def choose_parameters(
     thresholds = {name: np.array([fixed[name][1]]) if name in fixed else THRESHOLDS for name in names}
     shape = (len(data.classes) + 1, len(data.classes) + 2)
     totals = {name: np.zeros((len(trials[name]), len(thresholds[name]), *shape), np.int64) for name in names}
-    for index in image_bar(share(len(data)), f"tune {', '.join(names)}", progress):
+
+    def counts_of(index: int) -> dict[str, NDArray[np.int64]]:
         sample = data[index]
         present = np.flatnonzero(sample.labels)
-        look = looker.at(sample, present)
+        look, counts = looker.at(sample, present), {}
         for name in names:
             evidence = looker.evidence(name, look, sample, depths, index)
-            for trial, parameters in enumerate(trials[name]):
-                scores = fuse(evidence, parameters).numpy()
-                totals[name][trial] += threshold_confusions(
-                    scores, present + 1, sample.mask, len(data.classes), thresholds[name]
-                )
+            fused = (fuse(evidence, parameters).numpy() for parameters in trials[name])
+            rest = present + 1, sample.mask, len(data.classes), thresholds[name]
+            counts[name] = np.stack([threshold_confusions(scores, *rest) for scores in fused])
+        return counts
+
+    text = f"tune {', '.join(names)}"
+    for counts in each_image(counts_of, share(len(data)), text, device=looker.device, progress=progress):
+        for name in names:
+            totals[name] += counts[name]
     parts = gathered([totals])
     chosen = {
         name: _best(trials[name], np.sum([part[name] for part in parts], axis=0), thresholds[name]) for name in names
     }
     return {name: {**best, "chosen_on": "file"} if name in fixed else best for name, best in chosen.items()}
-
-
-def image_bar(items: Iterable[T], text: str, progress: bool) -> Iterable[T]:
-    """`items`, one for each image, with a progress bar that vanishes when it is done."""
-    bar: Iterable[T] = tqdm(items, desc=text, unit="image", leave=False, disable=not progress)
-    return bar
 
 
 def _best(
@@ -216,9 +220,9 @@ def score_seeds(
         predicted: `(N,C) bool` image labels from the classifier; None scores with given labels only.
     """
     tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
-    costs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in choices}
-    for index in image_bar(share(len(data)), f"{', '.join(choices)} on {data.split}", progress):
-        sample = data[index]
+
+    def costs_of(index: int) -> dict[str, Cost]:
+        sample, costs = data[index], {}
         present = np.flatnonzero(sample.labels if predicted is None else sample.labels | predicted[index])
         given = sample.labels[present]
         look, instances = looker.at(sample, present), instances_of(sample)
@@ -228,7 +232,7 @@ def score_seeds(
             scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
             label = pseudo_label(scores[given], present[given] + 1, choice["threshold"])
             seconds = evidence.seconds + time.perf_counter() - start
-            costs[name].append((evidence.megapixels, seconds, evidence.trust))
+            costs[name] = evidence.megapixels, seconds, evidence.trust
             maps = dict(zip((present[given] + 1).tolist(), scores[given], strict=True))
             tallies[name].add(index, sample, label, instances, maps)
             tallies[name].add_curve(sample, scores[given], present[given] + 1)
@@ -236,16 +240,21 @@ def score_seeds(
                 own = predicted[index][present]
                 label = pseudo_label(scores[own], present[own] + 1, choice["threshold"])
                 tallies[name].add_predicted(index, sample, label)
-    return {name: tallies[name].merged(looks_facts(name, choices[name], costs[name], looker)) for name in choices}
+        return costs
+
+    text = f"{', '.join(choices)} on {data.split}"
+    costs = list(each_image(costs_of, share(len(data)), text, device=looker.device, progress=progress))
+    return {
+        name: tallies[name].merged(looks_facts(name, choices[name], [each[name] for each in costs], looker))
+        for name in choices
+    }
 
 
-def looks_facts(
-    name: str, choice: Mapping[str, Any], costs: Sequence[tuple[float, float, float]], looker: Looker
-) -> dict[str, Any]:
+def looks_facts(name: str, choice: Mapping[str, Any], costs: Sequence[Cost], looker: Looker) -> dict[str, Any]:
     """What a record says of a method's passes and their cost, means over the images of all processes.
 
     Args:
-        costs: (megapixels, seconds, trust) of each image of this process.
+        costs: of each image of this process.
     """
     plan = method(name)
     megapixels, seconds, trust = np.mean(gathered(costs), axis=0).tolist()

@@ -31,10 +31,11 @@ from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.locks import Locks
+from wsss.parallel import image_bar
 from wsss.processes import agreed, gathered, is_main, made_by_main, share, wait
 from wsss.pseudo.refinement import split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
-from wsss.scoring import Depths, Looker, choose_parameters, image_bar, score_seeds
+from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
 __all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "runs_folder"]
 

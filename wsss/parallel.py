@@ -1,0 +1,54 @@
+"""Images that are worked on side by side: on a CPU, two images on a thread each take less time than both in turn on two threads.
+
+A pass through the network gains little from a second thread, and regions and fusion, which are made of many small steps, nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from tqdm.auto import tqdm
+
+__all__ = ["each_image", "image_bar"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST_AT_ONCE = 8
+"""Images whose maps are in memory at a time, however many cores there are."""
+
+
+def image_bar(items: Iterable[T], text: str, progress: bool, total: int | None = None) -> Iterable[T]:
+    """`items`, one for each image, with a progress bar that vanishes when it is done."""
+    bar: Iterable[T] = tqdm(items, desc=text, total=total, unit="image", leave=False, disable=not progress)
+    return bar
+
+
+def each_image(
+    work: Callable[[int], R], indices: Sequence[int], text: str, *, device: torch.device, progress: bool = True
+) -> Iterator[R]:
+    """The results of `work` for each index, in the order of `indices`, with a progress bar.
+
+    On the CPU as many images are worked on at a time as torch may use threads, each of them with one: results then do not
+    depend, not even in the last bit, on the number of threads. On other devices it is one image after the other.
+
+    Args:
+        work: must be safe to be called by several threads at a time.
+        device: that the network is on.
+
+    Raises:
+        Exception: the first one that `work` raises; images that nobody has begun with are then left alone.
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield from image_bar(map(work, indices), text, progress, len(indices))
+        return
+    torch.set_num_threads(1)
+    try:
+        # OpenMP keeps the number of threads for each thread of its own, so that the workers have to be told as well.
+        workers = ThreadPoolExecutor(min(threads, MOST_AT_ONCE), "image", torch.set_num_threads, (1,))
+        with workers:
+            yield from image_bar(workers.map(work, indices), text, progress, len(indices))
+    finally:
+        torch.set_num_threads(threads)
