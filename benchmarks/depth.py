@@ -13,6 +13,7 @@ from wsss.depth.fusion import FusionParameters, fuse
 from wsss.depth.proposals import by_depth
 from wsss.depth.regions import depth_regions
 from wsss.depth.trust import edge_ranks
+from wsss.parallel import each_image
 
 __all__ = ["measure"]
 
@@ -37,15 +38,18 @@ def measure(effort: Effort) -> Measured:
 
 
 def _seeds(name: str, samples: list[Sample]) -> Callable[[], object]:
-    """Evidence and scores of a method, nothing kept from one run to the next."""
+    """Evidence and scores of a method as the pipeline goes through a split; nothing is kept from one run to the next."""
     view = looker()
 
+    def scores_of(index: int) -> None:
+        sample, depth = samples[index], samples[index].depth
+        assert depth is not None
+        look = view.at(sample, np.flatnonzero(sample.labels))
+        fuse(view.evidence(name, look, sample, {None: lambda _: depth}, index), _FUSION[name])
+
     def run() -> None:
-        for sample in samples:
-            look = view.at(sample, np.flatnonzero(sample.labels))
-            depth = sample.depth
-            assert depth is not None
-            fuse(view.evidence(name, look, sample, {None: lambda _: depth}, 0), _FUSION[name])  # noqa: B023 - used at once
+        for _ in each_image(scores_of, range(len(samples)), "", device=view.device, progress=False):
+            pass
 
     return run
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from wsss.errors import WsssError
 from wsss.report import qualitative
-from wsss.report.qualitative import draw_qualitative, pick_objects
+from wsss.report.qualitative import _window, draw_qualitative, pick_objects
 
 
 def objects(ious: list[float], images: str) -> pd.DataFrame:
@@ -25,11 +25,27 @@ def test_gains_median_and_losses_at_most_one_an_image() -> None:
     assert pick_objects(before, after, wanted, count=1) == {"gain 1": 1, "median": 3, "loss 1": 4}
 
 
+def test_no_change_is_not_called_a_loss() -> None:
+    before, after = objects([0.0] * 3, "abc"), objects([0.5, 0.2, 0.0], "abc")
+    assert list(pick_objects(before, after, pd.Series([True] * 3))) == ["gain 1", "median", "no gain 1"]
+
+
+@pytest.mark.parametrize("box", [(0, 0, 4, 6), (-3, -3, 9, 12), (50, 90, 67, 103), (10, 40, 40, 45), (-3, -3, 67, 103)])
+def test_the_part_around_an_object_lies_in_the_picture_and_holds_it(box: tuple[int, int, int, int]) -> None:
+    rows, columns = _window(box, (64, 100))
+    assert 0 <= rows.start < rows.stop <= 64
+    assert 0 <= columns.start < columns.stop <= 100
+    assert rows.stop - rows.start == columns.stop - columns.start == 64
+    if box[3] - box[1] <= 64:
+        assert columns.start <= max(0, box[1])
+        assert columns.stop >= min(100, box[3])
+
+
 @pytest.mark.parametrize(("count", "names"), [(0, []), (1, ["median"]), (3, ["gain 1", "median", "loss 1"])])
 def test_few_objects_give_few_rows(count: int, names: list[str]) -> None:
     ious, images = [0.1 * n for n in range(count)], "abc"[:count]
     picked = pick_objects(objects([0.0] * count, images), objects(ious, images), pd.Series([True] * count, dtype=bool))
-    assert list(picked) == names
+    assert [name.replace("no gain", "loss") for name in picked] == names
     assert len(set(picked.values())) == count
 
 

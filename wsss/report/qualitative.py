@@ -31,6 +31,9 @@ __all__ = ["CLAIMS", "claim_figure", "draw_qualitative", "method_overview", "pic
 CLAIMS = ("small", "occluded")
 """What CAMs are said to miss, and crops to find: objects in the lowest bin of size, and in the highest of occlusion."""
 
+WINDOW = 72
+"""Least side in pixels of the part of a picture that is shown around an object."""
+
 _METHODS = ("cam", "crop-only", "depth")
 _COLUMNS = ("image", "cam: score", "cam", "crop-only", "depth: score", "depth", "truth")
 
@@ -55,19 +58,22 @@ def pick_objects(before: pd.DataFrame, after: pd.DataFrame, wanted: pd.Series, c
     Args:
         before, after: the same objects in the same order, as two methods find them.
         wanted: `(N,) bool`.
-        count: of gains and of losses; fewer where there are fewer objects.
+        count: of gains and of losses; fewer where there are fewer objects. What is called a loss is one: where even the
+            smallest change is none, the row says `no gain`.
     """
     change = (after["iou"] - before["iou"])[wanted].dropna().sort_values(ascending=False, kind="stable")
     change = change[~before.loc[change.index, "image_id"].duplicated()]
     ends = min(count, (len(change) - 1) // 2)
     places = {f"gain {n + 1}": n for n in range(ends)}
     places |= {"median": len(change) // 2} if len(change) else {}
-    places |= {f"loss {n + 1}": len(change) - 1 - n for n in reversed(range(ends))}
+    for n in reversed(range(ends)):
+        place = len(change) - 1 - n
+        places[f"{'loss' if change.iloc[place] < 0 else 'no gain'} {n + 1}"] = place
     return {name: int(change.index[place]) for name, place in places.items()}
 
 
 def claim_figure(run: "Run", claim: str) -> Figure:
-    """Objects of a claim as `cam`, `crop-only` and `depth` see them, a row each, framed.
+    """Objects of a claim as `cam`, `crop-only` and `depth` see them, a row each: framed in the image, then from near by.
 
     Args:
         claim: one of `CLAIMS`.
@@ -85,27 +91,49 @@ def claim_figure(run: "Run", claim: str) -> Figure:
         _row_title(name, report.classes, {method: frame.loc[row] for method, frame in scores.items()})
         for name, row in rows.items()
     ]
-    figure = image_grid([_claim_row(each, report.classes) for each in views.values()], _COLUMNS, titles)
+    boxes = [object_box(views[row]["cam"].sample, *_class_and_area(objects, row)) for row in rows.values()]
+    parts = [_window(box, views[row]["cam"].sample.mask.shape) for box, row in zip(boxes, views, strict=True)]
+    grid = [_claim_row(views[row], part, report.classes) for row, part in zip(views, parts, strict=True)]
+    figure = image_grid(grid, _COLUMNS, titles)
     for number, (row, each) in enumerate(views.items()):
-        axes, one = figure.axes[number * len(_COLUMNS) :][: len(_COLUMNS)], objects.loc[row]
-        klass = int(one["class_id"])
+        axes, part, box = figure.axes[number * len(_COLUMNS) :][: len(_COLUMNS)], parts[number], boxes[number]
         for title, view in each.items():
             if f"{title}: score" in _COLUMNS:
-                scores_of = view.scores[list(view.classes).index(klass)]
-                score_map_on_image(axes[_COLUMNS.index(f"{title}: score")], view.sample.image, scores_of)
-        for ax in axes:
-            draw_boxes(ax, [object_box(each["cam"].sample, klass, int(one["area"]))])
-    shown = [label for each in views.values() for view in each.values() for label in (view.label, view.sample.mask)]
+                scores_of = view.scores[list(view.classes).index(_class_and_area(objects, row)[0])]
+                score_map_on_image(axes[_COLUMNS.index(f"{title}: score")], view.sample.image[part], scores_of[part])
+        top, left = part[0].start, part[1].start
+        draw_boxes(axes[0], [box])
+        for ax in axes[1:]:
+            draw_boxes(ax, [(box[0] - top, box[1] - left, box[2] - top, box[3] - left)])
+    shown = [
+        label[part]
+        for each, part in zip(views.values(), parts, strict=True)
+        for view in each.values()
+        for label in (view.label, view.sample.mask)
+    ]
     return class_legend(figure, report.classes, shown)
 
 
-def _claim_row(views: Mapping[str, SeedView], classes: tuple[str, ...]) -> list[NDArray | None]:
-    """The pictures of a row; scores are drawn over images later."""
+def _class_and_area(objects: pd.DataFrame, row: int) -> tuple[int, int]:
+    return int(objects.at[row, "class_id"]), int(objects.at[row, "area"])
+
+
+def _window(box: tuple[int, int, int, int], size: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns of a square around an object's box, three times as long where there is room, inside the picture."""
+    side = min(max(WINDOW, 3 * max(box[2] - box[0], box[3] - box[1])), *size)
+    starts = [int(np.clip((box[n] + box[n + 2] - side) // 2, 0, size[n] - side)) for n in (0, 1)]
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
+
+
+def _claim_row(
+    views: Mapping[str, SeedView], part: tuple[slice, slice], classes: tuple[str, ...]
+) -> list[NDArray | None]:
+    """The pictures of a row: the whole image, then a part of it under each label map; scores are drawn over images later."""
     sample, colours = views["cam"].sample, class_colours(classes)
     known = np.where(sample.mask == IGNORE, 0, sample.mask).astype(np.uint8)
-    labels = {name: overlay(sample.image, view.label, colours) for name, view in views.items()}
-    pictures = {"truth": overlay(sample.image, known, colours), **labels}
-    return [pictures.get(column, sample.image) for column in _COLUMNS]
+    labels = {name: overlay(sample.image, view.label, colours)[part] for name, view in views.items()}
+    pictures = {"image": sample.image, "truth": overlay(sample.image, known, colours)[part], **labels}
+    return [pictures.get(column, sample.image[part]) for column in _COLUMNS]
 
 
 def _of_claim(objects: pd.DataFrame, claim: str) -> pd.Series:
