@@ -17,6 +17,7 @@ from wsss.report.tables import (
     label_quality_table,
     one_each,
     per_class_table,
+    rivals,
     seed_table,
     settings_caption,
     strata_grid,
@@ -152,7 +153,7 @@ def test_one_seed_shows_no_spread() -> None:
     single = {**record("cam", 30.0, threshold=None), "miou": {"mean": 30.0, "std": None, "per_seed": [30.0]}}
     table = seed_table([single], "tabletop", "cam", "test")
     assert table.loc["cam", "mIoU"] == "30.0"
-    assert table.loc["cam", "fixed"] == "–"
+    assert "fixed" not in table
 
 
 def test_missing_records_are_named() -> None:
@@ -311,3 +312,19 @@ def test_class_differences_are_of_the_methods_that_were_compared() -> None:
     table = class_differences(RECORDS, "cam")
     assert "cam" not in table
     assert table["depth@sensor"].tolist() == ["+1.0 [−0.5, 2.5]", "– [–, –]"]
+
+
+def test_the_control_without_regions_and_the_refined_cam_are_rivals() -> None:
+    tuned = {"zoom": 20.0, "random": 10.0, "rgb-region": 30.0}
+    seeds = [record("cam", 30.0), *(record(name, 40.0, tune_miou=tune) for name, tune in tuned.items())]
+    assert rivals(seeds) == ["cam", "zoom", "rgb-region"]
+    networks = [record("cam", 30.0), record("cam", 40.0, refinement="par"), record("depth@sensor", 50.0)]
+    assert rivals([one | {"stage": "segmentation"} for one in networks]) == ["cam", "cam+par"]
+
+
+def test_columns_without_content_are_left_out() -> None:
+    plain = record("cam", 30.0)
+    network = plain | {"stage": "segmentation", "threshold": None, "megapixels_per_image": None}
+    full = seed_table([plain], "tabletop", "cam", "test").columns
+    short = seed_table([network], "tabletop", "segmentation", "test").columns
+    assert {"threshold (tune)", "fixed", "oracle threshold", "MP/image"} <= set(full) - set(short)

@@ -21,6 +21,7 @@ __all__ = [
     "number_text",
     "one_each",
     "per_class_table",
+    "rivals",
     "seed_table",
     "settings_caption",
     "strata_grid",
@@ -31,7 +32,8 @@ __all__ = [
 Record = Mapping[str, Any]
 
 MISSING = "–"
-CONTROLS = ("zoom", "grid", "random", "cam-box", "rgb-region")  # of equal cost, without depth
+WITHOUT_REGIONS = ("zoom", "grid", "random", "cam-box")  # controls of equal cost that look elsewhere, but take no votes
+CONTROLS = (*WITHOUT_REGIONS, "rgb-region")  # of equal cost, without depth
 SOURCES = ("sensor", "meter", "learned")  # true depth first, controls after
 HEADLINE = (
     "cam", "zoom", "rgb-region", "crop-only@sensor", "crop-only@meter", "region-only@sensor", "region-only@meter",
@@ -69,18 +71,31 @@ def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> 
     """The main table of a stage: one row a method, compared with plain CAM where the record has that pair.
 
     Columns: mIoU in percent (mean ± standard deviation over seeds), bootstrap interval over images, mIoU at the fixed
-    and at the oracle threshold, paired difference from `cam` with verdict, the same from the best control (the one that
-    is best on the tune split) where there is one, `object_miou` with its interval, coverage in percent, cost, number of
-    tuning trials, seeds.
+    and at the oracle threshold, paired difference from each of `rivals` with verdict, `object_miou` with its interval,
+    coverage in percent, cost, number of tuning trials, seeds. Columns that say nothing of any method are left out.
 
     Raises:
         WsssError: there is no such record.
     """
     rows = in_order(select_records(records, data=data, stage=stage, split=split))
-    baselines = [name for name in (baseline(rows), best_control(rows)) if name]
-    cells = [_main_row(record, baselines) for record in rows]
+    cells = [_main_row(record, rivals(rows)) for record in rows]
     frame = pd.DataFrame(cells, index=[full_name(record) for record in rows])
-    return frame.rename_axis("method")
+    told = [name for name in frame if name.startswith("Δ") or (frame[name] != MISSING).any()]
+    return frame[told].rename_axis("method")
+
+
+def rivals(records: Sequence[Record]) -> list[str]:
+    """Full names of what a table compares each method with, of those that there are.
+
+    Plain CAM; the best control without regions and the best control at all (on the tune split); of labels and networks instead of
+    controls the CAM's, refined.
+
+    Args:
+        records: of one data set, stage and split.
+    """
+    refined = [full_name(record) for record in in_order(records) if record["method"] == "cam" and record["refinement"]]
+    names = [baseline(records), best_control(records, WITHOUT_REGIONS), best_control(records), *refined]
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def baseline(records: Sequence[Record]) -> str:
@@ -131,17 +146,18 @@ def _mean_text(values: Sequence[float] | None) -> str:
     return number_text(sum(values) / len(values) if values else None, 2)
 
 
-def best_control(records: Sequence[Record]) -> str | None:
+def best_control(records: Sequence[Record], among: Sequence[str] = CONTROLS) -> str | None:
     """The control without depth that has the highest mIoU on the tune split; None where none was tuned.
 
     Args:
         records: of one data set, stage and split. Of pseudo-labels the answer is None: one control alone is made into labels.
+        among: methods to choose from.
     """
-    tuned = [r for r in records if r["method"] in CONTROLS and r["tune_miou"] is not None and r["stage"] != "pseudo"]
+    tuned = [r for r in records if r["method"] in among and r["tune_miou"] is not None and r["stage"] != "pseudo"]
     return full_name(max(tuned, key=lambda record: record["tune_miou"])) if tuned else None
 
 
-def _main_row(record: Record, baselines: Sequence[str]) -> dict[str, str]:
+def _main_row(record: Record, against: Sequence[str]) -> dict[str, str]:
     threshold = record["threshold"] or {}
     pairs = {pair["against"]: pair for pair in record["paired"]}
     return {
@@ -150,7 +166,7 @@ def _main_row(record: Record, baselines: Sequence[str]) -> dict[str, str]:
         "threshold (tune)": number_text(threshold.get("value"), 2),
         "fixed": number_text((threshold.get("fixed") or {}).get("miou")),
         "oracle threshold": number_text((threshold.get("oracle") or {}).get("miou")),
-        **{f"Δ {name}": _difference(pairs.get(name)) for name in baselines},
+        **{f"Δ {name}": _difference(pairs.get(name)) for name in against},
         "object mIoU": _object_text(record["object_miou"]),
         "coverage": number_text(record["coverage"]),
         "MP/image": number_text(record["megapixels_per_image"], 2),
