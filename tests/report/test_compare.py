@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from wsss.errors import WsssError
-from wsss.report.compare import beside_committed, class_sentence, colophon, difference_sentence
+from wsss.report.compare import agreement_sentence, beside_committed, class_sentence, colophon, difference_sentence
 
 
 def record(method: str = "cam", mean: float = 40.0, **changes: Any) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def record(method: str = "cam", mean: float = 40.0, **changes: Any) -> dict[str,
     }  # fmt: skip
     plain = {
         "data": "tabletop", "stage": "cam", "split": "test", "method": method, "refinement": None, "num_images": 200,
-        "seeds": [0], "miou": {"mean": mean, "std": None}, "classes": ["mug", "duck"], "paired": [],
+        "seeds": [0], "miou": {"mean": mean, "std": None, "per_seed": [mean]}, "classes": ["mug", "duck"], "paired": [],
         "iou": {"background": 90.0, "mug": mean, "duck": 20.0}, "provenance": source,
     }  # fmt: skip
     return plain | changes
@@ -61,15 +61,26 @@ def test_class_sentence_counts_classes_and_leaves_out_background_and_unknown():
 def test_beside_committed_pairs_records_by_place_and_method():
     own = [record("zoom", 44.0, stage="segmentation"), record("cam", 40.0), record("zoom", 45.0)]
     committed = [
-        record("cam", 42.5, miou={"mean": 42.5, "std": 1.25}, seeds=[0, 1, 2]),
+        record("cam", 42.5, miou={"mean": 42.5, "std": 1.25, "per_seed": [41.0, 42.5, 44.0]}, seeds=[0, 1, 2]),
         record("zoom", 45.0, provenance=record()["provenance"] | {"data_sha256": "d" * 64}),
         record("cam", 99.0, data="nyuv2"),
     ]
     table = beside_committed(own, committed)
     assert table.index.tolist() == [("seeds (test)", "cam"), ("seeds (test)", "zoom"), ("network (test)", "zoom")]
-    assert table.iloc[0].tolist() == ["40.0", "42.5 ± 1.2", "−2.5", "0, 1, 2", "yes"]
-    assert table.iloc[1].tolist() == ["45.0", "45.0", "+0.0", "0", "no"]
-    assert table.iloc[2].tolist() == ["44.0", "–", "–", "–", "–"]
+    assert table.iloc[0].tolist() == ["40.0", "41.0", "−1.0", "42.5 ± 1.2", "0, 1, 2", "yes"]
+    assert table.iloc[1].tolist() == ["45.0", "45.0", "+0.0", "45.0", "0", "no"]
+    assert table.iloc[2].tolist() == ["44.0", "–", "–", "–", "–", "–"]
+
+
+def test_agreement_counts_the_same_settings_data_and_seed_alone():
+    other_data = record("depth@sensor", 80.0, provenance=record()["provenance"] | {"data_sha256": "d" * 64})
+    other_seed = record("crop-only@sensor", 50.0, seeds=[3])
+    committed = [record("cam", 40.05), record("zoom", 46.0), other_data, other_seed]
+    own = [record("cam", 40.0), record("zoom", 45.0), record("depth@sensor", 10.0), record("crop-only@sensor", 10.0)]
+    sentence = agreement_sentence(own, committed)
+    assert sentence.startswith("1 of 2 mIoUs are within 0.1 points")
+    assert sentence.endswith("the largest gap is −1.00 (seeds of zoom).")
+    assert "No committed record" in agreement_sentence([other_data | {"seeds": [5]}], committed)
 
 
 def test_beside_committed_without_records_is_an_error():

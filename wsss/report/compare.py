@@ -3,18 +3,27 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from wsss.errors import WsssError
 from wsss.report.store import STAGES, full_name
 from wsss.report.tables import STAGE_NAMES, in_order, verdict
 
-__all__ = ["beside_committed", "class_sentence", "colophon", "difference_sentence"]
+__all__ = ["agreement_sentence", "beside_committed", "class_sentence", "colophon", "difference_sentence"]
 
 Record = Mapping[str, Any]
 
 MISSING = "–"
-COLUMNS = ("this run", "committed", "difference", "committed seeds", "same settings and data")
+COLUMNS = (
+    "this run",
+    "committed, this seed",
+    "difference",
+    "committed, all seeds",
+    "committed seeds",
+    "same settings and data",
+)
+NEARLY = 0.1  # points of mIoU that another number of threads may cost
 
 
 def difference_sentence(record: Record, against: str) -> str:
@@ -43,8 +52,8 @@ def _range(interval: Sequence[float | None]) -> str:
     return " to ".join("unknown" if end is None else _signed(end) for end in interval)
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+def _signed(value: float, digits: int = 1) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def class_sentence(record: Record, other: Record) -> str:
@@ -64,7 +73,8 @@ def class_sentence(record: Record, other: Record) -> str:
 def beside_committed(records: Sequence[Record], committed: Sequence[Record]) -> pd.DataFrame:
     """mIoU of every method of this run, and of the committed record of the same data, stage, split and method.
 
-    Settings and data are the same if the hashes of configuration and data are; seeds may differ.
+    Settings and data are the same if the hashes of configuration and data are. The difference is from the committed value for
+    this run's seed, where that seed is among the committed ones.
 
     Raises:
         WsssError: there is no record of this run.
@@ -89,15 +99,47 @@ def _comparison(record: Record, committed: Record | None) -> dict[str, str]:
     if committed is None:
         return dict.fromkeys(COLUMNS, MISSING) | {"this run": own}
     spread = "" if committed["miou"]["std"] is None else f" ± {committed['miou']['std']:.1f}"
-    same = all(record["provenance"][key] == committed["provenance"][key] for key in ("config_sha256", "data_sha256"))
+    same_seed = _of_same_seeds(record, committed)
     values = (
         own,
+        MISSING if same_seed is None else f"{same_seed:.1f}",
+        MISSING if same_seed is None else _signed(record["miou"]["mean"] - same_seed),
         f"{committed['miou']['mean']:.1f}{spread}",
-        _signed(record["miou"]["mean"] - committed["miou"]["mean"]),
         ", ".join(str(seed) for seed in committed["seeds"]),
-        "yes" if same else "no",
+        "yes" if _same_settings(record, committed) else "no",
     )
     return dict(zip(COLUMNS, values, strict=True))
+
+
+def _same_settings(record: Record, committed: Record) -> bool:
+    return all(record["provenance"][key] == committed["provenance"][key] for key in ("config_sha256", "data_sha256"))
+
+
+def _of_same_seeds(record: Record, committed: Record) -> float | None:
+    """The committed mIoU, mean over the seeds of `record`; None if those are not all committed."""
+    values = dict(zip(committed["seeds"], committed["miou"]["per_seed"], strict=True))
+    if not set(record["seeds"]) <= set(values):
+        return None
+    return float(np.mean([values[seed] for seed in record["seeds"]]))
+
+
+def agreement_sentence(records: Sequence[Record], committed: Sequence[Record]) -> str:
+    """How many records of a run agree with the committed values for the same settings, data and seed, and the largest gap."""
+    theirs = {_key(record): record for record in committed}
+    gaps: dict[str, float] = {}
+    for record in records:
+        other = theirs.get(_key(record))
+        value = _of_same_seeds(record, other) if other is not None and _same_settings(record, other) else None
+        if value is not None:
+            gaps[f"{STAGE_NAMES[record['stage']]} of {full_name(record)}"] = record["miou"]["mean"] - value
+    if not gaps:
+        return "No committed record has the same settings, data and seed as this run."
+    near = sum(abs(gap) <= NEARLY for gap in gaps.values())
+    largest = max(gaps, key=lambda name: abs(gaps[name]))
+    return (
+        f"{near} of {len(gaps)} mIoUs are within {NEARLY} points of the committed value for the same settings, data and seed; "
+        f"the largest gap is {_signed(gaps[largest], 2)} ({largest})."
+    )
 
 
 def colophon(records: Sequence[Record]) -> pd.DataFrame:
