@@ -24,7 +24,6 @@ from benchmarks.measure import (
 from wsss.cam.cam import class_maps, pyramid_maps, scaled_size
 from wsss.data.base import Sample
 from wsss.data.transforms import to_tensor
-from wsss.parallel import each_image
 from wsss.runtime import autocast
 
 __all__ = ["measure"]
@@ -44,7 +43,7 @@ def measure(effort: Effort) -> Measured:
         2 * effort.rounds,
     )
     few = samples[:4]  # a GradCAM of all classes takes seconds an image
-    ours_of_few = _side_by_side(few)
+    ours_of_few = _ours(few)
     with GradCam() as gradcam, TorchCam() as torchcam:
         apart = _differences(few, gradcam, torchcam)
         peers = timed_in_turns(
@@ -82,32 +81,14 @@ def _plain(way: Way) -> Way:
     return run
 
 
-def _maps(sample: Sample) -> object:
-    view = looker()
-    return pyramid_maps(
-        view.model, view.info, sample.image, _present(sample), scales=SCALES, flip=True, device=view.device
-    )
-
-
 def _ours(samples: list[Sample]) -> Way:
-    """One image after the other, as the bare passes are made."""
+    view = looker()
 
     def run() -> None:
         for sample in samples:
-            _maps(sample)
-
-    return run
-
-
-def _side_by_side(samples: list[Sample]) -> Way:
-    """As the pipeline goes through a split."""
-
-    def run() -> None:
-        maps = each_image(
-            lambda index: _maps(samples[index]), range(len(samples)), "", device=looker().device, progress=False
-        )
-        for _ in maps:
-            pass
+            pyramid_maps(
+                view.model, view.info, sample.image, _present(sample), scales=SCALES, flip=True, device=view.device
+            )
 
     return run
 
