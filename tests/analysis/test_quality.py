@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from wsss.analysis.confusion import confusion_matrix, mean_iou, threshold_confusions
-from wsss.analysis.quality import band_effect, image_differences, pick_by_rule
+from wsss.analysis.quality import band_effect, holds_classes, image_differences, pick_by_rule, rule_text
 from wsss.analysis.score import Score
 from wsss.analysis.thresholds import THRESHOLDS
 from wsss.pseudo.labels import pseudo_label
@@ -71,6 +71,20 @@ def test_image_differences_are_differences_of_each_image():
 
 def test_pick_by_rule_takes_the_ends_and_the_image_nearest_to_the_median():
     assert pick_by_rule(np.array([0.0, 5, -3, 1, np.nan, 2])) == {"best": 1, "median": 3, "worst": 2}
+
+
+def test_images_without_any_class_can_be_left_out():
+    both = score_of(np.array([[[3, 1, 0], [0, 0, 0]], [[3, 0, 0], [1, 0, 0]], np.zeros((2, 3))], np.int64))
+    assert holds_classes(both).tolist() == [False, True, False]
+    wanted = np.array([True, False, True, True])
+    assert pick_by_rule(np.array([3.0, -1, 1, 2]), wanted) == {"best": 0, "median": 3, "worst": 2}
+
+
+def test_the_worst_is_a_loss_only_below_zero():
+    assert rule_text("best", 3.25) == "largest gain\n+3.2 points"
+    assert rule_text("worst", -1.0) == "largest loss\n−1.0 points"
+    assert rule_text("worst", 0.0) == "least gain\n+0.0 points"
+    assert rule_text("best", -2.0).startswith("least loss")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from wsss.analysis.confusion import coverage, mean_iou
 from wsss.analysis.score import Score
 from wsss.analysis.thresholds import THRESHOLDS
 
-__all__ = ["band_effect", "band_sentence", "image_differences", "pick_by_rule"]
+__all__ = ["band_effect", "band_sentence", "holds_classes", "image_differences", "pick_by_rule", "rule_text"]
 
 
 def band_effect(score: Score) -> dict[str, float]:
@@ -68,13 +68,21 @@ def image_differences(score: Score, other: Score) -> NDArray[np.float64]:
     return np.asarray(mean_iou(score.confusions) - mean_iou(other.confusions), dtype=np.float64)
 
 
-def pick_by_rule(differences: NDArray[np.float64]) -> dict[str, int]:
+def holds_classes(score: Score) -> NDArray[np.bool_]:
+    """Which images hold a class at all, `(N,)`: in the others there is nothing to be found."""
+    return np.asarray(score.confusions[:, 1:].sum(axis=(1, 2)) > 0)
+
+
+def pick_by_rule(differences: NDArray[np.float64], wanted: NDArray[np.bool_] | None = None) -> dict[str, int]:
     """Indices of the images to show: the `best`, the `median` and the `worst` difference, so that nobody picks.
 
     The median is the image nearest to the median difference, other than the two extremes. The first index wins ties;
     NaN is left out. Fewer than three images give fewer entries.
+
+    Args:
+        wanted: `(N,)`, the images to choose from; None for all.
     """
-    known = np.flatnonzero(~np.isnan(differences))
+    known = np.flatnonzero(~np.isnan(differences) & (True if wanted is None else wanted))
     if not len(known):
         return {}
     order = known[np.argsort(-differences[known], kind="stable")]
@@ -86,3 +94,17 @@ def pick_by_rule(differences: NDArray[np.float64]) -> dict[str, int]:
     if len(order) > 1:
         picked["worst"] = int(order[-1])
     return picked
+
+
+def rule_text(rule: str, difference: float) -> str:
+    """What the image that `pick_by_rule` chose is, with its difference in points: the worst is a loss only below 0.
+
+    Args:
+        rule: `best`, `median` or `worst`.
+    """
+    names = {
+        "best": "largest gain" if difference > 0 else "least loss",
+        "median": "median",
+        "worst": "largest loss" if difference < 0 else "least gain",
+    }
+    return f"{names[rule]}\n{difference:+.1f} points".replace("-", "−")

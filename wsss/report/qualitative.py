@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from wsss.analysis.failures import hard_images, occlusion_measure
-from wsss.analysis.quality import image_differences, pick_by_rule
+from wsss.analysis.quality import holds_classes, image_differences, pick_by_rule, rule_text
 from wsss.analysis.strata import SIZE_BINS
 from wsss.data.base import IGNORE
 from wsss.errors import WsssError
@@ -39,15 +39,22 @@ _COLUMNS = ("image", "cam: score", "cam", "crop-only", "depth: score", "depth", 
 
 
 def method_overview(run: "Run") -> Figure:
-    """Figure 1: the scene with most small or hidden objects, the largest gain and the largest loss, from photograph to label."""
+    """Figure 1, from photograph to label: the scene with most small or hidden objects, the largest gain, the largest loss.
+
+    Rows say which they are. Where no image loses there is no row of a loss.
+    """
     scores, report = run.seeds(["cam", "depth"]), run.data("report")
-    picked = pick_by_rule(image_differences(scores["depth"], scores["cam"]))
+    differences = image_differences(scores["depth"], scores["cam"])
+    picked = pick_by_rule(differences, holds_classes(scores["cam"]))
     hardest = report.ids.index(hard_images(scores["cam"].instances).index[0])
+    reasons = {hardest: ["most small or\nhidden objects"]}
+    for rule, sign in (("best", 1), ("worst", -1)):
+        if rule in picked and sign * differences[picked[rule]] > 0:
+            reasons.setdefault(picked[rule], []).append(rule_text(rule, differences[picked[rule]]))
     drawn = []
-    for index in dict.fromkeys([hardest, *(picked[rule] for rule in ("best", "worst") if rule in picked)]):
+    for index, why in reasons.items():
         before, after = seed_view(run, "cam", index), seed_view(run, "depth", index)
-        if len(before.classes):  # no map, no row
-            drawn.append(method_panels(run, before, after, run.depth_of("report")(index)))
+        drawn.append(method_panels(run, before, after, run.depth_of("report")(index), "\n".join(why)))
     figure = method_figure(drawn, class_colours(report.classes))
     return class_legend(figure, report.classes, [each for one in drawn for each in (one.pseudo_label, one.truth)])
 

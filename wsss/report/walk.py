@@ -144,11 +144,16 @@ def fusion_figure(view: SeedView, parameters: FusionParameters, classes: Sequenc
     return figure
 
 
-def method_panels(run: "Run", before: SeedView, after: SeedView, depth: NDArray[np.float32]) -> MethodPanels:
-    """A row of figure 1: the class whose map differs most between the two methods."""
+def method_panels(run: "Run", before: SeedView, after: SeedView, depth: NDArray[np.float32], why: str) -> MethodPanels:
+    """A row of figure 1: the class whose map differs most between the two methods.
+
+    Args:
+        before, after: of an image with at least one class.
+        why: what the image was chosen for; stands beside the row.
+    """
     change = np.abs(after.scores - before.scores).mean(axis=(1, 2))
     klass = int(change.argmax())
     name = run.data("report").classes[int(after.classes[klass]) - 1].replace("_", " ")
     boxes = sorted({one.box for one in after.evidence.plan})
-    image, truth, title = after.sample.image, after.sample.mask, f"map of: {name}"
+    image, truth, title = after.sample.image, after.sample.mask, f"{why}\nmap of: {name}"
     return MethodPanels(image, depth, boxes, before.scores[klass], after.scores[klass], after.label, truth, title)
