@@ -18,7 +18,14 @@ from wsss.depth.regions import RegionParameters
 from wsss.errors import WsssError
 from wsss.io import write_json
 from wsss.pipeline import Run
-from wsss.report.series import draw_series, load_series, series_figure, series_sentence, series_table
+from wsss.report.series import (
+    draw_series,
+    load_series,
+    series_changes,
+    series_figure,
+    series_sentence,
+    series_table,
+)
 from wsss.scoring import Looker
 from wsss.series import SERIES_MEASURES, measure_series, object_logits, series_path, series_rows
 
@@ -123,11 +130,15 @@ def test_sentences_say_whether_the_ends_differ() -> None:
 
     record: dict[str, Any] = {"series": "shrinking", "rows": [row(8, 70, 5), row(2, 60, 5), row(0.3, 20, 5)]}
     assert series_sentence(record, "recall") == (
-        "an object that shrinks: recall of cam falls, from 70.0 [65.0, 75.0] at 8.00 % to 20.0 [15.0, 25.0] at 0.30 % "
-        "of the image."
+        "an object that shrinks: recall of cam falls, from 70.0 [65.0, 75.0] at 8.00 % of the image to 20.0 [15.0, 25.0] at "
+        "0.30 % of the image."
     )
     assert "rises" in series_sentence(record | {"rows": record["rows"][::-1]}, "recall")
-    assert "is not settled" in series_sentence(record | {"rows": record["rows"][:2]}, "recall")
+    unclear = record | {"rows": record["rows"][:2]}
+    assert "recall of cam shows no clear change: 70.0" in series_sentence(unclear, "recall")
+    table = series_changes([record, unclear], ["recall"])
+    assert table["recall (%)"].tolist() == ["70.0 → 20.0, falls", "70.0 → 60.0, no clear change"]
+    assert table.index[0] == "an object that shrinks, 8.00 % of the image → 0.30 % of the image"
 
 
 def test_chart_and_table(made, tmp_path: Path) -> None:
@@ -139,7 +150,7 @@ def test_chart_and_table(made, tmp_path: Path) -> None:
         np.asarray(recall.lines[0].get_ydata()), [r["recall"] for r in record["rows"] if r["method"] == "cam"]
     )
     table = series_table(record)
-    assert list(table.columns) == ["pictures", "area (%)", "hidden (%)", "recall", "iou", "hit"]
+    assert list(table.columns) == ["pictures", "area (%)", "hidden (%)", "recall (%)", "IoU (%)", "hit (%)"]
     assert len(table) == len(record["rows"])
     written = draw_series(paths[0].parents[2], tmp_path)
     assert [path.name for path in written] == [

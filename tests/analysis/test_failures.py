@@ -90,7 +90,7 @@ def cell(size, n, value, ci):
 
 
 @pytest.mark.parametrize(
-    ("ci", "word"), [([1.0, 9.0], ": lower."), ([1.0, 31.0], "not settled"), ([71.0, 80.0], ": higher.")]
+    ("ci", "word"), [([1.0, 9.0], ": lower."), ([1.0, 31.0], "no clear difference"), ([71.0, 80.0], ": higher.")]
 )
 def test_strata_differ_only_where_intervals_are_apart(ci, word):
     strata = [cell("<1 %", 4, 5.0, ci), cell(">5 %", 9, 50.0, [30.0, 70.0])]

@@ -73,6 +73,20 @@ def test_pick_by_rule_takes_the_ends_and_the_image_nearest_to_the_median():
     assert pick_by_rule(np.array([0.0, 5, -3, 1, np.nan, 2])) == {"best": 1, "median": 3, "worst": 2}
 
 
+def test_images_without_any_class_can_be_left_out():
+    both = score_of(np.array([[[3, 1, 0], [0, 0, 0]], [[3, 0, 0], [1, 0, 0]], np.zeros((2, 3))], np.int64))
+    assert holds_classes(both).tolist() == [False, True, False]
+    wanted = np.array([True, False, True, True])
+    assert pick_by_rule(np.array([3.0, -1, 1, 2]), wanted) == {"best": 0, "median": 3, "worst": 2}
+
+
+def test_the_worst_is_a_loss_only_below_zero():
+    assert rule_text("best", 3.25) == "largest gain\n+3.2 points"
+    assert rule_text("worst", -1.0) == "largest loss\n−1.0 points"
+    assert rule_text("worst", 0.0) == "least gain\n+0.0 points"
+    assert rule_text("best", -2.0).startswith("least loss")
+
+
 @pytest.mark.parametrize(
     ("differences", "expected"),
     [

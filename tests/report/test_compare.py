@@ -3,7 +3,14 @@ from typing import Any
 import pytest
 
 from wsss.errors import WsssError
-from wsss.report.compare import agreement_sentence, beside_committed, class_sentence, colophon, difference_sentence
+from wsss.report.compare import (
+    agreement_sentence,
+    beside_committed,
+    class_sentence,
+    colophon,
+    difference_sentence,
+    strata_sentences,
+)
 
 
 def record(method: str = "cam", mean: float = 40.0, **changes: Any) -> dict[str, Any]:
@@ -48,6 +55,19 @@ def test_difference_sentence_needs_the_comparison():
         difference_sentence(record("zoom"), "cam")
 
 
+def test_strata_sentences_name_the_ends_of_size_and_occlusion():
+    def cell(size: str, occlusion: str, iou: float | None) -> dict[str, Any]:
+        return {"size": size, "occlusion": occlusion, "iou": iou}
+
+    sizes = [cell("<1 %", "all", 20.0), cell("1–5 %", "all", 7.0), cell(">5 %", "all", -3.0)]
+    hidden = [cell("all", "0–10 %", 15.0), cell("all", ">40 %", None)]
+    pairs = [pair(9.0, [8.0, 10.0], [9.0])[0] | {"strata": [*sizes, *hidden]}]
+    assert strata_sentences(record("crop-only", paired=pairs), "cam") == (
+        "points of IoU over cam: +20.0 on objects <1 % and −3.0 on objects >5 %; unknown at occlusion >40 % and +15.0 at "
+        "occlusion 0–10 %."
+    )
+
+
 def test_class_sentence_counts_classes_and_leaves_out_background_and_unknown():
     text = class_sentence(record("depth@sensor", 60.0), record())
     assert text == "depth@sensor is ahead of cam in 1 of 2 classes; from +0.0 (duck) to +20.0 (mug) points of IoU."
@@ -61,26 +81,21 @@ def test_class_sentence_counts_classes_and_leaves_out_background_and_unknown():
 def test_beside_committed_pairs_records_by_place_and_method():
     own = [record("zoom", 44.0, stage="segmentation"), record("cam", 40.0), record("zoom", 45.0)]
     committed = [
-        record("cam", 42.5, miou={"mean": 42.5, "std": 1.25, "per_seed": [41.0, 42.5, 44.0]}, seeds=[0, 1, 2]),
+        record("cam", 42.5, miou={"mean": 42.5, "std": 1.25, "per_seed": [41.0, 40.2, 43.8]}, seeds=[1, 0, 2]),
         record("zoom", 45.0, provenance=record()["provenance"] | {"data_sha256": "d" * 64}),
         record("cam", 99.0, data="nyuv2"),
     ]
     table = beside_committed(own, committed)
     assert table.index.tolist() == [("seeds (test)", "cam"), ("seeds (test)", "zoom"), ("network (test)", "zoom")]
-    assert table.iloc[0].tolist() == ["40.0", "41.0", "−1.0", "42.5 ± 1.2", "0, 1, 2", "yes"]
+    assert table.iloc[0].tolist() == ["40.0", "40.2", "−0.2", "42.5 ± 1.2", "1, 0, 2", "yes"]
     assert table.iloc[1].tolist() == ["45.0", "45.0", "+0.0", "45.0", "0", "no"]
     assert table.iloc[2].tolist() == ["44.0", "–", "–", "–", "–", "–"]
-
-
-def test_agreement_counts_the_same_settings_data_and_seed_alone():
-    other_data = record("depth@sensor", 80.0, provenance=record()["provenance"] | {"data_sha256": "d" * 64})
-    other_seed = record("crop-only@sensor", 50.0, seeds=[3])
-    committed = [record("cam", 40.05), record("zoom", 46.0), other_data, other_seed]
-    own = [record("cam", 40.0), record("zoom", 45.0), record("depth@sensor", 10.0), record("crop-only@sensor", 10.0)]
-    sentence = agreement_sentence(own, committed)
-    assert sentence.startswith("1 of 2 mIoUs are within 0.1 points")
-    assert sentence.endswith("the largest gap is −1.00 (seeds of zoom).")
-    assert "No committed record" in agreement_sentence([other_data | {"seeds": [5]}], committed)
+    assert agreement_sentence(own, committed, 0.1) == (
+        "1 of 2 methods are within 0.1 points of the committed value for this seed; the largest difference is 0.2."
+    )
+    other = [record("cam", 40.0, seeds=[5])]
+    assert beside_committed(other, committed).iloc[0].tolist()[1:3] == ["–", "–"]
+    assert "no committed value" in agreement_sentence(other, committed)
 
 
 def test_beside_committed_without_records_is_an_error():

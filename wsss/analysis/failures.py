@@ -111,7 +111,7 @@ def strata_sentence(
         low, high = cell[f"{value}_ci"]
         texts.append(f"{cell[value]:.1f} % [{low:.1f}, {high:.1f}] for {_cell_name(key)} (n={cell['n']})")
     (low, high), (lower, upper) = first[f"{value}_ci"], second[f"{value}_ci"]
-    word = "lower" if high < lower else "higher" if low > upper else "not settled, the intervals overlap"
+    word = "lower" if high < lower else "higher" if low > upper else "no clear difference, the intervals overlap"
     return f"{name} is {texts[0]} and {texts[1]}: {word}."
 
 

@@ -6,24 +6,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wsss.analysis.strata import SIZE_BINS
 from wsss.errors import WsssError
 from wsss.report.store import STAGES, full_name
 from wsss.report.tables import STAGE_NAMES, in_order, verdict
 
-__all__ = ["agreement_sentence", "beside_committed", "class_sentence", "colophon", "difference_sentence"]
+__all__ = [
+    "agreement_sentence",
+    "beside_committed",
+    "class_sentence",
+    "colophon",
+    "difference_sentence",
+    "strata_sentences",
+]
 
 Record = Mapping[str, Any]
 
 MISSING = "–"
 COLUMNS = (
     "this run",
-    "committed, this seed",
+    "committed, same seed",
     "difference",
-    "committed, all seeds",
+    "committed mean",
     "committed seeds",
     "same settings and data",
 )
-NEARLY = 0.1  # points of mIoU that another number of threads may cost
 
 
 def difference_sentence(record: Record, against: str) -> str:
@@ -35,17 +42,22 @@ def difference_sentence(record: Record, against: str) -> str:
     Raises:
         WsssError: the record has not been compared with `against`.
     """
-    pair = next((pair for pair in record["paired"] if pair["against"] == against), None)
-    if pair is None:
-        raise WsssError(
-            f"the record of {full_name(record)} has not been compared with {against!r}. Run the stage again."
-        )
+    pair = _pair(record, against)
     seeds = len(record["seeds"])
     caution = "one seed only: it may not hold for others" if seeds == 1 else f"{seeds} seeds"
     return (
         f"{full_name(record)} {record['miou']['mean']:.1f} mIoU, {_signed(pair['difference'])} points against {against} "
         f"(95 % interval over {record['num_images']} images {_range(pair['ci'])}): {verdict(pair)} ({caution})."
     )
+
+
+def _pair(record: Record, against: str) -> Mapping[str, Any]:
+    pair: Mapping[str, Any] | None = next((pair for pair in record["paired"] if pair["against"] == against), None)
+    if pair is None:
+        raise WsssError(
+            f"the record of {full_name(record)} has not been compared with {against!r}. Run the stage again."
+        )
+    return pair
 
 
 def _range(interval: Sequence[float | None]) -> str:
@@ -71,10 +83,10 @@ def class_sentence(record: Record, other: Record) -> str:
 
 
 def beside_committed(records: Sequence[Record], committed: Sequence[Record]) -> pd.DataFrame:
-    """mIoU of every method of this run, and of the committed record of the same data, stage, split and method.
+    """mIoU of every method of this run in percent, and of the committed record of the same data, stage, split and method.
 
-    Settings and data are the same if the hashes of configuration and data are. The difference is from the committed value for
-    this run's seed, where that seed is among the committed ones.
+    The difference is that from the committed value of this run's seed; a dash where the record does not have it. Settings and
+    data are the same if the hashes of configuration and data are.
 
     Raises:
         WsssError: there is no record of this run.
@@ -98,12 +110,13 @@ def _comparison(record: Record, committed: Record | None) -> dict[str, str]:
     own = f"{record['miou']['mean']:.1f}"
     if committed is None:
         return dict.fromkeys(COLUMNS, MISSING) | {"this run": own}
+    value = _of_same_seed(record, committed)
     spread = "" if committed["miou"]["std"] is None else f" ± {committed['miou']['std']:.1f}"
     same_seed = _of_same_seeds(record, committed)
     values = (
         own,
-        MISSING if same_seed is None else f"{same_seed:.1f}",
-        MISSING if same_seed is None else _signed(record["miou"]["mean"] - same_seed),
+        MISSING if value is None else f"{value:.1f}",
+        MISSING if value is None else _signed(record["miou"]["mean"] - value),
         f"{committed['miou']['mean']:.1f}{spread}",
         ", ".join(str(seed) for seed in committed["seeds"]),
         "yes" if _same_settings(record, committed) else "no",
@@ -111,35 +124,51 @@ def _comparison(record: Record, committed: Record | None) -> dict[str, str]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def _same_settings(record: Record, committed: Record) -> bool:
-    return all(record["provenance"][key] == committed["provenance"][key] for key in ("config_sha256", "data_sha256"))
-
-
-def _of_same_seeds(record: Record, committed: Record) -> float | None:
-    """The committed mIoU, mean over the seeds of `record`; None if those are not all committed."""
-    values = dict(zip(committed["seeds"], committed["miou"]["per_seed"], strict=True))
-    if not set(record["seeds"]) <= set(values):
+def _of_same_seed(record: Record, committed: Record | None) -> float | None:
+    """The committed mIoU of the one seed that the record has; None where there is no such value."""
+    if committed is None or len(record["seeds"]) != 1 or record["seeds"][0] not in committed["seeds"]:
         return None
-    return float(np.mean([values[seed] for seed in record["seeds"]]))
+    value: float = committed["miou"]["per_seed"][committed["seeds"].index(record["seeds"][0])]
+    return value
 
 
-def agreement_sentence(records: Sequence[Record], committed: Sequence[Record]) -> str:
-    """How many records of a run agree with the committed values for the same settings, data and seed, and the largest gap."""
+def agreement_sentence(records: Sequence[Record], committed: Sequence[Record], points: float = 0.5) -> str:
+    """How many methods of this run are within so many points of the committed value for their seed."""
     theirs = {_key(record): record for record in committed}
-    gaps: dict[str, float] = {}
-    for record in records:
-        other = theirs.get(_key(record))
-        value = _of_same_seeds(record, other) if other is not None and _same_settings(record, other) else None
-        if value is not None:
-            gaps[f"{STAGE_NAMES[record['stage']]} of {full_name(record)}"] = record["miou"]["mean"] - value
+    pairs = [(record["miou"]["mean"], _of_same_seed(record, theirs.get(_key(record)))) for record in records]
+    gaps = [abs(own - value) for own, value in pairs if value is not None]
     if not gaps:
-        return "No committed record has the same settings, data and seed as this run."
-    near = sum(abs(gap) <= NEARLY for gap in gaps.values())
-    largest = max(gaps, key=lambda name: abs(gaps[name]))
+        return "There is no committed value for this data and seed."
+    near = sum(gap <= points for gap in gaps)
     return (
-        f"{near} of {len(gaps)} mIoUs are within {NEARLY} points of the committed value for the same settings, data and seed; "
-        f"the largest gap is {_signed(gaps[largest], 2)} ({largest})."
+        f"{near} of {len(gaps)} methods are within {points:g} points of the committed value for this seed; "
+        f"the largest difference is {max(gaps):.1f}."
     )
+
+
+def strata_sentences(record: Record, against: str, value: str = "iou") -> str:
+    """What a method gains over another on small and large, on hidden and unhidden objects, in points.
+
+    Args:
+        record: whose `paired` has an entry for `against`.
+        value: one of `wsss.analysis.strata.MEASURES`.
+
+    Raises:
+        WsssError: the record has not been compared with `against`.
+    """
+    cells = {(cell["size"], cell["occlusion"]): cell for cell in _pair(record, against)["strata"]}
+    known = list(dict.fromkeys(occlusion for _, occlusion in cells if occlusion not in ("all", "unknown")))
+    sizes = [f"{_gain(cells, (SIZE_BINS[end], 'all'), value)} on objects {SIZE_BINS[end]}" for end in (0, -1)]
+    hidden = (
+        [f"{_gain(cells, ('all', known[end]), value)} at occlusion {known[end]}" for end in (-1, 0)] if known else []
+    )
+    parts = "; ".join(" and ".join(part) for part in (sizes, hidden) if part)
+    return f"points of {'IoU' if value == 'iou' else value} over {against}: {parts}."
+
+
+def _gain(cells: Mapping[tuple[str, str], Mapping[str, Any]], key: tuple[str, str], value: str) -> str:
+    number = cells[key][value] if key in cells else None
+    return "unknown" if number is None else _signed(number)
 
 
 def colophon(records: Sequence[Record]) -> pd.DataFrame:

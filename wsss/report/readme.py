@@ -74,7 +74,8 @@ def _block(table: str, records: Sequence[Record], title: str = "") -> str:
 
 def _headline(records: Sequence[Record]) -> str:
     note = (
-        "*mIoU in percent, background included: mean ± standard deviation over training seeds. Thresholds and fusion "
+        "*mIoU in percent, background included: mean ± standard deviation where there are several training seeds; all else "
+        "has one, but for *not seen before*, which is a mean over the same seeds without its spread. Thresholds and fusion "
         "parameters were chosen on the tune split. Seeds use image labels, networks do not; the two are not ranked "
         "against each other. Settings are in the tables below.*\n"
     )

@@ -16,7 +16,16 @@ from wsss.report.drawing import Chart, draw_charts
 from wsss.report.style import OKABE_ITO, method_colour, use_style
 from wsss.report.tables import interval_text, number_text
 
-__all__ = ["draw_series", "load_series", "series_charts", "series_figure", "series_sentence", "series_table"]
+__all__ = [
+    "draw_series",
+    "load_series",
+    "series_changes",
+    "series_charts",
+    "series_figure",
+    "series_sentence",
+    "series_table",
+    "series_title",
+]
 
 Record = Mapping[str, Any]
 
@@ -56,7 +65,10 @@ def series_table(record: Record, measures: Sequence[str] = ("recall", "iou", "hi
             "pictures": str(row["n"]),
             "area (%)": number_text(row["area"], 2),
             "hidden (%)": number_text(row["occlusion"], 0),
-            **{name: f"{number_text(row[name])} {interval_text(row[f'{name}_ci'])}" for name in measures},
+            **{
+                f"{_measure_name(name)} (%)": f"{number_text(row[name])} {interval_text(row[f'{name}_ci'])}"
+                for name in measures
+            },
         }
         for row in record["rows"]
     ]
@@ -65,18 +77,60 @@ def series_table(record: Record, measures: Sequence[str] = ("recall", "iou", "hi
 
 def series_sentence(record: Record, measure: str, method: str = "cam") -> str:
     """How a measure of a method changes from one end of the series to the other; it does if the intervals do not overlap."""
-    rows = [row for row in record["rows"] if row["method"] == method]
-    first, last = rows[0], rows[-1]
-    (low, high), (last_low, last_high) = first[f"{measure}_ci"], last[f"{measure}_ci"]
-    verb = "falls" if last_high < low else "rises" if last_low > high else "is not settled to change"
-    column, _, title = _AXES[record["series"]]
-    decimals = 2 if column == "area" else 0
+    first, last = _ends(record, method)
+    change = {"falls": " falls, from", "rises": " rises, from"}.get(
+        _change(first, last, measure), " shows no clear change:"
+    )
+    title, places = series_title(record), [_place(record, row) for row in (first, last)]
     ends = [
-        f"{number_text(row[measure])} {interval_text(row[f'{measure}_ci'])} at {number_text(row[column], decimals)} %"
-        for row in (first, last)
+        f"{number_text(row[measure])} {interval_text(row[f'{measure}_ci'])} at {place}"
+        for row, place in zip((first, last), places, strict=True)
     ]
+    return f"{title}: {_measure_name(measure)} of {method}{change} {ends[0]} to {ends[1]}."
+
+
+def series_changes(records: Sequence[Record], measures: Sequence[str], method: str = "cam") -> pd.DataFrame:
+    """How the measures of a method change along each series: a row each, first → last value and a word.
+
+    A change is said only where the two 95 % intervals do not overlap.
+    """
+    rows = {}
+    for record in records:
+        first, last = _ends(record, method)
+        places = " → ".join(_place(record, row) for row in (first, last))
+        rows[f"{series_title(record)}, {places}"] = {
+            _measure_name(name) + ("" if name.endswith("logit") else " (%)"): (
+                f"{number_text(first[name])} → {number_text(last[name])}, {_change(first, last, name)}"
+            )
+            for name in measures
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"series, {method}")
+
+
+def series_title(record: Record) -> str:
+    """What the series shows, in words."""
+    return _AXES[record["series"]][2]
+
+
+def _ends(record: Record, method: str) -> tuple[Record, Record]:
+    rows = [row for row in record["rows"] if row["method"] == method]
+    return rows[0], rows[-1]
+
+
+def _change(first: Record, last: Record, measure: str) -> str:
+    (low, high), (last_low, last_high) = first[f"{measure}_ci"], last[f"{measure}_ci"]
+    return "falls" if last_high < low else "rises" if last_low > high else "no clear change"
+
+
+def _place(record: Record, row: Record) -> str:
+    """Where on the series a row stands: the size of the object, or how much of it is hidden."""
+    column = _AXES[record["series"]][0]
     what = "of the image" if column == "area" else "hidden"
-    return f"{title}: {measure.replace('_', ' ')} of {method} {verb}, from {ends[0]} to {ends[1]} {what}."
+    return f"{number_text(row[column], 2 if column == 'area' else 0)} % {what}"
+
+
+def _measure_name(name: str) -> str:
+    return "IoU" if name == "iou" else name.replace("_", " ")
 
 
 def series_figure(record: Record) -> Figure:

@@ -1,6 +1,7 @@
 """Tables of records, as data frames of text ready to be shown."""
 
 from collections.abc import Mapping, Sequence
+from statistics import stdev
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ __all__ = [
     "in_order",
     "interval_text",
     "label_quality_table",
+    "notebook_caption",
     "number_text",
     "one_each",
     "per_class_table",
@@ -40,6 +42,10 @@ HEADLINE = (
     "depth@sensor", "depth@learned", "depth@meter", "full-supervision",
 )  # fmt: skip
 """Methods of the table at one glance, of the tables by stratum, and of charts with a line or a panel for each method."""
+UNITS = (
+    "mIoU, IoU, recall, precision, hits, coverage and what is ignored in percent, differences (Δ) in points; brackets: 95 % "
+    "intervals over images."
+)
 STAGE_NAMES = {"cam": "seeds", "pseudo": "pseudo-labels", "segmentation": "network"}
 
 
@@ -275,11 +281,22 @@ def _headline_cells(record: Record) -> list[tuple[str, str]]:
         name += ", refined labels" if record["stage"] == "segmentation" else f" +{record['refinement']}"
     cells = [(f"{name} ({split})", _mean_std(record["miou"]))]
     if record["predicted_labels"]:
-        cells.append((f"{name}, predicted labels ({split})", number_text(record["predicted_labels"]["miou"])))
+        cells.append((f"{name}, predicted labels ({split})", _predicted_text(record["predicted_labels"])))
     if record["subset"]:
         rest = record["subset"]["rest"]
         cells.append((f"{name} ({split}, the {rest['n']} images not seen before)", number_text(rest["miou"])))
     return cells
+
+
+def _predicted_text(predicted: Mapping[str, Any]) -> str:
+    """Mean, and ± the standard deviation over seeds where the record has them one by one."""
+    values = predicted.get("per_seed") or []
+    return _mean_std({"mean": predicted["miou"], "std": stdev(values) if len(values) > 1 else None})
+
+
+def notebook_caption(*records: Record) -> str:
+    """What stands under a table of a notebook, as Markdown: units, then `settings_caption`."""
+    return f"*{UNITS} {settings_caption(*records)}*"
 
 
 def settings_caption(*records: Record) -> str:
