@@ -108,17 +108,3 @@ def test_pick_by_rule_never_shows_an_image_twice(differences: np.ndarray):
     assert len(set(picked.values())) == len(picked) == 3
     best, median, worst = (differences[picked[rule]] for rule in ("best", "median", "worst"))
     assert best == differences.max() >= median >= worst == differences.min()
-
-
-def test_images_without_a_class_are_left_out():
-    empty, held = [[4, 0, 0], [0, 0, 0]], [[3, 0, 0], [1, 0, 0]]
-    wanted = holds_classes(score_of(np.array([empty, held, held], np.int64)))
-    assert wanted.tolist() == [False, True, True]
-    assert pick_by_rule(np.array([0.0, 5.0, 1.0]), wanted) == {"best": 1, "worst": 2}
-
-
-def test_a_gain_is_not_called_a_loss():
-    assert rule_text("best", 5.0) == "largest gain\n+5.0 points"
-    assert rule_text("worst", 0.0) == "least gain\n+0.0 points"
-    assert rule_text("worst", -2.5) == "largest loss\n−2.5 points"
-    assert rule_text("best", -1.0).startswith("least loss")

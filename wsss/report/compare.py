@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from wsss.analysis.strata import SIZE_BINS
@@ -64,8 +63,8 @@ def _range(interval: Sequence[float | None]) -> str:
     return " to ".join("unknown" if end is None else _signed(end) for end in interval)
 
 
-def _signed(value: float, digits: int = 1) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
 
 
 def class_sentence(record: Record, other: Record) -> str:
@@ -112,14 +111,14 @@ def _comparison(record: Record, committed: Record | None) -> dict[str, str]:
         return dict.fromkeys(COLUMNS, MISSING) | {"this run": own}
     value = _of_same_seed(record, committed)
     spread = "" if committed["miou"]["std"] is None else f" ± {committed['miou']['std']:.1f}"
-    same_seed = _of_same_seeds(record, committed)
+    same = all(record["provenance"][key] == committed["provenance"][key] for key in ("config_sha256", "data_sha256"))
     values = (
         own,
         MISSING if value is None else f"{value:.1f}",
         MISSING if value is None else _signed(record["miou"]["mean"] - value),
         f"{committed['miou']['mean']:.1f}{spread}",
         ", ".join(str(seed) for seed in committed["seeds"]),
-        "yes" if _same_settings(record, committed) else "no",
+        "yes" if same else "no",
     )
     return dict(zip(COLUMNS, values, strict=True))
 
