@@ -11,6 +11,7 @@ from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import portable_spec, resolve_folder
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
+from wsss.io import file_hash
 from wsss.settings import check_settings
 
 __all__ = ["PROFILES", "RESULT_LABELS", "RESULT_METHODS", "ClassifierConfig", "Config", "SegmentationConfig", "profile"]
@@ -29,6 +30,15 @@ class ClassifierConfig:
     batch_size: int = 16
     learning_rate: float = 2e-3  # of the head; the backbone learns at a fifth
     frozen_stages: int = 2
+
+    def identity(self) -> dict[str, Any]:
+        """What enters cache keys: all settings as plain values, of a file of weights its contents instead of its place.
+
+        Raises:
+            WsssError: the file cannot be read; the message names it.
+        """
+        settings = asdict(self)
+        return settings | {"weights": file_hash(self.weights)} if self.weights else settings
 
 
 @dataclass(frozen=True)

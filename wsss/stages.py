@@ -196,7 +196,7 @@ class SeedStages:
         return content_hash(
             {
                 "version": ALGORITHM_VERSION["classifier"],
-                "settings": asdict(self.config.classifier),
+                "settings": self.config.classifier.identity(),
                 "seed": self.config.seed,
                 "data": self.data("train").fingerprint(),
             }
