@@ -266,7 +266,7 @@ def _check_renderer(root: Path, spec: TabletopSpec) -> None:
     found, here = read_json(path), _identity_here(spec)
     if _renderer() is None or found == here:
         return
-    if any(root.glob("*/scenes/*.json")):
+    if any(root.glob("*/scenes/[!.]*.json")):
         theirs, ours = (identity.get("pybullet", FROZEN_RENDERER) for identity in (found, here))
         raise WsssError(
             f"{root} was begun with PyBullet {theirs}, and this is {ours}, whose pictures may differ. Install "

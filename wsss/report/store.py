@@ -80,7 +80,7 @@ def load_records(root: Path) -> list[dict[str, Any]]:
         WsssError: a file is broken or lies where its content does not belong.
     """
     records = []
-    for path in sorted(path for stage in STAGES for path in Path(root).glob(f"*/{stage}/*/*.json")):
+    for path in sorted(path for stage in STAGES for path in Path(root).glob(f"*/{stage}/*/[!.]*.json")):
         record = read_json(path)
         try:
             expected = record_path(root, record)
