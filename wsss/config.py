@@ -3,6 +3,7 @@
 A stage's cache key is the hash of the parts it depends on, so that what is here decides what is computed anew.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -193,7 +194,7 @@ def _full(config: Config) -> Config:
     )  # fmt: skip
 
 
-PROFILES = {"smoke": _smoke, "default": lambda config: config, "full": _full}
+PROFILES: dict[str, Callable[[Config], Config]] = {"smoke": _smoke, "default": lambda config: config, "full": _full}
 
 
 def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> Config:

@@ -149,7 +149,7 @@ def _number(path: Path, name: str, value: Any, example: Any) -> float | int:
     if isinstance(value, bool) or not isinstance(value, kinds) or not finite(value) or value < 0:
         wanted = "a whole number" if isinstance(example, int) else "a number"
         raise WsssError(f"{path}: {name} must be {wanted}, 0 or more, not {value!r}")
-    return type(example)(value)
+    return int(value) if isinstance(example, int) else float(value)
 
 
 def toml_of(sections: Mapping[str, Mapping[str, float | int]], comment: str = "") -> str:

@@ -92,7 +92,8 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Class maps `(N,C,h,w)`, unrectified, in logits."""
-        return self.head(self.features(images)[-1])
+        maps: Tensor = self.head(self.features(images)[-1])
+        return maps
 
 
 def _features(backbone: str, output_stride: int) -> Any:

@@ -50,7 +50,8 @@ def method_name(method: str, depth_source: str | None) -> str:
 
 def full_name(record: Mapping[str, Any]) -> str:
     """Method, depth source and refinement: the stem of a record's file and its name in tables."""
-    return record["method"] + (f"+{record['refinement']}" if record["refinement"] else "")
+    refinement = f"+{record['refinement']}" if record["refinement"] else ""
+    return f"{record['method']}{refinement}"
 
 
 def record_path(root: Path, record: Mapping[str, Any]) -> Path:
