@@ -4,6 +4,8 @@
     python tests/kill_driver.py moments CACHE DATA COUNT   # at COUNT random moments
     python tests/kill_driver.py whole CACHE DATA           # nobody is killed
     python tests/kill_driver.py together CACHE DATA        # two processes at once
+    python tests/kill_driver.py commands CACHE DATA OUT    # what commands write outside the cache, whose stages are made
+    python tests/kill_driver.py command-points CACHE DATA OUT   # that, before and after every rename in turn
 
 It imports everything once and forks before torch has started a thread. Prints `killed N` and what the stages said.
 """
@@ -15,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import timm
@@ -23,11 +26,17 @@ import torch
 import wsss.io
 from wsss.cam import backbones
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
+from wsss.depth_training import DepthTraining, train_with_folds
+from wsss.evaluate import evaluate_folder
+from wsss.export import export_voc
 from wsss.pipeline import Run
+from wsss.predict import predict_folder
+from wsss.segmentation.predictor import load_predictor
 
 BACKBONE = "test_efficientnet"
 METHODS = ("cam", "depth")
 LABELS = ("depth+par-depth",)
+COMMANDS = ("train-depth", "evaluate", "predict", "export")
 MOST = 200  # children: more means that nothing gets on
 
 
@@ -40,17 +49,43 @@ def config(data: Path) -> Config:
     )  # fmt: skip
 
 
-def work(cache: Path, data: Path) -> None:
-    """All stages; what is there already is taken."""
+def opened(cache: Path, data: Path) -> Run:
+    """The run, with random weights for the backbone's."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     state = timm.create_model(BACKBONE, pretrained=False).state_dict()
     backbones._WEIGHTS[BACKBONE] = lambda: state
-    run = Run(config(data), cache, progress=False)
+    return Run(config(data), cache, progress=False)
+
+
+def work(cache: Path, data: Path) -> None:
+    """All stages; what is there already is taken."""
+    run = opened(cache, data)
     run.seeds(METHODS)
     for name in LABELS:
         run.pseudo_folder(name)
     run.networks(LABELS)
+
+
+def command(name: str, cache: Path, data: Path, out: Path) -> None:
+    """What a command of that name does, into the folder `out`; the stages that it needs are in the cache."""
+    run = opened(cache, data)
+    match name:
+        case "train-depth":
+            settings = DepthTraining(epochs=1, batch_size=2, side=32)
+            path = out / "depth.safetensors"
+            train_with_folds(run.data("train"), path, BACKBONE, settings, folds=True, side=64, progress=False)
+        case "evaluate":
+            path = out / "classifier.safetensors"
+            run.export_classifier(path, METHODS)
+            evaluate_folder(
+                path, out / "records", data="tabletop", root=str(data), split="test", depth="sensor", progress=False
+            )
+        case "predict":
+            predictor = load_predictor(run.network_path(LABELS[0]))
+            predict_folder(predictor, data / "test" / "rgb", out / "labels", progress=False)
+        case "export":
+            export_voc(run.data("train"), run.pseudo_folder(LABELS[0]), out / "voc", "train", progress=False)
 
 
 def kill_at_rename(before: bool) -> None:
@@ -93,15 +128,15 @@ def ended(child: int) -> bool:
     return True
 
 
-def points(cache: Path, data: Path) -> int:
+def points(task: Callable[[], None]) -> int:
     """Processes are killed before and after each new file in turn, until there is nothing left to write."""
     for killed in range(MOST):
 
-        def task(before: bool = killed % 2 == 0) -> None:
+        def dying(before: bool = killed % 2 == 0) -> None:
             kill_at_rename(before)
-            work(cache, data)
+            task()
 
-        if ended(fork(task)):
+        if ended(fork(dying)):
             return killed
     raise AssertionError("the stages do not get on")
 
@@ -124,6 +159,15 @@ def moments(cache: Path, data: Path, count: int) -> int:
     return killed
 
 
+def commands(cache: Path, data: Path, out: Path, kill: bool) -> int:
+    """Each command in a process of its own, undisturbed or killed at every point."""
+    tasks = [partial(command, name, cache, data, out) for name in COMMANDS]
+    if kill:
+        return sum(points(task) for task in tasks)
+    assert all([ended(fork(task)) for task in tasks])
+    return 0
+
+
 def together(cache: Path, data: Path) -> int:
     children = [fork(lambda: work(cache, data)) for _ in range(2)]
     assert all([ended(child) for child in children])
@@ -133,7 +177,10 @@ def together(cache: Path, data: Path) -> int:
 if __name__ == "__main__":
     mode, folder, root, *more = sys.argv[1:]
     tasks = {
-        "points": points, "moments": lambda c, d: moments(c, d, int(more[0])), "together": together,
+        "points": lambda c, d: points(lambda: work(c, d)),
+        "commands": lambda c, d: commands(c, d, Path(more[0]), kill=False),
+        "command-points": lambda c, d: commands(c, d, Path(more[0]), kill=True),
+        "moments": lambda c, d: moments(c, d, int(more[0])), "together": together,
         "whole": lambda c, d: 0 if ended(fork(lambda: work(c, d))) else 1,
     }  # fmt: skip
     print("killed", tasks[mode](Path(folder), Path(root)))

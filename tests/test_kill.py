@@ -17,8 +17,11 @@ import numpy as np
 import pytest
 
 from wsss.data.tabletop import TabletopDataset
+from wsss.predict import image_files
+from wsss.report.store import load_records
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
+TIMES = {"seconds", "seconds_per_image", "wall_s", "utc"}
 MOMENTS = int(os.environ.get("WSSS_KILLS", "5"))
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
@@ -40,9 +43,9 @@ def drive(mode: str, cache: Path, data: Path, *more: str) -> tuple[int, str]:
 
 
 def untimed(content: Any) -> Any:
-    """JSON without the seconds that things took."""
+    """JSON without the time that things took, and at which they were made."""
     if isinstance(content, dict):
-        return {key: untimed(value) for key, value in content.items() if key != "seconds"}
+        return {key: untimed(value) for key, value in content.items() if key not in TIMES}
     return [untimed(value) for value in content] if isinstance(content, list) else content
 
 
@@ -72,10 +75,16 @@ def left_in(cache: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tabletop_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def whole(tabletop_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of an undisturbed run."""
     cache = tmp_path_factory.mktemp("undisturbed")
     assert drive("whole", cache, tabletop_root) == (0, "")
-    return left_in(cache)
+    return cache
+
+
+@pytest.fixture(scope="module")
+def undisturbed(whole: Path) -> dict[str, Any]:
+    return left_in(whole)
 
 
 def test_an_undisturbed_run_leaves_every_kind_of_file(undisturbed: dict[str, Any]) -> None:
@@ -98,6 +107,27 @@ def test_killed_at_every_write(tabletop_root: Path, tmp_path: Path, undisturbed:
     assert left_in(tmp_path) == undisturbed
     swept = [tmp_path / stage for stage in ("classifier", "choice", "seeds")]  # what lies under a lock
     assert not [part for folder in swept for part in folder.glob(".*")]
+
+
+def test_commands_killed_at_every_write(
+    whole: Path, tabletop_root: Path, tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    """`train-depth` with folds, `evaluate`, `predict` and `export`, which write outside the cache."""
+    drive("commands", whole, tabletop_root, str(tmp_path / "calm"))
+    expected = left_in(tmp_path / "calm")
+    folders = [Path(name).parts[0] for name in expected]
+    counts = {name: folders.count(name) for name in ("records", "labels", "voc")}
+    assert counts == {"records": len(("cam", "depth")), "labels": 2 * 2, "voc": 2 * 4 + 2}
+    assert {f"depth{fold}.safetensors" for fold in ("", ".fold0", ".fold1")} < set(folders)
+    out = tmp_path / "killed"
+    killed, _ = drive("command-points", whole, tabletop_root, str(out))
+    assert killed == 2 * len(expected)  # before and after each file came to be
+    assert left_in(out) == expected
+    assert left_in(whole) == undisturbed
+    # What killed processes leave behind is taken for a record or a picture by none of us.
+    assert list(out.rglob(".*.part*"))
+    assert len(load_records(out / "records")) == counts["records"]
+    assert len(image_files(out / "voc" / "JPEGImages")) == len(image_files(out / "labels" / "overlays")) * 2 == 4
 
 
 def test_killed_at_random_moments(tabletop_root: Path, tmp_path: Path, undisturbed: dict[str, Any]) -> None:

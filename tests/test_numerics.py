@@ -1,7 +1,10 @@
 """Numbers that must hold whatever the images are: nothing infinite, nothing absent, nothing that hangs on order or padding."""
 
+import json
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsss.analysis.confusion import confusion_matrix, mean_iou, threshold_confusions
-from wsss.analysis.objects import instance_scores
+from wsss.analysis.objects import InstanceScore, instance_scores
+from wsss.analysis.score import Score
+from wsss.analysis.strata import scores_frame
 from wsss.analysis.thresholds import THRESHOLDS
 from wsss.cam import cam
 from wsss.cam.backbones import DEFAULT_BACKBONE
@@ -21,15 +26,20 @@ from wsss.cam.training import train_classifier
 from wsss.data.base import IGNORE, Sample
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
-from wsss.depth.crops import CropParameters
+from wsss.depth.crops import CropParameters, region_boxes, square_box
 from wsss.depth.fusion import Evidence, FusionParameters, fuse
 from wsss.depth.guide import guided_filter
 from wsss.depth.methods import METHODS, Look, gather
+from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.depth.regions import RegionParameters, Regions, depth_regions
 from wsss.depth.sources import open_depth
 from wsss.depth.trust import border_alignment, edge_ranks
+from wsss.depth_training import scale_and_shift_invariant_loss
 from wsss.pseudo.labels import pseudo_label
+from wsss.report.records import build_record
+from wsss.report.tables import per_class_table, seed_table
 from wsss.scoring import Looker, score_seeds
+from wsss.segmentation.training import _loss
 
 CPU = torch.device("cpu")
 SIZE = (48, 64)
@@ -222,3 +232,192 @@ def test_training_on_adversarial_images_stays_finite(fill: str, labelled: bool) 
     )  # fmt: skip
     assert np.isfinite([point["loss"] for point in history]).all()
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
+
+
+# ---- depth ---------------------------------------------------------------------------------------------------------
+
+
+def same_partition(one: Regions, other: Regions) -> bool:
+    """Whether two partitions are one and the same but for the numbers of the regions, whose order is by area, with ties."""
+    pairs = {(int(a), int(b)) for a, b in zip(one.labels.ravel(), other.labels.ravel(), strict=True)}
+    if not len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) or len(one) != len(other):
+        return False
+    assert one.nearness is not None
+    assert other.nearness is not None
+    numbered = [(a - 1, b - 1) for a, b in pairs if a and b]
+    return all(
+        one.is_plane[a] == other.is_plane[b] and abs(one.nearness[a] - other.nearness[b]) < 1e-5 for a, b in numbered
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("scale", "shift"), [(2.0, 0.0), (1000.0, -3.0), (1e-4, 7e-4), (0.37, 100.0)])
+def test_an_affine_change_of_inverse_depth_changes_nothing(
+    tiny_classifier: Build, seed: int, scale: float, shift: float
+) -> None:
+    """Predicted depth is known up to scale and shift alone: regions, crops, trust and votes must not depend on them."""
+    image, raw = picture(seed)
+    raw = raw.astype(np.float64) + 0.1 * np.linspace(0, 1, SIZE[0])[:, None]  # blocks on a slope
+    found = []
+    for inverse in (raw, scale * raw + shift):
+        depth = normalise_inverse_depth(inverse_depth(inverse, "inverse"))
+        found.append(evidence_of("depth", tiny_classifier, image, depth, (0, 2)))
+    one, other = found
+    for mine, theirs in zip(one.partitions, other.partitions, strict=True):
+        np.testing.assert_array_equal(mine.labels, theirs.labels)
+        np.testing.assert_array_equal(mine.is_plane, theirs.is_plane)
+    assert one.plan == other.plan
+    assert one.trust == pytest.approx(other.trust, abs=1e-6)
+    for parameters in METHODS["depth"].trials[::4]:
+        # Regions of colour are grown from the likest pair of pixels on, whose order a rounding can change.
+        difference = (fuse(one, parameters) - fuse(other, parameters)).abs()
+        assert (difference.mean() if parameters.colour else difference.max()) < 1e-3
+
+
+def test_the_unit_of_metric_depth_changes_nothing() -> None:
+    metres = 1 + 4 * picture(0)[1].astype(np.float64)
+    one, other = (normalise_inverse_depth(inverse_depth(unit * metres, "metric")) for unit in (1.0, 1000.0))
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    np.testing.assert_array_equal(depth_regions(one).labels, depth_regions(other).labels)
+
+
+def flipped(regions: Regions) -> Regions:
+    return replace(regions, labels=regions.labels[:, ::-1].copy())
+
+
+def planar_scene() -> np.ndarray:
+    """A floor and a wall that are exactly planes, steps apart, and a rounded thing, too small to be one: `32×40 float32`."""
+    rows, columns = np.mgrid[:32, :40].astype(np.float64)
+    depth = np.where(rows < 12, 0.1 + 0.002 * columns, 0.4 + 0.004 * rows - 0.001 * columns)
+    distance = (rows - 18) ** 2 + (columns - 13) ** 2
+    return np.where(distance < 18, 0.9 - 0.001 * distance, depth).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("scene", ["planes", "no planes", "levels"])
+def test_mirrored_depth_has_mirrored_regions_and_crops(scene: str, seed: int) -> None:
+    """Where the random triples of the search for planes do not decide: there is none, or planes are exact."""
+    depth = planar_scene() if scene == "planes" else picture(seed)[1]
+    chosen: dict[str, dict[str, Any]] = {"no planes": {"planes": 0}, "levels": {"planes": 0, "layering": "levels"}}
+    parameters = RegionParameters(**chosen.get(scene, {}))
+    regions = depth_regions(depth, parameters, seed)
+    mirrored = depth_regions(depth[:, ::-1].copy(), parameters, seed)
+    assert same_partition(flipped(mirrored), regions)
+    assert regions.is_plane.sum() == (2 if scene == "planes" else 0)
+    width = depth.shape[1]
+    boxes = {one.box for one in region_boxes(regions)}
+    turned = {(top, width - right, bottom, width - left) for top, left, bottom, right in boxes}
+    assert turned == {one.box for one in region_boxes(mirrored)}
+    for box in boxes:
+        top, left, bottom, right = square_box(box, 0.5, 8)
+        other = square_box((box[0], width - box[3], box[2], width - box[1]), 0.5, 8)
+        # An odd margin cannot be halved: the square is then a pixel nearer to one side, whichever way it is turned.
+        assert np.abs(np.subtract(other, (top, width - right, bottom, width - left))).max() <= 1
+
+
+HOSTILE: dict[str, np.ndarray] = {
+    "NaN": np.full(SIZE, np.nan), "infinite": np.full(SIZE, np.inf), "minus infinite": np.full(SIZE, -np.inf),
+    "half infinite": np.where(np.arange(SIZE[1]) < 9, np.inf, np.ones(SIZE)), "zero": np.zeros(SIZE),
+    "constant": np.full(SIZE, 3.7), "one pixel known": np.where(np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) == 77, 2.0, np.nan),
+    "one pixel": np.ones((1, 1)), "one row": np.linspace(1, 2, 64)[None], "one column": np.linspace(1, 2, 48)[:, None],
+    "negative": -np.linspace(1, 9, SIZE[0] * SIZE[1]).reshape(SIZE), "tiny": np.full(SIZE, 5e-324) * (np.arange(SIZE[1]) % 3),
+    "huge": np.where(np.arange(SIZE[1]) < 30, 1.7e308, -1.7e308 * np.ones(SIZE)),
+    "one outlier": np.where(np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) == 5, 1e38, 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["metric", "inverse"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_depth_makes_a_score_infinite(name: str, kind: str, tiny_classifier: Build) -> None:
+    values = HOSTILE[name]
+    depth = normalise_inverse_depth(inverse_depth(values, kind))
+    assert depth.dtype == np.float32
+    assert np.isfinite(depth).all()
+    assert 0 <= depth.min() <= depth.max() <= 1
+    image = picture(0, (values.shape[0], values.shape[1]))[0]
+    for method in ("region-only", "depth"):
+        evidence = evidence_of(method, tiny_classifier, image, depth, (0, 2))
+        assert 0 <= evidence.trust <= 1
+        for parameters in METHODS[method].trials[::4]:
+            scores = fuse(evidence, parameters)
+            assert scores.isfinite().all()
+            assert ((scores >= 0) & (scores <= 1)).all()
+
+
+# ---- counts and losses ----------------------------------------------------------------------------------------------
+
+
+def counted(confusions: np.ndarray, objects: int) -> Score:
+    """A score of three images with given counts `(3,3,4)`, and as many objects of class 1 with whatever may be unknown."""
+    unknown = float("nan")
+    rows = [InstanceScore(f"{n % 3:04d}", 1, 9, 0.02, unknown, unknown, 0.0, 0.0) for n in range(objects)]
+    facts = {
+        "threshold": 0.3, "parameters": {}, "trials": 1, "seconds": 0.1, "megapixels": 0.1, "scales": [1.0], "flip": True,
+        "miou": 0.0,
+    }  # fmt: skip
+    curve = np.repeat(confusions.sum(axis=0)[None], len(THRESHOLDS), axis=0)
+    ids = tuple(f"{n:04d}" for n in range(3))
+    return Score(("a", "b"), ids, confusions, curve, confusions, scores_frame(rows), facts)
+
+
+def counts(*cells: tuple[int, int, int]) -> np.ndarray:
+    """Counts `(3,3,4)` of three images that are all alike: pixels of a true and a predicted label."""
+    confusions = np.zeros((3, 3, 4), np.int64)
+    for truth, label, pixels in cells:
+        confusions[:, truth, label] = pixels
+    return confusions
+
+
+COUNTS = {
+    "nothing scored": counts(),
+    "background alone": counts((0, 0, 99)),
+    "one class absent": counts((0, 0, 50), (1, 1, 3), (1, 0, 4)),
+    "a class is named but never there": counts((0, 0, 50), (0, 2, 9)),
+    "a class is there but never named": counts((0, 0, 50), (2, 0, 9)),
+    "no answer at all": counts((0, 3, 50), (1, 3, 9)),
+    "more than float32 holds": counts((0, 0, 2**40 + 1), (1, 1, 1), (2, 1, 2**40)),
+}
+
+
+@pytest.mark.parametrize("objects", [0, 1, 4])
+@pytest.mark.parametrize("name", COUNTS)
+def test_tables_of_odd_counts_say_nothing_rather_than_nan(name: str, objects: int) -> None:
+    score = counted(COUNTS[name], objects)
+    common: dict[str, Any] = {
+        "data": "d", "split": "test", "profile": "default", "stage": "cam", "depth_source": None, "refinement": None,
+        "backbone": "b", "image_labels": "given", "seeds": [0], "config_sha256": "c", "data_sha256": "d",
+        "algorithm_version": 1, "device": "cpu", "threads": 1, "wall_s": 0.0,
+    }  # fmt: skip
+    records = [
+        build_record([score], method=name, against={other: [score]}, **common)
+        for name, other in (("cam", "zoom"), ("zoom", "cam"))
+    ]
+    assert json.dumps(records, allow_nan=False)
+    tables = [seed_table(records, "d", "cam", "test"), per_class_table(records, "d", "cam", "test")]
+    assert not re.search(r"\b(nan|inf|None)\b", "".join(table.to_csv() for table in tables), re.IGNORECASE)
+
+
+def test_a_batch_that_is_all_ignored_teaches_nothing() -> None:
+    for size in ((2, 3, 8, 8), (2, 3, 1, 1)):
+        logits = torch.randn(size, requires_grad=True)
+        loss = _loss(logits, torch.full((size[0], *size[2:]), IGNORE))
+        loss.backward()
+        assert loss.item() == 0
+        assert logits.grad is not None
+        assert (logits.grad == 0).all()
+
+
+@pytest.mark.parametrize("predicted", ["flat", "random", "huge"])
+@pytest.mark.parametrize("truth", ["flat", "random", "one pixel apart"])
+def test_flat_depth_gives_a_finite_loss(predicted: str, truth: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand((2, 16, 16), generator=generator)
+    apart = torch.zeros(2, 16, 16)
+    apart[:, 3, 4] = 1
+    maps = {"flat": torch.full((2, 16, 16), 0.3), "random": noise, "huge": 1e30 * noise, "one pixel apart": apart}
+    guess = maps[predicted].clone().requires_grad_()
+    loss = scale_and_shift_invariant_loss(guess, maps[truth])
+    loss.backward()
+    assert loss.isfinite()
+    assert guess.grad is not None
+    assert guess.grad.isfinite().all()

@@ -189,6 +189,30 @@ def test_keys_change_with_what_they_depend_on(config: Config, cache: Path, monke
         assert {name for name in before if before[name] != after[name]} == expected
 
 
+def test_keys_hold_the_contents_of_a_file_of_weights(config: Config, cache: Path, tmp_path: Path) -> None:
+    def with_weights(name: str, content: bytes | None) -> Run:
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        settings = replace(config.classifier, weights=str(tmp_path / name))
+        return Run(replace(config, classifier=settings), cache, progress=False)
+
+    plain = Run(config, cache, progress=False)
+    before = keys(with_weights("a.pth", b"one"))
+    assert not set(before.values()) & set(keys(plain).values())
+    assert keys(with_weights("b.pth", b"one")) == before  # its place does not matter
+    after = with_weights("a.pth", b"two")
+    assert not set(keys(after).values()) & set(before.values())
+    assert len({config_hash(run) for run in (plain, after, with_weights("b.pth", None))}) == 3
+    with pytest.raises(WsssError, match=r"c\.pth"):
+        _ = with_weights("c.pth", None).classifier_key
+
+
+def test_keys_without_a_file_of_weights_are_those_of_the_settings(config: Config, cache: Path) -> None:
+    run = Run(config, cache, progress=False)
+    parts = {"version": 1, "settings": asdict(config.classifier), "seed": 0, "data": run.data("train").fingerprint()}
+    assert run.classifier_key == content_hash(parts)
+
+
 def test_keys_do_not_depend_on_the_place_of_the_data(config: Config, cache: Path, tmp_path: Path) -> None:
     assert config.root is not None
     link = tmp_path / "elsewhere"

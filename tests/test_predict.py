@@ -39,6 +39,7 @@ def images(tmp_path: Path) -> Path:
     for name, size in (("a.jpg", (30, 40, 3)), ("b.png", (50, 20, 3)), ("c.PNG", (33, 33))):
         Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(folder / name)
     (folder / "notes.txt").write_text("no image")
+    (folder / ".a.x7.part.jpg").write_bytes(b"half")  # left by a process that was killed
     return folder
 
 

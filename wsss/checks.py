@@ -5,7 +5,15 @@ from typing import Any
 
 from wsss.errors import WsssError
 
-__all__ = ["require_number", "require_numbers"]
+__all__ = ["finite", "require_number", "require_numbers"]
+
+
+def finite(value: float) -> bool:
+    """Whether a number is finite as a float, which an integer of hundreds of digits is not."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def require_number(name: str, value: Any, low: float, high: float = math.inf, *, whole: bool = False) -> None:
@@ -14,7 +22,7 @@ def require_number(name: str, value: Any, low: float, high: float = math.inf, *,
     >>> require_number("vote", 0.5, 0, 1)
     """
     kind = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, kind) or not finite(value) or not low <= value <= high:
         bounds = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
         raise WsssError(f"{name} must be {'an integer' if whole else 'a number'} {bounds}, not {value!r}")
 

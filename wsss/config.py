@@ -3,6 +3,7 @@
 A stage's cache key is the hash of the parts it depends on, so that what is here decides what is computed anew.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import portable_spec, resolve_folder
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
+from wsss.io import file_hash
 from wsss.settings import check_settings
 
 __all__ = ["PROFILES", "RESULT_LABELS", "RESULT_METHODS", "ClassifierConfig", "Config", "SegmentationConfig", "profile"]
@@ -29,6 +31,15 @@ class ClassifierConfig:
     batch_size: int = 16
     learning_rate: float = 2e-3  # of the head; the backbone learns at a fifth
     frozen_stages: int = 2
+
+    def identity(self) -> dict[str, Any]:
+        """What enters cache keys: all settings as plain values, of a file of weights its contents instead of its place.
+
+        Raises:
+            WsssError: the file cannot be read; the message names it.
+        """
+        settings = asdict(self)
+        return settings | {"weights": file_hash(self.weights)} if self.weights else settings
 
 
 @dataclass(frozen=True)
@@ -183,7 +194,7 @@ def _full(config: Config) -> Config:
     )  # fmt: skip
 
 
-PROFILES = {"smoke": _smoke, "default": lambda config: config, "full": _full}
+PROFILES: dict[str, Callable[[Config], Config]] = {"smoke": _smoke, "default": lambda config: config, "full": _full}
 
 
 def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> Config:

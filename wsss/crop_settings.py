@@ -20,13 +20,13 @@ Regions and crops that are not named stay as they are. Without `[fusion]` and `[
 split as ever; with them they are taken from the file, for the method `depth` alone.
 """
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsss.checks import finite
 from wsss.depth.crops import CropParameters
 from wsss.depth.fusion import FusionParameters
 from wsss.depth.regions import RegionParameters
@@ -95,7 +95,7 @@ def read_crop_settings(path: str | Path) -> CropSettings:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise WsssError(f"cannot read crop parameters {path}: {error.strerror}. Give a file with --crops.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of the format, the encoding, a number of thousands of digits
         raise WsssError(f"{path} is no TOML: {error}. Mend it, or copy the parameters anew.") from error
     for section, values in tables.items():
         if section not in _SECTIONS or not isinstance(values, dict):
@@ -105,31 +105,34 @@ def read_crop_settings(path: str | Path) -> CropSettings:
                 known = ", ".join(_SECTIONS[section])
                 raise WsssError(f"{path}: [{section}] has no {name!r}; it may have {known}")
             values[name] = _checked(path, name, value)
-    fusion, threshold = _fusion_of(path, tables)
     try:
+        fusion, threshold = _fusion_of(tables)
         settings = CropSettings(path.stem, tables.get("regions", {}), tables.get("crops", {}), fusion, threshold)
         replace(RegionParameters(), **settings.regions)  # their own checks
+        replace(CropParameters(), **settings.crops)
     except WsssError as error:
         raise WsssError(f"{path}: {error}") from error
     return settings
 
 
-def _fusion_of(path: Path, tables: Mapping[str, Any]) -> tuple[FusionParameters | None, float | None]:
+def _fusion_of(tables: Mapping[str, Any]) -> tuple[FusionParameters | None, float | None]:
     if ("fusion" in tables) != ("label" in tables):
-        raise WsssError(f"{path}: [fusion] and [label] belong together; leave out both to have them chosen on tune")
+        raise WsssError("[fusion] and [label] belong together; leave out both to have them chosen on tune")
     if "fusion" not in tables:
         return None, None
     missing = [name for name in _FUSION if name not in tables["fusion"]]
     missing += ["threshold"] if "threshold" not in tables["label"] else []
     if missing:
-        raise WsssError(f"{path}: {missing[0]!r} is missing; [fusion] has {', '.join(_FUSION)}, [label] threshold")
+        raise WsssError(f"{missing[0]!r} is missing; [fusion] has {', '.join(_FUSION)}, [label] threshold")
     return FusionParameters(**tables["fusion"]), tables["label"]["threshold"]
 
 
 def _checked(path: Path, name: str, value: Any) -> Any:
     """The value in the type of its field; numbers are finite and not negative."""
     example = _EXAMPLES[name]
-    if isinstance(example, tuple) and isinstance(value, list):
+    if isinstance(example, tuple):
+        if not isinstance(value, list):
+            raise WsssError(f"{path}: {name} must be a list of numbers, not {value!r}")
         return tuple(_number(path, name, each, example[0]) for each in value)
     if isinstance(example, str):
         if not isinstance(value, str):
@@ -143,10 +146,10 @@ def _checked(path: Path, name: str, value: Any) -> Any:
 
 def _number(path: Path, name: str, value: Any, example: Any) -> float | int:
     kinds = (int,) if isinstance(example, int) else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, kinds) or not finite(value) or value < 0:
         wanted = "a whole number" if isinstance(example, int) else "a number"
         raise WsssError(f"{path}: {name} must be {wanted}, 0 or more, not {value!r}")
-    return type(example)(value)
+    return int(value) if isinstance(example, int) else float(value)
 
 
 def toml_of(sections: Mapping[str, Mapping[str, float | int]], comment: str = "") -> str:

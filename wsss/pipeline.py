@@ -87,7 +87,8 @@ class Run(LabelStages):
 
     def network_report(self, labels: str) -> dict[str, Any]:
         """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training."""
-        return read_json(self.network_path(labels).with_suffix(".json"))
+        report: dict[str, Any] = read_json(self.network_path(labels).with_suffix(".json"))
+        return report
 
     def _train_network(self, labels: str, path: Path) -> None:
         settings, start = self.config.segmentation, time.perf_counter()

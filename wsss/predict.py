@@ -22,14 +22,14 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder, in the order of their names.
+    """The image files of a folder, in the order of their names; hidden ones, such as half-written files, are none.
 
     Raises:
         WsssError: there is no such folder, no image in it, or two images with the same name but for the suffix.
     """
     if not folder.is_dir():
         raise WsssError(f"there is no folder {folder} of images")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
     if not files:
         raise WsssError(f"{folder} holds no image ({', '.join(SUFFIXES)})")
     stems: dict[str, Path] = {}

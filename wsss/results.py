@@ -40,7 +40,7 @@ def config_hash(run: Run) -> str:
 
     The seed does not enter, and the data by its name instead of its place; what is in it is in its own hash.
     """
-    settings = run.config.dictionary()
+    settings = run.config.dictionary() | {"classifier": run.config.classifier.identity()}
     for name in ("seed", "root", "methods", "pseudo_methods", "label_methods", "depth", "series_groups"):
         settings.pop(name)
     if run.crop_settings and run.crop_settings.given:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from wsss.checks import require_number
+from wsss.checks import finite, require_number
 from wsss.errors import WsssError
 
 __all__ = ["check_settings", "settings_from"]
@@ -75,7 +75,7 @@ def _fits(value: Any, hint: Any) -> bool:
             return False
         return all(_fits(one, kinds[0] if kinds[-1] is Ellipsis else kinds[at]) for at, one in enumerate(value))
     if hint in (int, float):
-        return isinstance(value, (int, hint)) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, (int, hint)) and not isinstance(value, bool) and finite(value)
     return isinstance(value, hint)
 
 

@@ -196,7 +196,7 @@ class SeedStages:
         return content_hash(
             {
                 "version": ALGORITHM_VERSION["classifier"],
-                "settings": asdict(self.config.classifier),
+                "settings": self.config.classifier.identity(),
                 "seed": self.config.seed,
                 "data": self.data("train").fingerprint(),
             }
@@ -239,7 +239,8 @@ class SeedStages:
     def classifier_report(self) -> dict[str, Any]:
         """`{"history": [{"epoch", "loss"}], "map": {"tune", "report"} in percent, "seconds"}` of the training."""
         _ = self.classifier
-        return read_json(self.cache / "classifier" / f"{self.classifier_key[:16]}.json")
+        report: dict[str, Any] = read_json(self.cache / "classifier" / f"{self.classifier_key[:16]}.json")
+        return report
 
     def _images_and_labels(self, split: str) -> tuple[list[NDArray[np.uint8]], NDArray[np.bool_]]:
         images, labels = [], []

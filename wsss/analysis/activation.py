@@ -64,7 +64,7 @@ def _bins(values: np.ndarray, count: int) -> np.ndarray:
         return numbers
     # Middle of each value's ranks: a value that many share sits in the bin of its middle, and the others keep theirs.
     middles = np.cumsum(sizes) - sizes / 2
-    return np.minimum(count - 1, np.floor(count * middles / len(values)).astype(int))[numbers]
+    return np.asarray(np.minimum(count - 1, np.floor(count * middles / len(values)).astype(int))[numbers])
 
 
 def activation_means(objects: pd.DataFrame, occlusion: str | None) -> dict[str, list[dict[str, Any]]]:

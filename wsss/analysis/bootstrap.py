@@ -206,12 +206,12 @@ def _resampled_iou(confusions: np.ndarray, resamples: int, seed: int) -> np.ndar
 def _resampled_miou(confusions: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """mIoU in percent of every resample, averaged over training seeds: `(S, N, C+1, C+2)` → `(resamples,)`."""
     iou = _resampled_iou(confusions, resamples, seed)
-    return 100 * _ratio(np.nansum(iou, axis=2), np.sum(~np.isnan(iou), axis=2)).mean(axis=1)
+    return np.asarray(100 * _ratio(np.nansum(iou, axis=2), np.sum(~np.isnan(iou), axis=2)).mean(axis=1))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """`part / whole`, NaN where the whole is 0."""
-    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0))
 
 
 def _tails(level: float) -> tuple[float, float]:

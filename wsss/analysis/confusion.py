@@ -165,7 +165,7 @@ def foreground_scores(confusion: np.ndarray) -> dict[str, float]:
 def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """`100 * part / whole`, NaN where the whole is 0."""
     part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    return np.divide(100 * part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return np.asarray(np.divide(100 * part, whole, out=np.full(whole.shape, np.nan), where=whole > 0))
 
 
 def _require_labels(labels: np.ndarray, name: str) -> None:

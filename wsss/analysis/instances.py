@@ -127,7 +127,7 @@ def border_occlusion(
         owners, rises = _border_steps(instances, depth, step)
         border += np.bincount(owners[~np.isnan(rises)], minlength=count + 1)
         nearer += np.bincount(owners[rises > jump], minlength=count + 1)
-    return np.divide(nearer, border, out=np.full(count + 1, np.nan), where=border > 0)[1:]
+    return np.asarray(np.divide(nearer, border, out=np.full(count + 1, np.nan), where=border > 0)[1:])
 
 
 def _border_steps(instances: np.ndarray, depth: np.ndarray, towards: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +155,7 @@ def neighbour_counts(instances: np.ndarray, count: int) -> np.ndarray:
             touching[near.ravel(), far.ravel()] = True
     touching |= touching.T
     np.fill_diagonal(touching, False)
-    return touching[1:, 1:].sum(axis=1)
+    return np.asarray(touching[1:, 1:].sum(axis=1))
 
 
 def depth_ranks(instances: np.ndarray, depth: np.ndarray, count: int) -> np.ndarray:

@@ -57,13 +57,13 @@ def size_bin(relative_area: np.ndarray) -> np.ndarray:
     """Size bins `(N,) str` of relative areas `(N,)` in (0, 1]."""
     areas = np.asarray(relative_area, dtype=np.float64)
     index = (areas >= 0.01).astype(int) + (areas > 0.05)
-    return np.asarray(SIZE_BINS, dtype=object)[index]
+    return np.asarray(np.asarray(SIZE_BINS, dtype=object)[index])
 
 
 def coco_bin(area: np.ndarray) -> np.ndarray:
     """COCO's size bins `(N,) str` of visible areas `(N,)` in pixels."""
     areas = np.asarray(area)
-    return np.asarray(COCO_BINS, dtype=object)[(areas >= 32**2).astype(int) + (areas > 96**2)]
+    return np.asarray(np.asarray(COCO_BINS, dtype=object)[(areas >= 32**2).astype(int) + (areas > 96**2)])
 
 
 def occlusion_bin(occlusion_ratio: np.ndarray, border_occlusion: np.ndarray, marked: np.ndarray) -> np.ndarray:

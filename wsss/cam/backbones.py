@@ -73,7 +73,7 @@ def backbone_state(name: str, checkpoint: Path | None = None) -> dict[str, Tenso
     """
     if checkpoint is not None:
         try:
-            return timm.models.load_state_dict(str(checkpoint), weights_only=True)
+            return dict(timm.models.load_state_dict(str(checkpoint), weights_only=True))
         except Exception as error:  # every format fails in its own way
             raise WsssError(
                 f"cannot read weights {checkpoint}: {error}. Give a .safetensors or .pth file of plain tensors."
@@ -82,7 +82,7 @@ def backbone_state(name: str, checkpoint: Path | None = None) -> dict[str, Tenso
         return _WEIGHTS[name]()
     check_backbone(name)
     try:
-        return timm.create_model(name, pretrained=True).state_dict()
+        return dict(timm.create_model(name, pretrained=True).state_dict())
     except Exception as error:  # hub errors come in many types
         raise WsssError(
             f"cannot download weights of {name}: {error}. Give a local file with --weights, or use {DEFAULT_BACKBONE}."

@@ -5,16 +5,15 @@ CAM of Zhou et al. 2016 (Learning Deep Features for Discriminative Localization)
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from wsss.cam.backbones import backbone_state, check_backbone, normalisation
+from wsss.checkpoints import load_tensors, read_tensors, require_finite
 from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.io import atomic_path
@@ -25,8 +24,6 @@ __all__ = [
     "ClassifierInfo",
     "build_classifier",
     "load_classifier",
-    "load_tensors",
-    "require_finite",
     "save_classifier",
 ]
 
@@ -95,7 +92,8 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Class maps `(N,C,h,w)`, unrectified, in logits."""
-        return self.head(self.features(images)[-1])
+        maps: Tensor = self.head(self.features(images)[-1])
+        return maps
 
 
 def _features(backbone: str, output_stride: int) -> Any:
@@ -149,14 +147,12 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
     """
     remedy = "Train one with `python -m wsss train`."
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        state, metadata = read_tensors(path)
         if METADATA not in metadata:
             raise WsssError("it is no classifier of this package")
         info = ClassifierInfo.of_json(metadata[METADATA])
         require_finite(state)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError, WsssError) as error:
+    except Exception as error:  # of several libraries, on a file that somebody else may have made
         raise WsssError(f"cannot read checkpoint {path}: {error}. {remedy}") from error
     try:
         model = Classifier(info.backbone, len(info.classes), info.output_stride)
@@ -166,26 +162,6 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
             f"checkpoint {path} does not fit {info.backbone} with {len(info.classes)} classes: {error}. {remedy}"
         ) from error
     return model.eval(), info
-
-
-def load_tensors(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """`module.load_state_dict`, but a `WsssError` of one line where tensors are missing, left over or of another shape."""
-    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    wrong = sorted(name for name in {*own, *theirs} if own.get(name) != theirs.get(name))
-    if wrong:
-        name = wrong[0]
-        raise WsssError(
-            f"{len(wrong)} tensors do not fit; {name} is {theirs.get(name, 'missing')}, but must be {own.get(name, 'absent')}"
-        )
-    module.load_state_dict(dict(state))
-
-
-def require_finite(state: Mapping[str, Tensor]) -> None:
-    """Raise a `WsssError` naming the first of the tensors that holds NaN or infinity."""
-    for name, tensor in state.items():
-        if not tensor.isfinite().all():
-            raise WsssError(f"its tensor {name} holds NaN or infinity")
 
 
 def info_for(backbone: str, classes: tuple[str, ...], output_stride: int, base_side: int) -> ClassifierInfo:

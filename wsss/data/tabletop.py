@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,9 @@ FROZEN = {
 }
 """Fingerprints of the default data, frozen before any depth result was looked at."""
 
+FROZEN_RENDERER = "3.2.7"
+"""PyBullet's version that rendered the frozen data; any other is named in a folder's identity, and so in its fingerprints."""
+
 _SPLIT_CODE = {"train": 0, "tune": 1, "test": 2}
 _MIN_VISIBLE = 80 / 256**2  # share of the picture: a person cannot name less
 _MAX_OCCLUSION = 0.9
@@ -77,6 +81,20 @@ class TabletopSpec:
 
     def identity(self) -> dict[str, Any]:
         return {"version": GENERATOR_VERSION, "seed": self.seed, "side": self.side, "splits": dict(self.splits)}
+
+
+def _renderer() -> str | None:
+    """PyBullet's version on this machine; None where there is none, which can read what others have rendered."""
+    try:
+        return version("pybullet")
+    except PackageNotFoundError:
+        return None
+
+
+def _identity_here(spec: TabletopSpec) -> dict[str, Any]:
+    """Identity of a folder that is rendered on this machine."""
+    renderer = _renderer() or FROZEN_RENDERER
+    return spec.identity() | ({} if renderer == FROZEN_RENDERER else {"pybullet": renderer})
 
 
 def default_root(spec: TabletopSpec | None = None) -> Path:
@@ -208,6 +226,8 @@ def _render_split(
     from tqdm.auto import tqdm
 
     missing = [i for i in range(count) if not (root / split / "scenes" / f"{i:04d}.json").exists()]
+    if missing:
+        _check_renderer(root, spec)
     chunks = [missing[start : start + 8] for start in range(0, len(missing), 8)]
     bar = tqdm(total=len(missing), desc=f"render {split}", unit="scene", leave=False, disable=not progress)
     workers = processes or os.cpu_count() or 1
@@ -216,7 +236,7 @@ def _render_split(
         for done in pool.map(_render_chunk, *tasks) if chunks else ():
             bar.update(done)
     scenes = [read_json(root / split / "scenes" / f"{i:04d}.json") for i in range(count)]
-    identity = spec.identity() | ({"series": series_identity(split)} if split in SERIES else {})
+    identity = read_json(root / "identity.json") | ({"series": series_identity(split)} if split in SERIES else {})
     write_json(root / split / "index.json", {"identity": identity, "scenes": scenes})
 
 
@@ -230,13 +250,29 @@ def _warn_if_thawed(root: Path, split: str, spec: TabletopSpec) -> None:
 
 
 def _check_identity(root: Path, spec: TabletopSpec) -> None:
+    """Raise a `WsssError` if a folder holds another specification; a folder without any is given this one."""
     path = root / "identity.json"
     if not path.exists():
-        write_json(path, spec.identity())
-    elif read_json(path) != spec.identity():
+        write_json(path, _identity_here(spec))
+        return
+    found = read_json(path)
+    if not isinstance(found, dict) or spec.identity() != {k: v for k, v in found.items() if k != "pybullet"}:
+        raise WsssError(f"{root} holds another tabletop ({found}); choose another --root or delete the folder")
+
+
+def _check_renderer(root: Path, spec: TabletopSpec) -> None:
+    """Raise a `WsssError` if this PyBullet would render further scenes beside those of another version."""
+    path = root / "identity.json"
+    found, here = read_json(path), _identity_here(spec)
+    if _renderer() is None or found == here:
+        return
+    if any(root.glob("*/scenes/[!.]*.json")):
+        theirs, ours = (identity.get("pybullet", FROZEN_RENDERER) for identity in (found, here))
         raise WsssError(
-            f"{root} holds another tabletop ({read_json(path)}); choose another --root or delete the folder"
+            f"{root} was begun with PyBullet {theirs}, and this is {ours}, whose pictures may differ. Install "
+            f"pybullet=={theirs}, choose another --root or delete the folder"
         )
+    write_json(path, here)  # nothing is rendered yet
 
 
 def _checked(scene: dict[str, Any], split: str) -> dict[str, Any]:

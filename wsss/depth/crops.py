@@ -123,7 +123,7 @@ def hidden_pixels(regions: Regions, region: int, parameters: CropParameters) -> 
         return np.zeros(regions.labels.shape, bool)
     own = regions.labels == region
     if parameters.exclude == "fill":
-        return ~binary_dilation(own, iterations=parameters.keep) if parameters.keep else ~own
+        return ~np.asarray(binary_dilation(own, iterations=parameters.keep)) if parameters.keep else ~own
     left_out = ~regions.is_plane
     if parameters.exclude == "nearer" and regions.nearness is not None:
         left_out = left_out & (regions.nearness > regions.nearness[region - 1])

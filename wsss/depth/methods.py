@@ -111,7 +111,8 @@ def method(name: str) -> Method:
 def crop_side(height: int, width: int, base_side: int) -> int:
     """Side of a resized crop: 7/8 of the side of a square as large as the image at scale 1, a multiple of 16."""
     area = height * width * (base_side / max(height, width)) ** 2
-    return max(32, 16 * round(0.875 * np.sqrt(area) / 16))
+    side: int = max(32, 16 * round(0.875 * np.sqrt(area) / 16))
+    return side
 
 
 @dataclass

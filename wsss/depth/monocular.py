@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from torch.nn import functional as F
 
 from wsss.cam.backbones import check_backbone
 from wsss.cam.cam import scaled_size
-from wsss.cam.classifier import load_tensors, require_finite
+from wsss.checkpoints import load_tensors, read_tensors, require_finite
 from wsss.checks import require_number, require_numbers
 from wsss.data.transforms import to_tensor
 from wsss.errors import WsssError
@@ -76,12 +75,10 @@ def load_depth_network(path: Path) -> DepthNetwork:
     """Read what `save_depth_network` wrote, in evaluation mode.
 
     Raises:
-        WsssError: the file is missing, broken, or no depth network of this package.
+        WsssError: the file is missing, broken, holds NaN or infinity, or is no depth network of this package.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        tensors, metadata = read_tensors(path)
         if "wsss_depth" not in metadata:
             raise WsssError("it is no depth network of this package")
         facts = json.loads(metadata["wsss_depth"])

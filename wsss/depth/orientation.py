@@ -11,6 +11,10 @@ FLAT = 1e-6
 """A range below this share of the values' own size is rounding noise, not depth."""
 
 
+HUGE = 1e300
+"""Differences of numbers beyond this may be infinite."""
+
+
 def inverse_depth(values: np.ndarray, kind: str) -> np.ndarray:
     """Turn depth values of a stated kind into inverse depth, larger = nearer, not yet normalised.
 
@@ -64,6 +68,9 @@ def normalise_inverse_depth(inverse: np.ndarray, low: float = 1.0, high: float =
     finite = np.isfinite(inverse)
     if not finite.any():
         return np.zeros(inverse.shape, dtype=np.float32)
+    largest = np.abs(inverse[finite]).max()
+    if largest > HUGE:
+        inverse = inverse / largest
     bottom, top = np.percentile(inverse[finite], [low, high])
     if top - bottom <= FLAT * max(abs(bottom), abs(top)):
         return np.zeros(inverse.shape, dtype=np.float32)

@@ -184,4 +184,4 @@ def _filled(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     if not labels.any() or labels.all():
         return labels
     rows, columns = distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    return labels[rows, columns]
+    return np.asarray(labels[rows, columns], np.int32)

@@ -78,7 +78,8 @@ def _read_numpy(path: Path) -> NDArray[Any]:
 def _resized(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     if depth.shape == size:
         return depth
-    return resize(depth, size, order=1, mode="edge", anti_aliasing=False).astype(np.float32).clip(0, 1)
+    resized = resize(depth, size, order=1, mode="edge", anti_aliasing=False)
+    return np.asarray(resized.astype(np.float32).clip(0, 1))
 
 
 def _files(dataset: Dataset, folder: Path, kind: str | None) -> DepthSource:

@@ -31,7 +31,7 @@ def edge_ranks(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     strength = gaussian_filter(strength, TOLERANCE)
     # Ties share a rank: where nothing is to be seen, no pixel has a stronger edge than its neighbour.
     ranks = (rankdata(strength, axis=None) - 1) / max(1, strength.size - 1)
-    return ranks.reshape(strength.shape).astype(np.float32)
+    return np.asarray(ranks.reshape(strength.shape), np.float32)
 
 
 def border_pixels(labels: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -88,7 +88,7 @@ def ablation_figure(record: Mapping[str, Any]) -> Figure:
 def ablation_charts(records: Path, figures: Path) -> list[Chart]:
     """The chart of every ablation below the root of the record tree."""
     charts = []
-    for path in sorted(records.glob("*/ablation/tune/*.json")):
+    for path in sorted(records.glob("*/ablation/tune/[!.]*.json")):
         record = load_ablation(path)
         assert record is not None
         source = {"records": f"{record['data']}/ablation/tune", "commit": record["provenance"]["commit"]}

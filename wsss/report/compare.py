@@ -206,4 +206,4 @@ def _shared(values: Any) -> str:
 def _commit(made: Mapping[str, Any]) -> str:
     if made["commit"] is None:
         return "unknown"
-    return made["commit"][:12] + (" with uncommitted changes" if made["dirty"] else "")
+    return f"{made['commit'][:12]}{' with uncommitted changes' if made['dirty'] else ''}"

@@ -98,7 +98,7 @@ class SeedView:
     @property
     def strongest(self) -> NDArray[np.float32]:
         """`H×W`, the highest score of any class; 0 in an image without classes."""
-        return self.scores.max(axis=0, initial=0)
+        return np.asarray(self.scores.max(axis=0, initial=0))
 
 
 def seed_view(run: "Run", name: str, index: int, split: str = "report") -> SeedView:
@@ -146,10 +146,10 @@ def _truth(sample: Sample, classes: Sequence[str]) -> NDArray[np.uint8]:
 
 def label_sheet(samples: Sequence[Sample], classes: Sequence[str], columns: int = 5) -> Figure:
     """Images titled with their image-level labels, and below each its truth, which the classifier never sees."""
-    rows: list[list[NDArray | None]] = []
+    rows: list[list[NDArray[Any] | None]] = []
     for start in range(0, len(samples), columns):
         part = samples[start : start + columns]
-        blank: list[NDArray | None] = [None] * (columns - len(part))
+        blank: list[NDArray[Any] | None] = [None] * (columns - len(part))
         rows += [[*[one.image for one in part], *blank], [*[_truth(one, classes) for one in part], *blank]]
     figure = image_grid(rows)
     for number, one in enumerate(samples):
@@ -231,7 +231,7 @@ def comparison(
     names = [view.name for view in rows[0]]
     middle_titles = [[f"{name}: score", f"{name}: label"] if maps else [name] for name in names]
     titles = ["image", *chain.from_iterable(middle_titles), "truth"]
-    grid: list[list[NDArray | None]] = []
+    grid: list[list[NDArray[Any] | None]] = []
     for views in rows:
         sample = views[0].sample
         shown = [overlay(sample.image, view.label, colours) for view in views]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -72,7 +73,7 @@ def draw_boxes(ax: Axes, boxes: Sequence[Box]) -> None:
 
 
 def image_grid(
-    rows: Sequence[Sequence[NDArray | None]],
+    rows: Sequence[Sequence[NDArray[Any] | None]],
     column_titles: Sequence[str] = (),
     row_titles: Sequence[str] = (),
 ) -> Figure:
@@ -138,7 +139,7 @@ def method_figure(panels: Sequence[MethodPanels], colours: NDArray[np.uint8]) ->
     return figure
 
 
-def _aspect(rows: Sequence[Sequence[NDArray | None]]) -> float:
+def _aspect(rows: Sequence[Sequence[NDArray[Any] | None]]) -> float:
     """Height over width of the tallest panel, kept within what fits a page."""
     ratios = [panel.shape[0] / panel.shape[1] for row in rows for panel in row if panel is not None]
     return float(np.clip(max(ratios, default=1.0), 0.25, 3))
@@ -146,7 +147,7 @@ def _aspect(rows: Sequence[Sequence[NDArray | None]]) -> float:
 
 def _panels(
     height: int, width: int, column_titles: Sequence[str], row_titles: Sequence[str], aspect: float
-) -> tuple[Figure, NDArray]:
+) -> tuple[Figure, NDArray[Any]]:
     """A figure with bare axes `(height, width)`."""
     for titles, count in ((column_titles, width), (row_titles, height)):
         if len(titles) not in (0, count):

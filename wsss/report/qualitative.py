@@ -134,7 +134,7 @@ def _window(box: tuple[int, int, int, int], size: tuple[int, ...]) -> tuple[slic
 
 def _claim_row(
     views: Mapping[str, SeedView], part: tuple[slice, slice], classes: tuple[str, ...]
-) -> list[NDArray | None]:
+) -> list[NDArray[Any] | None]:
     """The pictures of a row: the whole image, then a part of it under each label map; scores are drawn over images later."""
     sample, colours = views["cam"].sample, class_colours(classes)
     known = np.where(sample.mask == IGNORE, 0, sample.mask).astype(np.uint8)

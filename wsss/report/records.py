@@ -174,7 +174,8 @@ def _column_means(values: np.ndarray) -> list[float]:
     """Means over seeds `(S, M)` → M values; NaN where no seed has one."""
     known = ~np.isnan(values)
     sums, counts = np.nansum(values, axis=0), known.sum(axis=0)
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0).tolist()
+    means: list[float] = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0).tolist()
+    return means
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -195,7 +195,7 @@ def _scale(ax: Axes, rows: Sequence[Record], column: str) -> None:
 def series_charts(records: Path, figures: Path) -> list[Chart]:
     """The chart of every series below the root of the record tree."""
     charts = []
-    for path in sorted(Path(records).glob("*/series/*.json")):
+    for path in sorted(Path(records).glob("*/series/[!.]*.json")):
         record = load_series(path)
         source = {"records": f"{record['data']}/series", "commit": record["provenance"]["commit"]}
         charts.append(Chart(figures / f"{record['data']}-series-{path.stem}", series_figure, (record,), source))

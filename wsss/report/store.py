@@ -50,7 +50,8 @@ def method_name(method: str, depth_source: str | None) -> str:
 
 def full_name(record: Mapping[str, Any]) -> str:
     """Method, depth source and refinement: the stem of a record's file and its name in tables."""
-    return record["method"] + (f"+{record['refinement']}" if record["refinement"] else "")
+    refinement = f"+{record['refinement']}" if record["refinement"] else ""
+    return f"{record['method']}{refinement}"
 
 
 def record_path(root: Path, record: Mapping[str, Any]) -> Path:
@@ -80,7 +81,7 @@ def load_records(root: Path) -> list[dict[str, Any]]:
         WsssError: a file is broken or lies where its content does not belong.
     """
     records = []
-    for path in sorted(path for stage in STAGES for path in Path(root).glob(f"*/{stage}/*/*.json")):
+    for path in sorted(path for stage in STAGES for path in Path(root).glob(f"*/{stage}/*/[!.]*.json")):
         record = read_json(path)
         try:
             expected = record_path(root, record)

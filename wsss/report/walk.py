@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -111,10 +111,10 @@ def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Se
     crops = evidence.crops.relu()
     largest = crops.amax().clamp_min(1e-6)
     across = min(len(views), CROPS_ACROSS)
-    rows: list[list[NDArray | None]] = []
+    rows: list[list[NDArray[Any] | None]] = []
     for start in range(0, len(views), across):
         part = list(views[start : start + across])
-        blank: list[NDArray | None] = [None] * (across - len(part))
+        blank: list[NDArray[Any] | None] = [None] * (across - len(part))
         rows += [[*part, *blank], [*[view.sample.image] * len(part), *blank]]
     figure = image_grid(rows, row_titles=("seen", "evidence") * (len(rows) // 2))
     for number, klass in enumerate(best.tolist()):

@@ -5,11 +5,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import nn
 
+from wsss.cam.backbones import check_backbone
+from wsss.checkpoints import load_tensors, read_tensors, require_finite
 from wsss.errors import WsssError
 from wsss.io import atomic_path
 from wsss.lazy import lazy
@@ -19,6 +20,7 @@ __all__ = ["build_network", "encoder_model", "load_encoder", "load_network", "sa
 smp = lazy("segmentation_models_pytorch")
 
 _LEAST_MATCHED = 0.8  # an encoder with less than this share of its tensors loaded is as good as random
+_TIMM = "tu-"  # prefix of timm's models among the library's encoders
 
 
 def build_network(
@@ -127,16 +129,21 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, str]]:
     """Read what `save_network` wrote: the network, on the CPU in evaluation mode, and its `meta`.
 
     Raises:
-        WsssError: the file is missing, broken, or no such checkpoint; the message names it.
+        WsssError: the file is missing, broken, holds NaN or infinity, or is no such checkpoint; the message names it.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            meta = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        network = build_network(**json.loads(meta.pop("network")))
-        network.load_state_dict(tensors)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        tensors, meta = read_tensors(path)
+        if "network" not in meta:
+            raise WsssError("it is no segmentation network of this package")
+        arguments = json.loads(meta.pop("network"))
+        if arguments["encoder"].startswith(_TIMM):  # no file may make timm fetch something from a hub
+            check_backbone(arguments["encoder"].removeprefix(_TIMM))
+        require_finite(tensors)
+        network = build_network(**arguments)
+        load_tensors(network, tensors)
+    except Exception as error:  # of four libraries, on a file that somebody else may have made
+        reason = str(error).rstrip(".")
         raise WsssError(
-            f"cannot read the network {path}: {error}. Delete the file and train again, or give another one."
+            f"cannot read the network {path}: {reason}. Delete the file and train again, or give another one."
         ) from error
     return network.eval(), meta

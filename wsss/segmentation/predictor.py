@@ -1,20 +1,24 @@
 """A trained network with what its checkpoint says of itself: all that labelling an image takes."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.segmentation.inference import predict_batches
 from wsss.segmentation.network import load_network
 
 __all__ = ["Predictor", "load_predictor"]
+
+_REMEDY = "give a network that `python -m wsss segment` has written."
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,28 @@ def load_predictor(checkpoint: Path) -> Predictor:
     network, meta = load_network(checkpoint)
     try:
         facts = {name: json.loads(meta[name]) for name in ("classes", "mean", "std", "long_side", "scales")}
-    except (KeyError, ValueError) as error:
-        raise WsssError(
-            f"{checkpoint} does not say {error}: give a network that `python -m wsss segment` has written."
-        ) from error
+    except KeyError as error:
+        raise WsssError(f"{checkpoint} does not say {error}: {_REMEDY}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WsssError(f"{checkpoint} has a broken description ({error}): {_REMEDY}") from error
+    try:
+        _require_facts(facts, network)
+    except (TypeError, WsssError) as error:
+        raise WsssError(f"{checkpoint} has a description that makes no sense ({error}): {_REMEDY}") from error
     return Predictor(
         network, tuple(facts["classes"]), tuple(facts["mean"]), tuple(facts["std"]), facts["long_side"], tuple(facts["scales"])
     )  # fmt: skip
+
+
+def _require_facts(facts: Mapping[str, Any], network: nn.Module) -> None:
+    """Raise a `WsssError` or `TypeError` unless the facts of a checkpoint can be used with its network."""
+    arguments: Any = network.build_arguments
+    expected, names = arguments["num_classes"], facts["classes"]
+    if len(names) != expected or not all(isinstance(name, str) for name in names):
+        raise WsssError(f"classes must be {expected} names")
+    require_numbers("mean", facts["mean"], -10, 10)
+    require_numbers("std", facts["std"], 1e-6, 10)
+    require_numbers("scales", facts["scales"], 0.01, 100)
+    require_number("long_side", facts["long_side"], 16, 16384, whole=True)
+    if len(facts["mean"]) != 3 or len(facts["std"]) != 3 or not facts["scales"]:
+        raise WsssError("mean and std must be three numbers each, scales at least one")

@@ -96,9 +96,9 @@ class ExplorerView:
         """`H×W`: the shown class's map, or the strongest of any."""
         shown = self.parameters.shown
         if shown is None:
-            return scores.max(axis=0, initial=0)
+            return np.asarray(scores.max(axis=0, initial=0))
         place: int = self.labels.tolist().index(self.names.index(shown) + 1)
-        return scores[place]
+        return np.asarray(scores[place])
 
 
 class Explorer:
