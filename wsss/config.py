@@ -215,7 +215,7 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     if unknown:
         raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
     config = PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data]))
-    given = {
+    given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items() if value is not None
     }
     if "depth" in given and "depth_kind" not in given:
