@@ -35,6 +35,7 @@ from wsss.depth.regions import RegionParameters, Regions, depth_regions
 from wsss.depth.sources import open_depth
 from wsss.depth.trust import border_alignment, edge_ranks
 from wsss.depth_training import scale_and_shift_invariant_loss
+from wsss.errors import WsssError
 from wsss.pseudo.labels import pseudo_label
 from wsss.report.records import build_record
 from wsss.report.tables import per_class_table, seed_table
@@ -369,7 +370,6 @@ def counts(*cells: tuple[int, int, int]) -> np.ndarray:
 
 
 COUNTS = {
-    "nothing scored": counts(),
     "background alone": counts((0, 0, 99)),
     "one class absent": counts((0, 0, 50), (1, 1, 3), (1, 0, 4)),
     "a class is named but never there": counts((0, 0, 50), (0, 2, 9)),
@@ -379,17 +379,24 @@ COUNTS = {
 }
 
 
+COMMON: dict[str, Any] = {
+    "data": "d", "split": "test", "profile": "default", "stage": "cam", "depth_source": None, "refinement": None,
+    "backbone": "b", "image_labels": "given", "seeds": [0], "config_sha256": "c", "data_sha256": "d",
+    "algorithm_version": 1, "device": "cpu", "threads": 1, "wall_s": 0.0,
+}  # fmt: skip
+
+
+def test_a_record_of_nothing_is_refused() -> None:
+    with pytest.raises(WsssError, match="no pixel is scored"):
+        build_record([counted(counts(), 1)], method="cam", against={}, **COMMON)
+
+
 @pytest.mark.parametrize("objects", [0, 1, 4])
 @pytest.mark.parametrize("name", COUNTS)
 def test_tables_of_odd_counts_say_nothing_rather_than_nan(name: str, objects: int) -> None:
     score = counted(COUNTS[name], objects)
-    common: dict[str, Any] = {
-        "data": "d", "split": "test", "profile": "default", "stage": "cam", "depth_source": None, "refinement": None,
-        "backbone": "b", "image_labels": "given", "seeds": [0], "config_sha256": "c", "data_sha256": "d",
-        "algorithm_version": 1, "device": "cpu", "threads": 1, "wall_s": 0.0,
-    }  # fmt: skip
     records = [
-        build_record([score], method=name, against={other: [score]}, **common)
+        build_record([score], method=name, against={other: [score]}, **COMMON)
         for name, other in (("cam", "zoom"), ("zoom", "cam"))
     ]
     assert json.dumps(records, allow_nan=False)
