@@ -136,9 +136,13 @@ def test_sentences_say_whether_the_ends_differ() -> None:
     assert "rises" in series_sentence(record | {"rows": record["rows"][::-1]}, "recall")
     unclear = record | {"rows": record["rows"][:2]}
     assert "recall of cam shows no clear change: 70.0" in series_sentence(unclear, "recall")
-    table = series_changes([record, unclear], ["recall"])
+    table = series_changes([record, unclear | {"series": "outshone"}], ["recall"])
     assert table["recall (%)"].tolist() == ["70.0 → 20.0, falls", "70.0 → 60.0, no clear change"]
-    assert table.index[0] == "an object that shrinks, 8.00 % of the image → 0.30 % of the image"
+    assert table.index.tolist() == ["shrinking", "outshone"]
+    assert table["along"].tolist() == [
+        "8.00 % of the image → 0.30 % of the image",
+        "8.00 % of the image → 2.00 % of the image",
+    ]
 
 
 def test_chart_and_table(made, tmp_path: Path) -> None:

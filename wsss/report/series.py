@@ -98,7 +98,7 @@ def series_changes(records: Sequence[Record], measures: Sequence[str], method: s
     for record in records:
         first, last = _ends(record, method)
         places = " → ".join(_place(record, row) for row in (first, last))
-        rows[f"{series_title(record)}, {places}"] = {
+        rows[record["series"]] = {"along": places} | {
             _measure_name(name) + ("" if name.endswith("logit") else " (%)"): (
                 f"{number_text(first[name])} → {number_text(last[name])}, {_change(first, last, name)}"
             )
