@@ -1,6 +1,6 @@
 """Milliseconds from moving a slider of the crop explorer to the picture that is sent to the page.
 
-python benchmarks/explorer.py [--profile default] [--scenes 3]
+python -m benchmarks.explorer [--profile default] [--scenes 3]
 
 Every slider is moved through its range on a few scenes; two cores are assumed, and the run's stages are made first if they are not
 in the cache. The picture must be there in 150 ms where no new crops are needed, and in 1 s where they are.
@@ -15,39 +15,63 @@ from typing import Any
 import numpy as np
 import torch
 
-from wsss.pipeline import open_run
+from benchmarks.measure import Effort, Measured, at_most, shown
+from wsss.pipeline import Run, open_run
 from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import draw, numbers_of
 from wsss.widgets.live import picture_html, settle
 from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_parameters
 
 LIMITS = {False: 150, True: 1000}  # milliseconds, without and with new crops
-PLACES = 6  # on the way of each slider
+PLACES, SCENES = 6, 3  # on the way of each slider; looked at
+
+__all__ = ["measure"]
+
+
+def measure(effort: Effort) -> Measured:
+    """Milliseconds of the slowest slider, by its median and at worst, without and with new crops."""
+    run = open_run("smoke" if effort.quick else "default", progress=False)
+    taken = _sliders(run, 1 if effort.quick else SCENES)
+    figures = []
+    for looks, text in ((False, "without new crops"), (True, "with new crops")):
+        of_kind = [taken[spec.label] for spec in SLIDERS if spec.looks == looks]
+        slowest = max(float(np.median(times)) for times in of_kind)
+        figures.append(at_most(f"slowest slider {text}", slowest, LIMITS[looks], "ms"))
+        figures.append(shown(f"slowest move {text}", max(max(times) for times in of_kind), "ms"))
+    return Measured(tuple(figures), {name: [each / 1000 for each in times] for name, times in taken.items()})
 
 
 def main() -> None:
     """Print median and maximum of each slider."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="default")
-    parser.add_argument("--scenes", type=int, default=3)
+    parser.add_argument("--scenes", type=int, default=SCENES)
     options = parser.parse_args()
-    run = open_run(options.profile)
-    spaced = np.linspace(0, len(run.data("report")) - 1, options.scenes).round().astype(int).tolist()
+    taken = _sliders(open_run(options.profile), options.scenes)
+    print(f"{options.scenes} scenes, {torch.get_num_threads()} threads; median and maximum in ms")
+    limits = {spec.label: LIMITS[spec.looks] for spec in SLIDERS}
+    for name, times in taken.items():
+        limit = limits.get(name)
+        verdict = "" if limit is None else f"   limit {limit:5d}   {'ok' if max(times) <= limit else 'too slow'}"
+        print(f"{name:22s} {np.median(times):6.0f} {max(times):6.0f}{verdict}")
+
+
+def _sliders(run: Run, scenes: int) -> dict[str, list[float]]:
+    """Milliseconds of each move of each slider, and of another scene."""
+    spaced = np.linspace(0, len(run.data("report")) - 1, scenes).round().astype(int).tolist()
     starts = [chosen_parameters(run, scene) for scene in spaced]
-    print(f"{options.scenes} scenes of {run.data_name}, {torch.get_num_threads()} threads; median and maximum in ms")
-    print(f"{'another scene':22s} {summary([milliseconds(Explorer(run), start) for start in starts])}")
+    taken = {"another scene": [milliseconds(Explorer(run), start) for start in starts]}
     settle()  # as the panel does
     for spec in SLIDERS:
-        taken = []
+        times = taken.setdefault(spec.label, [])
         for start in starts:
             explorer = Explorer(run)
             milliseconds(explorer, start)
             for value in np.linspace(spec.low, spec.high, PLACES):
                 kind: Callable[[float], float] = int if spec.name in ("max_regions", "count") else float
                 moved: dict[str, Any] = {spec.name: kind(value)}
-                taken.append(milliseconds(explorer, replace(start, **moved)))
-        verdict = "ok" if max(taken) <= LIMITS[spec.looks] else "too slow"
-        print(f"{spec.label:22s} {summary(taken)}   limit {LIMITS[spec.looks]:5d}   {verdict}")
+                times.append(milliseconds(explorer, replace(start, **moved)))
+    return taken
 
 
 def milliseconds(explorer: Explorer, parameters: ExplorerParameters) -> float:
@@ -56,11 +80,6 @@ def milliseconds(explorer: Explorer, parameters: ExplorerParameters) -> float:
     view = explorer.view(parameters)
     picture_html(draw(view), numbers_of(view))
     return 1000 * (time.perf_counter() - start)
-
-
-def summary(taken: list[float]) -> str:
-    """Median and maximum."""
-    return f"{np.median(taken):6.0f} {max(taken):6.0f}"
 
 
 if __name__ == "__main__":

@@ -26,8 +26,12 @@ PARTS = {
 }
 """Part → module, whose `measure` takes an `Effort`. All together take about ten minutes on two cores."""
 
-LONG_PARTS = {"quality": "benchmarks.quality", "reproduce": "benchmarks.reproduce"}
-"""Parts that train to the end: only on request."""
+LONG_PARTS = {
+    "explorer": "benchmarks.explorer",
+    "quality": "benchmarks.quality",
+    "reproduce": "benchmarks.reproduce",
+}
+"""Parts that train to the end, or need what a default run has trained: only on request."""
 
 
 def run_bench(
