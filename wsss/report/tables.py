@@ -84,7 +84,8 @@ def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> 
         WsssError: there is no such record.
     """
     rows = in_order(select_records(records, data=data, stage=stage, split=split))
-    cells = [_main_row(record, rivals(rows)) for record in rows]
+    against = rivals(rows)
+    cells = [_main_row(record, against) for record in rows]
     frame = pd.DataFrame(cells, index=[full_name(record) for record in rows])
     told = [name for name in frame if name.startswith("Δ") or (frame[name] != MISSING).any()]
     return frame[told].rename_axis("method")
