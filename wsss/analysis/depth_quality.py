@@ -3,9 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
-from scipy.stats import rankdata
+
+from wsss.lazy import lazy
 
 __all__ = ["around_objects", "metric_errors", "rank_correlation"]
+
+stats = lazy("scipy.stats")
 
 REACH = 10
 """Pixels around objects that count: the depth that decides where an object ends."""
@@ -24,7 +27,7 @@ def rank_correlation(predicted: NDArray[np.floating], truth: NDArray[np.floating
     """Spearman's correlation of two depth maps over some pixels, in [−1, 1]; NaN where either is constant there."""
     if where.sum() < 2:
         return float("nan")
-    ranks = [rankdata(depth[where]) for depth in (predicted, truth)]
+    ranks = [stats.rankdata(depth[where]) for depth in (predicted, truth)]
     if min(np.ptp(each) for each in ranks) == 0:
         return float("nan")
     return float(np.corrcoef(*ranks)[0, 1])

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from wsss.lazy import lazy
 from wsss.report.drawing import Chart, draw_charts
 from wsss.report.effects import effects_figure
 from wsss.report.object_charts import activation_figure
@@ -38,6 +38,7 @@ __all__ = [
     "threshold_curves",
 ]
 
+sns = lazy("seaborn")
 Record = Mapping[str, Any]
 
 PANELS_ACROSS = 3

@@ -8,7 +8,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import seaborn as sns
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -16,8 +15,11 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from wsss.data.base import IGNORE
 from wsss.io import atomic_path
+from wsss.lazy import lazy
 
 __all__ = ["METHOD_COLOURS", "class_colours", "label_to_rgb", "method_colour", "save_figure", "use_style"]
+
+sns = lazy("seaborn")
 
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 """Okabe & Ito (2008), https://jfly.uni-koeln.de/color/: told apart with any common colour vision. Black is left out."""
