@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FILES = ("LICENSE", "NOTICE", "CITATION.cff")
+PAGES = ("scale.md", "performance.md")
 FOLDER_LINK = r"\[([^]]*)\]\((?:figures|results)/?\)"  # a site has no page for a folder
 
 
@@ -48,6 +49,9 @@ def assemble(notebooks: Path, source: Path) -> None:
         shutil.copytree(HERE / name, source / name)
     for name in FILES:
         shutil.copy(ROOT / name, source)
+    (source / "docs").mkdir()
+    for name in PAGES:
+        shutil.copy(HERE / name, source / "docs")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (source / "README.md").write_text(re.sub(FOLDER_LINK, r"`\1`", readme), encoding="utf-8")
     (source / "notebooks").mkdir()

@@ -1,6 +1,7 @@
 """The site's own check of links, and its assembly; building it needs Sphinx, which `make site` installs."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -43,6 +44,19 @@ def test_the_site_has_all_notebooks_and_the_figures_of_the_readme(build: ModuleT
     index = (tmp_path / "index.md").read_text()
     for name in NOTEBOOKS:
         assert f"notebooks/{name}" in index
+
+
+def test_pages_that_are_listed_or_linked_to_are_there(build: ModuleType, tmp_path: Path) -> None:
+    build.assemble(notebook_folder(), tmp_path)
+    listed = re.findall(r"```{toctree}.*?\n\n(.*?)\n```", (tmp_path / "index.md").read_text(), re.DOTALL)
+    pages = [name for part in listed for name in part.splitlines()]
+    assert len(pages) == len(set(pages)) > len(NOTEBOOKS)
+    for name in pages:
+        assert list(tmp_path.glob(f"{name}.*")), f"{name} is no page"
+    linked = re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", (tmp_path / "README.md").read_text())
+    assert "docs/scale.md" in linked
+    for name in linked:
+        assert (tmp_path / name).exists(), f"{name} leads nowhere"
 
 
 def test_the_landing_page_finds_its_parts_in_the_readme(build: ModuleType) -> None:
