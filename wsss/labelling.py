@@ -78,7 +78,8 @@ def choose_labels(
         data: the tune split.
 
     Returns:
-        For each method a dictionary of `refinement` (its parameters), `low`, `high`, `threshold` (the single one), `miou`, `trials`.
+        For each method a dictionary of `refinement` (its parameters), `low`, `high`, `threshold` (the single one), `miou` and
+        `trials`.
     """
     shape = (len(THRESHOLDS), len(data.classes) + 1, len(data.classes) + 2)
     own = {name: np.zeros((len(_trials(name)), *shape), np.int64) for name in names}

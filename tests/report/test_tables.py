@@ -7,12 +7,12 @@ import pytest
 
 from wsss.analysis.strata import MEASURES
 from wsss.errors import WsssError
+from wsss.report.headline import headline_table, own_depth
 from wsss.report.readme import README_TABLES, readme_is_current, write_readme_tables
 from wsss.report.tables import (
     baseline,
     best_control,
     class_differences,
-    headline_table,
     in_order,
     label_quality_table,
     one_each,
@@ -180,12 +180,29 @@ def test_the_headline_keeps_stages_and_unseen_images_apart() -> None:
     assert list(table.index) == [
         ("tabletop", "seeds (test)"),
         ("tabletop", "seeds, predicted labels (test)"),
-        ("tabletop", "seeds (test, the 5 images not seen before)"),
+        ("tabletop", "seeds (test, 5 not seen before)"),
         ("tabletop", "network (test)"),
         ("nyuv2", "seeds (test)"),
     ]
     assert table.loc[("tabletop", "network (test)"), "depth@sensor"] == "72.0 ± 0.5"
     assert table.loc[("tabletop", "network (test)"), "cam"] == "–"
+
+
+def test_depth_that_comes_with_the_data_shares_a_column() -> None:
+    rows = [
+        record("depth@sensor", 70.0), record("depth@learned", 50.0), record("crop-only@sensor", 45.0),
+        record("depth@meter", 60.0, data="photographs"), record("depth@shuffled", 40.0, data="photographs"),
+    ]  # fmt: skip
+    assert own_depth(rows) == {"tabletop": "sensor", "photographs": "meter"}
+    table = headline_table(rows)
+    assert list(table.columns) == ["crop-only", "depth", "depth@learned"]
+    assert table.loc[("tabletop", "seeds (test)"), "depth"] == "70.0 ± 0.5"
+    assert table.loc[("photographs", "seeds (test)")].to_dict() == {
+        "crop-only": "–",
+        "depth": "60.0 ± 0.5",
+        "depth@learned": "–",
+    }
+    assert "depth@sensor" in headline_table(rows[:3]).columns
 
 
 def test_the_caption_states_the_settings() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 from wsss.errors import WsssError
 from wsss.io import atomic_path
 from wsss.report.effects import effects_table
+from wsss.report.headline import headline_table, own_depth
 from wsss.report.store import check_not_smoke, select_records
 from wsss.report.tables import (
     HEADLINE,
     best_control,
-    headline_table,
     label_quality_table,
     seed_table,
     settings_caption,
@@ -73,13 +73,22 @@ def _block(table: str, records: Sequence[Record], title: str = "") -> str:
 
 
 def _headline(records: Sequence[Record]) -> str:
+    """A table of the seeds, one of what becomes of them."""
+    seeds = select_records(records, stage="cam")
+    later = [record for record in records if record["stage"] != "cam"]
+    data_of: dict[str, list[str]] = {}
+    for data, source in own_depth(seeds).items():
+        data_of.setdefault(source, []).append(f"`{data}`")
+    own = "; ".join(f"`{source}` on {', '.join(sorted(names, reverse=True))}" for source, names in data_of.items())
     note = (
         "*mIoU in percent, background included: mean ± standard deviation where there are several training seeds; all else "
-        "has one, but for *not seen before*, which is a mean over the same seeds without its spread. Thresholds and fusion "
+        "has one, but for *not seen before*, which is a mean over the same seeds without its spread. Without `@`, depth is that "
+        f"which comes with the data: {own}. Thresholds and fusion "
         "parameters were chosen on the tune split. Seeds use image labels, networks do not; the two are not ranked "
         "against each other. Settings are in the tables below.*\n"
     )
-    return f"{to_markdown(headline_table(records))}\n{note}"
+    tables = [to_markdown(headline_table(part)) for part in (seeds, later) if part]
+    return "\n".join([*tables, note])
 
 
 def _main_tables(records: Sequence[Record]) -> str:

@@ -1,13 +1,12 @@
 """Tables of records, as data frames of text ready to be shown."""
 
 from collections.abc import Mapping, Sequence
-from statistics import stdev
 from typing import Any
 
 import pandas as pd
 
 from wsss.errors import WsssError
-from wsss.report.store import STAGES, full_name, select_records
+from wsss.report.store import full_name, select_records
 from wsss.report.style import METHOD_COLOURS
 
 __all__ = [
@@ -15,10 +14,10 @@ __all__ = [
     "baseline",
     "best_control",
     "class_differences",
-    "headline_table",
     "in_order",
     "interval_text",
     "label_quality_table",
+    "mean_std",
     "notebook_caption",
     "number_text",
     "one_each",
@@ -135,7 +134,7 @@ def label_quality_table(records: Sequence[Record]) -> pd.DataFrame:
 def _quality_row(record: Record) -> dict[str, str]:
     threshold, foreground, boundary = record["threshold"], record["foreground"], record["boundary"] or {}
     return {
-        "mIoU": _mean_std(record["miou"]),
+        "mIoU": mean_std(record["miou"]),
         "mIoU on tune": number_text(record["tune_miou"]),
         "precision": number_text(foreground["precision"]),
         "recall": number_text(foreground["recall"]),
@@ -168,7 +167,7 @@ def _main_row(record: Record, against: Sequence[str]) -> dict[str, str]:
     threshold = record["threshold"] or {}
     pairs = {pair["against"]: pair for pair in record["paired"]}
     return {
-        "mIoU": _mean_std(record["miou"]),
+        "mIoU": mean_std(record["miou"]),
         "95 %": interval_text(record["interval"]),
         "threshold (tune)": number_text(threshold.get("value"), 2),
         "fixed": number_text((threshold.get("fixed") or {}).get("miou")),
@@ -247,54 +246,6 @@ def strata_grid(
     return pd.DataFrame(columns).rename_axis(["size", "occlusion"])
 
 
-def headline_table(records: Sequence[Record]) -> pd.DataFrame:
-    """The main results at one glance: mIoU of every data set, stage and split (rows) by method (columns).
-
-    Seeds with predicted image labels, images that no choice had looked at before, and refined labels have rows of
-    their own; networks on refined labels share one, and their table names the refinement of each.
-    """
-    if not records:
-        select_records(records, stage="any")
-    table: dict[tuple[str, str], dict[str, str]] = {}
-    ordered = sorted(in_order(records), key=lambda record: _place(record))
-    for record in ordered:
-        for row, text in _headline_cells(record):
-            table.setdefault((record["data"], row), {})[record["method"]] = text
-    methods = [record["method"] for record in in_order(records) if record["method"] in HEADLINE]
-    methods = list(dict.fromkeys(methods)) or list(dict.fromkeys(record["method"] for record in in_order(records)))
-    frame = pd.DataFrame.from_dict(table, orient="index")[methods].fillna(MISSING)
-    frame.index = pd.MultiIndex.from_tuples(table, names=["data", "mIoU of"])
-    return frame
-
-
-def _place(record: Record) -> tuple[Any, ...]:
-    """Order of the headline's rows: `tabletop` first; seeds, pseudo-labels, networks; unrefined first."""
-    stage = STAGES.index(record["stage"])
-    refinement = record["refinement"] or ""
-    if record["stage"] == "segmentation":
-        refinement = "refined" if refinement else ""
-    return record["data"] != "tabletop", record["data"], stage, record["split"], refinement
-
-
-def _headline_cells(record: Record) -> list[tuple[str, str]]:
-    name, split = STAGE_NAMES[record["stage"]], record["split"]
-    if record["refinement"]:
-        name += ", refined labels" if record["stage"] == "segmentation" else f" +{record['refinement']}"
-    cells = [(f"{name} ({split})", _mean_std(record["miou"]))]
-    if record["predicted_labels"]:
-        cells.append((f"{name}, predicted labels ({split})", _predicted_text(record["predicted_labels"])))
-    if record["subset"]:
-        rest = record["subset"]["rest"]
-        cells.append((f"{name} ({split}, the {rest['n']} images not seen before)", number_text(rest["miou"])))
-    return cells
-
-
-def _predicted_text(predicted: Mapping[str, Any]) -> str:
-    """Mean, and ± the standard deviation over seeds where the record has them one by one."""
-    values = predicted.get("per_seed") or []
-    return _mean_std({"mean": predicted["miou"], "std": stdev(values) if len(values) > 1 else None})
-
-
 def notebook_caption(*records: Record) -> str:
     """What stands under a table of a notebook, as Markdown: units, then `settings_caption`."""
     return f"*{UNITS} {settings_caption(*records)}*"
@@ -366,7 +317,8 @@ def _difference(pair: Mapping[str, Any] | None) -> str:
     return f"{number_text(pair['difference'], 1, '+')} {interval_text(pair['ci'])} {verdict(pair)}"
 
 
-def _mean_std(miou: Mapping[str, Any]) -> str:
+def mean_std(miou: Mapping[str, Any]) -> str:
+    """`mean ± std` of `{"mean", "std"}`; without ± where one seed has no spread."""
     spread = "" if miou["std"] is None else f" ± {number_text(miou['std'])}"
     return f"{number_text(miou['mean'])}{spread}"
 
