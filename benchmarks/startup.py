@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.measure import Effort, Measured, at_most, shown, timed_in_turns
 from wsss.errors import WsssError
+from wsss.report.pages import PAGES
 
 __all__ = ["measure"]
 
@@ -29,9 +30,9 @@ def measure(effort: Effort) -> Measured:
         3 * effort.rounds,
     )
     with tempfile.TemporaryDirectory() as folder:
-        figures, readme = Path(folder, "figures"), Path(folder, "README.md")
-        shutil.copy(CHECKOUT / "README.md", readme)
-        report = _python("-m", "wsss", "report", "--figures", str(figures), "--readme", str(readme))
+        copies = [shutil.copy(CHECKOUT / page, folder) for page in PAGES]
+        pages = [argument for copy in copies for argument in ("--page", str(copy))]
+        report = _python("-m", "wsss", "report", "--figures", str(Path(folder, "figures")), *pages)
         start = time.perf_counter()
         report()
         drawn = {"report, nothing drawn yet": [time.perf_counter() - start]}

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FILES = ("LICENSE", "NOTICE", "CITATION.cff")
-PAGES = ("scale.md", "performance.md")
+PAGES = ("results.md", "scale.md", "performance.md")
 FOLDER_LINK = r"\[([^]]*)\]\((?:figures|results)/?\)"  # a site has no page for a folder
 
 
@@ -61,7 +61,8 @@ def assemble(notebooks: Path, source: Path) -> None:
     for path in found:
         shutil.copy(path, source / "notebooks")
     (source / "figures").mkdir()
-    for name in re.findall(r"\(figures/([\w.-]+)\)", readme):
+    shown = [readme, *((source / "docs" / name).read_text(encoding="utf-8") for name in PAGES)]
+    for name in re.findall(r"figures/([\w.-]+)\)", "".join(shown)):
         shutil.copy(ROOT / "figures" / name, source / "figures")
 
 

@@ -32,7 +32,7 @@ COMMANDS = {
     "series": {"--profile", "--seeds", "--methods", "--out"},
     "rerun": {"--root", "--depth", "--checkpoint", "--cache"},
     "bench": {"--only", "--out", "--compare", "--quick"},
-    "report": {"--records", "--figures", "--readme"},
+    "report": {"--records", "--figures", "--page"},
     "figures": {"--seed", "--out"},
 }
 

@@ -16,7 +16,7 @@ from wsss.io import content_hash, read_json, write_json
 from wsss.notebooks import NOTEBOOKS, check_outputs, notebook_folder
 from wsss.pipeline import ALGORITHM_VERSION, Run
 from wsss.report.ablations import load_ablation
-from wsss.report.readme import readme_is_current
+from wsss.report.pages import PAGES, is_current
 from wsss.report.store import check_fresh, check_not_smoke, find_record, load_records
 from wsss.results import config_hash
 from wsss.series import series_path
@@ -87,8 +87,9 @@ def test_no_record_is_of_a_smoke_run() -> None:
     check_not_smoke(RECORDS)
 
 
-def test_tables_of_the_readme_are_those_of_the_records() -> None:
-    assert readme_is_current(CHECKOUT / "README.md", RECORDS), "run `python -m wsss report`"
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_tables_of_the_pages_are_those_of_the_records(page: Path) -> None:
+    assert is_current(CHECKOUT / page, RECORDS), "run `python -m wsss report`"
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

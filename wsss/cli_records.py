@@ -134,10 +134,11 @@ def figures(
 def report(
     records: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
     figures: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
-    readme: Annotated[
-        Path | None,
+    pages: Annotated[
+        list[Path] | None,
         typer.Option(
-            help="README whose tables are written between markers; default: README.md, of other records none."
+            "--page",
+            help="Page whose marked tables are written, repeatable; default: README.md, docs/results.md; of other records none.",
         ),
     ] = None,
 ) -> None:
@@ -149,17 +150,17 @@ def report(
     from wsss.report.ablations import ablation_charts
     from wsss.report.drawing import draw_charts
     from wsss.report.figures import record_charts
-    from wsss.report.readme import write_readme_tables
+    from wsss.report.pages import PAGES, write_tables
     from wsss.report.records import load_records
     from wsss.report.series import series_charts
 
     found = load_records(records)
     if records.resolve() == Path("results").resolve():
         check_committed(found, records)
-        readme = readme or Path("README.md")
+        pages = pages or list(PAGES)
     charts = record_charts(found, figures) + ablation_charts(records, figures) + series_charts(records, figures)
     for path in draw_charts(charts):
         typer.echo(path)
-    if readme is not None:
-        write_readme_tables(readme, found)
-        typer.echo(readme)
+    for page in pages or ():
+        write_tables(page, found)
+        typer.echo(page)

@@ -137,14 +137,12 @@ def test_smoke_figures_say_so() -> None:
 
 
 def test_regenerate_writes_every_chart_twice_and_the_same_bytes_again(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("no tables here")
-    written = regenerate(RECORDS, tmp_path / "figures", readme)
+    written = regenerate(RECORDS, tmp_path / "figures")
     names = {path.name for path in written}
     charts = ("miou", "classes", "thresholds", "strata", "losses", "strata-depth-sensor-vs-cam")
-    assert names == {"README.md", *(f"tabletop-cam-test-{chart}.{kind}" for chart in charts for kind in ("png", "svg"))}
+    assert names == {f"tabletop-cam-test-{chart}.{kind}" for chart in charts for kind in ("png", "svg")}
     first = {path: path.read_bytes() for path in written}
-    regenerate(RECORDS[::-1], tmp_path / "figures", None)
+    regenerate(RECORDS[::-1], tmp_path / "figures")
     assert {path: path.read_bytes() for path in written} == first
 
 

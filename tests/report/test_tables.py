@@ -8,7 +8,7 @@ import pytest
 from wsss.analysis.strata import MEASURES
 from wsss.errors import WsssError
 from wsss.report.headline import headline_table, own_depth
-from wsss.report.readme import README_TABLES, readme_is_current, write_readme_tables
+from wsss.report.pages import TABLES, is_current, write_tables
 from wsss.report.tables import (
     baseline,
     best_control,
@@ -119,7 +119,23 @@ def test_the_main_table_says_what_the_records_say() -> None:
     assert row["Δ cam"] == "+40.0 [39.0, 41.0] gain"
     assert table.loc["depth@shuffled", "Δ cam"] == "−10.0 [−11.0, −9.0] loss"
     assert table.loc["cam", "Δ cam"] == "–"
-    assert (row["MP/image"], row["s/image"], row["trials"], row["seeds"]) == ("0.62", "0.20", "12", "2")
+    assert (row["MP/image"], row["s/image"], row["trials"], row["training seeds"]) == ("0.62", "0.20", "12", "2")
+
+
+def test_the_main_table_says_what_was_chosen_and_what_was_at_rest() -> None:
+    silent = {"level_weights": [], "crop_weight": 0, "gate": 1.0, "vote": 0.75, "colour": 0, "reach": 0.9}
+    loud = {"level_weights": [], "crop_weight": 0.3, "gate": 2.0, "vote": 0.0, "colour": 0, "reach": 0.0}
+    plain = {**silent, "vote": 0.0, "reach": 0.0}
+    falling = [{"loss": float(10 - step)} for step in range(10)]
+    resting = [{"loss": 10.0}, *[{"loss": 1.0}] * 9]
+    rows = [
+        record("cam", 30.0, parameters=[plain, plain]),
+        record("zoom", 30.0, parameters=[{**plain, "level_weights": [1, 0, 2]}] * 2, history=[falling, resting]),
+        record("rgb-region", 30.0, parameters=[silent, loud]),
+    ]
+    table = seed_table(rows, "tabletop", "cam", "test")
+    assert list(table["chosen on tune"]) == ["–", "scales 1 : 0 : 2", "votes 0.75, sharing 0.9 / crops 0.3, gate 2"]
+    assert list(table["at rest"]) == ["–", "1 of 2", "–"]
 
 
 def test_the_best_control_is_chosen_on_tune_not_on_the_reported_split() -> None:
@@ -241,7 +257,8 @@ def test_label_quality_has_a_row_for_each_refinement() -> None:
     assert list(table.index) == ["cam", "cam+crf", "cam+par", "depth@sensor", "depth@sensor+par-depth"]
     assert table.loc["cam+par"].to_dict() == {
         "mIoU": "43.0 ± 0.5", "mIoU on tune": "41.0", "precision": "81.0", "recall": "62.0", "border precision": "50.0",
-        "border recall": "40.0", "border F": "44.4", "ignored": "1.0", "thresholds": "0.35, 0.50", "s/image": "0.20", "seeds": "2",
+        "border recall": "40.0", "border F": "44.4", "ignored": "1.0", "thresholds": "0.35, 0.50", "s/image": "0.20",
+        "training seeds": "2",
     }  # fmt: skip
 
 
@@ -284,18 +301,18 @@ def test_readme_tables_are_replaced_and_the_rest_stays(tmp_path: Path) -> None:
         record("cam", 33.0, stage="segmentation", image_labels="none"),
         *LABELS,
     ]
-    parts = [f"before {name}\n<!-- table:{name} -->\nstale text\n<!-- /table:{name} -->\n" for name in README_TABLES]
+    parts = [f"before {name}\n<!-- table:{name} -->\nstale text\n<!-- /table:{name} -->\n" for name in TABLES]
     readme.write_text("# Title\n" + "".join(parts) + "the end\n", encoding="utf-8")
-    assert not readme_is_current(readme, records)
-    write_readme_tables(readme, records)
+    assert not is_current(readme, records)
+    write_tables(readme, records)
     text = readme.read_text(encoding="utf-8")
-    assert readme_is_current(readme, records)
+    assert is_current(readme, records)
     assert "stale text" not in text
     assert text.startswith("# Title\nbefore headline\n<!-- table:headline -->\n")
     assert text.endswith("<!-- /table:networks -->\nthe end\n")
     assert "| depth@sensor | 70.0 ± 0.5 |" in text
     assert "**nyuv2**, test split, 9 images" in text
-    assert not readme_is_current(readme, [*records, record("random", 25.0)])
+    assert not is_current(readme, [*records, record("random", 25.0)])
 
 
 @pytest.mark.parametrize(
@@ -312,7 +329,7 @@ def test_wrong_markers_leave_the_readme_alone(text: str, message: str, tmp_path:
     readme = tmp_path / "README.md"
     readme.write_text(text)
     with pytest.raises(WsssError, match=message):
-        write_readme_tables(readme, RECORDS)
+        write_tables(readme, RECORDS)
     assert readme.read_text() == text
 
 
@@ -320,9 +337,9 @@ def test_smoke_records_never_reach_the_readme(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("nothing to draw")
     with pytest.raises(WsssError, match="smoke"):
-        write_readme_tables(readme, [record("cam", 1.0, profile="smoke")])
+        write_tables(readme, [record("cam", 1.0, profile="smoke")])
     with pytest.raises(WsssError, match=r"cannot read .*gone\.md"):
-        readme_is_current(tmp_path / "gone.md", RECORDS)
+        is_current(tmp_path / "gone.md", RECORDS)
 
 
 def test_class_differences_are_of_the_methods_that_were_compared() -> None:

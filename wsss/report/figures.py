@@ -17,7 +17,6 @@ from wsss.report.drawing import Chart, draw_charts
 from wsss.report.effects import effects_figure
 from wsss.report.object_charts import activation_figure
 from wsss.report.pictures import MethodPanels, image_grid, method_figure, overlay, score_map_on_image
-from wsss.report.readme import write_readme_tables
 from wsss.report.store import full_name
 from wsss.report.style import method_colour, use_style
 from wsss.report.tables import HEADLINE, STAGE_NAMES, baseline, best_control, in_order, one_each
@@ -216,20 +215,13 @@ def learning_curves(records: Sequence[Record]) -> Figure:
     return figure
 
 
-def regenerate(records: Sequence[Record], figures_dir: Path, readme: Path | None) -> list[Path]:
-    """Bring every chart of `records` up to date, and the README's tables if `readme` is given.
+def regenerate(records: Sequence[Record], figures_dir: Path) -> list[Path]:
+    """Bring every chart of `records` up to date.
 
     Returns:
-        The files that there are then: `{data}-{stage}-{split}-{chart}.png` and `.svg`, and the README.
-
-    Raises:
-        WsssError: a record that the README needs is missing, or is no result.
+        The files that there are then: `{data}-{stage}-{split}-{chart}.png` and `.svg`.
     """
-    written = draw_charts(record_charts(records, figures_dir))
-    if readme is not None:
-        write_readme_tables(readme, records)
-        written.append(Path(readme))
-    return written
+    return draw_charts(record_charts(records, figures_dir))
 
 
 def record_charts(records: Sequence[Record], figures_dir: Path) -> list[Chart]:

@@ -8,6 +8,7 @@ import pandas as pd
 from wsss.errors import WsssError
 from wsss.report.store import full_name, select_records
 from wsss.report.style import METHOD_COLOURS
+from wsss.segmentation.convergence import convergence
 
 __all__ = [
     "HEADLINE",
@@ -77,7 +78,8 @@ def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> 
 
     Columns: mIoU in percent (mean ± standard deviation over seeds), bootstrap interval over images, mIoU at the fixed
     and at the oracle threshold, paired difference from each of `rivals` with verdict, `object_miou` with its interval,
-    coverage in percent, cost, number of tuning trials, seeds. Columns that say nothing of any method are left out.
+    coverage in percent, cost, number of tuning trials, training seeds, of how many of them the loss was at rest, and the fusion
+    parameters that were chosen on the tune split, of each seed where they differ. Columns that say nothing are left out.
 
     Raises:
         WsssError: there is no such record.
@@ -144,7 +146,7 @@ def _quality_row(record: Record) -> dict[str, str]:
         "ignored": number_text(100 - record["coverage"]),
         "thresholds": f"{_mean_text(threshold.get('low'))}, {_mean_text(threshold.get('high'))}",
         "s/image": number_text(record["seconds_per_image"], 2),
-        "seeds": str(len(record["seeds"])),
+        "training seeds": str(len(record["seeds"])),
     }
 
 
@@ -178,8 +180,24 @@ def _main_row(record: Record, against: Sequence[str]) -> dict[str, str]:
         "MP/image": number_text(record["megapixels_per_image"], 2),
         "s/image": number_text(record["seconds_per_image"], 2),
         "trials": number_text(record["tuning_trials"], 0),
-        "seeds": str(len(record["seeds"])),
+        "training seeds": str(len(record["seeds"])),
+        "at rest": _at_rest(record["history"]),
+        "chosen on tune": " / ".join(dict.fromkeys(map(_chosen_text, record["parameters"]))) or MISSING,
     }
+
+
+def _at_rest(histories: Sequence[Sequence[Mapping[str, float]]] | None) -> str:
+    return f"{sum(convergence(each).converged for each in histories)} of {len(histories)}" if histories else MISSING
+
+
+def _chosen_text(parameters: Mapping[str, Any]) -> str:
+    """What a method listens to, with its weight: `crops 1, votes 0.75, second opinion 0.5, sharing 0.9`."""
+    weights = parameters.get("level_weights")
+    parts = [f"scales {' : '.join(f'{weight:g}' for weight in weights)}"] if weights else []
+    silent = () if parameters.get("crop_weight") else ("gate",)  # of crops that nobody listens to
+    names = {"crop_weight": "crops", "gate": "gate", "vote": "votes", "colour": "second opinion", "reach": "sharing"}
+    parts += [f"{name} {parameters[key]:g}" for key, name in names.items() if parameters.get(key) and key not in silent]
+    return ", ".join(parts) or MISSING
 
 
 def _object_text(figures: Mapping[str, Any]) -> str:

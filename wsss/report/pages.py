@@ -1,4 +1,4 @@
-"""The README's tables: text between `<!-- table:NAME -->` and `<!-- /table:NAME -->` is written from records."""
+"""Tables of README and results page: text between `<!-- table:NAME -->` and `<!-- /table:NAME -->` is written from records."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,49 +20,52 @@ from wsss.report.tables import (
     to_markdown,
 )
 
-__all__ = ["README_TABLES", "readme_is_current", "write_readme_tables"]
+__all__ = ["PAGES", "TABLES", "is_current", "write_tables"]
+
+PAGES = (Path("README.md"), Path("docs", "results.md"))
+"""The pages with tables of the committed records, from the root of the checkout."""
 
 Record = Mapping[str, Any]
 
 _MARKER = re.compile(r"<!-- (/?)table:(.*?) -->")
-_STRATA_METHODS = ("cam", "crop-only@sensor", "depth@sensor")  # and the best control
+_STRATA_METHODS = ("cam", "zoom", "crop-only@sensor", "depth@sensor")  # and the best control
 
 
-def write_readme_tables(readme: Path, records: Sequence[Record]) -> None:
-    """Put tables of `records` between the README's markers; everything else stays as it is.
+def write_tables(page: Path, records: Sequence[Record]) -> None:
+    """Put tables of `records` between a page's markers; everything else stays as it is.
 
     Raises:
         WsssError: a marker is unknown or not closed, records are missing or no results, or the file cannot be read.
     """
-    text = _with_tables(readme, records)
-    with atomic_path(readme) as temporary:
+    text = _with_tables(page, records)
+    with atomic_path(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def readme_is_current(readme: Path, records: Sequence[Record]) -> bool:
-    """Whether `write_readme_tables` would leave the file as it is. Raises what that does."""
-    return _with_tables(readme, records) == _read(readme)
+def is_current(page: Path, records: Sequence[Record]) -> bool:
+    """Whether `write_tables` would leave the file as it is. Raises what that does."""
+    return _with_tables(page, records) == _read(page)
 
 
-def _read(readme: Path) -> str:
+def _read(page: Path) -> str:
     try:
-        return Path(readme).read_text(encoding="utf-8")
+        return Path(page).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise WsssError(f"cannot read {readme}: {error}.") from error
+        raise WsssError(f"cannot read {page}: {error}.") from error
 
 
-def _with_tables(readme: Path, records: Sequence[Record]) -> str:
-    """The README's text with its tables drawn anew."""
+def _with_tables(page: Path, records: Sequence[Record]) -> str:
+    """The page's text with its tables drawn anew."""
     check_not_smoke(records)
-    text, parts, end = _read(readme), [], 0
+    text, parts, end = _read(page), [], 0
     markers = list(_MARKER.finditer(text))
     for opening, closing in zip(markers[::2], [*markers[1::2], None], strict=False):
         name = opening[2]
         if opening[1] or closing is None or not closing[1] or closing[2] != name:
-            raise WsssError(f"{readme}: `{opening[0]}` is not followed by `<!-- /table:{name} -->`. Close the marker.")
-        if name not in README_TABLES:
-            raise WsssError(f"{readme}: unknown table {name!r}; choose from {', '.join(README_TABLES)}")
-        parts += [text[end : opening.end()], "\n", README_TABLES[name](records), closing[0]]
+            raise WsssError(f"{page}: `{opening[0]}` is not followed by `<!-- /table:{name} -->`. Close the marker.")
+        if name not in TABLES:
+            raise WsssError(f"{page}: unknown table {name!r}; choose from {', '.join(TABLES)}")
+        parts += [text[end : opening.end()], "\n", TABLES[name](records), closing[0]]
         end = closing.end()
     return "".join([*parts, text[end:]])
 
@@ -142,7 +145,7 @@ def _networks(records: Sequence[Record]) -> str:
     return _main_tables(select_records(records, stage="segmentation"))
 
 
-README_TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
+TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "headline": _headline,
     "tabletop-seeds": _tabletop_seeds,
     "tabletop-strata": lambda records: _strata(records, "tabletop"),
