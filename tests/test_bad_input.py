@@ -231,6 +231,9 @@ def test_forty_eight_megapixels_need_more_than_a_laptop_has(monkeypatch) -> None
     ):
         require_memory("big", (6000, 8000), 20, 15)
     require_memory("photograph", (500, 500), 20, 15)
+    require_memory("large", (2500, 2500), 10, 15)
+    with pytest.raises(WsssError, match=r"image large .*18\.8 GB of memory with 2 images side by side, and 16\.0 GB"):
+        require_memory("large", (2500, 2500), 10, 15, at_once=2)
 
 
 # ---- settings and parameters --------------------------------------------------------------------------------------
@@ -267,6 +270,13 @@ def test_nested_settings_are_checked_too() -> None:
         profile("smoke", classifier=replace(config.classifier, epochs="3"))  # type: ignore[arg-type]
     with pytest.raises(WsssError, match=r"setting segmentation\.crop_size must be a number from 32"):
         profile("smoke", segmentation=replace(config.segmentation, crop_size=8))
+    for setting, value, message in (
+        ("batch_size", 1, r"segmentation\.batch_size must be a number of at least 2"),
+        ("crop_size", 200, r"segmentation\.crop_size must be a multiple of 32, not 200"),
+        ("test_scales", (), r"segmentation\.test_scales must not be empty"),
+    ):
+        with pytest.raises(WsssError, match=message):
+            profile("smoke", segmentation=replace(config.segmentation, **{setting: value}))  # type: ignore[arg-type]
     assert profile("smoke", classes=["mug"]).classes == ("mug",)
 
 

@@ -96,6 +96,16 @@ def test_depth_folders_are_looked_for_in_the_data(tiny_voc: Path, tmp_path: Path
     assert set(records) == {"depth@meter"}
 
 
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("depth@files:DepthMETER", "depth@meter"), ("depth@noisy:0.05+files:DepthMETER", "depth@noisy-0.05-meter")],
+)
+def test_methods_are_named_by_their_own_depth(tiny_voc: Path, tmp_path: Path, method: str, name: str) -> None:
+    path = checkpoint(tmp_path, ("cat", "dog"), chosen={method: CHOSEN["depth"]})
+    records = run(path, tiny_voc, tmp_path / "out", depth_kind="metric", methods=[method])
+    assert set(records) == {name}
+
+
 def test_the_order_of_classes_does_not_matter(tiny_voc: Path, tmp_path: Path) -> None:
     path = checkpoint(tmp_path, ("cow", "cat", "dog"))
     first = run(path, tiny_voc, tmp_path / "out", methods=["cam"], classes=["cat", "dog"])["cam"]

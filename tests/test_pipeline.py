@@ -1,6 +1,7 @@
 """The stages and their cache, on a tiny rendered folder with a tiny backbone."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -359,3 +360,65 @@ def test_names_in_records_say_which_depth(config: Config, cache: Path, method: s
 def test_a_source_for_a_method_without_depth_is_refused_at_once(config: Config, cache: Path) -> None:
     with pytest.raises(WsssError, match=r"rgb-region looks at no depth.*crop-only, region-only, depth"):
         Run(replace(config, methods=("cam", "rgb-region@sensor")), cache)
+
+
+def test_the_classifiers_precision_is_that_of_the_splits_in_question(finished: Run, config: Config) -> None:
+    assert finished.average_precision() == finished.classifier_report()["map"]
+    fewer = Run(replace(config, report_limit=1), finished.cache, progress=False)
+    assert fewer.classifier_key == finished.classifier_key
+    assert set(fewer.average_precision()) == {"tune", "report"}
+    assert len(list((finished.cache / "average-precision").glob("*.json"))) == 2
+
+
+def test_a_split_without_a_class_has_no_precision(config: Config, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "mean_average_precision", lambda *_: float("nan"))
+    run = Run(replace(config, seed=1), cache, progress=False)
+    assert np.isnan(list(run.average_precision().values())).all()
+    assert np.isnan(list(run.average_precision().values())).all()  # from the cache
+
+
+def test_labels_that_somebody_deleted_are_made_anew(finished: Run, config: Config, tmp_path: Path) -> None:
+    shutil.copytree(finished.cache, tmp_path / "cache", ignore=shutil.ignore_patterns("pseudo"))
+    again = Run(config, tmp_path / "cache", progress=False)
+    for name in ("cam", "cam+par"):
+        made = again.pseudo_folder(name)
+        assert {path.name: path.read_bytes() for path in made.iterdir()} == {
+            path.name: path.read_bytes() for path in finished.pseudo_folder(name).iterdir()
+        }
+
+
+def test_a_stage_that_fails_gives_its_locks_back(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("out of order")
+
+    run = Run(config, tmp_path, progress=False)
+    monkeypatch.setattr(stages, "train_classifier", fail)
+    with pytest.raises(RuntimeError, match="out of order"):
+        run.seeds(["cam"])
+    assert not list((tmp_path / "locks").glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("depth", "source", "wanted"),
+    [
+        ("learned", "shuffled", True),
+        ("sensor", "shuffled+learned", True),
+        ("sensor", "learned", True),
+        ("sensor", "shuffled", False),
+    ],
+)
+def test_depth_of_the_train_split_is_cross_fitted(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: str, source: str, wanted: bool
+) -> None:
+    asked = []
+
+    def network(_: Run, folds: bool = False) -> Path:
+        asked.append(folds)
+        return tmp_path / "network.safetensors"
+
+    monkeypatch.setattr(Run, "depth_network", network)
+    monkeypatch.setattr(stages, "open_depth", lambda *_, **__: None)
+    Run(replace(config, depth=depth), tmp_path, progress=False).depth_of("train", source)
+    assert any(asked) == wanted

@@ -271,3 +271,19 @@ def test_trust_is_the_mean_over_the_images(looker_of, data, depth) -> None:
     ]
     assert facts["trust"] == pytest.approx(np.mean(trusts))
     assert 0 <= facts["trust"] <= 1
+
+
+def test_given_labels_are_scored_alike_whatever_labels_are_predicted(looker_of, data, depths) -> None:
+    """Boxes around the CAM hang on the classes that are looked for: those of predicted labels are not those of given ones."""
+    looker, choice = looker_of(), {"parameters": {"crop_weight": 1.0}, "threshold": 0.3, "miou": 0.0, "trials": 1}
+    choices = {name: choice for name in ("cam-box", "grid")}
+    labels = np.stack([sample.labels for sample in data])
+    alone, inverse, same = (
+        score_seeds(looker, choices, data, depths, predicted=predicted, progress=False)
+        for predicted in (None, ~labels, labels)
+    )
+    for name in choices:
+        for other in (inverse, same):
+            np.testing.assert_array_equal(other[name].confusions, alone[name].confusions)
+            np.testing.assert_array_equal(other[name].curve, alone[name].curve)
+        np.testing.assert_array_equal(same[name].predicted, same[name].confusions)

@@ -1,11 +1,12 @@
 """Small checks of settings, whose messages name the setting, what it may be, and what it is."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from wsss.errors import WsssError
 
-__all__ = ["finite", "require_number", "require_numbers"]
+__all__ = ["finite", "require_learning", "require_number", "require_numbers"]
 
 
 def finite(value: float) -> bool:
@@ -33,3 +34,11 @@ def require_numbers(name: str, values: Any, low: float, high: float = math.inf, 
         raise WsssError(f"{name} must be a list of numbers, not {values!r}")
     for value in values:
         require_number(f"each of {name}", value, low, high, whole=whole)
+
+
+def require_learning(losses: Sequence[float], what: str, learning_rate: float) -> None:
+    """Raise a `WsssError` unless all losses are finite: a training that has diverged says so before its weights are kept."""
+    if not all(map(math.isfinite, losses)):
+        raise WsssError(
+            f"the training of {what} has diverged (its loss is {losses[-1]}): learning_rate is {learning_rate:g}, lower it"
+        )

@@ -61,7 +61,9 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
                 expected += 1
                 digest = record["provenance"]["data_sha256"]
                 if data == "tabletop":
-                    digest = content_hash([FROZEN["tune"], FROZEN["train" if stage == "pseudo" else "test"]])
+                    digest = content_hash(
+                        [FROZEN[split] for split in ("train", "tune", *(() if stage == "pseudo" else ("test",)))]
+                    )
                 check_fresh(record, config_hash(run), digest, ALGORITHM_VERSION[stage])
     if len(records) > expected:
         raise WsssError(

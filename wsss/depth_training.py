@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from wsss.cam.backbones import backbone_state, normalisation
+from wsss.checks import require_learning
 from wsss.data.base import Dataset
 from wsss.data.transforms import colour_jitter, normalise_batch, resize_long_side
 from wsss.depth.estimators import FOLDS, fold_path
@@ -130,7 +131,7 @@ def train_depth_network(
         The network in evaluation mode and one `{"epoch", "loss"}` per epoch.
 
     Raises:
-        WsssError: there is no image.
+        WsssError: there is no image, or the loss is no longer finite.
     """
     if not pairs:
         raise WsssError("a depth network needs at least one image with depth to learn from")
@@ -162,6 +163,7 @@ def train_depth_network(
         optimiser.step()
         schedule.step()
         losses.append(loss.item())
+        require_learning(losses[-1:], "the depth network", rate)
     network.module.eval()
     means = [float(np.mean(losses[start : start + per_epoch])) for start in range(0, len(losses), per_epoch)]
     return network, [{"epoch": number, "loss": mean_loss} for number, mean_loss in enumerate(means, start=1)]

@@ -33,7 +33,6 @@ from wsss.errors import WsssError
 from wsss.io import content_hash, file_hash
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.report.records import build_record, write_record
-from wsss.report.store import method_name
 from wsss.runtime import keep_freed_memory, pick_device
 from wsss.scoring import Depths, Looker, score_seeds
 
@@ -200,15 +199,12 @@ def _write(
     settings: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     records = []
-    sources = {
-        name: source_name(_spec(split_method(name)[1], depth, None)) if method(name).uses_depth else None
-        for name in scores
-    }
+    full = {name: _full_name(name, depth) for name in scores}
     for name, score in scores.items():
         record = build_record(
-            [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=name,
-            depth_source=sources[name], refinement=None, backbone=backbone, image_labels="given",
-            seeds=[0], against={method_name(other, sources[other]): [theirs] for other, theirs in scores.items() if other != name},
+            [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=full[name],
+            refinement=None, backbone=backbone, image_labels="given",
+            seeds=[0], against={full[other]: [theirs] for other, theirs in scores.items() if other != name},
             config_sha256=content_hash([checkpoint.name, score.facts["parameters"], source_identity(depth or "")]),
             data_sha256=dataset.fingerprint(), algorithm_version=ALGORITHM_VERSION["cam"], device=str(device),
             threads=torch.get_num_threads(), wall_s=time.perf_counter() - start,
@@ -220,3 +216,9 @@ def _write(
             on_written(path)
         records.append(record)
     return records
+
+
+def _full_name(name: str, depth: str | None) -> str:
+    """A method's name in records: with the short name of its depth source, where it uses depth."""
+    base, source = split_method(name)
+    return f"{base}@{source_name(_spec(source, depth, None))}" if method(name).uses_depth else base

@@ -10,8 +10,9 @@ from wsss.depth.methods import split_method
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.labelling import Labeller, choose_labels, write_labels
+from wsss.processes import is_main
 from wsss.pseudo.refinement import REFINEMENTS, split_refinement
-from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, SeedStages
+from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, SeedStages, frees_locks
 
 __all__ = ["LabelStages"]
 
@@ -33,6 +34,7 @@ class LabelStages(SeedStages):
                 parts |= {**self._depth_parts(split_method(base)[1]), "jump": self.config.regions.jump}
         return content_hash(parts)
 
+    @frees_locks
     def choose_labels(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Refinement and thresholds of each label method, chosen on the tune split (see `wsss.labelling.choose_labels`)."""
         paths = {name: self._path("label-choice", self.label_key(name), ".json") for name in names}
@@ -52,9 +54,13 @@ class LabelStages(SeedStages):
         threshold = seed["threshold"]
         return {**seed, "refinement": {}, "low": threshold, "high": threshold}
 
+    @frees_locks
     def labels(self, names: Sequence[str]) -> dict[str, Score]:
         """Scores of the label methods' pseudo-labels, which are written at the same time (see `pseudo_folder`)."""
         paths = {name: self._label_path(name) for name in names}
+        for name in names:
+            if is_main() and not self._pseudo(name).is_dir():  # somebody made room: scores without labels are no result
+                paths[name].unlink(missing_ok=True)
         missing = self._missing(paths)
         if missing:
             folders = {name: self._pseudo(name) for name in missing}

@@ -11,7 +11,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
-__all__ = ["each_image", "image_bar"]
+__all__ = ["each_image", "image_bar", "images_at_once"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,6 +24,11 @@ def image_bar(items: Iterable[T], text: str, progress: bool, total: int | None =
     """`items`, one for each image, with a progress bar that vanishes when it is done."""
     bar: Iterable[T] = tqdm(items, desc=text, total=total, unit="image", leave=False, disable=not progress)
     return bar
+
+
+def images_at_once(device: torch.device) -> int:
+    """How many images `each_image` works on side by side; asked before it begins, since it takes torch's threads."""
+    return min(torch.get_num_threads(), MOST_AT_ONCE) if device.type == "cpu" else 1
 
 
 def each_image(
@@ -41,14 +46,14 @@ def each_image(
     Raises:
         Exception: the first one that `work` raises; images that nobody has begun with are then left alone.
     """
-    threads = torch.get_num_threads()
-    if device.type != "cpu" or threads == 1:
+    threads, at_once = torch.get_num_threads(), images_at_once(device)
+    if at_once == 1:
         yield from image_bar(map(work, indices), text, progress, len(indices))
         return
     torch.set_num_threads(1)
     try:
         # OpenMP keeps the number of threads for each thread of its own, so that the workers have to be told as well.
-        workers = ThreadPoolExecutor(min(threads, MOST_AT_ONCE), "image", torch.set_num_threads, (1,))
+        workers = ThreadPoolExecutor(at_once, "image", torch.set_num_threads, (1,))
         with workers, threadpool_limits(1, "blas"):  # NumPy's threads would be in their way: 12 ms for 0.4 ms of RANSAC
             yield from image_bar(workers.map(work, indices), text, progress, len(indices))
     finally:

@@ -34,7 +34,7 @@ from wsss.scoring import Tally
 from wsss.segmentation.network import build_network, load_encoder, save_network
 from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.training import train_segmentation
-from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, runs_folder
+from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, frees_locks, runs_folder
 
 __all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "Run", "open_run", "runs_folder"]
 
@@ -75,6 +75,7 @@ class Run(LabelStages):
             }
         )
 
+    @frees_locks
     def network_path(self, labels: str) -> Path:
         """Checkpoint of the network trained on pseudo-labels of method `labels`, or on true masks for `full-supervision`.
 
@@ -129,6 +130,7 @@ class Run(LabelStages):
             pairs.append((image, _nearest(mask, image.shape[:2])))
         return pairs
 
+    @frees_locks
     def networks(self, labels: Sequence[str]) -> dict[str, Score]:
         """Scores on the reported split of the networks trained on `labels`; no image labels are used."""
         out = {}

@@ -10,11 +10,11 @@ from wsss.config import RESULT_LABELS, RESULT_METHODS, Config, profile
 from wsss.depth.sources import resolve_folder
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
-from wsss.io import content_hash, file_hash, read_json
+from wsss.io import file_hash, read_json
 from wsss.pipeline import Run, runs_folder
 from wsss.report.provenance import package_versions
 from wsss.report.store import full_name
-from wsss.results import FULL_SUPERVISION, STAGES, config_hash, display_name, write_stage
+from wsss.results import FULL_SUPERVISION, STAGES, config_hash, data_hash, display_name, write_stage
 from wsss.settings import settings_from
 
 __all__ = ["AGREEMENT", "Outcome", "differences", "name_of_method", "rerun_record", "settings_of_record"]
@@ -165,8 +165,7 @@ def _made(
         case _:
             config = replace(config, label_methods=methods)
     runs = [Run(replace(config, seed=seed), cache, progress=progress) for seed in record["seeds"]]
-    splits = [runs[0].data(split) for split in ("tune", "train" if record["stage"] == "pseudo" else "report")]
-    if content_hash([split.fingerprint() for split in splits]) != record["provenance"]["data_sha256"]:
+    if data_hash(runs[0], record["stage"]) != record["provenance"]["data_sha256"]:
         raise WsssError(f"the data is not that of {path}. Give its folder with --root, or restore it.")
     made = write_stage(runs, record["stage"], folder)
     return next(one for one in made if full_name(one) == full_name(record))

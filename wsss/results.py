@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ __all__ = [
     "FULL_SUPERVISION",
     "STAGES",
     "config_hash",
+    "data_hash",
     "display_name",
     "record_of",
     "write_all",
@@ -68,10 +70,17 @@ def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name
     return find_record(records, data=run.data_name, stage=stage, method=plain, refinement=refinement)
 
 
+def data_hash(run: Run, stage: str) -> str:
+    """Hash of the images that a record of a stage depends on: those that are learnt from, chosen on and scored."""
+    splits = ("train", "tune") if stage == "pseudo" else ("train", "tune", "report")
+    return content_hash([run.data(split).fingerprint() for split in splits])
+
+
 def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
     config = run.config
     if stage == "cam":
-        return run.seeds(config.methods)
+        known = {"mAP": run.average_precision()["report"]}
+        return {name: replace(score, facts=score.facts | known) for name, score in run.seeds(config.methods).items()}
     if stage == "pseudo":
         return run.labels(config.pseudo_methods)
     return run.networks((*config.label_methods, FULL_SUPERVISION))
@@ -102,12 +111,12 @@ def write_stage(
         record = build_record(
             own,
             data=first.data_name, split=split.split, profile=first.config.profile, stage=stage,
-            method=display_name(first, split_refinement(name)[0]), depth_source=None,
+            method=display_name(first, split_refinement(name)[0]),
             refinement=split_refinement(name)[1], backbone=first.config.classifier.backbone,
             image_labels="none" if stage == "segmentation" else "given",
             seeds=[run.config.seed for run in runs],
             against={display_name(first, other): theirs for other, theirs in scores.items() if other != name},
-            config_sha256=config_hash(first), data_sha256=content_hash([first.data("tune").fingerprint(), split.fingerprint()]),
+            config_sha256=config_hash(first), data_sha256=data_hash(first, stage),
             algorithm_version=ALGORITHM_VERSION[stage], device=str(first.device), threads=torch.get_num_threads(),
             wall_s=time.perf_counter() - start,
         )  # fmt: skip

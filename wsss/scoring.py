@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -27,7 +27,7 @@ from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
 from wsss.memory import require_memory
-from wsss.parallel import each_image
+from wsss.parallel import each_image, images_at_once
 from wsss.processes import gathered, share
 from wsss.pseudo.labels import pseudo_label
 
@@ -55,6 +55,7 @@ class Looker:
 
     Attributes:
         classes: names of the data's classes 1…C, each of which the classifier must know; matched by name.
+        at_once: images that will be worked on side by side, as far as is known when this is made.
     """
 
     model: nn.Module
@@ -63,8 +64,10 @@ class Looker:
     regions: RegionParameters
     crops: CropParameters
     device: torch.device
+    at_once: int = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "at_once", images_at_once(self.device))
         unknown = [name for name in self.classes if name not in self.info.classes]
         if unknown:
             raise WsssError(
@@ -75,7 +78,8 @@ class Looker:
         """A look at one image for the classes `present`, indices 0…C − 1 into `classes`."""
         outputs = [self.info.classes.index(self.classes[int(index)]) for index in present]
         height, width = sample.mask.shape
-        require_memory(sample.id, (height, width), len(outputs), len(self.crops.scales) + self.crops.count)
+        maps = len(self.crops.scales) + self.crops.count
+        require_memory(sample.id, (height, width), len(outputs), maps, self.at_once)
         return Look(self.model, self.info, sample.image, outputs, self.device)
 
     def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
@@ -227,18 +231,23 @@ def score_seeds(
         given = sample.labels[present]
         look, instances = looker.at(sample, present), instances_of(sample)
         for name, choice in choices.items():
-            evidence = looker.evidence(name, look, sample, depths, index)
+            apart = method(name).proposal == "cam"  # whose boxes hang on the classes that are looked for
+            named = present[given]
+            evidence = looker.evidence(name, looker.at(sample, named) if apart else look, sample, depths, index)
             start = time.perf_counter()
             scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
-            label = pseudo_label(scores[given], present[given] + 1, choice["threshold"])
+            of_named = scores if apart else scores[given]
+            label = pseudo_label(of_named, named + 1, choice["threshold"])
             seconds = evidence.seconds + time.perf_counter() - start
             costs[name] = evidence.megapixels, seconds, evidence.trust
-            maps = dict(zip((present[given] + 1).tolist(), scores[given], strict=True))
-            tallies[name].add(index, sample, label, instances, maps)
-            tallies[name].add_curve(sample, scores[given], present[given] + 1)
+            tallies[name].add(index, sample, label, instances, dict(zip((named + 1).tolist(), of_named, strict=True)))
+            tallies[name].add_curve(sample, of_named, named + 1)
             if predicted is not None:
                 own = predicted[index][present]
-                label = pseudo_label(scores[own], present[own] + 1, choice["threshold"])
+                if apart:
+                    evidence = looker.evidence(name, looker.at(sample, present[own]), sample, depths, index)
+                    scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
+                label = pseudo_label(scores if apart else scores[own], present[own] + 1, choice["threshold"])
                 tallies[name].add_predicted(index, sample, label)
         return costs
 

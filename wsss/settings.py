@@ -21,13 +21,18 @@ RANGES: dict[str, tuple[float, float]] = {
     "classifier.frozen_stages": (0, math.inf),
     "depth_training.epochs": (1, math.inf), "depth_training.batch_size": (1, math.inf), "depth_training.side": (32, 16384),
     "depth_training.learning_rate": (0, 10), "depth_training.frozen_stages": (0, math.inf),
-    "segmentation.iterations": (1, math.inf), "segmentation.batch_size": (1, math.inf), "segmentation.crop_size": (32, 16384),
+    "segmentation.iterations": (1, math.inf), "segmentation.batch_size": (2, math.inf), "segmentation.crop_size": (32, 16384),
     "segmentation.learning_rate": (0, 10), "segmentation.frozen_stages": (0, math.inf),
 }  # fmt: skip
 
+MULTIPLES = {"segmentation.crop_size": 32, "depth_training.side": 32}
+"""Sides in pixels that the networks halve five times."""
+
+FILLED = ("segmentation.test_scales",)
+
 
 def check_settings(settings: Any, prefix: str = "") -> None:
-    """Compare every field of a dataclass, nested ones too, with its annotated type and with `RANGES`.
+    """Compare every field of a dataclass, nested ones too, with its annotated type, `RANGES`, `MULTIPLES` and `FILLED`.
 
     Raises:
         WsssError: the first field that does not fit; the message names it, what it must be and what it is.
@@ -41,6 +46,10 @@ def check_settings(settings: Any, prefix: str = "") -> None:
             check_settings(value, f"{name}.")
         elif name in RANGES and value is not None:
             require_number(f"setting {name}", value, *RANGES[name])
+        if name in MULTIPLES and value % MULTIPLES[name]:
+            raise WsssError(f"setting {name} must be a multiple of {MULTIPLES[name]}, not {value!r}")
+        if name in FILLED and not value:
+            raise WsssError(f"setting {name} must not be empty")
 
 
 def settings_from(kind: type[T], plain: Mapping[str, Any]) -> T:

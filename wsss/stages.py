@@ -4,9 +4,9 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ from wsss.pseudo.refinement import split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
-__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "runs_folder"]
+__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "frees_locks", "runs_folder"]
 
 ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 3, "segmentation": 4}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
@@ -47,6 +47,23 @@ SCORING_VERSION = 2
 
 PREDICTED_THRESHOLD = 0.5
 """Probability above which the classifier's own prediction stands in for a given image label."""
+
+
+Stage = TypeVar("Stage", bound=Callable[..., Any])
+
+
+def frees_locks(stage: Stage) -> Stage:
+    """`stage`, a method that makes what is missing, which gives back its locks when it fails: nobody then waits for them."""
+
+    @wraps(stage)
+    def attempted(self: "SeedStages", *arguments: Any, **options: Any) -> Any:
+        try:
+            return stage(self, *arguments, **options)
+        except BaseException:
+            self._locks.release()
+            raise
+
+    return attempted  # type: ignore[return-value]
 
 
 def runs_folder() -> Path:
@@ -152,7 +169,8 @@ class SeedStages:
 
     def depth_of(self, split: str, source: str | None = None) -> DepthSource:
         """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method `…@source`."""
-        if split == "train" and "learned" in (source or self.config.depth).split("+"):
+        own = self.config.depth
+        if split == "train" and "learned" in (made_from(source, own) if source else own).split("+"):
             self.depth_network(folds=True)  # cross-fitted: no network predicts the depth that it was trained on
         kind = self.config.depth_kind
         if source and source.startswith("files:"):
@@ -172,6 +190,7 @@ class SeedStages:
             spec = f"{head}+{network}" if plus else network
         return resolve_folder(spec, self.config.root)
 
+    @frees_locks
     def depth_network(self, folds: bool = False) -> Path:
         """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds too."""
         settings, data, backbone = self.config.depth_training, self.data("train"), self.config.classifier.backbone
@@ -203,6 +222,7 @@ class SeedStages:
         )
 
     @cached_property
+    @frees_locks
     def classifier(self) -> tuple[Classifier, ClassifierInfo]:
         """The trained classifier, in evaluation mode, and what it says of itself."""
         path = self.cache / "classifier" / f"{self.classifier_key[:16]}.safetensors"
@@ -225,13 +245,8 @@ class SeedStages:
             crop_side=settings.crop_side, frozen_stages=settings.frozen_stages, seed=self.config.seed,
             device=self.device, progress=self.progress,
         )  # fmt: skip
-        scores = {}
-        for split in ("tune", "report"):
-            images, labels = self._images_and_labels(split)
-            scores[split] = mean_average_precision(labels, predict_probabilities(model, info, images, self.device))
-        seconds = time.perf_counter() - start
         if is_main():
-            write_json(path.with_suffix(".json"), {"history": history, "map": scores, "seconds": seconds})
+            write_json(path.with_suffix(".json"), {"history": history, "seconds": time.perf_counter() - start})
             save_classifier(path, model, info)  # last: where the weights are, the report is too
             self._locks.release_made()
         wait()
@@ -240,7 +255,22 @@ class SeedStages:
         """`{"history": [{"epoch", "loss"}], "map": {"tune", "report"} in percent, "seconds"}` of the training."""
         _ = self.classifier
         report: dict[str, Any] = read_json(self.cache / "classifier" / f"{self.classifier_key[:16]}.json")
-        return report
+        return {**report, "map": self.average_precision()}
+
+    @frees_locks
+    def average_precision(self) -> dict[str, float]:
+        """mAP in percent of the classifier's image labels on `tune` and `report`; NaN where a split shows none of the classes."""
+        splits = ("tune", "report")
+        key = content_hash([self.classifier_key, *(self.data(split).fingerprint() for split in splits)])
+        path = self._path("average-precision", key, ".json")
+        if self._missing({"mAP": path}):
+            (model, info), found = self.classifier, {}
+            for split in splits:
+                images, labels = self._images_and_labels(split)
+                found[split] = mean_average_precision(labels, predict_probabilities(model, info, images, self.device))
+            known = {split: value if np.isfinite(value) else None for split, value in found.items()}
+            self._keep(write_json, {"mAP": path}, {"mAP": known})
+        return {split: float("nan") if value is None else value for split, value in read_json(path).items()}
 
     def _images_and_labels(self, split: str) -> tuple[list[NDArray[np.uint8]], NDArray[np.bool_]]:
         images, labels = [], []
@@ -276,6 +306,8 @@ class SeedStages:
         }
         if plan.proposal:
             parts |= {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
+        if plan.proposal == "cam":
+            parts["boxes"] = "of the classes that are looked for"
         if plan.uses_depth:
             parts |= self._depth_parts(split_method(name)[1])
         if name in self._given():
@@ -300,6 +332,7 @@ class SeedStages:
         sources = {split_method(name)[1] for name in names if method(name).uses_depth}
         return {source: self.depth_of(split, source) for source in sources}
 
+    @frees_locks
     def choose(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Fusion parameters and threshold of each method, chosen on the tune split (see `choose_parameters`)."""
         paths = {name: self._path("choice", self.seed_key(name, "tune"), ".json") for name in names}
@@ -312,6 +345,7 @@ class SeedStages:
             self._keep(write_json, paths, chosen)
         return {name: read_json(path) for name, path in paths.items()}
 
+    @frees_locks
     def seeds(self, names: Sequence[str], split: str = "report") -> dict[str, Score]:
         """Scores of the methods' seeds on a split, with the parameters chosen on the tune split.
 

@@ -85,3 +85,14 @@ def test_rows_are_the_fields_of_an_instance() -> None:
     one = InstanceScore("a", 1, 10, 0.1, 0.5, 0.2, 0.9, 0.8, 1.0, 0.4, True, 2, 1.0, 0.0, 1.0)
     row = scores_frame([one]).iloc[0]
     assert {name: row[name] for name in asdict(one)} == asdict(one)
+
+
+def test_whole_numbers_stay_measures(tmp_path: Path) -> None:
+    """JSON writes 1.0 as 1: a column of such is still one of numbers that can be averaged over seeds."""
+    rows = [InstanceScore("a", 1, 4, 0.5, 0.0, float("nan"), recall, recall, pointing=1.0) for recall in (0.0, 1.0)]
+    confusions = np.ones((1, 2, 3), np.int64)
+    score = Score(("cat",), ("a",), confusions, confusions[:0], confusions[:0], scores_frame(rows))
+    save_score(tmp_path / "score.npz", score)
+    loaded = load_score(tmp_path / "score.npz").instances
+    assert (loaded[["recall", "iou", "hit", "pointing", "occlusion_ratio"]].dtypes == np.float64).all()
+    assert loaded["area"].dtype == np.int64

@@ -14,7 +14,7 @@ from wsss.analysis import (
     OCCLUSION_BINS,
     SIZE_BINS,
     InstanceScore,
-    bootstrap_ratio,
+    bootstrap_ratios,
     object_miou,
     occlusion_bin,
     scores_frame,
@@ -95,7 +95,7 @@ def test_intervals_are_over_images_not_objects():
     recalls = generator.random(15)  # objects of an image are alike: 20 of them say no more than one
     scores = [make_score(f"{index}", recall=recall) for index, recall in enumerate(recalls) for _ in range(20)]
     row = cell(strata_table(scores_frame(scores), seed=7))
-    expected = bootstrap_ratio(100 * recalls, np.ones(15), seed=7)
+    expected = [float(each[0]) for each in bootstrap_ratios(100 * recalls[:, None], np.ones((15, 1)), seed=7)]
     assert (row["recall"], *row["recall_ci"]) == pytest.approx(expected)
 
 

@@ -13,6 +13,7 @@ from wsss.cam.cam import class_maps
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.data.transforms import to_tensor
+from wsss.errors import WsssError
 
 CPU = torch.device("cpu")
 COLOURS = np.array([[230, 30, 30], [30, 60, 230]])
@@ -128,3 +129,13 @@ def test_mean_average_precision_by_hand(images: int, classes: int, seed: int) ->
     else:
         expected = 100 * np.mean([average_precision(labels[:, c], scores[:, c]) for c in present])
         assert found == pytest.approx(expected)
+
+
+def test_a_training_that_diverges_says_so() -> None:
+    model, info = small()
+    with torch.no_grad():
+        model.head.weight.fill_(float("nan"))
+    with pytest.raises(WsssError, match=r"classifier has diverged .*learning_rate is 0\.5, lower it"):
+        train_classifier(
+            model, info, *squares(4), epochs=1, batch_size=4, crop_side=48, learning_rate=0.5, progress=False
+        )

@@ -1,7 +1,9 @@
 """Predicted depth: hub models from a local folder without network, the cache, and networks that have not seen an image."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -148,6 +150,23 @@ def test_a_model_is_loaded_when_it_is_first_needed_and_once(tiny_model, monkeypa
     for index in (0, 1, 0):
         depth(index)
     assert calls == [(str(folder),)]
+
+
+def test_threads_that_come_first_together_load_one_model(tiny_model, monkeypatch) -> None:
+    from transformers import AutoModelForDepthEstimation
+
+    folder, load, calls = tiny_model("relative"), AutoModelForDepthEstimation.from_pretrained, list[Any]()
+
+    def slowly(*given: Any, **more: Any) -> Any:
+        calls.append(given)
+        time.sleep(0.2)
+        return load(*given, **more)
+
+    monkeypatch.setattr(AutoModelForDepthEstimation, "from_pretrained", slowly)
+    depth = open_depth(f"hf:{folder}", Memory())
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(depth, (0, 1)))
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("model", ["nobody/no-such-depth-model", "{folder}/gone", "{folder}"])

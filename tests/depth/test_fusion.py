@@ -24,6 +24,7 @@ from wsss.depth.fusion import (
 )
 from wsss.depth.methods import METHODS
 from wsss.depth.regions import Regions
+from wsss.errors import WsssError
 
 
 def halves(size: tuple[int, int]) -> Regions:
@@ -306,3 +307,8 @@ def test_the_second_opinion_shares_its_votes(reach: float) -> None:
     alone = replace(given_, partitions=(second,), colour=None, crops=None, plan=(), trust=1.0)
     expected = region_votes(given_.levels.relu().mean(dim=0), alone, 0.0, reach)
     torch.testing.assert_close(scores, normalise_maps(expected))
+
+
+def test_a_walk_without_an_end_is_refused() -> None:
+    with pytest.raises(WsssError, match="reach must be below 1"):
+        FusionParameters(vote=1.0, reach=1.0)

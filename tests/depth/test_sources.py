@@ -300,3 +300,16 @@ def test_folders_are_looked_for_in_the_data(tmp_path: Path, monkeypatch: pytest.
     assert resolve_folder("noisy:0.1+inverted+files:there", "/data") == "noisy:0.1+inverted+files:/data/there"
     for spec in ("sensor", "constant", "noisy:0.05", "hf:org/model", "learned:net.pt", "shuffled+sensor"):
         assert resolve_folder(spec, "/data") == spec
+
+
+def test_other_files_in_a_folder_are_another_source(tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "depth", tmp_path / "b" / "depth"
+    for folder in (first, second):
+        folder.mkdir(parents=True)
+        (folder / "one.png").write_bytes(b"12")
+    assert source_identity(f"files:{first}") == source_identity(f"files:{second}")
+    before = source_identity(f"shuffled+files:{first}")
+    (first / "one.png").write_bytes(b"123")
+    assert source_identity(f"shuffled+files:{first}") != before
+    (second / "two.png").write_bytes(b"")
+    assert len({source_identity(f"files:{folder}") for folder in (first, second)}) == 2

@@ -21,7 +21,6 @@ from wsss.report.records import (
     check_not_smoke,
     find_record,
     load_records,
-    method_name,
     record_path,
     write_record,
 )
@@ -65,8 +64,8 @@ def make_record(
     scores: Sequence[Score], against: Mapping[str, Sequence[Score]] | None = None, **changes: Any
 ) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "data": "tabletop", "split": "test", "profile": "default", "stage": "cam", "method": "depth",
-        "depth_source": "sensor", "refinement": None, "backbone": "tiny", "image_labels": "given",
+        "data": "tabletop", "split": "test", "profile": "default", "stage": "cam", "method": "depth@sensor",
+        "refinement": None, "backbone": "tiny", "image_labels": "given",
         "seeds": range(len(scores)), "against": against or {}, "config_sha256": "c", "data_sha256": "d",
         "algorithm_version": 3, "device": "cpu", "threads": 1, "wall_s": 2.5,
     }  # fmt: skip
@@ -162,7 +161,7 @@ def test_strata_average_seeds_without_counting_objects_twice() -> None:
 
 def test_paired_differences_are_a_minus_b() -> None:
     ours, theirs = [make_score(0), make_score(1)], [make_score(7), make_score(8)]
-    (pair,) = make_record(ours, {"crop-only": theirs})["paired"]
+    (pair,) = make_record(ours, {"crop-only@sensor": theirs})["paired"]
     per_seed = [a.miou - b.miou for a, b in zip(ours, theirs, strict=True)]
     assert pair["against"] == "crop-only@sensor"
     assert pair["per_seed"] == pytest.approx(per_seed, abs=5e-4)
@@ -216,19 +215,19 @@ def test_scores_that_do_not_belong_together_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "source", "refinement", "expected"),
+    ("method", "refinement", "expected"),
     [
-        ("cam", "sensor", None, "cam"),
-        ("crop-only", "learned", None, "crop-only@learned"),
-        ("depth", "files:/data/voc/DepthMETER", "crf", "depth@meter+crf"),
-        ("depth@noisy-08", "noisy-08", "+par-depth", "depth@noisy-08+par-depth"),
-        ("full-supervision", None, None, "full-supervision"),
+        ("cam", None, "cam"),
+        ("crop-only@learned", None, "crop-only@learned"),
+        ("depth@meter", "crf", "depth@meter+crf"),
+        ("depth@noisy-08", "+par-depth", "depth@noisy-08+par-depth"),
+        ("full-supervision", None, "full-supervision"),
     ],
 )
 def test_the_path_names_method_depth_and_refinement(
-    method: str, source: str | None, refinement: str | None, expected: str, tmp_path: Path
+    method: str, refinement: str | None, expected: str, tmp_path: Path
 ) -> None:
-    record = make_record([make_score(0)], method=method, depth_source=source, refinement=refinement)
+    record = make_record([make_score(0)], method=method, refinement=refinement)
     assert record_path(tmp_path, record) == tmp_path / "tabletop" / "cam" / "test" / f"{expected}.json"
     path = write_record(tmp_path, record)
     assert path == record_path(tmp_path, record)
@@ -245,11 +244,6 @@ def test_no_name_leads_out_of_the_folder(name: str) -> None:
             record_path(Path("/records"), record)
     else:
         assert record_path(Path("/records"), record).resolve() == Path("/records", name, "cam", "test", "cam.json")
-
-
-def test_a_path_that_is_a_depth_folder_names_the_method() -> None:
-    assert method_name("depth", "files:/a/Depth/") == "depth@depth"
-    assert method_name("depth", None) == "depth"
 
 
 def test_broken_or_misplaced_files_are_named(tmp_path: Path) -> None:

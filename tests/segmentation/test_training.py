@@ -160,3 +160,9 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     with pytest.raises(WsssError, match=r"a\.state"):
         train(iterations=2, checkpoint=path)
     assert not mark.exists()
+
+
+def test_a_training_that_diverges_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_loss", lambda logits, _: logits.sum() * float("nan"))
+    with pytest.raises(WsssError, match=r"segmentation network has diverged .*learning_rate is .*lower it"):
+        train(iterations=1)

@@ -6,7 +6,6 @@ Knows label maps and score maps, not how they were made.
 from wsss.analysis.bootstrap import (
     bootstrap_mean_ratio,
     bootstrap_miou,
-    bootstrap_ratio,
     bootstrap_ratios,
     paired_bootstrap,
     paired_class_bootstrap,
@@ -60,7 +59,6 @@ __all__ = [
     "Instances",
     "bootstrap_mean_ratio",
     "bootstrap_miou",
-    "bootstrap_ratio",
     "bootstrap_ratios",
     "border_occlusion",
     "boundary_counts",

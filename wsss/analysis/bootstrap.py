@@ -15,7 +15,6 @@ from wsss.errors import WsssError
 __all__ = [
     "bootstrap_mean_ratio",
     "bootstrap_miou",
-    "bootstrap_ratio",
     "bootstrap_ratios",
     "image_weights",
     "paired_bootstrap",
@@ -85,22 +84,6 @@ def paired_class_bootstrap(
     differences = 100 * (_resampled_iou(first, resamples, seed) - _resampled_iou(second, resamples, seed)).mean(axis=1)
     value = (iou_per_class(first.sum(axis=1)) - iou_per_class(second.sum(axis=1))).mean(axis=0)
     return value, *_column_intervals(differences, level)
-
-
-def bootstrap_ratio(
-    numerator: np.ndarray, denominator: np.ndarray, resamples: int = 2000, seed: int = 0, level: float = 0.95
-) -> tuple[float, float, float]:
-    """A ratio of sums over images, such as the mean recall of instances, and its bootstrap interval.
-
-    Args:
-        numerator: `(N,)` per image, such as the sum of its instances' recall.
-        denominator: `(N,)` per image, such as the number of its instances, ≥ 0.
-
-    Returns:
-        (value, low, high); all NaN if the denominators add up to 0.
-    """
-    value, low, high = bootstrap_ratios(numerator[:, None], denominator[:, None], resamples, seed, level)
-    return float(value[0]), float(low[0]), float(high[0])
 
 
 def bootstrap_ratios(

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wsss.analysis.confusion import mean_iou
+from wsss.analysis.objects import InstanceScore
 from wsss.errors import WsssError
 from wsss.io import atomic_path
 
 __all__ = ["Score", "load_score", "save_score"]
+
+MEASURED = (*(field.name for field in fields(InstanceScore) if field.type is float), "hit")
 
 Counts = NDArray[np.int64]
 
@@ -80,6 +83,7 @@ def load_score(path: Path) -> Score:
             arrays = {name: file[name] for name in ("confusions", "curve", "predicted")}
             text = json.loads(str(file["text"]))
         instances = pd.read_json(io.StringIO(text["instances"]), orient="split", dtype={"image_id": str})
+        instances = instances.astype(dict.fromkeys(MEASURED, np.float64))  # JSON has integers where none has a fraction
         score = Score(tuple(text["classes"]), tuple(text["ids"]), instances=instances, facts=text["facts"], **arrays)
         _require_shapes(score)
     except Exception as error:  # NumPy, zip, zlib and pandas raise a dozen types on a broken file

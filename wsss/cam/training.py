@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from wsss.cam.cam import class_maps, scaled_size
 from wsss.cam.classifier import Classifier, ClassifierInfo
+from wsss.checks import require_learning
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
 from wsss.freezing import freeze_early, train_mode
 from wsss.lazy import lazy
@@ -56,6 +57,9 @@ def train_classifier(
 
     Returns:
         One `{"epoch", "loss"}` per epoch.
+
+    Raises:
+        WsssError: the loss is no longer finite.
     """
     device = device or torch.device("cpu")
     generator = np.random.default_rng(seed)
@@ -92,6 +96,7 @@ def train_classifier(
                 bar.update()
                 bar.set_postfix(loss=f"{loss.item():.3f}")
             history.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
+            require_learning(losses, "the classifier", learning_rate)
     model.eval()
     return history
 

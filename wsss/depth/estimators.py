@@ -4,9 +4,10 @@ Predictions are normalised once and kept on disk as 16-bit PNGs, one per image a
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,12 +22,25 @@ from wsss.runtime import pick_device
 
 __all__ = ["cached", "fold_path", "hub_depth", "learned_depth", "model_kind"]
 
+T = TypeVar("T")
 Estimator = Callable[[int], NDArray[np.float32]]
 
 METRIC_MODELS = ("zoedepth", "depth_pro", "glpn", "prompt_depth_anything")
 """Model types of transformers whose output grows with distance."""
 
 FOLDS = 2
+
+
+def _once(load: Callable[[], T]) -> Callable[[], T]:
+    """`load`, called once: `functools.cache` alone lets two threads that come first load two models."""
+    kept, loading = cache(load), Lock()
+
+    @wraps(load)
+    def loaded() -> T:
+        with loading:
+            return kept()
+
+    return loaded
 
 
 def cached(estimate: Estimator, dataset: Dataset, folder: Path | None) -> Estimator:
@@ -77,7 +91,7 @@ def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:
         WsssError: the model cannot be loaded or its kind is unknown.
     """
 
-    @cache
+    @_once
     def load() -> tuple[Any, Any, str]:
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
@@ -119,10 +133,13 @@ def learned_depth(checkpoint: Path, dataset: Dataset) -> Estimator:
     """
     device = pick_device()
 
-    @cache
+    @_once
     def networks() -> list[DepthNetwork]:
         folds = [path for fold in range(FOLDS) if (path := fold_path(checkpoint, fold)).exists()]
-        return [load_depth_network(path) for path in (checkpoint, *folds)]
+        found = [load_depth_network(path) for path in (checkpoint, *folds)]
+        for one in found:
+            one.module.to(device)
+        return found
 
     def estimate(index: int) -> NDArray[np.float32]:
         name = dataset.ids[index]

@@ -38,8 +38,8 @@ class Evidence:
 
     Attributes:
         levels: `(S,K,H,W) float32` class maps of the whole image, in logits, not rectified.
-        megapixels: what the backbone has seen, levels and crops together.
-        seconds: wall time of it all, region proposal included.
+        megapixels: what the classifier's backbone has seen, levels and crops together.
+        seconds: wall time of it all, region proposal included; predicting the depth is not in it.
         crops: `(N,K,H,W) float32` class maps of the crops, likewise, zero outside their boxes; None without crops.
         crop_probabilities: `(N,K)`, the classifier's probability of each class in each crop as a whole.
         plan: the N crops, whose regions are those of the first partition.
@@ -101,6 +101,8 @@ class FusionParameters:
             require_number(f"fusion: {name}", getattr(self, name), 0)
         for name in ("vote", "colour", "reach"):
             require_number(f"fusion: {name}", getattr(self, name), 0, 1)
+        if self.reach == 1:
+            raise WsssError("fusion: reach must be below 1: a walk that never ends has no vote")
 
 
 def crop_evidence(crops: Tensor, probabilities: Tensor, gate: float) -> Tensor:

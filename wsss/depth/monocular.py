@@ -60,7 +60,9 @@ class DepthNetwork:
         """A network with random weights; an unknown backbone is a `WsssError`."""
         check_backbone(backbone)
         module = smp.Unet(f"tu-{backbone}", encoder_weights=None, decoder_channels=DECODER_CHANNELS, classes=1)
-        return DepthNetwork(module, backbone, tuple(mean), tuple(std), side, tuple(trained_on))
+        return DepthNetwork(
+            module.to(memory_format=torch.channels_last), backbone, tuple(mean), tuple(std), side, tuple(trained_on)
+        )
 
 
 def save_depth_network(path: Path, network: DepthNetwork) -> None:
@@ -92,7 +94,7 @@ def load_depth_network(path: Path) -> DepthNetwork:
         raise WsssError(
             f"cannot read the depth network {path}: {error}. Train one with `python -m wsss train-depth`."
         ) from error
-    network.module.eval()
+    network.module.to(memory_format=torch.channels_last).eval()
     return network
 
 
@@ -100,13 +102,18 @@ def load_depth_network(path: Path) -> DepthNetwork:
 def predict_inverse_depth(
     network: DepthNetwork, image: NDArray[np.uint8], device: torch.device | None = None
 ) -> NDArray[np.float32]:
-    """Inverse depth `H×W float32` of an image `H×W×3 uint8`, up to scale and shift; the mean over the image and its mirror."""
+    """Inverse depth `H×W float32` of an image `H×W×3 uint8`, up to scale and shift; the mean over the image and its mirror.
+
+    Args:
+        network: on `device`; it is left in evaluation mode.
+        device: None is the CPU.
+    """
     device = device or torch.device("cpu")
     height, width = image.shape[:2]
     size = scaled_size(height, width, network.side, 1.0, step=32)
     tensor = to_device(to_tensor(image, network.mean, network.std)[None], device)
     scaled = F.interpolate(tensor, size=size, mode="bilinear", antialias=size[0] < height)
-    network.module.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    network.module.eval()
     with autocast(device):
         maps = network.module(torch.cat([scaled, scaled.flip(3)]).contiguous(memory_format=torch.channels_last))
     straight, mirrored = maps.float().chunk(2)

@@ -98,7 +98,7 @@ class Regions:
 
 
 def continuous_parts(depth: FloatMap, group: NDArray[np.integer], jump: float) -> NDArray[np.int32]:
-    """Label pixels `H×W` so that two share a label if a path joins them inside one `group` without a step above `jump`.
+    """Label pixels `H×W` so that two share a label if a path joins them inside one `group` without a step of `jump` or more.
 
     Steps are between 4-neighbours. Labels start at 0.
     """

@@ -1,5 +1,6 @@
 """Where depth comes from. Every source hands out inverse depth `H×W float32` in [0, 1], larger = nearer, at the image's size."""
 
+import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -273,13 +274,24 @@ def source_name(spec: str) -> str:
 
 
 def source_identity(spec: str) -> str:
-    """What of a source enters a cache key: of a folder its name only, since its place may change; of a network its weights."""
+    """What of a source enters a cache key: of a folder its name and its files' names and sizes, but not its place; of a network
+    its weights.
+    """
     if parts := _split_control(spec):
         return f"{parts[0]}+{source_identity(parts[1])}"
     name, _, argument = spec.partition(":")
     if name == "files":
-        return f"files:{Path(argument).name}"
+        return f"files:{Path(argument).name}:{_listing(_path(argument))}"
     return learned_identity(_path(argument)) if name == "learned" and argument else spec
+
+
+def _listing(folder: Path) -> str:
+    """Hash of the names and sizes of the files in a folder; sizes stand in for contents, as in `FolderDataset.fingerprint`."""
+    try:
+        files = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(folder) if entry.is_file())
+    except OSError:
+        files = []  # opening the folder says what is wrong with it
+    return content_hash(files)
 
 
 def portable_spec(spec: str) -> str:

@@ -38,7 +38,6 @@ from wsss.report.store import (
     check_not_smoke,
     find_record,
     load_records,
-    method_name,
     record_path,
     select_records,
     write_record,
@@ -50,7 +49,6 @@ __all__ = [
     "check_not_smoke",
     "find_record",
     "load_records",
-    "method_name",
     "record_path",
     "select_records",
     "write_record",
@@ -68,7 +66,6 @@ def build_record(
     profile: str,
     stage: Literal["cam", "pseudo", "segmentation"],
     method: str,
-    depth_source: str | None,
     refinement: str | None,
     backbone: str,
     image_labels: Literal["given", "predicted", "none"],
@@ -86,8 +83,8 @@ def build_record(
     Args:
         scores: one for each of `seeds`, on the same images.
         data, split, profile, stage: what was scored; `data` is the name of a folder of VOC layout for such data.
-        method: `cam`, `zoom`, …; of a network, the method of the labels that it was trained on.
-        depth_source: `sensor`, `learned`, `meter`, …, None for methods that look at no depth.
+        method: `cam`, `depth@sensor`, …, with its depth source where it has one; of a network, the method of the labels that it
+            was trained on.
         refinement: `crf`, `par`, `par-depth` or None.
         image_labels: where seeds take the classes of an image from; `none` for networks.
         against: other methods' scores with the same seeds on the same images, by name, for paired differences.
@@ -103,11 +100,10 @@ def build_record(
     _require_alike(scores, seeds)
     totals = np.stack([score.confusions.sum(axis=0) for score in scores])
     labels = ("background", *scores[0].classes)
-    name = method_name(method, depth_source)
     objects = _mean_objects(scores)
     record = {
-        "data": data, "split": split, "profile": profile, "stage": stage, "method": name,
-        "depth_source": name.partition("@")[2] or None, "refinement": refinement.lstrip("+") if refinement else None,
+        "data": data, "split": split, "profile": profile, "stage": stage, "method": method,
+        "depth_source": method.partition("@")[2] or None, "refinement": refinement.lstrip("+") if refinement else None,
         "backbone": backbone, "image_labels": image_labels, "seeds": list(seeds),
         "num_images": len(scores[0].ids), "classes": list(scores[0].classes),
         "miou": _statistics(mean_iou(totals)),
@@ -135,7 +131,7 @@ def build_record(
         "correlations": rank_correlations(objects).to_dict(),
         "activation": _activation(objects),
         "hit_effects": hit_effects(objects) if stage == "cam" else None,
-        "paired": [_paired(scores, other, method_name(key, depth_source)) for key, other in against.items()],
+        "paired": [_paired(scores, other, key) for key, other in against.items()],
         "provenance": provenance(
             config_sha256=config_sha256, data_sha256=data_sha256, algorithm_version=algorithm_version,
             device=device, threads=threads, wall_s=wall_s,

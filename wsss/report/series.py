@@ -22,7 +22,6 @@ __all__ = [
     "series_changes",
     "series_charts",
     "series_figure",
-    "series_sentence",
     "series_table",
     "series_title",
 ]
@@ -73,20 +72,6 @@ def series_table(record: Record, measures: Sequence[str] = ("recall", "iou", "hi
         for row in record["rows"]
     ]
     return pd.DataFrame(rows).set_index("method")
-
-
-def series_sentence(record: Record, measure: str, method: str = "cam") -> str:
-    """How a measure of a method changes from one end of the series to the other; it does if the intervals do not overlap."""
-    first, last = _ends(record, method)
-    change = {"falls": " falls, from", "rises": " rises, from"}.get(
-        _change(first, last, measure), " shows no clear change:"
-    )
-    title, places = series_title(record), [_place(record, row) for row in (first, last)]
-    ends = [
-        f"{number_text(row[measure])} {interval_text(row[f'{measure}_ci'])} at {place}"
-        for row, place in zip((first, last), places, strict=True)
-    ]
-    return f"{title}: {_measure_name(measure)} of {method}{change} {ends[0]} to {ends[1]}."
 
 
 def series_changes(records: Sequence[Record], measures: Sequence[str], method: str = "cam") -> pd.DataFrame:

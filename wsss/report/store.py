@@ -9,13 +9,11 @@ from wsss.errors import WsssError
 from wsss.io import read_json, write_json
 
 __all__ = [
-    "DEPTH_METHODS",
     "STAGES",
     "check_fresh",
     "check_not_smoke",
     "find_record",
     "load_records",
-    "method_name",
     "record_path",
     "select_records",
     "write_record",
@@ -26,26 +24,9 @@ STAGES = ("cam", "pseudo", "segmentation")
 _EVERY_RECORD = ("profile", "seeds", "num_images", "classes", "miou", "iou", "strata", "paired", "provenance")
 """What a record has besides what its place says: enough to tell it from another file."""
 
-DEPTH_METHODS = ("crop-only", "region-only", "depth")
-"""Methods whose name says which depth they looked at."""
-
 _REMEDY = (
     "Make it with `python -m wsss results` (committed records) or `python -m wsss run` (one profile, one data set)."
 )
-
-
-def method_name(method: str, depth_source: str | None) -> str:
-    """The method's name in records: `cam`, or `depth@sensor` for methods that look at depth.
-
-    A folder of maps is named by its last part: `files:/data/DepthMETER` becomes `meter`.
-
-    >>> method_name("depth", "sensor"), method_name("cam", "sensor"), method_name("crop-only", "files:DepthMETER")
-    ('depth@sensor', 'cam', 'crop-only@meter')
-    """
-    if "@" in method or method not in DEPTH_METHODS or depth_source is None:
-        return method
-    last = re.split(r"[/\\:]", depth_source.rstrip("/\\"))[-1].lower()
-    return f"{method}@{last.removeprefix('depth') or last}"
 
 
 def full_name(record: Mapping[str, Any]) -> str:

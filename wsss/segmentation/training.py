@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, RandomSampler
 from tqdm.auto import tqdm
 
+from wsss.checks import require_learning
 from wsss.data.base import IGNORE
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
 from wsss.freezing import freeze_early, train_mode
@@ -81,7 +82,7 @@ def train_segmentation(
 
     Raises:
         ValueError: no images, no iterations, or fewer than two images per batch.
-        WsssError: the checkpoint is broken or of another training; the message names it.
+        WsssError: the checkpoint is broken or of another training (the message names it), or the loss is no longer finite.
     """
     if len(images_and_masks) == 0 or iterations < 1 or batch_size < 2 * num_processes():
         raise ValueError(
@@ -112,6 +113,7 @@ def train_segmentation(
         scaler.update()
         schedule.step()
         losses.append(loss.item())
+        require_learning(losses[-1:], "the segmentation network", learning_rate)
         if checkpoint and len(losses) % checkpoint_every == 0 and is_main():
             state.save(checkpoint, losses)
     network.eval()
