@@ -380,7 +380,7 @@ COUNTS = {
 
 
 COMMON: dict[str, Any] = {
-    "data": "d", "split": "test", "profile": "default", "stage": "cam", "depth_source": None, "refinement": None,
+    "data": "d", "split": "test", "profile": "default", "stage": "cam", "refinement": None,
     "backbone": "b", "image_labels": "given", "seeds": [0], "config_sha256": "c", "data_sha256": "d",
     "algorithm_version": 1, "device": "cpu", "threads": 1, "wall_s": 0.0,
 }  # fmt: skip

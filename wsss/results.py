@@ -79,8 +79,9 @@ def data_hash(run: Run, stage: str) -> str:
 def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
     config = run.config
     if stage == "cam":
+        scores = run.seeds(config.methods)
         known = {"mAP": run.average_precision()["report"]}
-        return {name: replace(score, facts=score.facts | known) for name, score in run.seeds(config.methods).items()}
+        return {name: replace(score, facts=score.facts | known) for name, score in scores.items()}
     if stage == "pseudo":
         return run.labels(config.pseudo_methods)
     return run.networks((*config.label_methods, FULL_SUPERVISION))
