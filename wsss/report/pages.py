@@ -14,6 +14,7 @@ from wsss.report.tables import (
     HEADLINE,
     best_control,
     label_quality_table,
+    number_text,
     seed_table,
     settings_caption,
     strata_grid,
@@ -100,9 +101,18 @@ def _main_tables(records: Sequence[Record]) -> str:
     blocks = []
     for data, stage, split in keys:
         rows = select_records(records, data=data, stage=stage, split=split)
-        title = f"**{data}**, {split} split, {rows[0]['num_images']} images\n\n"
+        title = f"**{data}**, {split} split, {rows[0]['num_images']} images{_classifier_text(rows)}\n\n"
         blocks.append(_block(to_markdown(seed_table(records, data, stage, split)), rows, title))
     return "\n".join(blocks)
+
+
+def _classifier_text(rows: Sequence[Record]) -> str:
+    """How well the classifier tells what is in these images, over as many training seeds as there are."""
+    known = max(rows, key=lambda record: len(record["seeds"]))
+    if known["mAP"] is None:
+        return ""
+    seeds = ", ".join(map(str, known["seeds"]))
+    return f"; mAP of the classifier's image labels {number_text(known['mAP'])} % (training seeds {seeds})"
 
 
 def _tabletop_seeds(records: Sequence[Record]) -> str:
