@@ -301,7 +301,8 @@ def test_hostile_depth_networks_are_named(tmp_path: Path, network: DepthNetwork,
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     facts = {name: getattr(network, name) for name in ("backbone", "mean", "std", "side", "trained_on")} | FACTS[case]
     path = tmp_path / "depth.safetensors"
-    save_file(network.module.state_dict(), path, {"wsss_depth": json.dumps(facts)})
+    tensors = {name: tensor.contiguous() for name, tensor in network.module.state_dict().items()}
+    save_file(tensors, path, {"wsss_depth": json.dumps(facts)})
     with pytest.raises(WsssError, match=r"depth network .*depth\.safetensors.*train-depth"):
         load_depth_network(path)
 
