@@ -315,7 +315,7 @@ def test_depth_networks_with_nan_or_of_another_kind_are_named(tmp_path: Path, ne
     first = next(network.module.parameters())
     kept = first.detach().clone()
     with torch.no_grad():
-        first.view(-1)[3] = float("nan")
+        first[(0,) * first.ndim] = float("nan")
     save_depth_network(path, network)
     with torch.no_grad():
         first.copy_(kept)
