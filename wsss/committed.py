@@ -15,7 +15,7 @@ from wsss.pseudo.refinement import split_refinement
 from wsss.report.ablations import load_ablation
 from wsss.report.records import check_fresh, check_not_smoke, find_record
 from wsss.report.series import load_series
-from wsss.results import FULL_SUPERVISION, STAGES, Stage, config_hash, display_name
+from wsss.results import FULL_SUPERVISION, STAGES, Stage, config_hash, display_name, hashed_splits
 from wsss.series import series_path
 
 __all__ = ["check_committed", "committed_names"]
@@ -61,9 +61,8 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
                 expected += 1
                 digest = record["provenance"]["data_sha256"]
                 if data == "tabletop":
-                    digest = content_hash(
-                        [FROZEN[split] for split in ("train", "tune", *(() if stage == "pseudo" else ("test",)))]
-                    )
+                    names = ("test" if split == "report" else split for split in hashed_splits(stage))
+                    digest = content_hash([FROZEN[name] for name in names])
                 check_fresh(record, config_hash(run), digest, ALGORITHM_VERSION[stage])
     if len(records) > expected:
         raise WsssError(

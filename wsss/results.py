@@ -23,6 +23,7 @@ __all__ = [
     "config_hash",
     "data_hash",
     "display_name",
+    "hashed_splits",
     "record_of",
     "write_all",
     "write_stage",
@@ -72,8 +73,12 @@ def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name
 
 def data_hash(run: Run, stage: str) -> str:
     """Hash of the images that a record of a stage depends on: those that are learnt from, chosen on and scored."""
-    splits = ("train", "tune") if stage == "pseudo" else ("train", "tune", "report")
-    return content_hash([run.data(split).fingerprint() for split in splits])
+    return content_hash([run.data(split).fingerprint() for split in hashed_splits(stage)])
+
+
+def hashed_splits(stage: str) -> tuple[str, ...]:
+    """The splits that `data_hash` covers."""
+    return ("train", "tune") if stage == "pseudo" else ("train", "tune", "report")
 
 
 def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
