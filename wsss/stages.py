@@ -264,10 +264,7 @@ class SeedStages:
         key = content_hash([self.classifier_key, *(self.data(split).fingerprint() for split in splits)])
         path = self._path("average-precision", key, ".json")
         if self._missing({"mAP": path}):
-            (model, info), found = self.classifier, {}
-            for split in splits:
-                images, labels = self._images_and_labels(split)
-                found[split] = mean_average_precision(labels, predict_probabilities(model, info, images, self.device))
+            found = {split: mean_average_precision(*self._labels_and_probabilities(split)) for split in splits}
             known = {split: value if np.isfinite(value) else None for split, value in found.items()}
             self._keep(write_json, {"mAP": path}, {"mAP": known})
         return {split: float("nan") if value is None else value for split, value in read_json(path).items()}
@@ -384,15 +381,24 @@ class SeedStages:
 
     def predicted_labels(self, split: str) -> NDArray[np.bool_]:
         """Image labels `(N,C) bool` that the classifier predicts."""
-        model, info = self.classifier
-        images, labels = self._images_and_labels(split)
-        own = share(len(images))
-        found = predict_probabilities(model, info, [images[index] for index in own], self.device)
-        rows = gathered(list(zip(own, found > PREDICTED_THRESHOLD, strict=True)))
-        predicted = np.zeros_like(labels)
-        for index, row in rows:
-            predicted[index] = row
-        return predicted
+        return self._labels_and_probabilities(split)[1] > PREDICTED_THRESHOLD
+
+    def _labels_and_probabilities(self, split: str) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Image labels `(N,C)` of a split and the classifier's probabilities of them, predicted once a run."""
+        if split not in self._predicted:
+            model, info = self.classifier
+            images, labels = self._images_and_labels(split)
+            own = share(len(images))
+            found = predict_probabilities(model, info, [images[index] for index in own], self.device)
+            probabilities = np.zeros(labels.shape, np.float32)
+            for index, row in gathered(list(zip(own, found, strict=True))):
+                probabilities[index] = row
+            self._predicted[split] = labels, probabilities
+        return self._predicted[split]
+
+    @cached_property
+    def _predicted(self) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.float32]]]:
+        return {}
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
         """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`."""
