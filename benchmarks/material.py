@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for
-from wsss.cam.folding import fold_batch_norms
 from wsss.config import profile
 from wsss.data.base import Dataset, Sample
 from wsss.data.tabletop import TabletopDataset, TabletopSpec, render_tabletop
+from wsss.lean import lean_copy
 from wsss.runtime import pick_device
 from wsss.scoring import Depths, Looker
 
@@ -67,7 +67,7 @@ def classifier() -> tuple[Classifier, ClassifierInfo]:
 def looker() -> Looker:
     """The classifier as the pipeline uses it for seeds: folded, `channels_last`, with the crops of the default profile."""
     model, info = classifier()
-    folded = fold_batch_norms(copy.deepcopy(model).to(memory_format=torch.channels_last))
+    folded = lean_copy(copy.deepcopy(model).to(memory_format=torch.channels_last))
     return Looker(folded, info, scenes().classes, CONFIG.regions, CONFIG.crops, pick_device())
 
 

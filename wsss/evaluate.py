@@ -11,7 +11,6 @@ from tqdm.auto import tqdm
 
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
-from wsss.cam.folding import fold_batch_norms
 from wsss.checks import require_number
 from wsss.data.base import Dataset
 from wsss.data.classes import keep_ids
@@ -31,6 +30,7 @@ from wsss.depth.sources import (
 )
 from wsss.errors import WsssError
 from wsss.io import content_hash, file_hash
+from wsss.lean import lean_copy
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.report.records import build_record, write_record
 from wsss.runtime import keep_freed_memory, pick_device
@@ -84,7 +84,7 @@ def evaluate_folder(
     dataset = open_dataset(data, split, root=_path(root), classes=classes, limit=limit)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    looker = Looker(fold_batch_norms(model), info, dataset.classes, regions, crops, device)
+    looker = Looker(lean_copy(model), info, dataset.classes, regions, crops, device)
     depth = resolve_folder(depth, root) if depth else None
     specs = {
         source: _spec(source, depth, root)

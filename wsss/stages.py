@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
-from wsss.cam.folding import fold_batch_norms
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
@@ -30,6 +29,7 @@ from wsss.depth.sources import DepthSource, check_source, made_from, open_depth,
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
+from wsss.lean import lean_copy
 from wsss.locks import Locks
 from wsss.parallel import image_bar
 from wsss.processes import agreed, gathered, is_main, made_by_main, share, wait
@@ -283,7 +283,7 @@ class SeedStages:
         """The classifier with this run's crop settings."""
         model, info = self.classifier
         return Looker(
-            fold_batch_norms(model),
+            lean_copy(model),
             info,
             self.data("tune").classes,
             self.config.regions,
