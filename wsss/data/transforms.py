@@ -65,8 +65,9 @@ def random_scale_crop_flip(
     window = max(1, round(size / np.exp(generator.uniform(np.log(low), np.log(high)))))
     top, left = (_random_offset(length, window, generator) for length in image.shape[:2])
     flip = slice(None, None, -1 if generator.random() < 0.5 else 1)
-    mean_colour = image.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
-    cut = _padded_window(image, top, left, window, mean_colour)[:, flip]
+    fits = window <= min(image.shape[:2])
+    fill = np.uint8(0) if fits else image.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
+    cut = _padded_window(image, top, left, window, fill)[:, flip]
     square = _resize_image(cut, size, size)
     if mask is None:
         return square, None

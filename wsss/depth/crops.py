@@ -29,6 +29,7 @@ __all__ = [
     "region_boxes",
     "square_box",
     "uncrop",
+    "uncropped",
     "without_hidden",
 ]
 
@@ -150,10 +151,17 @@ def crop(image: Tensor, box: Box, side: int, fill: Tensor) -> Tensor:
 
 def uncrop(maps: Tensor, box: Box, size: tuple[int, int]) -> Tensor:
     """Inverse of `crop`: put `maps (K,h,w)` back to where `box` was in an image of `size (H,W)`; zero elsewhere."""
-    top, left, bottom, right = box
+    return uncropped([maps], [box], size)[0]
+
+
+def uncropped(maps: Sequence[Tensor], boxes: Sequence[Box], size: tuple[int, int]) -> Tensor:
+    """`uncrop` of each of N crops: `(N,K,H,W)` of maps `(K,h,w)`."""
     height, width = size
-    whole = resize_maps(maps, (bottom - top, right - left))
-    out = maps.new_zeros(maps.shape[0], height, width)
-    rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
-    out[:, rows, columns] = whole[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    out = maps[0].new_zeros(len(maps), maps[0].shape[0], height, width)
+    for canvas, one, (top, left, bottom, right) in zip(out, maps, boxes, strict=True):
+        whole = resize_maps(one, (bottom - top, right - left))
+        rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
+        canvas[:, rows, columns] = whole[
+            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
     return out

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+from scipy.ndimage import find_objects
 from torch import Tensor
 
 from wsss.cam.cam import normalise_maps
@@ -125,9 +126,13 @@ def crop_means(evidence: Evidence, labels: Tensor) -> dict[int, Tensor]:
     """
     assert evidence.crops is not None
     looks: dict[int, list[Tensor]] = {}
+    windows = dict(
+        enumerate(find_objects(labels.numpy()), start=1)
+    )  # pixels outside of a region's box need not be asked
     for maps, crop in zip(evidence.crops, evidence.plan, strict=True):
-        if crop.region:
-            looks.setdefault(crop.region, []).append(maps[:, labels == crop.region].mean(dim=1))
+        if window := windows.get(crop.region):
+            own = labels[window] == crop.region
+            looks.setdefault(crop.region, []).append(maps[:, *window][:, own].mean(dim=1))
     return {region: torch.stack(means).mean(dim=0).relu() for region, means in looks.items()}
 
 
