@@ -5,9 +5,7 @@ change is tried on random images, and taken back where it changes the answer.
 """
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TypeGuard
 
@@ -16,10 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from wsss.depthwise import depthwise, is_depthwise
 from wsss.lazy import lazy
 
-__all__ = ["lean_copy", "lean_training"]
+__all__ = ["lean_copy"]
 
 layers = lazy("timm.layers")
 
@@ -43,44 +40,6 @@ def lean_copy(model: nn.Module) -> nn.Module:
     return lean.to(memory_format=torch.channels_last)
 
 
-@contextmanager
-def lean_training(model: nn.Module) -> Iterator[None]:
-    """Context in which `model` computes the same outputs and gradients, up to rounding, in less time.
-
-    Frozen batch norms scale the weights instead of the activations, `norm(W x) = (s W) x + b`, and gradients flow on to the same
-    parameters. On the CPU dilated depthwise convolutions find the gradient of their input by `wsss.depthwise`.
-
-    Args:
-        model: in training mode, already frozen (`wsss.freezing`), its weights loaded. Names and parameters stay as they are.
-    """
-    before = _answer(model)
-    changed: list[nn.Module] = []
-
-    def computes(module: nn.Module, forward: Callable[[Tensor], Tensor]) -> None:
-        module.forward = forward
-        changed.append(module)
-
-    scaled = [(conv, norm) for _, _, conv, _, norm in _neighbours(model) if _is_conv(conv) and _is_frozen(norm)]
-    try:
-        for conv, norm in scaled:
-            computes(conv, partial(_scaled, conv, *_scale_and_shift(norm)))
-            computes(norm, partial(_after_norm, norm))
-        for module in model.modules():
-            if module not in changed and _is_conv(module) and is_depthwise(module):
-                computes(module, partial(_convolved, module))
-        if not _same(before, _answer(model)):
-            _restore(changed)
-        yield
-    finally:
-        _restore(changed)
-
-
-def _restore(changed: list[nn.Module]) -> None:
-    for module in changed:
-        del module.forward
-    changed.clear()
-
-
 def _neighbours(model: nn.Module) -> Iterator[Neighbours]:
     """Parent, and name and module of each two children that follow each other."""
     for parent in list(model.modules()):
@@ -93,24 +52,17 @@ def _answer(model: nn.Module) -> Tensor | None:
     """What `model` in evaluation mode says of random images; None where it fails."""
     like = next(model.parameters())
     probe = torch.randn(1, 3, PROBE_SIDE, PROBE_SIDE, generator=torch.Generator().manual_seed(0))
-    modes = {module: module.training for module in model.modules()}
     try:
-        answer: Tensor = model.eval()(probe.to(like).contiguous(memory_format=torch.channels_last))
+        answer: Tensor = model(probe.to(like).contiguous(memory_format=torch.channels_last))
         return answer
     except Exception:  # of any module, or of an operator that is not what it was in another version of torch
         return None
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _same(wanted: Tensor | None, got: Tensor | None) -> bool:
     if wanted is None or got is None or not wanted.isfinite().all():
         return False
     return torch.allclose(wanted, got, rtol=1e-3, atol=1e-3 * float(wanted.abs().amax()))
-
-
-# Inference
 
 
 def _fold_norms(model: nn.Module) -> None:
@@ -200,43 +152,6 @@ def _fuse_rectifiers(model: nn.Module) -> None:
         setattr(parent, act_name, nn.Identity())
 
 
-# Training
-
-
 def _is_conv(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether it is a plain convolution: subclasses pad in ways of their own."""
     return type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str)
-
-
-def _is_frozen(norm: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
-    return (
-        isinstance(norm, nn.BatchNorm2d) and not norm.training and not any(p.requires_grad for p in norm.parameters())
-    )
-
-
-def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """What a frozen batch norm multiplies by and adds, `(C,)` each."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight.detach() / (norm.running_var + norm.eps).sqrt()
-    return scale, norm.bias.detach() - norm.running_mean * scale
-
-
-def _scaled(conv: nn.Conv2d, scale: Tensor, shift: Tensor, images: Tensor) -> Tensor:
-    bias = shift if conv.bias is None else shift + conv.bias * scale
-    return _convolved(conv, images, conv.weight * scale[:, None, None, None], bias)
-
-
-def _convolved(conv: nn.Conv2d, images: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-    """What `conv` makes of `images`, with other weights if they are given."""
-    weight, bias = (conv.weight, conv.bias) if weight is None else (weight, bias)
-    if is_depthwise(conv) and images.device.type == "cpu":
-        return depthwise(images, weight, bias, conv.dilation)
-    return F.conv2d(images, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-
-
-def _after_norm(norm: nn.Module, maps: Tensor) -> Tensor:
-    """What timm's batch norms do after normalising; plain ones do nothing."""
-    for name in ("drop", "act"):
-        maps = getattr(norm, name, nn.Identity())(maps)
-    return maps

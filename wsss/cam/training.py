@@ -16,7 +16,6 @@ from wsss.checks import require_learning
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
 from wsss.freezing import freeze_early, train_mode
 from wsss.lazy import lazy
-from wsss.lean import lean_training
 from wsss.processes import averaging, share
 from wsss.runtime import to_device
 
@@ -76,8 +75,7 @@ def train_classifier(
     history = []
     train_mode(model)
     wrapped = averaging(model)
-    bar = tqdm(total=steps, desc="train classifier", unit="step", leave=False, disable=not progress)
-    with lean_training(model), bar:
+    with tqdm(total=steps, desc="train classifier", unit="step", leave=False, disable=not progress) as bar:
         for epoch in range(epochs):
             order = generator.permutation(len(images))
             losses = []

@@ -16,7 +16,6 @@ from wsss.checks import require_learning
 from wsss.data.base import IGNORE
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
 from wsss.freezing import freeze_early, train_mode
-from wsss.lean import lean_training
 from wsss.processes import averaging, is_main, num_processes, share
 from wsss.runtime import autocast, seed_everything, to_device
 from wsss.segmentation.checkpoint import TrainingState
@@ -103,21 +102,20 @@ def train_segmentation(
     batches = _batches(_preloaded(images_and_masks), len(losses), iterations, batch_size, crop_size, seed)
     wrapped = averaging(network)
     bar = tqdm(batches, "segmentation", iterations, initial=len(losses), leave=False, disable=not progress)
-    with lean_training(network):
-        for images, masks in bar:
-            normalised = normalise_batch(to_device(images, device), mean, std)
-            with autocast(device) if device.type == "cuda" else nullcontext():
-                logits = wrapped(normalised)
-            loss = _loss(logits.float(), to_device(masks, device))
-            optimiser.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
-            scaler.step(optimiser)
-            scaler.update()
-            schedule.step()
-            losses.append(loss.item())
-            require_learning(losses[-1:], "the segmentation network", learning_rate)
-            if checkpoint and len(losses) % checkpoint_every == 0 and is_main():
-                state.save(checkpoint, losses)
+    for images, masks in bar:
+        normalised = normalise_batch(to_device(images, device), mean, std)
+        with autocast(device) if device.type == "cuda" else nullcontext():
+            logits = wrapped(normalised)
+        loss = _loss(logits.float(), to_device(masks, device))
+        optimiser.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.step(optimiser)
+        scaler.update()
+        schedule.step()
+        losses.append(loss.item())
+        require_learning(losses[-1:], "the segmentation network", learning_rate)
+        if checkpoint and len(losses) % checkpoint_every == 0 and is_main():
+            state.save(checkpoint, losses)
     network.eval()
     return _history(losses)
 
