@@ -52,12 +52,12 @@ def test_lean_copy_has_neither_norms_nor_separate_rectifiers_and_leaves_the_orig
     before = copy.deepcopy(model.state_dict())
     kinds = {type(module).__name__ for module in lean_copy(model).modules()}
     assert not kinds & {"BatchNormAct2d"}
-    assert {"_PaddedInside", "_Rectified"} <= kinds
+    assert {"_PaddedInside", "_Convolution"} <= kinds
     assert norms(model)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("change", ["_fuse_rectifiers", "_pad_inside"])
+@pytest.mark.parametrize("change", ["_cast_and_rectify", "_pad_inside"])
 def test_what_comes_after_folding_keeps_every_bit(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = backbone("tf_efficientnet_lite0")
     images = torch.randn(1, 3, 96, 64)
@@ -79,7 +79,7 @@ def test_a_change_that_would_change_answers_is_not_made(monkeypatch: pytest.Monk
     model = backbone("resnet18")
     monkeypatch.setattr(lean, "_fold_norms", spoil)
     monkeypatch.setattr(lean, "_pad_inside", fail)
-    monkeypatch.setattr(lean, "_fuse_rectifiers", fail)
+    monkeypatch.setattr(lean, "_cast_and_rectify", fail)
     model = model.to(memory_format=torch.channels_last)
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():

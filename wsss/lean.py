@@ -29,10 +29,11 @@ def lean_copy(model: nn.Module) -> nn.Module:
     """A copy of `model` for inference alone, in evaluation mode and `channels_last`, that answers the same in less time.
 
     Batch norms are folded into the convolutions before them, padding that needs a copy of the activations becomes a part of the
-    kernel, and on the CPU rectifiers are computed while a convolution's results are still at hand.
+    kernel, and on the CPU rectifiers are computed while a convolution's results are still at hand. Its weights are read once: they
+    must not be changed.
     """
     lean = copy.deepcopy(model).eval()
-    for change in (_fold_norms, _pad_inside, _fuse_rectifiers):
+    for change in (_fold_norms, _pad_inside, _cast_and_rectify):
         changed = copy.deepcopy(lean)
         change(changed)
         if _same(_answer(lean), _answer(changed)):
@@ -115,41 +116,50 @@ def _pads_one_more(conv: nn.Conv2d) -> bool:
     )
 
 
-class _Rectified(nn.Module):
-    """A convolution with the rectifier after it as one step of oneDNN, which writes its results once instead of twice.
+class _Convolution(nn.Module):
+    """A convolution whose weights are brought to the number format of autocast once, with the rectifier after it if there is one.
 
-    The operator is what `torch.compile` makes of the two, and torch promises nothing about its name: `lean_copy` tries it first.
+    With it, it is one step of oneDNN, which writes its results once instead of twice. The operator is what `torch.compile` makes of
+    the two, and torch promises nothing about its name: `lean_copy` tries it first.
     """
 
-    def __init__(self, conv: nn.Conv2d, rectifier: nn.Module) -> None:
+    def __init__(self, conv: nn.Conv2d, rectifier: nn.Module | None) -> None:
         super().__init__()
         self.conv = conv
-        self.operation = ("hardtanh", [0.0, 6.0]) if isinstance(rectifier, nn.ReLU6) else ("relu", [])
+        kinds: dict[type, tuple[str, list[float]]] = {nn.ReLU: ("relu", []), nn.ReLU6: ("hardtanh", [0.0, 6.0])}
+        self.operation = kinds[type(rectifier)] if rectifier else None
+        self.cast: dict[torch.dtype, tuple[Tensor, Tensor | None]] = {}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Rectified maps, in the number format of autocast where that is on."""
-        conv, (name, limits) = self.conv, self.operation
+        """Maps, in the number format of autocast where that is on."""
         kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
-        images, weight = images.to(kind), conv.weight.to(kind)
-        bias = None if conv.bias is None else conv.bias.to(kind)
+        if kind not in self.cast:
+            self.cast[kind] = self.conv.weight.to(kind), None if self.conv.bias is None else self.conv.bias.to(kind)
+        images, (weight, bias), conv = images.to(kind), self.cast[kind], self.conv
+        if self.operation is None:
+            return F.conv2d(images, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
         geometry = conv.padding, conv.stride, conv.dilation, conv.groups
-        maps: Tensor = torch.ops.mkldnn._convolution_pointwise(images, weight, bias, *geometry, name, limits, "")
+        maps: Tensor = torch.ops.mkldnn._convolution_pointwise(images, weight, bias, *geometry, *self.operation, "")
         return maps
 
 
-def _fuse_rectifiers(model: nn.Module) -> None:
+def _cast_and_rectify(model: nn.Module) -> None:
     if next(model.parameters()).device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return
     for parent, conv_name, conv, act_name, act in _neighbours(model):
         if type(act) not in (nn.ReLU, nn.ReLU6):
             continue
         if isinstance(conv, _PaddedInside) and _is_conv(conv.inside):
-            conv.inside, conv.outside = _Rectified(conv.inside, act), nn.Sequential(conv.outside, act)
+            conv.inside, conv.outside = _Convolution(conv.inside, act), nn.Sequential(conv.outside, act)
         elif _is_conv(conv):
-            setattr(parent, conv_name, _Rectified(conv, act))
+            setattr(parent, conv_name, _Convolution(conv, act))
         else:
             continue
         setattr(parent, act_name, nn.Identity())
+    for parent in list(model.modules()):
+        for name, conv in list(parent.named_children()):
+            if _is_conv(conv) and not isinstance(parent, _Convolution):
+                setattr(parent, name, _Convolution(conv, None))
 
 
 def _is_conv(module: nn.Module) -> TypeGuard[nn.Conv2d]:
