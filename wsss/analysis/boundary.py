@@ -42,10 +42,19 @@ def boundary_counts(
     for number in np.union1d(truth, label):
         if number in (0, IGNORE):
             continue
-        true, predicted = (find_boundaries(each == number, mode="inner") & scored for each in (truth, label))
+        window = _around((truth == number) | (label == number), tolerance + 1)
+        true, predicted = (
+            find_boundaries(each[window] == number, mode="inner") & scored[window] for each in (truth, label)
+        )
         met = predicted & binary_dilation(true, near), true & binary_dilation(predicted, near)
         counts += [np.count_nonzero(each) for each in (met[0], predicted, met[1], true)]
     return counts
+
+
+def _around(pixels: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
+    """The window that holds all of `pixels (H,W)`, of which there is one at least, and `margin` pixels on each side."""
+    ends = [np.flatnonzero(pixels.any(axis=1 - axis))[[0, -1]].tolist() for axis in (0, 1)]
+    return tuple(slice(max(0, first - margin), last + 1 + margin) for first, last in ends)
 
 
 def boundary_scores(counts: NDArray[np.int64]) -> Mapping[str, float]:
