@@ -19,11 +19,13 @@ def backbone(name: str) -> nn.Module:
     model = timm.create_model(name, pretrained=False, features_only=True, out_indices=(-1,), **options)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.1, 0.1)
+            randomise(module)
     return nn.Sequential(model, Last()).eval()
+
+
+def randomise(norm: nn.BatchNorm2d) -> None:
+    for name, middle in {"running_mean": 0, "running_var": 1, "weight": 1, "bias": 0}.items():
+        norm.state_dict()[name].uniform_(middle - 0.4, middle + 0.4)
 
 
 class Last(nn.Module):
@@ -55,6 +57,15 @@ def test_lean_copy_has_neither_norms_nor_separate_rectifiers_and_leaves_the_orig
     assert {"_PaddedInside", "_Convolution"} <= kinds
     assert norms(model)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_number_format_without_fast_kernels_is_folded_alone() -> None:
+    model = backbone("tf_efficientnet_lite0").double()
+    images, lean_model = torch.randn(1, 3, 64, 64, dtype=torch.float64), lean_copy(model)
+    assert not norms(lean_model)
+    assert "_Convolution" not in {type(module).__name__ for module in lean_model.modules()}
+    with torch.inference_mode():
+        torch.testing.assert_close(lean_model(images), model(images))
 
 
 @pytest.mark.parametrize("change", ["_cast_and_rectify", "_pad_inside"])
@@ -92,8 +103,7 @@ class Order(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv, self.norm, self.other = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(3, 4, 3)
-        nn.init.uniform_(self.norm.running_var, 2, 4)
-        nn.init.uniform_(self.norm.bias, 1, 2)
+        randomise(self.norm)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.norm(self.other(images)) * self.conv(images)

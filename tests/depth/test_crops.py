@@ -178,7 +178,9 @@ def test_uncrop_undoes_crop_inside_the_box(
     image = smooth_image(height, width)
     view = crop(image, box, side, torch.zeros(3))
     assert view.shape == (3, side, side)
-    back = uncrop(view, box, (height, width))
+    back = uncrop([view, image], [box, (0, 0, height, width)], (height, width))
+    assert torch.equal(back[1], image)  # the whole image, as it was
+    back = back[0]
     assert back.shape == image.shape
     inside = torch.zeros(height, width, dtype=torch.bool)
     rows, columns = slice(max(0, box[0]), box[2]), slice(max(0, box[1]), box[3])
@@ -199,7 +201,7 @@ def test_crop_at_its_own_size_is_a_slice_with_fill_outside() -> None:
     assert torch.equal(view[:, 2:8, :4], image[:, :6, 5:9])
     assert torch.equal(view[:, :2], fill[:, None, None].expand(2, 2, 8))
     assert torch.equal(view[:, :, 4:], fill[:, None, None].expand(2, 8, 4))
-    back = uncrop(view, (-2, 5, 6, 13), (6, 9))
+    back = uncrop([view], [(-2, 5, 6, 13)], (6, 9))[0]
     assert torch.equal(back[:, :, 5:], image[:, :, 5:])
     assert (back[:, :, :5] == 0).all()
 
@@ -209,10 +211,10 @@ def test_odd_images(size: tuple[int, int]) -> None:
     plan = crop_plan(region_boxes(Regions(np.ones(size, np.int32), np.array([False]))), size, CropParameters(count=2))
     for one in plan:
         view = crop(torch.ones(3, *size), one.box, 32, torch.zeros(3))
-        back = uncrop(view[:1], one.box, size)
+        back = uncrop([view[:1]], [one.box], size)[0]
         assert back.shape == (1, *size)
         assert back.max() > 0
 
 
 def test_uncrop_of_no_class() -> None:
-    assert uncrop(torch.zeros(0, 4, 4), (0, 0, 10, 10), (12, 15)).shape == (0, 12, 15)
+    assert uncrop([torch.zeros(0, 4, 4)] * 2, [(0, 0, 10, 10)] * 2, (12, 15)).shape == (2, 0, 12, 15)

@@ -167,7 +167,7 @@ def test_crops_are_what_the_classifier_says_of_them(look, tiny_classifier, monke
     for number, one in enumerate(found.plan):
         maps, probabilities = class_maps(model, crop(tensor, one.box, side, torch.zeros(3))[None], flip=False)
         torch.testing.assert_close(
-            found.crops[number], uncrop(maps[0, [2, 0]], one.box, (48, 64)), atol=1e-4, rtol=1e-4
+            found.crops[number], uncrop([maps[0, [2, 0]]], [one.box], (48, 64))[0], atol=1e-4, rtol=1e-4
         )
         torch.testing.assert_close(found.crop_probabilities[number], probabilities[0, [2, 0]])
         left_out = torch.ones(48, 64, dtype=torch.bool)

@@ -29,7 +29,6 @@ __all__ = [
     "region_boxes",
     "square_box",
     "uncrop",
-    "uncropped",
     "without_hidden",
 ]
 
@@ -149,19 +148,17 @@ def crop(image: Tensor, box: Box, side: int, fill: Tensor) -> Tensor:
     return F.interpolate(canvas[None], size=(side, side), mode="bilinear", antialias=bottom - top > side)[0]
 
 
-def uncrop(maps: Tensor, box: Box, size: tuple[int, int]) -> Tensor:
-    """Inverse of `crop`: put `maps (K,h,w)` back to where `box` was in an image of `size (H,W)`; zero elsewhere."""
-    return uncropped([maps], [box], size)[0]
+def uncrop(maps: Sequence[Tensor], boxes: Sequence[Box], size: tuple[int, int]) -> Tensor:
+    """Inverse of `crop` for N crops: put maps `(K,h,w)` back to where their boxes were in an image of `size (H,W)`.
 
-
-def uncropped(maps: Sequence[Tensor], boxes: Sequence[Box], size: tuple[int, int]) -> Tensor:
-    """`uncrop` of each of N crops: `(N,K,H,W)` of maps `(K,h,w)`."""
+    Returns:
+        `(N,K,H,W)`, zero outside of each box.
+    """
     height, width = size
     out = maps[0].new_zeros(len(maps), maps[0].shape[0], height, width)
     for canvas, one, (top, left, bottom, right) in zip(out, maps, boxes, strict=True):
         whole = resize_maps(one, (bottom - top, right - left))
         rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
-        canvas[:, rows, columns] = whole[
-            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
+        inside = whole[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        canvas[:, rows, columns] = inside
     return out

@@ -126,9 +126,7 @@ def crop_means(evidence: Evidence, labels: Tensor) -> dict[int, Tensor]:
     """
     assert evidence.crops is not None
     looks: dict[int, list[Tensor]] = {}
-    windows = dict(
-        enumerate(find_objects(labels.numpy()), start=1)
-    )  # pixels outside of a region's box need not be asked
+    windows = dict(enumerate(find_objects(labels.numpy()), start=1))  # pixels elsewhere need not be asked
     for maps, crop in zip(evidence.crops, evidence.plan, strict=True):
         if window := windows.get(crop.region):
             own = labels[window] == crop.region

@@ -19,7 +19,7 @@ from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
 from wsss.depth.colour import colour_regions
-from wsss.depth.crops import Box, CropParameters, crop, crop_plan, hidden_pixels, uncropped, without_hidden
+from wsss.depth.crops import Box, CropParameters, crop, crop_plan, hidden_pixels, uncrop, without_hidden
 from wsss.depth.fusion import Evidence, FusionParameters
 from wsss.depth.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_random
 from wsss.depth.regions import RegionParameters, Regions
@@ -244,7 +244,7 @@ def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: 
             view = without_hidden(tensor, hidden, parameters)
         views.append(crop(view, one.box, side, grey))
     maps, probabilities = look.see(views)
-    pasted = uncropped(maps.unbind(), [one.box for one in chosen], (height, width))
+    pasted = uncrop(maps.unbind(), [one.box for one in chosen], (height, width))
     return replace(
         evidence,
         megapixels=evidence.megapixels + len(chosen) * side * side / 1e6,
