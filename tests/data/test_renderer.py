@@ -1,17 +1,18 @@
 """The renderer, against what geometry says must be seen."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wsss.data.scenes import CLASSES, MODELS, Placement, Scene, draw_scene
+from wsss.data.scenes import CLASSES, DISTRACTORS, MODELS, Model, Placement, Scene, draw_scene
 from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.depth.planes import find_planes
 
 pytest.importorskip("pybullet", reason="rendering needs PyBullet, whose newest wheel is for Python 3.11")
 
-from wsss.data.renderer import Rendered, Renderer, _free_spot
+from wsss.data.renderer import _SHAPELESS, Rendered, Renderer, _free_spot
 
 SIDE = 128
 
@@ -120,3 +121,20 @@ def test_no_place_is_given_where_something_stands() -> None:
     assert 0.2 < np.linalg.norm(spot) < 0.35
     np.testing.assert_array_equal(_free_spot(np.array([0.3, 0]), 0.1, [(0.1, np.zeros(2))], wide), [0.3, 0])
     assert _free_spot(np.zeros(2), 0.1, [(5.0, np.zeros(2))], wide) is None
+
+
+def test_models_have_vertices_but_for_one_that_takes_the_place_of_a_point(renderer: Renderer) -> None:
+    import pybullet_data
+
+    folder = Path(pybullet_data.getDataPath())
+    paths = {model.path for model in DISTRACTORS if model.path.startswith("random_urdfs")}
+    shapeless = {path for path in paths if "nan" in (folder / path).with_suffix(".obj").read_text()}
+    assert shapeless == {_SHAPELESS}
+    thing = Placement(0, Model(_SHAPELESS), 0.2, 1.0, (0.0, 0.0), (1.0, 1.0, 1.0))
+    for _ in range(5):  # what its vertices are read as hangs on what was in memory
+        seen = shoot(renderer, table(thing, ball(0.0, 0.3)))
+        assert seen.instances.max() == 1
+        np.testing.assert_array_equal(seen.image, shoot(renderer, table(ball(0.0, 0.3))).image)
+        body = renderer._load(thing)
+        np.testing.assert_allclose(body.high, [0.003 * (np.cos(1) + np.sin(1))] * 2 + [0.003])
+        np.testing.assert_array_equal(body.low, -body.high)

@@ -22,6 +22,10 @@ _NEAR, _FAR = 0.05, 12.0
 _TABLE_HEIGHT = 0.7
 _AWAY = [0.0, 0.0, -1000.0]
 
+_SHAPELESS, _MARGIN = "random_urdfs/168/168.urdf", 0.003
+"""A model of `pybullet_data` whose vertices are all NaN: it is not seen, and its bounds are what happens to be in memory, mostly
+nothing but Bullet's margin around a point, in metres. It takes the place of that on the table."""
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -165,6 +169,8 @@ class Renderer:
             [0, 0, 0], self._bullet.getQuaternionFromEuler([0, 0, placement.yaw]),
             [0, 0, 0], self._bullet.getQuaternionFromEuler(placement.model.euler),
         )[1]  # fmt: skip
+        if placement.model.path == _SHAPELESS:
+            return self._nothing(placement, turn)
         load = self._bullet.loadURDF
         first = load(placement.model.path, baseOrientation=turn, useFixedBase=True, physicsClientId=self._client)
         low, high = self._bounds(first)
@@ -180,8 +186,13 @@ class Renderer:
         if placement.model.tint:
             self._bullet.changeVisualShape(uid, -1, rgbaColor=[*placement.colour, 1], physicsClientId=self._client)
         low, high = self._bounds(uid)
-        radius = float(np.linalg.norm((high - low)[:2])) / 2 * 0.8
-        return _Body(uid, placement, radius, low, high)
+        return _Body(uid, placement, _radius(low, high), low, high)
+
+    def _nothing(self, placement: Placement, turn: Any) -> _Body:
+        uid = self._bullet.createMultiBody(0, physicsClientId=self._client)
+        rotation = np.array(self._bullet.getMatrixFromQuaternion(turn)).reshape(3, 3)
+        half = _MARGIN * np.abs(rotation).sum(axis=1)
+        return _Body(uid, placement, _radius(-half, half), -half, half)
 
     def _place_all(self, scene: Scene) -> list[_Body]:
         away = -np.array([np.cos(scene.azimuth), np.sin(scene.azimuth)])  # from the camera over the table
@@ -262,6 +273,11 @@ class Renderer:
             areas[uid] = int((self._shoot(scene, shadow=0, factor=1)[2] == uid).sum())
             self._move(uid, _AWAY)
         return areas
+
+
+def _radius(low: np.ndarray, high: np.ndarray) -> float:
+    """Radius in metres of the circle that a body of these bounds takes on the table: things may touch at their corners."""
+    return float(np.linalg.norm((high - low)[:2])) / 2 * 0.8
 
 
 def _free_spot(
