@@ -20,8 +20,8 @@ from wsss.data.tabletop import CLASSES
 from wsss.depth.monocular import load_depth_network
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
-from wsss.io import content_hash
-from wsss.pipeline import SCORING_VERSION, Run, open_run, runs_folder
+from wsss.io import content_hash, runs_folder
+from wsss.pipeline import SCORING_VERSION, Run, open_run
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.results import FULL_SUPERVISION, config_hash, display_name, write_stage
 from wsss.scoring import Tally

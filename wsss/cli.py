@@ -216,8 +216,8 @@ def run(
     save_outputs: Annotated[bool, typer.Option(help="Also keep the executed notebooks in notebooks/, with their outputs.")] = False,
 ) -> None:  # fmt: skip
     """Execute the notebooks with papermill; stages that are in the cache are not computed again."""
+    from wsss.io import runs_folder
     from wsss.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
-    from wsss.pipeline import runs_folder
     from wsss.processes import num_processes
 
     settings = settings_of(root, classes, depth, depth_kind, seed) | {"crops": str(crops.resolve()) if crops else None}

@@ -28,7 +28,7 @@ def bench(
     if str(checkout) not in sys.path:
         sys.path.insert(0, str(checkout))
     from benchmarks.run import run_bench
-    from wsss.pipeline import runs_folder
+    from wsss.io import runs_folder
 
     target = out or runs_folder() / "bench.json"
     if not run_bench(names_of(only), target, quick=quick, compare=compare, say=typer.echo):

@@ -146,7 +146,7 @@ def report(
 
     The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
     """
-    from wsss.committed import check_committed
+    from wsss.checked import check_once
     from wsss.report.ablations import ablation_charts
     from wsss.report.drawing import draw_charts
     from wsss.report.figures import record_charts
@@ -156,7 +156,7 @@ def report(
 
     found = load_records(records)
     if records.resolve() == Path("results").resolve():
-        check_committed(found, records)
+        check_once(found, records)
         pages = pages or list(PAGES)
     charts = record_charts(found, figures) + ablation_charts(records, figures) + series_charts(records, figures)
     for path in draw_charts(charts):

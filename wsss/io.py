@@ -20,6 +20,7 @@ __all__ = [
     "file_hash",
     "read_image",
     "read_json",
+    "runs_folder",
     "short_path",
     "write_json",
     "write_png",
@@ -30,6 +31,11 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM")
 
 _EXIF_ORIENTATION = 0x0112
 _ONE_16_BIT_CHANNEL = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def runs_folder() -> Path:
+    """`$WSSS_RUNS`, or `runs/` of the checkout that this package lies in, wherever a notebook's kernel was started."""
+    return Path(os.environ.get("WSSS_RUNS", Path(__file__).resolve().parent.parent / "runs"))
 
 
 @contextmanager

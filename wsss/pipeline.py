@@ -34,9 +34,9 @@ from wsss.scoring import Tally
 from wsss.segmentation.network import build_network, load_encoder, save_network
 from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.training import train_segmentation
-from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, frees_locks, runs_folder
+from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, frees_locks
 
-__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "Run", "open_run", "runs_folder"]
+__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "Run", "open_run"]
 
 
 def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool = True, **settings: Any) -> "Run":

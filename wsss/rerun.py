@@ -10,8 +10,8 @@ from wsss.config import RESULT_LABELS, RESULT_METHODS, Config, profile
 from wsss.depth.sources import resolve_folder
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
-from wsss.io import file_hash, read_json
-from wsss.pipeline import Run, runs_folder
+from wsss.io import file_hash, read_json, runs_folder
+from wsss.pipeline import Run
 from wsss.report.provenance import package_versions
 from wsss.report.store import full_name
 from wsss.results import FULL_SUPERVISION, STAGES, config_hash, data_hash, display_name, write_stage

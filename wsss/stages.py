@@ -1,6 +1,5 @@
 """The stages up to seeds: data → classifier → chosen parameters → seeds, each with its cache."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -28,7 +27,7 @@ from wsss.depth.methods import method, split_method
 from wsss.depth.sources import DepthSource, check_source, made_from, open_depth, resolve_folder, source_identity
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_json, write_json
+from wsss.io import content_hash, read_json, runs_folder, write_json
 from wsss.lean import lean_copy
 from wsss.locks import Locks
 from wsss.parallel import image_bar
@@ -37,7 +36,7 @@ from wsss.pseudo.refinement import split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
-__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "frees_locks", "runs_folder"]
+__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "frees_locks"]
 
 ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 3, "segmentation": 4}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
@@ -64,11 +63,6 @@ def frees_locks(stage: Stage) -> Stage:
             raise
 
     return attempted  # type: ignore[return-value]
-
-
-def runs_folder() -> Path:
-    """`$WSSS_RUNS`, or `runs/` of the checkout that this package lies in, wherever a notebook's kernel was started."""
-    return Path(os.environ.get("WSSS_RUNS", Path(__file__).resolve().parent.parent / "runs"))
 
 
 class SeedStages:
