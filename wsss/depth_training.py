@@ -19,6 +19,7 @@ from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
 from wsss.freezing import freeze_early, train_mode
+from wsss.gradients import quick_gradients
 from wsss.runtime import seed_everything, to_device
 
 __all__ = ["DepthTraining", "scale_and_shift_invariant_loss", "train_depth_network", "train_with_folds"]
@@ -145,6 +146,7 @@ def train_depth_network(
     network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     freeze_early(encoder, settings.frozen_stages)
     train_mode(network.module)
+    quick_gradients(network.module)
     slow = [p for p in encoder.parameters() if p.requires_grad]
     fast = [p for name, p in network.module.named_parameters() if not name.startswith("encoder.")]
     rate = settings.learning_rate

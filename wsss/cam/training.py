@@ -15,6 +15,7 @@ from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.checks import require_learning
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
 from wsss.freezing import freeze_early, train_mode
+from wsss.gradients import quick_gradients
 from wsss.lazy import lazy
 from wsss.processes import averaging, share
 from wsss.runtime import to_device
@@ -74,6 +75,7 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, steps, power=0.9)
     history = []
     train_mode(model)
+    quick_gradients(model)
     wrapped = averaging(model)
     with tqdm(total=steps, desc="train classifier", unit="step", leave=False, disable=not progress) as bar:
         for epoch in range(epochs):

@@ -16,6 +16,7 @@ from wsss.checks import require_learning
 from wsss.data.base import IGNORE
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
 from wsss.freezing import freeze_early, train_mode
+from wsss.gradients import quick_gradients
 from wsss.processes import averaging, is_main, num_processes, share
 from wsss.runtime import autocast, seed_everything, to_device
 from wsss.segmentation.checkpoint import TrainingState
@@ -94,6 +95,7 @@ def train_segmentation(
     if frozen_stages is not None:
         freeze_early(encoder_model(network), frozen_stages)
     train_mode(network)
+    quick_gradients(network)
     optimiser = _optimiser(network, learning_rate)
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, total_iters=iterations, power=0.9)
     scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
