@@ -83,7 +83,7 @@ def test_keep_freed_memory_does_nothing_off_glibc(monkeypatch: pytest.MonkeyPatc
     assert runtime.keep_freed_memory() is False
 
 
-def test_keep_freed_memory_sets_both_thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keep_freed_memory_sets_thresholds_and_arenas(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     class Library:
@@ -94,4 +94,4 @@ def test_keep_freed_memory_sets_both_thresholds(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: Library)
     assert runtime.keep_freed_memory() is True
-    assert calls == [(-3, 1 << 30), (-1, -1)]
+    assert calls == [(-3, 1 << 30), (-1, -1), (-8, 1)]

@@ -12,7 +12,7 @@ from wsss.processes import device_here
 
 __all__ = ["autocast", "keep_freed_memory", "pick_device", "seed_everything", "to_device"]
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # from glibc's malloc.h
 
 
 def seed_everything(seed: int) -> None:
@@ -68,12 +68,15 @@ def keep_freed_memory() -> bool:
 
     By default malloc maps every block above a threshold (32 MB at most) afresh and unmaps it when it is freed. The
     activations of a training step are such blocks: each step then takes a page fault, and the kernel zeroes a page,
-    for every 4 kB of them. With the thresholds raised the same memory is used again and the faults all but vanish. What
-    that is worth depends on the size of the activations and on what a fault costs (more in a virtual machine). The
-    price: the process does not give its peak memory back before it ends. Call it once, before the first large tensor.
+    for every 4 kB of them. With the thresholds raised the same memory is used again and the faults all but vanish. So
+    they do for images that are worked on side by side where all threads share one arena: those of threads give memory
+    back whatever the thresholds. What that is worth depends on the size of the activations and on what a fault costs
+    (more in a virtual machine). The price: the process does not give its peak memory back before it ends. Call it once,
+    before the first large tensor.
     """
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, 1 << 30)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))
+    settings = {_M_MMAP_THRESHOLD: 1 << 30, _M_TRIM_THRESHOLD: -1, _M_ARENA_MAX: 1}
+    return all([mallopt(parameter, value) for parameter, value in settings.items()])

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
-from wsss.depth.colour import colour_regions
+from wsss.depth.colour import cielab, colour_regions
 from wsss.depth.crops import Box, CropParameters, crop, crop_plan, hidden_pixels, uncrop, without_hidden
 from wsss.depth.fusion import Evidence, FusionParameters
 from wsss.depth.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_random
@@ -150,16 +150,21 @@ class Look:
         return maps[:, present].cpu(), probabilities[:, present].cpu()
 
     @cached_property
+    def lab(self) -> NDArray[np.float32]:
+        """The image in CIELAB, `H×W×3`."""
+        return cielab(self.image)
+
+    @cached_property
     def colour(self) -> Regions:
         """The image's regions of colour."""
-        return colour_regions(self.image)
+        return colour_regions(self.image, lab=self.lab)
 
     def by_depth(self, depth: NDArray[np.float32], regions: RegionParameters) -> tuple[Proposal, float]:
         """The proposal from a depth map, and the seconds that it took when it was made."""
         key = depth.tobytes(), repr(regions)
         if key not in self._by_depth:
             start = time.perf_counter()
-            proposal = by_depth(self.image, depth, regions, self.ranks)
+            proposal = by_depth(self.image, depth, regions, self.ranks, self.lab)
             self._by_depth[key] = proposal, time.perf_counter() - start
         return self._by_depth[key]
 
@@ -216,7 +221,7 @@ def _proposal(
         return look.by_depth(depth, regions)
     size = look.image.shape[0], look.image.shape[1]
     makers: dict[str, Callable[[], Proposal]] = {
-        "colour": lambda: by_colour(look.colour, look.image),
+        "colour": lambda: by_colour(look.colour, look.image, look.lab),
         "grid": lambda: by_grid(size, crops.count),
         "random": lambda: by_random(look.image, crops.count),
         "cam": lambda: by_cam(levels.maps.relu().mean(dim=0)),

@@ -48,6 +48,7 @@ def by_depth(
     depth: NDArray[np.float32],
     parameters: RegionParameters,
     ranks: NDArray[np.float32],
+    lab: NDArray[np.float32] | None = None,
 ) -> Proposal:
     """Regions of depth, aligned with the image, and trusted as far as the borders of unaligned depth lie on image edges.
 
@@ -55,20 +56,21 @@ def by_depth(
 
     Args:
         ranks: `edge_ranks` of the image: the caller's, since they are the same for every depth.
+        lab: `cielab` of the image, from a caller that has it.
     """
     aligned = aligned_depths(depth, image, parameters.guides)
     partitions = depth_partitions(aligned, parameters)
     raw = partitions[parameters.guides.index(0)] if 0 in parameters.guides else depth_regions(depth, parameters)
     trust = trust_in(border_alignment(ranks, raw.labels), *parameters.trust)
     widest = aligned[max(parameters.guides)]
-    lab = cielab(image)
+    lab = cielab(image) if lab is None else lab
     second = sharing(colour_regions(image, widest, trust, lab), image, widest, trust, lab)
     return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), second, trust)
 
 
-def by_colour(regions: Regions, image: NDArray[np.uint8]) -> Proposal:
+def by_colour(regions: Regions, image: NDArray[np.uint8], lab: NDArray[np.float32] | None = None) -> Proposal:
     """The control `rgb-region`: regions of colour instead of depth. Their borders are image edges, so they are trusted."""
-    return Proposal(tuple(region_boxes(regions)), (sharing(regions, image),))
+    return Proposal(tuple(region_boxes(regions)), (sharing(regions, image, lab=lab),))
 
 
 def by_boxes(boxes: Sequence[Box]) -> Proposal:
