@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 
 from wsss import runtime
 from wsss.errors import WsssError
+from wsss.report.provenance import processor
 
 __all__ = [
     "FULL",
@@ -128,25 +128,13 @@ def float32() -> Iterator[None]:
 def machine() -> dict[str, object]:
     """What the figures depend on beside the code."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
         "bfloat16": runtime._cpu_has_bfloat16(),
         "device": str(runtime.pick_device()),
         "versions": {"python": platform.python_version(), **versions_of("torch", "numpy", "timm")},
     }
-
-
-def _processor() -> str:
-    """Name of the processor, with family and model where the name alone says little."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return (
-        f"{facts.get('model name', platform.machine())} (family {facts.get('cpu family')}, model {facts.get('model')})"
-    )
 
 
 def versions_of(*packages: str) -> dict[str, str]:

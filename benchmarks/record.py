@@ -78,7 +78,7 @@ def _worse(part: str, before: Figure, now: Figure, tolerance: float) -> list[str
 
 
 def table(record: Record) -> str:
-    """The figures of a record as Markdown, a row each, with what is to be reached and whether it is."""
+    """The figures of a record as Markdown, a row each, with what is to be reached and whether it is; below, their processors."""
     rows = ["| part | what | measured | to reach | |", "| :-- | :-- | --: | --: | :-- |"]
     for name, part in record["parts"].items():
         for figure in figures_of(part).values():
@@ -87,7 +87,15 @@ def table(record: Record) -> str:
                 sign = "≥" if figure.direction == "at least" else "≤"
                 goal, mark = f"{sign} {figure.limit:g} {figure.unit}", "yes" if figure.reached else "no"
             rows.append(f"| {name} | {figure.name} | {_text(figure)} | {goal} | {'quick' if part['quick'] else mark} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, "", _places(record)])
+
+
+def _places(record: Record) -> str:
+    """Which parts were measured on which processor: a sentence for each."""
+    parts: dict[str, list[str]] = {}
+    for name, part in record["parts"].items():
+        parts.setdefault(part["machine"]["processor"], []).append(name)
+    return " ".join(f"Measured on {place}: {', '.join(names)}." for place, names in parts.items())
 
 
 def write_table(record: Record, page: Path = PAGE) -> None:

@@ -74,7 +74,8 @@ def test_parts_are_added_to_a_record_one_by_one(tmp_path: Path) -> None:
     assert {name: each["figures"][0]["value"] for name, each in found.items()} == {"one": 4.0, "two": 1.0}
     assert found["one"]["seconds"] == {"task": [0.1235]}
     rows = table(load_record(path)).splitlines()
-    assert rows[2:] == ["| one | speed | 4 × | ≥ 3 × | yes |", "| two | time | 1 s |  |  |"]
+    assert rows[2:-1] == ["| one | speed | 4 × | ≥ 3 × | yes |", "| two | time | 1 s |  |  |", ""]
+    assert rows[-1] == f"Measured on {machine()['processor']}: one, two."
 
 
 def test_the_page_has_the_table_of_the_record(tmp_path: Path) -> None:

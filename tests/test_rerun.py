@@ -102,6 +102,8 @@ def test_numbers_that_do_not_agree_are_told(records: dict[str, Path], tabletop_r
         assert result.exit_code == code
         assert word in result.output
         assert "first miou.per_seed" in result.output
+        told = "another processor" in result.output and "seeds are up to" in result.output
+        assert told == (code == 1)
 
 
 def test_other_data_settings_and_files_are_refused(

@@ -66,6 +66,13 @@ class Outcome:
             yield f"agrees: mIoU within {AGREEMENT} points; {len(self.different)} numbers differ, first {self.different[0]}"
         else:
             yield f"DIFFERS: mIoU by {self.largest:.3f} points; {len(self.different)} numbers differ, first {self.different[0]}"
+            if self.old["profile"] != "evaluate":
+                yield f"note: a training on another processor ends elsewhere, as one with another seed does{self._spread()}"
+
+    def _spread(self) -> str:
+        """How far apart the record's seeds are, in words; nothing for a single one."""
+        known = [value for value in self.old["miou"]["per_seed"] if value is not None]
+        return f"; the record's seeds are up to {max(known) - min(known):.3f} points apart" if len(known) > 1 else ""
 
 
 def _distance(old: float | None, new: float | None) -> float:

@@ -287,6 +287,16 @@ def test_provenance_says_what_the_caller_says_and_which_versions() -> None:
     assert provenance.package_versions(["no-such-package"])["no-such-package"] is None
 
 
+def test_provenance_names_the_processor_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert provenance.provenance()["processor"] == provenance.processor() != ""
+
+    def unreadable(*_: object, **__: object) -> str:
+        raise OSError
+
+    monkeypatch.setattr(provenance.Path, "read_text", unreadable)
+    assert provenance.processor()
+
+
 def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.git_state() == (None, None)

@@ -108,7 +108,7 @@ class FusionParameters:
 
 def crop_evidence(crops: Tensor, probabilities: Tensor, gate: float) -> Tensor:
     """Strongest gated evidence of any crop, `(K,H,W)`: a crop that does not believe in a class says nothing about it."""
-    return (crops.relu() * (probabilities**gate)[:, :, None, None]).amax(dim=0)
+    return crops.relu().mul_((probabilities**gate)[:, :, None, None]).amax(dim=0)
 
 
 def region_means(maps: Tensor, labels: Tensor, num_regions: int) -> Tensor:
@@ -170,7 +170,7 @@ def _weighted(levels: Tensor, level_weights: tuple[float, ...]) -> Tensor:
     weights = torch.tensor(level_weights or (1.0,) * len(levels))
     if len(weights) != len(levels):
         raise WsssError(f"fusion: {len(weights)} level_weights for {len(levels)} scales; they must be as many")
-    return (levels.relu() * weights[:, None, None, None]).sum(dim=0) / weights.sum()
+    return levels.relu().mul_(weights[:, None, None, None]).sum(dim=0) / weights.sum()
 
 
 def _colour_vote(maps: Tensor, regions: Regions, reach: float) -> Tensor:

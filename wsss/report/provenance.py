@@ -1,5 +1,6 @@
-"""Where a number comes from: commit, package versions, time."""
+"""Where a number comes from: commit, processor, package versions, time."""
 
+import platform
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,17 +10,17 @@ from typing import Any
 
 import wsss
 
-__all__ = ["git_state", "package_versions", "provenance"]
+__all__ = ["git_state", "package_versions", "processor", "provenance"]
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "segmentation_models_pytorch", "pybullet")
 SOURCE = Path(__file__).resolve().parents[1]
 
 
 def provenance(**facts: Any) -> dict[str, Any]:
-    """The `provenance` of a record: `facts`, with commit, versions and the present time added."""
+    """The `provenance` of a record: `facts`, with commit, processor, versions and the present time added."""
     commit, dirty = git_state()
-    utc = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"commit": commit, "dirty": dirty, **facts, "versions": package_versions(), "utc": utc}
+    here = {"processor": processor(), "versions": package_versions()}
+    return {"commit": commit, "dirty": dirty, **facts, **here, "utc": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def git_state() -> tuple[str | None, bool | None]:
@@ -42,6 +43,18 @@ def _git(*arguments: str) -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def processor() -> str:
+    """Name of the processor, with family and model where the name alone says little."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return (
+        f"{facts.get('model name', platform.machine())} (family {facts.get('cpu family')}, model {facts.get('model')})"
+    )
 
 
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str | None]:
