@@ -91,7 +91,7 @@ def _network(images: int) -> None:
 
 _JOBS: dict[str, tuple[Callable[[int], None], int]] = {
     "seeds": (_seeds, 4),
-    "classifier training": (_classifier, 16),
+    "classifier training": (_classifier, 64),  # four steps: malloc's heap has its size after three
     "network training": (_network, 32),
 }
 """What a child does with how many images at first."""
