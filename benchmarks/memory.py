@@ -68,8 +68,10 @@ def _classifier(images: int) -> None:
     settings, (model, info) = CONFIG.classifier, classifier()
     samples = (labelled(8, "train") * images)[:images]
     labels = np.stack([sample.labels for sample in samples])
+    # Twenty steps for few images and for many: in the first few malloc's heap still grows.
+    epochs = max(1, 20 * settings.batch_size // images)
     train_classifier(
-        model, info, [sample.image.copy() for sample in samples], labels, epochs=1, batch_size=settings.batch_size,
+        model, info, [sample.image.copy() for sample in samples], labels, epochs=epochs, batch_size=settings.batch_size,
         crop_side=settings.crop_side, learning_rate=settings.learning_rate, frozen_stages=settings.frozen_stages,
         device=pick_device(), progress=False,
     )  # fmt: skip
@@ -91,7 +93,7 @@ def _network(images: int) -> None:
 
 _JOBS: dict[str, tuple[Callable[[int], None], int]] = {
     "seeds": (_seeds, 4),
-    "classifier training": (_classifier, 64),  # four steps: malloc's heap has its size after three
+    "classifier training": (_classifier, 16),
     "network training": (_network, 32),
 }
 """What a child does with how many images at first."""
