@@ -5,7 +5,7 @@ import re
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["freeze_early", "train_mode"]
+__all__ = ["freeze_early", "is_frozen_norm", "train_mode"]
 
 _STEM = re.compile(r"(conv_stem|conv1|bn1|stem)\b|stem_\d+\.")
 _STAGE = re.compile(r"(?:layer(?P<from_one>\d+)|(?:blocks|stages)[._](?P<from_zero>\d+))\.")
@@ -51,7 +51,12 @@ def train_mode(module: nn.Module) -> nn.Module:
     """`module.train()`, except that frozen batch norms (affine parameters without gradients) keep their statistics."""
     module.train()
     for part in module.modules():
-        frozen = [not parameter.requires_grad for parameter in part.parameters(recurse=False)]
-        if isinstance(part, _BatchNorm) and frozen and all(frozen):
+        if is_frozen_norm(part):
             part.eval()
     return module
+
+
+def is_frozen_norm(module: nn.Module) -> bool:
+    """Whether it is a batch norm that has affine parameters, none of which learns."""
+    parameters = list(module.parameters(recurse=False))
+    return isinstance(module, _BatchNorm) and bool(parameters) and not any(p.requires_grad for p in parameters)

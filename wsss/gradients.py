@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_weight
 
+from wsss.freezing import is_frozen_norm
 from wsss.lazy import lazy
 
 __all__ = ["quick_gradients"]
@@ -33,7 +34,7 @@ def quick_gradients(model: nn.Module) -> None:
     """
     for module in model.modules():
         forward: Forward | None = None
-        if _is_frozen_norm(module) and _rectifier(module):
+        if is_frozen_norm(module) and not module.training and _rectifier(module):
             forward = _frozen_norm
         elif _is_dilated_depthwise(module):
             forward = _dilated_depthwise
@@ -50,14 +51,10 @@ def _learns_on_cpu(images: Tensor) -> bool:
 # Batch norms of fixed statistics
 
 
-def _is_frozen_norm(module: nn.Module) -> bool:
-    if not isinstance(module, nn.BatchNorm2d) or not (module.affine and module.track_running_stats):
-        return False
-    return not module.training and not any(parameter.requires_grad for parameter in module.parameters())
-
-
 def _rectifier(norm: nn.Module) -> Rectifier | None:
-    """What a batch norm applies after itself, as timm's do; None where that is something else."""
+    """What a batch norm applies after itself, as timm's do; None where that is something else, or statistics are the batch's."""
+    if isinstance(norm, nn.BatchNorm2d) and not norm.track_running_stats:
+        return None
     if type(norm) is nn.BatchNorm2d:
         return "none"
     if type(norm) is not layers.BatchNormAct2d or not isinstance(norm.drop, nn.Identity):
