@@ -8,11 +8,12 @@ import timm
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from timm.layers import BatchNormAct2d
+from timm.layers import BatchNormAct2d, Conv2dSame
 from torch import Tensor, nn
 
 from wsss.freezing import freeze_early, train_mode
 from wsss.gradients import quick_gradients
+from wsss.segmentation.network import build_network, encoder_model
 
 SAME_KERNELS = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
@@ -96,7 +97,11 @@ def test_at_the_ends_of_a_rectifier_and_beyond_numbers(kind: str) -> None:
         (3, 2, 2, (4, 32, 12, 9)),
         (3, (2, 3), (2, 3), (1, 16, 5, 31)),
         ((3, 5), 2, (2, 4), (2, 48, 8, 8)),
-        (3, 12, 12, (2, 32, 12, 12)),  # sees nothing but its own pixel
+        (3, 12, 12, (2, 32, 12, 12)),  # sees nothing but its own pixel, as in the atrous pyramid of a small image
+        (3, 36, 36, (8, 32, 12, 12)),
+        (3, 24, 24, (3, 32, 7, 19)),
+        ((3, 5), 9, (9, 18), (2, 16, 1, 1)),
+        (3, 12, 12, (2, 32, 20, 9)),  # sees others in one direction alone
         (3, 4, 4, (1, 8, 1, 40)),
     ],
 )
@@ -111,10 +116,35 @@ def test_dilated_depthwise_convolutions(kernel, dilation, padding, shape: tuple[
         assert_same(new, old)
 
 
-def test_gradients_are_right_by_finite_differences() -> None:
+@pytest.mark.parametrize(
+    ("side", "stride", "shape"), [(3, 2, (4, 32, 64, 48)), (5, 2, (2, 16, 32, 32)), (3, 2, (2, 8, 33, 20))]
+)
+def test_frozen_convolutions_with_tensorflows_padding(side: int, stride: int, shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    conv = nn.Conv2d(3, 3, 3, padding=2, dilation=2, groups=3, bias=False, dtype=torch.float64)
-    model = nn.Sequential(conv, frozen_norm("relu6", 3).double())
+    channels = shape[1]
+    conv = Conv2dSame(channels, channels, side, stride, groups=channels, bias=False).requires_grad_(False)
+    assert "forward" in vars(quick(conv))
+    images = random_maps(*shape)
+    assert_same(quick(conv)(images), conv(images))
+    assert_same(quick(conv)(images.requires_grad_()), conv(images))
+
+
+@pytest.mark.parametrize("shape", [(8, 128, 12, 12), (2, 11, 48, 36), (1, 3, 1, 7)])
+def test_upsampling_of_gradients_that_come_in_another_order(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    up = nn.Upsample(scale_factor=4, mode="bilinear", align_corners=True)
+    assert "forward" in vars(quick(up))
+    images, wide = random_maps(*shape), random_maps(shape[0], shape[1] + 5, 4 * shape[2], 4 * shape[3])
+    for gradient in (wide[:, 2:-3], wide[:, 2:-3].contiguous()):  # as after a concatenation, or from a loss
+        for new, old in zip(through(quick(up), images, gradient), through(up, images, gradient), strict=True):
+            assert_same(new, old)
+
+
+@pytest.mark.parametrize("dilation", [2, 8])
+def test_gradients_are_right_by_finite_differences(dilation: int) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 3, 3, padding=dilation, dilation=dilation, groups=3, bias=False, dtype=torch.float64)
+    model = nn.Sequential(conv, frozen_norm("relu6", 3).double(), nn.Upsample(scale_factor=2, mode="bilinear"))
     quick_gradients(model)
     images = torch.randn(2, 3, 6, 5, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(model, (images,), nondet_tol=0.0)
@@ -133,6 +163,9 @@ def test_gradients_are_right_by_finite_differences() -> None:
         nn.BatchNorm2d(8).requires_grad_(False),  # statistics of the batch
         nn.BatchNorm2d(8, affine=False).eval(),
         frozen_norm("silu", 8),
+        Conv2dSame(8, 8, 3, 2),  # learns
+        Conv2dSame(8, 8, 3, 1).requires_grad_(False),  # pads alike at both ends
+        nn.Upsample(scale_factor=2),
     ],
     ids=str,
 )
@@ -151,24 +184,39 @@ def test_nothing_changes_without_gradients_or_in_training_mode_of_a_norm() -> No
     assert torch.equal(own.get_buffer("running_mean"), norm.get_buffer("running_mean"))
 
 
+class Last(nn.Module):
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        return maps[-1]
+
+
+def backbone(name: str) -> nn.Module:
+    return timm.create_model(name, features_only=True, output_stride=16, out_indices=(4,))
+
+
+MODELS = {
+    "tf_efficientnet_lite0": lambda: nn.Sequential(backbone("tf_efficientnet_lite0"), Last()),
+    "resnet18": lambda: nn.Sequential(backbone("resnet18"), Last()),
+    "DeepLabV3Plus": lambda: build_network(4, "DeepLabV3Plus", "tu-tf_efficientnet_lite0", decoder_channels=32),
+}
+
+
 def trained(shortened: bool, name: str) -> dict[str, Tensor]:
     torch.manual_seed(0)
-    backbone = timm.create_model(name, features_only=True, output_stride=16, out_indices=(4,))
-    model = nn.Sequential(backbone)
+    model = MODELS[name]()
     model.to(memory_format=torch.channels_last)
-    freeze_early(backbone, 2)
+    freeze_early(encoder_model(model) if name == "DeepLabV3Plus" else model.get_submodule("0"), 2)
     train_mode(model)
     if shortened:
         quick_gradients(model)
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     for _ in range(3):
         optimiser.zero_grad()
-        model(random_maps(4, 3, 64, 96))[0].square().mean().backward()
+        model(random_maps(4, 3, 64, 96)).square().mean().backward()
         optimiser.step()
     return model.state_dict()
 
 
-@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18"])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_training_ends_with_the_same_weights(name: str) -> None:
     new, old = trained(True, name), trained(False, name)
     assert new.keys() == old.keys()

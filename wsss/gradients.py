@@ -1,6 +1,6 @@
-"""The same gradients in less time and memory, on the CPU, for two kinds of layers that torch and oneDNN take long for.
+"""Training in less time and memory, on the CPU, by other ways through layers that torch and oneDNN take long for.
 
-Gradients are those of the layers as they come, to the bit: a training that takes less time ends with the same weights.
+Maps and gradients are those of the layers as they come, to the bit: a training that takes less time ends with the same weights.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from torch.nn.grad import conv2d_weight
 
 from wsss.freezing import is_frozen_norm
 from wsss.lazy import lazy
+from wsss.lean import inside_padding
 
 __all__ = ["quick_gradients"]
 
@@ -25,27 +26,39 @@ Rectifier = Literal["none", "relu", "relu6"]
 
 
 def quick_gradients(model: nn.Module) -> None:
-    """Let frozen batch norms and dilated depthwise convolutions of `model`, in place, find their gradients by shorter ways.
+    """Let layers of `model`, in place, find maps and gradients by shorter ways.
 
+    They are frozen batch norms, dilated depthwise convolutions, frozen convolutions with TensorFlow's padding, and upsampling.
     What they compute stays the same, and so do parameters and their names. On other devices than the CPU nothing changes.
 
     Args:
-        model: in training mode, already frozen (`wsss.freezing`).
+        model: in training mode, already frozen (`wsss.freezing`), its parameters in `channels_last`.
     """
     for module in model.modules():
-        forward: Forward | None = None
-        if is_frozen_norm(module) and not module.training and _rectifier(module):
-            forward = _frozen_norm
-        elif _is_dilated_depthwise(module):
-            forward = _dilated_depthwise
-        if forward:
+        if forward := _shorter_way(module):
             module.forward = MethodType(forward, module)
 
 
+def _shorter_way(module: nn.Module) -> Forward | None:
+    if is_frozen_norm(module) and not module.training and _rectifier(module):
+        return _frozen_norm
+    if _is_dilated_depthwise(module):
+        return _dilated_depthwise
+    if inside_padding(module) and not any(parameter.requires_grad for parameter in module.parameters()):
+        return _padded_inside
+    if type(module) is nn.Upsample and module.mode == "bilinear":
+        return _upsampled
+    return None
+
+
+def _plain_cpu(images: Tensor) -> bool:
+    """Whether all is computed on the CPU and in one number format."""
+    return images.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+
+
 def _learns_on_cpu(images: Tensor) -> bool:
-    """Whether gradients will flow through `images` on the CPU, in one number format."""
-    learns = images.requires_grad and torch.is_grad_enabled()
-    return learns and images.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    """Whether gradients will flow through `images`, likewise."""
+    return images.requires_grad and torch.is_grad_enabled() and _plain_cpu(images)
 
 
 # Batch norms of fixed statistics
@@ -93,13 +106,15 @@ class _FrozenNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         norm = ctx.norm
-        if ctx.rectifier == "relu":
-            gradient = torch.ops.aten.threshold_backward(gradient, *ctx.saved_tensors, 0.0)
-        elif ctx.rectifier == "relu6":
-            gradient = torch.ops.aten.hardtanh_backward(gradient, *ctx.saved_tensors, 0.0, 6.0)
         # The root in float64 and the factors one after the other, as torch does it.
-        scale = (norm.running_var.double() + norm.eps).sqrt().reciprocal().to(gradient.dtype)
-        return (gradient * scale[:, None, None]).mul_(norm.weight.detach()[:, None, None]), None, None
+        scale = (norm.running_var.double() + norm.eps).sqrt().reciprocal().to(gradient.dtype)[:, None, None]
+        if ctx.rectifier == "relu":
+            gradient = torch.ops.aten.threshold_backward(gradient, *ctx.saved_tensors, 0.0).mul_(scale)
+        elif ctx.rectifier == "relu6":
+            gradient = torch.ops.aten.hardtanh_backward(gradient, *ctx.saved_tensors, 0.0, 6.0).mul_(scale)
+        else:
+            gradient = gradient * scale
+        return gradient.mul_(norm.weight.detach()[:, None, None]), None, None
 
 
 # Dilated depthwise convolutions
@@ -120,11 +135,27 @@ def _is_dilated_depthwise(module: nn.Module) -> bool:
 
 
 def _dilated_depthwise(conv: nn.Conv2d, images: Tensor) -> Tensor:
-    reaches = max(conv.dilation) < min(images.shape[2:])  # else a filter sees next to nothing but its own pixel
-    if not reaches or not _learns_on_cpu(images):
+    sides = images.shape[2:]
+    if not _learns_on_cpu(images):
+        return nn.Conv2d.forward(conv, images)
+    if min(conv.dilation) >= max(sides):
+        return _middle_column(conv, images)
+    if max(conv.dilation) >= min(sides):  # hardly reaches beyond its own pixel
         return nn.Conv2d.forward(conv, images)
     maps: Tensor = _DilatedDepthwise.apply(images, conv.weight, conv)
     return maps
+
+
+def _middle_column(conv: nn.Conv2d, images: Tensor) -> Tensor:
+    """What a filter that reaches no other pixel than its own computes, by its middle column alone.
+
+    The atrous pyramid of DeepLab has such filters in small images. The column and not just its middle, for which oneDNN would have
+    another kernel, which sums up the weights' gradient in another order.
+    """
+    middle = conv.kernel_size[1] // 2
+    column = conv.weight[..., middle : middle + 1]
+    padding, dilation = (conv.padding[0], 0), (conv.dilation[0], 1)
+    return F.conv2d(images, column, None, conv.stride, padding, dilation, conv.groups)  # type: ignore[arg-type]
 
 
 class _DilatedDepthwise(torch.autograd.Function):
@@ -151,3 +182,26 @@ class _DilatedDepthwise(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             of_weight = conv2d_weight(images, weight.shape, gradient, *ctx.geometry)
         return of_images, of_weight, None
+
+
+# Frozen convolutions with TensorFlow's padding
+
+
+def _padded_inside(conv: nn.Conv2d, images: Tensor) -> Tensor:
+    """A strided convolution that pads its kernel instead of a copy of the images; see `wsss.lean`."""
+    padding, stride = inside_padding(conv), conv.stride[0]
+    divides = not any(side % stride for side in images.shape[2:])
+    if padding is None or not divides or images.requires_grad or not _plain_cpu(images):
+        return type(conv).forward(conv, images)
+    return F.conv2d(images, F.pad(conv.weight, (1, 0, 1, 0)), conv.bias, stride, padding, 1, conv.groups)
+
+
+# Upsampling
+
+
+def _upsampled(upsample: nn.Upsample, images: Tensor) -> Tensor:
+    """torch has a fast kernel for gradients in `channels_last`, and does not bring those into it that come otherwise."""
+    maps = nn.Upsample.forward(upsample, images)
+    if _learns_on_cpu(images) and images.is_contiguous(memory_format=torch.channels_last):
+        maps.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
+    return maps

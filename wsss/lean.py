@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from wsss.lazy import lazy
 
-__all__ = ["lean_copy"]
+__all__ = ["inside_padding", "lean_copy"]
 
 layers = lazy("timm.layers")
 
@@ -84,10 +84,9 @@ class _PaddedInside(nn.Module):
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        side, self.stride = conv.kernel_size[0], conv.stride[0]
-        inside = nn.Conv2d(
-            conv.in_channels, conv.out_channels, side + 1, self.stride, (side - self.stride) // 2 + 1, groups=conv.groups
-        )  # fmt: skip
+        side, self.stride, padding = conv.kernel_size[0], conv.stride[0], inside_padding(conv)
+        assert padding is not None
+        inside = nn.Conv2d(conv.in_channels, conv.out_channels, side + 1, self.stride, padding, groups=conv.groups)
         inside.weight, inside.bias = nn.Parameter(F.pad(conv.weight.detach(), (1, 0, 1, 0))), conv.bias
         self.inside: nn.Module = inside
         self.outside: nn.Module = conv
@@ -102,19 +101,20 @@ class _PaddedInside(nn.Module):
 def _pad_inside(model: nn.Module) -> None:
     for parent in list(model.modules()):
         for name, conv in list(parent.named_children()):
-            if isinstance(conv, layers.Conv2dSame) and conv.bias is not None and _pads_one_more(conv):
+            if isinstance(conv, nn.Conv2d) and conv.bias is not None and inside_padding(conv):
                 setattr(parent, name, _PaddedInside(conv))
 
 
-def _pads_one_more(conv: nn.Conv2d) -> bool:
+def inside_padding(conv: nn.Module) -> int | None:
+    """Padding with which a strided convolution, its kernel preceded by a row and a column of zeros, needs no padded images.
+
+    Only one with TensorFlow's padding that adds one row and column more at the end than at the start has it; None for all else.
+    """
+    if not isinstance(conv, layers.Conv2dSame):
+        return None
     (rows, columns), (stride, other) = conv.kernel_size, conv.stride
-    return (
-        rows == columns
-        and stride == other > 1
-        and conv.dilation == (1, 1)
-        and rows > stride
-        and (rows - stride) % 2 == 1
-    )
+    square = rows == columns and stride == other > 1 and conv.dilation == (1, 1)
+    return (rows - stride) // 2 + 1 if square and rows > stride and (rows - stride) % 2 else None
 
 
 class _Convolution(nn.Module):

@@ -19,7 +19,7 @@ T, F = lazy("torchvision.transforms"), lazy("torchvision.transforms.v2.functiona
 
 def to_tensor(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """Normalise one image `H×W×3 uint8` to `(3, H, W) float32`: `(image / 255 − mean) / std` per channel."""
-    return normalise_batch(_chw(image)[None], mean, std)[0].contiguous()
+    return normalise_batch(_chw(image)[None], mean, std)[0]
 
 
 def normalise_batch(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
