@@ -1,6 +1,7 @@
 """CAMs of all present classes at four scales with flip: beside pytorch-grad-cam, torch-cam, and the bare forward passes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,15 +22,17 @@ from benchmarks.measure import (
     timed_in_turns,
     versions_of,
 )
-from wsss.cam.cam import class_maps, pyramid_maps, scaled_size
+from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps, scaled_size
 from wsss.data.base import Sample
 from wsss.data.transforms import to_tensor
+from wsss.parallel import each_image
 from wsss.runtime import autocast
 
 __all__ = ["measure"]
 
 SCALES = (0.5, 1.0, 1.5, 2.0)
 
+T = TypeVar("T")
 Way = Callable[[], object]
 
 
@@ -37,19 +40,18 @@ def measure(effort: Effort) -> Measured:
     """Seconds for all images of each way to make the maps, and how far the maps are apart."""
     versions_of("grad-cam", "torchcam")
     samples = labelled(effort.images)
-    ours, bare = _ours(samples), _bare(samples)
+    ours, bare = _side_by_side(_maps, samples), _side_by_side(_passes, [_batches(sample) for sample in samples])
     own = timed_in_turns(
         {"wsss": ours, "forwards": bare, "wsss float32": _plain(ours), "forwards float32": _plain(bare)},
         2 * effort.rounds,
     )
     few = samples[:4]  # a GradCAM of all classes takes seconds an image
-    ours_of_few = _ours(few)
     with GradCam() as gradcam, TorchCam() as torchcam:
         apart = _differences(few, gradcam, torchcam)
         peers = timed_in_turns(
             {
-                "wsss": ours_of_few,
-                "wsss float32": _plain(ours_of_few),
+                "wsss as used": _side_by_side(_maps, few),
+                "wsss float32": _plain(_one_by_one(few)),
                 "grad-cam as used": _theirs(gradcam, few, together=False),
                 "grad-cam same batch": _theirs(gradcam, few, together=True),
                 "torch-cam as used": _theirs(torchcam, few, together=False),
@@ -58,9 +60,9 @@ def measure(effort: Effort) -> Measured:
             (effort.rounds + 1) // 2,
         )
     figures = (
-        at_least("grad-cam as used / wsss", ratio(peers, "grad-cam as used", "wsss"), 12),
+        at_least("grad-cam / wsss, both as used", ratio(peers, "grad-cam as used", "wsss as used"), 12),
         at_least("grad-cam / wsss, both float32 and in one batch", ratio(peers, "grad-cam same batch", "wsss float32"), 4),
-        at_least("torch-cam as used / wsss", ratio(peers, "torch-cam as used", "wsss"), 4),
+        at_least("torch-cam / wsss, both as used", ratio(peers, "torch-cam as used", "wsss as used"), 4),
         at_least("torch-cam / wsss, both float32 and in one batch", ratio(peers, "torch-cam same batch", "wsss float32"), 1.5),
         at_most("wsss / bare forward passes", ratio(own, "wsss", "forwards"), 1.08),
         at_most("wsss / bare forward passes, float32", ratio(own, "wsss float32", "forwards float32"), 1.08),
@@ -81,31 +83,45 @@ def _plain(way: Way) -> Way:
     return run
 
 
-def _ours(samples: list[Sample]) -> Way:
-    view = looker()
+def _side_by_side(work: Callable[[T], object], items: Sequence[T]) -> Way:
+    """`work` for what belongs to each image, as the pipeline does it: images side by side, a thread each."""
+
+    def run() -> None:
+        device = looker().device
+        for _ in each_image(lambda index: work(items[index]), range(len(items)), "", device=device, progress=False):
+            pass
+
+    return run
+
+
+def _one_by_one(samples: list[Sample]) -> Way:
+    """One image after the other, with all threads for each, as other libraries do it."""
 
     def run() -> None:
         for sample in samples:
-            pyramid_maps(
-                view.model, view.info, sample.image, _present(sample), scales=SCALES, flip=True, device=view.device
-            )
+            _maps(sample)
 
     return run
 
 
-def _bare(samples: list[Sample]) -> Way:
+def _maps(sample: Sample) -> LevelMaps:
+    view, present = looker(), _present(sample)
+    return pyramid_maps(view.model, view.info, sample.image, present, scales=SCALES, flip=True, device=view.device)
+
+
+def _batches(sample: Sample) -> list[Tensor]:
+    """What the forward passes of an image are made on."""
+    device = looker().device
+    return [torch.cat([x, x.flip(3)]).to(device, memory_format=torch.channels_last) for x in _levels(sample)]
+
+
+@torch.inference_mode()
+def _passes(batches: list[Tensor]) -> None:
     """The forward passes alone, on tensors that are ready for them."""
     view = looker()
-    levels = [level for sample in samples for level in _levels(sample)]
-    batches = [torch.cat([x, x.flip(3)]).to(view.device, memory_format=torch.channels_last) for x in levels]
-
-    @torch.inference_mode()
-    def run() -> None:
-        for batch in batches:
-            with autocast(view.device):
-                view.model(batch)
-
-    return run
+    for batch in batches:
+        with autocast(view.device):
+            view.model(batch)
 
 
 def _theirs(peer: Peer, samples: list[Sample], together: bool) -> Way:

@@ -78,7 +78,8 @@ def pyramid_maps(
     """
     start = time.perf_counter()
     height, width = image.shape[:2]
-    tensor = to_device(to_tensor(image, info.mean, info.std), device)[None]
+    # The clone has the strides by which torch finds its faster resampling; those of a view with a new axis are other ones.
+    tensor = to_device(to_tensor(image, info.mean, info.std)[None].clone(memory_format=torch.channels_last), device)
     maps, pixels = [], 0
     for scale in scales:
         size = scaled_size(height, width, info.base_side, scale)

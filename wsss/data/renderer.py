@@ -20,7 +20,6 @@ __all__ = ["Rendered", "Renderer"]
 
 _NEAR, _FAR = 0.05, 12.0
 _TABLE_HEIGHT = 0.7
-_AWAY = [0.0, 0.0, -1000.0]
 
 _SHAPELESS, _MARGIN = "random_urdfs/168/168.urdf", 0.003
 """A model of `pybullet_data` whose vertices are all NaN: it is not seen, and its bounds are what happens to be in memory, mostly
@@ -152,7 +151,7 @@ class Renderer:
         )
         path = Path(self._folder.name) / f"{surface}-{rng.integers(1 << 40)}.png"
         tinted = _texture(scene.textures[surface], rng) * np.array(scene.colours[surface])
-        Image.fromarray(tinted.astype(np.uint8)).save(path)
+        Image.fromarray(tinted.astype(np.uint8)).save(path, compress_level=0)
         texture = self._bullet.loadTexture(str(path), physicsClientId=self._client)
         self._bullet.changeVisualShape(
             uid, -1, textureUniqueId=texture, rgbaColor=[1, 1, 1, 1], physicsClientId=self._client
@@ -172,7 +171,13 @@ class Renderer:
         if placement.model.path == _SHAPELESS:
             return self._nothing(placement, turn)
         load = self._bullet.loadURDF
-        first = load(placement.model.path, baseOrientation=turn, useFixedBase=True, physicsClientId=self._client)
+        first = load(
+            placement.model.path,
+            baseOrientation=turn,
+            useFixedBase=True,
+            flags=self._bullet.URDF_IGNORE_VISUAL_SHAPES,  # bounds are those of the collision shapes
+            physicsClientId=self._client,
+        )
         low, high = self._bounds(first)
         self._bullet.removeBody(first, physicsClientId=self._client)
         scale = placement.side / float((high - low).max())
@@ -260,19 +265,20 @@ class Renderer:
         return image, metres.astype(np.float32), np.asarray(owner, np.int32).reshape(side, side)
 
     def _amodal_areas(self, scene: Scene, bodies: list[_Body]) -> dict[int, int]:
-        """Pixels that each body would cover were it alone in the room, in frame."""
-        homes = {
-            b.uid: self._bullet.getBasePositionAndOrientation(b.uid, physicsClientId=self._client)[0] for b in bodies
-        }
-        for uid in range(self._bullet.getNumBodies(physicsClientId=self._client)):
-            body = self._bullet.getBodyUniqueId(uid, physicsClientId=self._client)
-            self._move(body, _AWAY)
+        """Pixels that each body would cover were it alone in the room, in frame. Colours are gone afterwards."""
+        for number in range(self._bullet.getNumBodies(physicsClientId=self._client)):
+            self._set_alpha(self._bullet.getBodyUniqueId(number, physicsClientId=self._client), 0)
         areas = {}
-        for uid, home in homes.items():
-            self._move(uid, list(home))
-            areas[uid] = int((self._shoot(scene, shadow=0, factor=1)[2] == uid).sum())
-            self._move(uid, _AWAY)
+        for body in bodies:
+            self._set_alpha(body.uid, 1)
+            areas[body.uid] = int((self._shoot(scene, shadow=0, factor=1)[2] == body.uid).sum())
+            self._set_alpha(body.uid, 0)
         return areas
+
+    def _set_alpha(self, uid: int, alpha: float) -> None:
+        """Show a body (1) or leave it out (0): the renderer skips what is wholly transparent."""
+        for link in range(-1, self._bullet.getNumJoints(uid, physicsClientId=self._client)):
+            self._bullet.changeVisualShape(uid, link, rgbaColor=[1, 1, 1, alpha], physicsClientId=self._client)
 
 
 def _radius(low: np.ndarray, high: np.ndarray) -> float:
