@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.material import depths_of, looker, repeated
 from benchmarks.measure import Effort, Measured, at_most, shown, timed_in_turns
 from wsss.cam.cam import class_maps
+from wsss.parallel import images_at_once
 from wsss.scoring import score_seeds
 
 __all__ = ["CHOICES", "measure"]
@@ -21,17 +22,18 @@ CHOICES = {"depth": {"parameters": {"crop_weight": 1.0, "vote": 0.75}, "threshol
 
 def measure(effort: Effort) -> Measured:
     """Seconds of scoring 1×, 2×, 4× and 8× as many images, and of CAMs of one image at growing sides."""
-    count = effort.images // 2
+    count = effort.images // 2 * images_at_once(looker().device)  # as many for each thread: none waits for the others
     names = {factor: f"{factor * count} images" for factor in FACTORS}
-    seconds = timed_in_turns({names[factor]: _scoring(count, factor) for factor in FACTORS}, (effort.rounds + 1) // 2)
-    middle = np.array([np.median(seconds[name]) for name in names.values()])
-    slope, start = np.polyfit(FACTORS, middle, 1)
-    off = np.abs(middle - (start + slope * np.array(FACTORS))) / middle
+    seconds = timed_in_turns({names[factor]: _scoring(count, factor) for factor in FACTORS}, effort.rounds)
+    rounds = np.array([seconds[name] for name in names.values()]).T
+    shares = np.median(rounds / rounds.sum(axis=1, keepdims=True), axis=0)  # what slows a round down slows all of it
+    slope, start = np.polyfit(FACTORS, shares, 1)
+    off = np.abs(shares - (start + slope * np.array(FACTORS))) / shares
     sides = timed_in_turns({f"{side} px": _maps(side) for side in SIDES}, 3 * effort.rounds)
     cost = np.array([np.median(sides[f"{side} px"]) / _flops(side) for side in SIDES])
     figures = (
         at_most("largest distance from time = a + b · images", 100 * off.max(), 5, "%"),
-        shown("seconds an image", float(slope) / count, "s"),
+        shown("seconds an image", float(slope * np.median(rounds.sum(axis=1))) / count, "s"),
         *(
             shown(f"time per FLOP at {side} px / at {SIDES[0]} px", each / cost[0], "×")
             for side, each in zip(SIDES[1:], cost[1:], strict=True)
