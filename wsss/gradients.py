@@ -57,7 +57,7 @@ def _plain_cpu(images: Tensor) -> bool:
 
 
 def _learns_on_cpu(images: Tensor) -> bool:
-    """Whether gradients will flow through `images`, likewise."""
+    """Whether gradients will flow through `images` there."""
     return images.requires_grad and torch.is_grad_enabled() and _plain_cpu(images)
 
 

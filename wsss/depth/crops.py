@@ -133,7 +133,7 @@ def hidden_pixels(regions: Regions, region: int, parameters: CropParameters) -> 
 def without_hidden(image: Tensor, hidden: Tensor, parameters: CropParameters) -> Tensor:
     """`image (C,H,W)` with its `hidden (H,W)` pixels painted with the mean colour, 0 after normalisation, or blurred."""
     if parameters.exclude != "blur":
-        return image * ~hidden  # a sixth of the time of `masked_fill`
+        return image * ~hidden  # `masked_fill` takes three times as long
     blurred = F.avg_pool2d(image[None], BLUR, stride=1, padding=BLUR // 2, count_include_pad=False)[0]
     return torch.where(hidden, blurred, image)
 
