@@ -114,6 +114,18 @@ def test_same_scene_same_picture_whatever_came_before(renderer: Renderer) -> Non
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
 
 
+def test_models_are_measured_without_their_visual_shapes(renderer: Renderer) -> None:
+    bullet, client = renderer._bullet, renderer._client
+    models = [model for kinds in MODELS.values() for model in kinds] + list(DISTRACTORS)[::10]
+    for path in {model.path for model in models} - {_SHAPELESS}:
+        bounds = []
+        for flags in (0, bullet.URDF_IGNORE_VISUAL_SHAPES):
+            uid = bullet.loadURDF(path, useFixedBase=True, flags=flags, physicsClientId=client)
+            bounds.append(renderer._bounds(uid))
+            bullet.removeBody(uid, physicsClientId=client)
+        np.testing.assert_array_equal(bounds[0], bounds[1], err_msg=path)
+
+
 def test_no_place_is_given_where_something_stands() -> None:
     wide = (0.5, 0.5)
     spot = _free_spot(np.zeros(2), 0.1, [(0.1, np.zeros(2))], wide)
