@@ -1,7 +1,6 @@
 """CAMs of all present classes at four scales with flip: beside pytorch-grad-cam, torch-cam, and the bare forward passes."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -9,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.cam_peers import GradCam, Peer, TorchCam
-from benchmarks.material import classifier, labelled, looker
+from benchmarks.material import classifier, labelled, looker, side_by_side
 from benchmarks.measure import (
     Effort,
     Figure,
@@ -25,14 +24,12 @@ from benchmarks.measure import (
 from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps, scaled_size
 from wsss.data.base import Sample
 from wsss.data.transforms import to_tensor
-from wsss.parallel import each_image
 from wsss.runtime import autocast
 
 __all__ = ["measure"]
 
 SCALES = (0.5, 1.0, 1.5, 2.0)
 
-T = TypeVar("T")
 Way = Callable[[], object]
 
 
@@ -40,7 +37,7 @@ def measure(effort: Effort) -> Measured:
     """Seconds for all images of each way to make the maps, and how far the maps are apart."""
     versions_of("grad-cam", "torchcam")
     samples = labelled(effort.images)
-    ours, bare = _side_by_side(_maps, samples), _side_by_side(_passes, [_batches(sample) for sample in samples])
+    ours, bare = side_by_side(_maps, samples), side_by_side(_passes, [_batches(sample) for sample in samples])
     own = timed_in_turns(
         {"wsss": ours, "forwards": bare, "wsss float32": _plain(ours), "forwards float32": _plain(bare)},
         2 * effort.rounds,
@@ -50,7 +47,7 @@ def measure(effort: Effort) -> Measured:
         apart = _differences(few, gradcam, torchcam)
         peers = timed_in_turns(
             {
-                "wsss as used": _side_by_side(_maps, few),
+                "wsss as used": side_by_side(_maps, few),
                 "wsss float32": _plain(_one_by_one(few)),
                 "grad-cam as used": _theirs(gradcam, few, together=False),
                 "grad-cam same batch": _theirs(gradcam, few, together=True),
@@ -79,17 +76,6 @@ def _plain(way: Way) -> Way:
     def run() -> None:
         with float32():
             way()
-
-    return run
-
-
-def _side_by_side(work: Callable[[T], object], items: Sequence[T]) -> Way:
-    """`work` for what belongs to each image, as the pipeline does it: images side by side, a thread each."""
-
-    def run() -> None:
-        device = looker().device
-        for _ in each_image(lambda index: work(items[index]), range(len(items)), "", device=device, progress=False):
-            pass
 
     return run
 

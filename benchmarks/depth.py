@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.material import CONFIG, labelled, looker
+from benchmarks.material import CONFIG, labelled, looker, side_by_side
 from benchmarks.measure import Effort, Measured, at_most, ratio, shown, timed_in_turns
 from wsss.data.base import Sample
 from wsss.depth.crops import crop_plan, region_boxes
@@ -13,7 +13,6 @@ from wsss.depth.fusion import FusionParameters, fuse
 from wsss.depth.proposals import by_depth
 from wsss.depth.regions import depth_regions
 from wsss.depth.trust import edge_ranks
-from wsss.parallel import each_image
 
 __all__ = ["measure"]
 
@@ -37,21 +36,16 @@ def measure(effort: Effort) -> Measured:
     return Measured(figures, seconds | alone)
 
 
-def _seeds(name: str, samples: list[Sample]) -> Callable[[], object]:
+def _seeds(name: str, samples: list[Sample]) -> Callable[[], None]:
     """Evidence and scores of a method as the pipeline goes through a split; nothing is kept from one run to the next."""
     view = looker()
 
-    def scores_of(index: int) -> None:
-        sample, depth = samples[index], samples[index].depth
+    def scores_of(sample: Sample) -> None:
+        look, depth = view.at(sample, np.flatnonzero(sample.labels)), sample.depth
         assert depth is not None
-        look = view.at(sample, np.flatnonzero(sample.labels))
-        fuse(view.evidence(name, look, sample, {None: lambda _: depth}, index), _FUSION[name])
+        fuse(view.evidence(name, look, sample, {None: lambda _: depth}, 0), _FUSION[name])
 
-    def run() -> None:
-        for _ in each_image(scores_of, range(len(samples)), "", device=view.device, progress=False):
-            pass
-
-    return run
+    return side_by_side(scores_of, samples)
 
 
 def _crops(samples: list[Sample]) -> None:

@@ -1,7 +1,9 @@
 """What several parts work on: rendered scenes, and a classifier that needs no training to be timed."""
 
 import copy
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,10 +15,13 @@ from wsss.config import profile
 from wsss.data.base import Dataset, Sample
 from wsss.data.tabletop import TabletopDataset, TabletopSpec, render_tabletop
 from wsss.lean import lean_copy
+from wsss.parallel import each_image
 from wsss.runtime import pick_device
 from wsss.scoring import Depths, Looker
 
-__all__ = ["CONFIG", "Logits", "classifier", "depths_of", "labelled", "looker", "repeated", "scenes"]
+__all__ = ["CONFIG", "Logits", "classifier", "depths_of", "labelled", "looker", "repeated", "scenes", "side_by_side"]
+
+T = TypeVar("T")
 
 CONFIG = profile("default", "tabletop")
 _SCENES = TabletopSpec(side=256, splits=(("train", 48), ("tune", 8), ("test", 72)))
@@ -51,6 +56,17 @@ def depths_of(data: Dataset) -> Depths:
         return depth
 
     return {None: sensor}
+
+
+def side_by_side(work: Callable[[T], object], items: Sequence[T]) -> Callable[[], None]:
+    """`work` for what belongs to each image, as the pipeline does it: images side by side, a thread each."""
+
+    def run() -> None:
+        device = looker().device
+        for _ in each_image(lambda index: work(items[index]), range(len(items)), "", device=device, progress=False):
+            pass
+
+    return run
 
 
 @cache

@@ -136,14 +136,12 @@ def _is_dilated_depthwise(module: nn.Module) -> bool:
 
 def _dilated_depthwise(conv: nn.Conv2d, images: Tensor) -> Tensor:
     sides = images.shape[2:]
-    if not _learns_on_cpu(images):
-        return nn.Conv2d.forward(conv, images)
-    if min(conv.dilation) >= max(sides):
+    if _learns_on_cpu(images) and min(conv.dilation) >= max(sides):
         return _middle_column(conv, images)
-    if max(conv.dilation) >= min(sides):  # hardly reaches beyond its own pixel
-        return nn.Conv2d.forward(conv, images)
-    maps: Tensor = _DilatedDepthwise.apply(images, conv.weight, conv)
-    return maps
+    if _learns_on_cpu(images) and max(conv.dilation) < min(sides):
+        maps: Tensor = _DilatedDepthwise.apply(images, conv.weight, conv)
+        return maps
+    return nn.Conv2d.forward(conv, images)
 
 
 def _middle_column(conv: nn.Conv2d, images: Tensor) -> Tensor:
