@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from wsss.depth.crops import (
     BLUR,
+    EXCLUSIONS,
     Crop,
     CropParameters,
     crop,
     crop_plan,
     hidden_pixels,
+    layered_crop,
     region_boxes,
     square_box,
     uncrop,
@@ -158,6 +160,22 @@ def test_blurred_pixels_are_means_of_their_surroundings(size: tuple[int, int]) -
     for row, column in hidden.nonzero()[:5].tolist():
         window = image[:, max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
         torch.testing.assert_close(view[:, row, column], window.mean(dim=(1, 2)), atol=1e-5, rtol=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 50), st.integers(1, 50), st.integers(0, 99), st.sampled_from(EXCLUSIONS), st.integers(0, 8))
+def test_a_layered_crop_is_the_crop_of_the_layered_image(
+    height: int, width: int, seed: int, exclude: str, keep: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.kron(rng.integers(0, 5, (7, 7)), np.ones((8, 8), int))[:height, :width].astype(np.int32)
+    regions = Regions(labels, rng.random(4) < 0.3, rng.random(4).astype(np.float32))
+    parameters = CropParameters(exclude=exclude, keep=keep, count=4, min_side=int(rng.integers(1, 40)))
+    image = torch.randn(height, width, 3).permute(2, 0, 1)
+    for one in crop_plan(region_boxes(regions), (height, width), parameters):
+        hidden = torch.from_numpy(hidden_pixels(regions, one.region, parameters))
+        whole = crop(without_hidden(image, hidden, parameters), one.box, 32, torch.zeros(3))
+        assert torch.equal(layered_crop(image, one, 32, regions, parameters), whole)
 
 
 def smooth_image(height: int, width: int) -> torch.Tensor:

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
+from scipy.stats import rankdata
 
+from wsss.depth import trust
 from wsss.depth.trust import FULL_TRUST, NO_TRUST, border_alignment, border_pixels, edge_ranks, trust_in
 
 
@@ -37,6 +39,13 @@ def test_ranks_are_uniform(height: int, width: int, seed: int, flat: bool) -> No
         np.testing.assert_allclose(np.sort(ranks, axis=None), np.linspace(0, 1, height * width), atol=2 * step)
     if height * width > 1:
         assert ranks.mean() == pytest.approx(0.5, abs=1e-4)
+
+
+def test_ranks_are_those_of_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).integers(0, 40, (30, 50)).astype(np.float32)  # with many ties
+    monkeypatch.setattr(trust, "gaussian_filter", lambda *_: values)
+    found = edge_ranks(np.zeros((30, 50, 3), np.uint8))
+    np.testing.assert_array_equal(found, ((rankdata(values, axis=None) - 1) / 1499).astype(np.float32).reshape(30, 50))
 
 
 def test_the_highest_ranks_lie_on_the_edge() -> None:

@@ -5,7 +5,7 @@ mean colour on the way out and dropped on the way back, so that the aspect ratio
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ __all__ = [
     "crop",
     "crop_plan",
     "hidden_pixels",
+    "layered_crop",
     "region_boxes",
     "square_box",
     "uncrop",
@@ -121,13 +122,14 @@ def hidden_pixels(regions: Regions, region: int, parameters: CropParameters) -> 
     """Which pixels `H×W` a crop of `region` must not see."""
     if parameters.exclude == "box" or region == 0:
         return np.zeros(regions.labels.shape, bool)
-    own = regions.labels == region
     if parameters.exclude == "fill":
+        own = regions.labels == region
         return ~np.asarray(binary_dilation(own, iterations=parameters.keep)) if parameters.keep else ~own
-    left_out = ~regions.is_plane
+    left_out = np.append(False, ~regions.is_plane)
     if parameters.exclude == "nearer" and regions.nearness is not None:
-        left_out = left_out & (regions.nearness > regions.nearness[region - 1])
-    return np.asarray(np.concatenate([[False], left_out])[regions.labels] & ~own)
+        left_out[1:] &= regions.nearness > regions.nearness[region - 1]
+    left_out[region] = False
+    return np.asarray(left_out[regions.labels])
 
 
 def without_hidden(image: Tensor, hidden: Tensor, parameters: CropParameters) -> Tensor:
@@ -136,6 +138,21 @@ def without_hidden(image: Tensor, hidden: Tensor, parameters: CropParameters) ->
         return image * ~hidden  # `masked_fill` takes three times as long
     blurred = F.avg_pool2d(image[None], BLUR, stride=1, padding=BLUR // 2, count_include_pad=False)[0]
     return torch.where(hidden, blurred, image)
+
+
+def layered_crop(image: Tensor, one: Crop, side: int, regions: Regions, parameters: CropParameters) -> Tensor:
+    """The crop `(C,side,side)` of a normalised `image (C,H,W)`, without what it must not see of other `regions`.
+
+    Outside the image is the mean colour. Only that part of the image is worked on which the crop shows.
+    """
+    reach = {"fill": parameters.keep, "blur": BLUR // 2}.get(parameters.exclude, 0)  # of what decides about a pixel
+    top, left, bottom, right = one.box
+    rows, columns = slice(max(0, top - reach), bottom + reach), slice(max(0, left - reach), right + reach)
+    seen = replace(regions, labels=regions.labels[rows, columns])
+    hidden = torch.from_numpy(hidden_pixels(seen, one.region, parameters))
+    view = without_hidden(image[:, rows, columns], hidden, parameters)
+    box = top - rows.start, left - columns.start, bottom - rows.start, right - columns.start
+    return crop(view, box, side, image.new_zeros(len(image)))
 
 
 def crop(image: Tensor, box: Box, side: int, fill: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
 from wsss.depth.colour import cielab, colour_regions
-from wsss.depth.crops import Box, CropParameters, crop, crop_plan, hidden_pixels, uncrop, without_hidden
+from wsss.depth.crops import Box, CropParameters, crop, crop_plan, layered_crop, uncrop
 from wsss.depth.fusion import Evidence, FusionParameters
 from wsss.depth.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_random
 from wsss.depth.regions import RegionParameters, Regions
@@ -241,13 +241,10 @@ def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: 
     side = crop_side(height, width, look.info.base_side)
     tensor, grey = to_tensor(look.image, look.info.mean, look.info.std), torch.zeros(3)  # the mean colour, normalised
     layered = proposal.partitions[0] if proposal.partitions and proposal.partitions[0].nearness is not None else None
-    views = []
-    for one in chosen:
-        view = tensor
-        if layered is not None:  # only depth knows of layers to leave out
-            hidden = torch.from_numpy(hidden_pixels(layered, one.region, parameters))
-            view = without_hidden(tensor, hidden, parameters)
-        views.append(crop(view, one.box, side, grey))
+    if layered is None:  # only depth knows of layers to leave out
+        views = [crop(tensor, one.box, side, grey) for one in chosen]
+    else:
+        views = [layered_crop(tensor, one, side, layered, parameters) for one in chosen]
     maps, probabilities = look.see(views)
     pasted = uncrop(maps.unbind(), [one.box for one in chosen], (height, width))
     return replace(

@@ -8,11 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
-from wsss.lazy import lazy
-
 __all__ = ["FULL_TRUST", "NO_TRUST", "border_alignment", "border_pixels", "edge_ranks", "trust_in"]
-
-stats = lazy("scipy.stats")
 
 SHIFT = 12
 """Pixels by which borders are moved aside for comparison: beyond the reach of one edge, within the same surroundings."""
@@ -32,9 +28,11 @@ def edge_ranks(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     pixels = image.astype(np.float32)
     strength = np.add.reduce([gaussian_gradient_magnitude(pixels[..., c], EDGE_SCALE) for c in range(3)])
     strength = gaussian_filter(strength, TOLERANCE)
-    # Ties share a rank: where nothing is to be seen, no pixel has a stronger edge than its neighbour.
-    ranks = (stats.rankdata(strength, axis=None) - 1) / max(1, strength.size - 1)
-    return np.asarray(ranks.reshape(strength.shape), np.float32)
+    # Ties share their mean rank: where nothing is to be seen, no pixel has a stronger edge than its neighbour. SciPy's `rankdata`
+    # gives the same in four times as long.
+    _, order, counts = np.unique(strength, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts + 1) / 2
+    return np.asarray((ranks / max(1, strength.size - 1))[order].reshape(strength.shape), np.float32)
 
 
 def border_pixels(labels: NDArray[np.integer]) -> NDArray[np.bool_]:

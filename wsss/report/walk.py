@@ -14,7 +14,7 @@ from wsss.cam.cam import normalise_maps, scaled_size
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.base import Sample
 from wsss.data.transforms import to_tensor
-from wsss.depth.crops import Crop, CropParameters, crop, hidden_pixels, without_hidden
+from wsss.depth.crops import Crop, CropParameters, layered_crop
 from wsss.depth.fusion import Evidence, FusionParameters, crop_evidence, fuse
 from wsss.depth.methods import crop_side
 from wsss.depth.regions import Regions
@@ -91,8 +91,7 @@ def crop_views(
     side = crop_side(image.shape[0], image.shape[1], info.base_side)
     views = []
     for one in plan:
-        hidden = torch.from_numpy(hidden_pixels(regions, one.region, parameters))
-        view = crop(without_hidden(tensor, hidden, parameters), one.box, side, torch.zeros(3)) * std + mean
+        view = layered_crop(tensor, one, side, regions, parameters) * std + mean
         views.append((255 * view.clamp(0, 1)).round().byte().permute(1, 2, 0).numpy())
     return views
 
