@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for
 from wsss.config import profile
 from wsss.data.base import Dataset, Sample
-from wsss.data.tabletop import TabletopDataset, TabletopSpec, render_tabletop
+from wsss.data.tabletop import TabletopDataset, TabletopSpec
+from wsss.data.tabletop_rendering import render_tabletop
 from wsss.lean import lean_copy
 from wsss.parallel import each_image
 from wsss.runtime import pick_device

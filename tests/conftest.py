@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.data.tabletop import TabletopSpec, render_tabletop
+from wsss.data.tabletop import TabletopSpec
+from wsss.data.tabletop_rendering import render_tabletop
 
 VOC_IDS = {"cat": 8, "dog": 12}
 COLOURS = {"cat": (220, 60, 40), "dog": (40, 90, 220)}

@@ -159,7 +159,7 @@ def test_render_hands_on_folder_and_processes(monkeypatch, tmp_path: Path) -> No
         calls.append((root, processes))
         return root
 
-    monkeypatch.setattr("wsss.data.tabletop.render_tabletop", record)
+    monkeypatch.setattr("wsss.data.tabletop_rendering.render_tabletop", record)
     result = CliRunner().invoke(
         cli.app, ["render", "--root", str(tmp_path), "--processes", "3"], catch_exceptions=False
     )

@@ -37,9 +37,11 @@ from wsss.data.splits import read_split
 from wsss.data.tabletop import CLASSES, TabletopDataset
 from wsss.data.voc import VOC_CLASSES, read_class_names
 from wsss.depth.crops import CropParameters
+from wsss.depth.files import read_depth_file
 from wsss.depth.monocular import DepthNetwork, load_depth_network, save_depth_network
 from wsss.depth.regions import RegionParameters
-from wsss.depth.sources import check_source, open_depth, read_depth_file
+from wsss.depth.sources import open_depth
+from wsss.depth.specs import check_source
 from wsss.errors import WsssError
 from wsss.io import read_image, read_json
 from wsss.notebooks import notebook_folder, parameters_of

@@ -145,7 +145,8 @@ def test_two_runs_in_one_cache_at_once(tabletop_root: Path, tmp_path: Path, undi
 RENDER = """
 import sys
 from pathlib import Path
-from wsss.data.tabletop import TabletopSpec, render_tabletop
+from wsss.data.tabletop import TabletopSpec
+from wsss.data.tabletop_rendering import render_tabletop
 if __name__ == "__main__":
     spec = TabletopSpec(side=64, splits=(("train", 4), ("tune", 2), ("test", 2)))
     render_tabletop(Path(sys.argv[1]), spec, processes=1, progress=False)

@@ -102,7 +102,7 @@ def made(tabletop_root: Path, tiny_weights: None, tmp_path_factory: pytest.TempP
         "classifier": ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wsss.data.tabletop.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+        patch.setattr("wsss.data.tabletop_rendering.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
         for name in SERIES:
             patch.setitem(SERIES, name, SERIES[name][:2])
         cache = tmp_path_factory.mktemp("cache")

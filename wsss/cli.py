@@ -60,7 +60,7 @@ def render(
     groups: Annotated[int, typer.Option(min=1, help="Rooms for each class in a series.")] = 2,
 ) -> None:
     """Render the tabletop scenes (train, tune, test); what is there already is kept."""
-    from wsss.data.tabletop import render_series, render_tabletop
+    from wsss.data.tabletop_rendering import render_series, render_tabletop
 
     folder = render_tabletop(root, processes=processes)
     typer.echo(render_series(folder, groups=groups, processes=processes) if series else folder)

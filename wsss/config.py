@@ -9,7 +9,7 @@ from typing import Any
 
 from wsss.depth.crops import CropParameters
 from wsss.depth.regions import RegionParameters
-from wsss.depth.sources import portable_spec, resolve_folder
+from wsss.depth.specs import portable_spec, resolve_folder
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
 from wsss.io import file_hash

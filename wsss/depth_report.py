@@ -7,7 +7,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from wsss.analysis.depth_quality import around_objects, metric_errors, rank_correlation
-from wsss.depth.sources import source_name
+from wsss.depth.specs import source_name
 from wsss.io import write_json
 from wsss.report.provenance import provenance
 from wsss.stages import ALGORITHM_VERSION, SeedStages

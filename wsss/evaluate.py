@@ -19,15 +19,8 @@ from wsss.depth.crops import CropParameters
 from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import METHODS, method, split_method
 from wsss.depth.regions import RegionParameters
-from wsss.depth.sources import (
-    DepthSource,
-    made_from,
-    open_depth,
-    portable_spec,
-    resolve_folder,
-    source_identity,
-    source_name,
-)
+from wsss.depth.sources import DepthSource, open_depth
+from wsss.depth.specs import made_from, portable_spec, resolve_folder, source_identity, source_name
 from wsss.errors import WsssError
 from wsss.io import content_hash, file_hash
 from wsss.lean import lean_copy

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from wsss.config import RESULT_LABELS, RESULT_METHODS, Config, profile
-from wsss.depth.sources import resolve_folder
+from wsss.depth.specs import resolve_folder
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
 from wsss.io import file_hash, read_json, runs_folder

@@ -10,7 +10,7 @@ import torch
 
 from wsss.analysis.score import Score
 from wsss.depth.methods import METHODS, split_method
-from wsss.depth.sources import source_name
+from wsss.depth.specs import source_name
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION, SCORING_VERSION, Run
 from wsss.processes import is_main

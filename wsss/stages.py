@@ -18,13 +18,15 @@ from wsss.config import Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
 from wsss.data.base import Dataset
 from wsss.data.registry import open_dataset
-from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root, render_series, render_tabletop
+from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root
+from wsss.data.tabletop_rendering import render_series, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import usual_classes
 from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import method, split_method
-from wsss.depth.sources import DepthSource, check_source, made_from, open_depth, resolve_folder, source_identity
+from wsss.depth.sources import DepthSource, open_depth
+from wsss.depth.specs import check_source, made_from, resolve_folder, source_identity
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, runs_folder, write_json

@@ -12,7 +12,8 @@ from PIL import Image
 
 from wsss.data.download import Archive, extract
 from wsss.data.splits import read_split
-from wsss.data.tabletop import TabletopDataset, render_series
+from wsss.data.tabletop import TabletopDataset
+from wsss.data.tabletop_rendering import render_series
 from wsss.data.voc import VocDataset, read_class_names, usual_classes
 from wsss.errors import WsssError
 from wsss.io import read_image, read_json

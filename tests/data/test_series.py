@@ -9,7 +9,8 @@ import pytest
 
 from wsss.data.scenes import CLASSES
 from wsss.data.series import SERIES, draw_series_scene, series_length, series_place
-from wsss.data.tabletop import TabletopDataset, TabletopSpec, render_series
+from wsss.data.tabletop import TabletopDataset, TabletopSpec
+from wsss.data.tabletop_rendering import render_series
 from wsss.errors import WsssError
 
 SPEC = TabletopSpec(side=64, splits=(("train", 4), ("tune", 2), ("test", 2)))
@@ -96,7 +97,7 @@ def test_series_are_further_splits_of_a_folder(tabletop_root: Path, tmp_path: Pa
     with pytest.raises(WsssError, match=r"wsss render --series --root"):
         TabletopDataset(root, "covering")
     # In this process, where the shorter series is known.
-    monkeypatch.setattr("wsss.data.tabletop.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    monkeypatch.setattr("wsss.data.tabletop_rendering.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     monkeypatch.setitem(SERIES, "covering", SERIES["covering"][:2])
     for name in ("shrinking", "outshone"):
         monkeypatch.setitem(SERIES, name, SERIES[name][:1])

@@ -8,17 +8,13 @@ import numpy as np
 import pytest
 
 from wsss.data.base import Dataset, labels_of_mask
-from wsss.data.tabletop import (
-    CLASSES,
+from wsss.data.tabletop import CLASSES, GENERATOR_VERSION, TabletopDataset, TabletopSpec, default_root
+from wsss.data.tabletop_rendering import (
     FROZEN_RENDERER,
-    GENERATOR_VERSION,
-    TabletopDataset,
-    TabletopSpec,
     _acceptable,
     _check_identity,
     _check_renderer,
     _render_chunk,
-    default_root,
     render_tabletop,
 )
 from wsss.errors import WsssError
@@ -129,7 +125,7 @@ def test_a_complete_folder_is_left_alone(copy: Path, monkeypatch: pytest.MonkeyP
     def never(*_: object, **__: object) -> None:
         raise AssertionError("rendered again")
 
-    monkeypatch.setattr("wsss.data.tabletop.ProcessPoolExecutor", never)
+    monkeypatch.setattr("wsss.data.tabletop_rendering.ProcessPoolExecutor", never)
     assert render_tabletop(copy, SPEC, progress=False) == copy
 
 
@@ -184,7 +180,7 @@ def test_without_pybullet_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 def other_pybullet(monkeypatch: pytest.MonkeyPatch, version: str | None) -> None:
     """Let this machine seem to have another version of PyBullet, or none."""
-    monkeypatch.setattr("wsss.data.tabletop._renderer", lambda: version)
+    monkeypatch.setattr("wsss.data.tabletop_rendering._renderer", lambda: version)
 
 
 @pytest.mark.parametrize("version", [FROZEN_RENDERER, None])

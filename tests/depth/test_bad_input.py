@@ -16,12 +16,13 @@ from wsss.cam.backbones import check_backbone
 from wsss.data.base import Sample
 from wsss.depth.crops import CropParameters
 from wsss.depth.estimators import hub_depth
+from wsss.depth.files import SIGN_SAMPLE, read_depth_file
 from wsss.depth.fusion import FusionParameters, fuse
 from wsss.depth.methods import METHODS, Look, gather
 from wsss.depth.monocular import DepthNetwork, load_depth_network, save_depth_network
 from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.depth.regions import RegionParameters, depth_regions
-from wsss.depth.sources import SIGN_SAMPLE, open_depth, read_depth_file
+from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
 
 SIZE = (20, 30)

@@ -10,14 +10,9 @@ from scipy.stats import spearmanr
 
 from wsss.data.base import Sample
 from wsss.depth.controls import NOISE_LEVELS, degrade
-from wsss.depth.sources import (
-    CONTROL_NAMES,
-    open_depth,
-    read_depth_file,
-    resolve_folder,
-    source_identity,
-    source_name,
-)
+from wsss.depth.files import read_depth_file
+from wsss.depth.sources import open_depth
+from wsss.depth.specs import CONTROL_NAMES, resolve_folder, source_identity, source_name
 from wsss.errors import WsssError
 
 SIZE = (20, 30)

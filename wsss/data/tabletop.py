@@ -1,4 +1,5 @@
-"""`tabletop`: rendered table scenes with exact masks, amodal occlusion and depth; made on this machine, from nothing.
+"""`tabletop`: rendered table scenes with exact masks, amodal occlusion and depth; made on this machine, from nothing, by
+`wsss.data.tabletop_rendering`.
 
     python -m wsss render                # renders the three splits into the default folder
     python -m wsss render --root DIR     # elsewhere
@@ -11,27 +12,18 @@ and rendering goes on with the scenes that are missing.
 
 import os
 import re
-import shutil
-import warnings
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
-from wsss.data.scenes import CLASSES, draw_scene, scene_kind
-from wsss.data.series import SERIES, draw_series_scene, series_identity, series_length, series_place
-from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
+from wsss.data.scenes import CLASSES
+from wsss.data.series import SERIES
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_image, read_json, write_json, write_png
-
-if TYPE_CHECKING:
-    from wsss.data.renderer import Rendered
+from wsss.io import content_hash, read_image, read_json
 
 __all__ = [
     "CLASSES",
@@ -41,8 +33,6 @@ __all__ = [
     "TabletopDataset",
     "TabletopSpec",
     "default_root",
-    "render_series",
-    "render_tabletop",
 ]
 
 GENERATOR_VERSION = 1
@@ -55,14 +45,6 @@ FROZEN = {
     "test": "85b306558d3e1cbe5eb6a87fefeeca7c828261e1a6f6a2173da71870a7eb204a",
 }
 """Fingerprints of the default data, frozen before any depth result was looked at."""
-
-FROZEN_RENDERER = "3.2.7"
-"""PyBullet's version that rendered the frozen data; any other is named in a folder's identity, and so in its fingerprints."""
-
-_SPLIT_CODE = {"train": 0, "tune": 1, "test": 2}
-_MIN_VISIBLE = 80 / 256**2  # share of the picture: a person cannot name less
-_MAX_OCCLUSION = 0.9
-_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -83,200 +65,14 @@ class TabletopSpec:
         return {"version": GENERATOR_VERSION, "seed": self.seed, "side": self.side, "splits": dict(self.splits)}
 
 
-def _renderer() -> str | None:
-    """PyBullet's version on this machine; None where there is none, which can read what others have rendered."""
-    try:
-        return version("pybullet")
-    except PackageNotFoundError:
-        return None
-
-
-def _identity_here(spec: TabletopSpec) -> dict[str, Any]:
-    """Identity of a folder that is rendered on this machine."""
-    renderer = _renderer() or FROZEN_RENDERER
-    return spec.identity() | ({} if renderer == FROZEN_RENDERER else {"pybullet": renderer})
-
-
 def default_root(spec: TabletopSpec | None = None) -> Path:
     """`$WSSS_CACHE` or `~/.cache/wsss`, and in it a folder named by the hash of `spec`."""
     base = Path(os.environ.get("WSSS_CACHE", Path.home() / ".cache" / "wsss"))
     return base / f"tabletop-{content_hash((spec or TabletopSpec()).identity())[:12]}"
 
 
-def _acceptable(rendered: Any, kind: str, empty: bool) -> bool:
-    """The quotas: every object can be named, a `small` scene has one below 1 %, an `occluded` one has one hidden by ≥ 15 %."""
-    areas = np.bincount(rendered.instances.ravel(), minlength=len(rendered.occlusion) + 1)[1:]
-    if empty or not len(areas):
-        return empty
-    if areas.min() < _MIN_VISIBLE * rendered.mask.size or rendered.occlusion.max() > _MAX_OCCLUSION:
-        return False
-    if kind == "small":
-        return bool((areas < 0.01 * rendered.mask.size).any())
-    return kind != "occluded" or bool((rendered.occlusion >= 0.15).any())
-
-
-def _render_one(root: Path, spec: TabletopSpec, split: str, index: int, renderer: Any) -> None:
-    if split in SERIES:
-        scene, rng = draw_series_scene(split, index, spec.seed)
-        group, step = series_place(split, index)
-        return _write_scene(root, split, index, renderer.render(scene, rng), {"group": group, "step": step})
-    for attempt in range(_ATTEMPTS):
-        rng = np.random.default_rng([spec.seed, _SPLIT_CODE[split], index, attempt])
-        scene = draw_scene(rng, scene_kind(index))
-        rendered = renderer.render(scene, rng)
-        if _acceptable(rendered, scene.kind, empty=not any(p.class_id for p in scene.placements)):
-            return _write_scene(root, split, index, rendered, {"kind": scene.kind})
-    raise WsssError(f"tabletop {split} scene {index}: no acceptable scene in {_ATTEMPTS} attempts; use another seed")
-
-
-def _write_scene(root: Path, split: str, index: int, rendered: "Rendered", more: dict[str, Any]) -> None:
-    folder, name = root / split, f"{index:04d}"
-    inverse = normalise_inverse_depth(inverse_depth(rendered.depth_metres, "metric"))
-    write_png(folder / "rgb" / f"{name}.png", rendered.image)
-    write_png(folder / "masks" / f"{name}.png", rendered.mask)
-    write_png(folder / "instances" / f"{name}.png", rendered.instances)
-    write_png(folder / "depth" / f"{name}.png", (inverse * 65535).round().astype(np.uint16))
-    facts = {
-        "id": f"{split}-{name}",
-        **more,
-        "classes": rendered.instance_classes.tolist(),
-        "occlusion": np.round(rendered.occlusion.astype(float), 4).tolist(),
-    }
-    write_json(folder / "scenes" / f"{name}.json", facts)
-
-
-def _render_chunk(root: Path, spec: TabletopSpec, split: str, indices: list[int]) -> int:
-    from wsss.data.renderer import Renderer
-
-    with Renderer(spec.side) as renderer:
-        for index in indices:
-            _render_one(root, spec, split, index, renderer)
-    return len(indices)
-
-
-def render_tabletop(
-    root: Path | None = None, spec: TabletopSpec | None = None, *, processes: int | None = None, progress: bool = True
-) -> Path:
-    """Render every split that is not complete yet and return the folder.
-
-    Args:
-        root: folder to fill; by default `default_root(spec)`.
-        processes: how many render at once (default: one per core). The pictures do not depend on it.
-
-    Raises:
-        WsssError: PyBullet is missing (Python newer than 3.11), or the folder holds another specification.
-    """
-    spec = spec or TabletopSpec()
-    root = Path(root) if root else default_root(spec)
-    _check_identity(root, spec)
-    for split, count in spec.splits:
-        if not (root / split / "index.json").exists():
-            _render_split(root, spec, split, count, processes, progress)
-            _warn_if_thawed(root, split, spec)
-    return root
-
-
-def render_series(
-    root: Path | None = None,
-    spec: TabletopSpec | None = None,
-    *,
-    groups: int = 2,
-    processes: int | None = None,
-    progress: bool = True,
-) -> Path:
-    """Render the controlled series of `wsss.data.series` as further splits of a folder; what is there is kept.
-
-    Args:
-        spec: None takes that of the folder.
-        groups: rooms for each class, at least; a folder that has more keeps them.
-        root, processes, progress: as for `render_tabletop`, which raises the same.
-    """
-    root = Path(root) if root else default_root(spec)
-    spec = spec or _spec_of(root)
-    _check_identity(root, spec)
-    for name in SERIES:
-        mark, identity = root / name / "series.json", series_identity(name)
-        if mark.exists() and read_json(mark) != identity:
-            shutil.rmtree(root / name)  # pictures of other steps, or of another version
-        index, count = root / name / "index.json", series_length(name, groups)
-        if not index.exists() or len(read_json(index)["scenes"]) < count:
-            write_json(mark, identity)
-            _render_split(root, spec, name, count, processes, progress)
-    return root
-
-
-def _spec_of(root: Path) -> TabletopSpec:
-    """The specification of a rendered folder; the default one where there is none yet."""
-    path = root / "identity.json"
-    if not path.exists():
-        return TabletopSpec()
-    identity = read_json(path)
-    try:
-        return TabletopSpec(identity["seed"], identity["side"], tuple(identity["splits"].items()))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise WsssError(
-            f"{path} does not say what {root} holds ({error!r}). Delete the folder and render it again."
-        ) from error
-
-
-def _render_split(
-    root: Path, spec: TabletopSpec, split: str, count: int, processes: int | None, progress: bool
-) -> None:
-    """Render the scenes 0…count − 1 that are missing, then write the index."""
-    from tqdm.auto import tqdm
-
-    missing = [i for i in range(count) if not (root / split / "scenes" / f"{i:04d}.json").exists()]
-    if missing:
-        _check_renderer(root, spec)
-    chunks = [missing[start : start + 8] for start in range(0, len(missing), 8)]
-    bar = tqdm(total=len(missing), desc=f"render {split}", unit="scene", leave=False, disable=not progress)
-    workers = processes or os.cpu_count() or 1
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
-        tasks = zip(*((root, spec, split, chunk) for chunk in chunks), strict=True)
-        for done in pool.map(_render_chunk, *tasks) if chunks else ():
-            bar.update(done)
-    scenes = [read_json(root / split / "scenes" / f"{i:04d}.json") for i in range(count)]
-    identity = read_json(root / "identity.json") | ({"series": series_identity(split)} if split in SERIES else {})
-    write_json(root / split / "index.json", {"identity": identity, "scenes": scenes})
-
-
-def _warn_if_thawed(root: Path, split: str, spec: TabletopSpec) -> None:
-    """Say so when the default data came out otherwise than frozen: another CPU or renderer build may round otherwise."""
-    if spec == TabletopSpec() and TabletopDataset(root, split).fingerprint() != FROZEN[split]:
-        warnings.warn(
-            f"{root / split} differs from the frozen data: numbers will differ a little from those committed",
-            stacklevel=3,
-        )
-
-
-def _check_identity(root: Path, spec: TabletopSpec) -> None:
-    """Raise a `WsssError` if a folder holds another specification; a folder without any is given this one."""
-    path = root / "identity.json"
-    if not path.exists():
-        write_json(path, _identity_here(spec))
-        return
-    found = read_json(path)
-    if not isinstance(found, dict) or spec.identity() != {k: v for k, v in found.items() if k != "pybullet"}:
-        raise WsssError(f"{root} holds another tabletop ({found}); choose another --root or delete the folder")
-
-
-def _check_renderer(root: Path, spec: TabletopSpec) -> None:
-    """Raise a `WsssError` if this PyBullet would render further scenes beside those of another version."""
-    path = root / "identity.json"
-    found, here = read_json(path), _identity_here(spec)
-    if _renderer() is None or found == here:
-        return
-    if any(root.glob("*/scenes/[!.]*.json")):
-        theirs, ours = (identity.get("pybullet", FROZEN_RENDERER) for identity in (found, here))
-        raise WsssError(
-            f"{root} was begun with PyBullet {theirs}, and this is {ours}, whose pictures may differ. Install "
-            f"pybullet=={theirs}, choose another --root or delete the folder"
-        )
-    write_json(path, here)  # nothing is rendered yet
-
-
 def _checked(scene: dict[str, Any], split: str) -> dict[str, Any]:
-    """The facts of a scene as `_write_scene` wrote them; else a `ValueError`."""
+    """The facts of a scene as `wsss.data.tabletop_rendering` wrote them; else a `ValueError`."""
     if not re.fullmatch(rf"{split}-\d{{4,8}}", scene["id"]):  # it names files
         raise ValueError(f"scene id {scene['id']!r}")
     labels, hidden = scene["classes"], scene["occlusion"]
@@ -300,8 +96,8 @@ class TabletopDataset:
 
     def __init__(self, root: Path, split: str, limit: int | None = None) -> None:
         self.folder, self.split = Path(root) / split, split
-        if split not in (*_SPLIT_CODE, *SERIES):
-            raise WsssError(f"tabletop has no split {split!r}; it has {', '.join((*_SPLIT_CODE, *SERIES))}")
+        if split not in (*SPLITS, *SERIES):
+            raise WsssError(f"tabletop has no split {split!r}; it has {', '.join((*SPLITS, *SERIES))}")
         if not (self.folder / "index.json").exists():
             option = " --series" if split in SERIES else ""
             raise WsssError(

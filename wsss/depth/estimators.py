@@ -17,7 +17,7 @@ from wsss.data.base import Dataset
 from wsss.depth.monocular import DepthNetwork, load_depth_network, predict_inverse_depth
 from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.errors import WsssError
-from wsss.io import file_hash, read_image, write_png
+from wsss.io import read_image, write_png
 from wsss.runtime import pick_device
 
 __all__ = ["cached", "fold_path", "hub_depth", "learned_depth", "model_kind"]
@@ -152,8 +152,3 @@ def learned_depth(checkpoint: Path, dataset: Dataset) -> Estimator:
         return normalise_inverse_depth(predict_inverse_depth(network, dataset[index].image, device))
 
     return estimate
-
-
-def learned_identity(checkpoint: Path) -> str:
-    """What of a checkpoint enters a cache key: its contents. Its folds were trained by the same settings."""
-    return f"learned:{file_hash(checkpoint)}"

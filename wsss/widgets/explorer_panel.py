@@ -9,7 +9,7 @@ from ipywidgets import HTML, Box, Button, Dropdown, HBox, Layout, Text, Textarea
 from matplotlib.figure import Figure
 
 from wsss.crop_settings import toml_of, write_crop_settings
-from wsss.depth.sources import source_name
+from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.io import short_path
 from wsss.pipeline import Run

@@ -1,0 +1,162 @@
+"""What users write for a source of depth, `sensor`, `files:DIR`, `shuffled+files:DIR`, and its names in records and cache keys."""
+
+import os
+import re
+from pathlib import Path
+
+from wsss.depth.controls import NOISE_LEVELS
+from wsss.errors import WsssError
+from wsss.io import content_hash, file_hash
+
+__all__ = [
+    "CONTROL_NAMES",
+    "check_source",
+    "is_folder",
+    "made_from",
+    "portable_spec",
+    "resolve_folder",
+    "severity_of",
+    "source_identity",
+    "source_name",
+    "split_control",
+    "typed_path",
+    "unknown_source",
+]
+
+CONTROL_NAMES = ("shuffled", "inverted", "noisy", *NOISE_LEVELS)
+"""Wrong depth that is made from a right one, which may be named after a `+`."""
+
+
+def check_source(spec: str) -> None:
+    """Raise a `WsssError` unless `spec` is a depth source by its form; `learned` alone is that of a run.
+
+    >>> check_source("shuffled+files:maps")
+    """
+    name, _, argument = spec.partition(":")
+    if spec in ("sensor", "constant", "learned") or (name in ("files", "hf", "learned") and argument):
+        return
+    parts = split_control(spec)
+    if parts is None:
+        raise unknown_source(spec)
+    control, inner = parts
+    if control.startswith("noisy:"):
+        severity_of(control.partition(":")[2])
+    elif control == "noisy" or control not in CONTROL_NAMES:
+        raise unknown_source(spec)
+    if "+" in spec:
+        check_source(inner)
+
+
+def source_name(spec: str) -> str:
+    """Short name for records.
+
+    A folder's is its own without "depth", a hub model's the last part of its id; a control names what it was made from
+    unless that is the sensor.
+
+    >>> [source_name(spec) for spec in ("sensor", "files:/data/DepthMETER", "noisy:0.05", "shuffled+files:DepthMETER")]
+    ['sensor', 'meter', 'noisy-0.05', 'shuffled-meter']
+    """
+    if parts := split_control(spec):
+        head, inner = parts
+        control = head.replace(":", "-")
+        return control if inner == "sensor" else f"{control}-{source_name(inner)}"
+    name, _, argument = spec.partition(":")
+    if name == "hf":
+        return Path(argument).name.lower()
+    if name == "files":
+        return re.sub(r"depth|[^a-z0-9]", "", Path(argument).name.lower()) or "files"
+    return name
+
+
+def source_identity(spec: str) -> str:
+    """What of a source enters a cache key: of a folder its name and its files' names and sizes, but not its place; of a network
+    its weights (its folds were trained by the same settings).
+    """
+    if parts := split_control(spec):
+        return f"{parts[0]}+{source_identity(parts[1])}"
+    name, _, argument = spec.partition(":")
+    if name == "files":
+        return f"files:{Path(argument).name}:{_listing(typed_path(argument))}"
+    return f"learned:{file_hash(typed_path(argument))}" if name == "learned" and argument else spec
+
+
+def _listing(folder: Path) -> str:
+    """Hash of the names and sizes of the files in a folder; sizes stand in for contents, as in `FolderDataset.fingerprint`."""
+    try:
+        files = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(folder) if entry.is_file())
+    except OSError:
+        files = []  # opening the folder says what is wrong with it
+    return content_hash(files)
+
+
+def portable_spec(spec: str) -> str:
+    """A source without the place of its files: of a path only the last part, which is looked for in the data's folder.
+
+    >>> portable_spec("shuffled+files:/somewhere/DepthMETER")
+    'shuffled+files:DepthMETER'
+    """
+    if (parts := split_control(spec)) and "+" in spec:
+        return f"{parts[0]}+{portable_spec(parts[1])}"
+    name, _, argument = spec.partition(":")
+    return f"{name}:{Path(argument).name}" if name in ("files", "learned") and argument else spec
+
+
+def made_from(source: str, depth: str) -> str:
+    """The source of a method `…@source`: a control that does not say what it is made from is made from `depth`."""
+    return f"{source}+{depth}" if split_control(source) and "+" not in source else source
+
+
+def resolve_folder(spec: str, root: str | None) -> str:
+    """`files:DIR`, on its own or in a control, with DIR looked for in the data's folder `root` if it does not exist from here."""
+    parts = split_control(spec)
+    if parts and "+" in spec:
+        return f"{parts[0]}+{resolve_folder(parts[1], root)}"
+    name, _, folder = spec.partition(":")
+    if name != "files" or not root or is_folder(typed_path(folder)):
+        return spec
+    return f"files:{Path(root) / folder}"
+
+
+def split_control(spec: str) -> tuple[str, str] | None:
+    """A control and the source that it is made from, `sensor` where none is named; None if `spec` is no control."""
+    head, _, inner = spec.partition("+")
+    return (head, inner or "sensor") if head.partition(":")[0] in CONTROL_NAMES else None
+
+
+def severity_of(argument: str) -> float:
+    """The severity of `noisy:…`, in [0, 1].
+
+    Raises:
+        WsssError: it is no such number.
+    """
+    try:
+        value = float(argument)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise WsssError(f"noisy:{argument} needs a severity in 0…1, such as noisy:0.05")
+    return value
+
+
+def unknown_source(spec: str) -> WsssError:
+    """What to raise for a source that there is not; says which there are."""
+    return WsssError(
+        f"unknown depth source {spec!r}; choose sensor, files:DIR, hf:MODEL, learned:CKPT, constant, or a control: "
+        f"shuffled, inverted, noisy:SEVERITY, {', '.join(NOISE_LEVELS)} (of sensor, or +SOURCE)"
+    )
+
+
+def typed_path(text: str) -> Path:
+    """The file or folder that a user names; the name of nobody's home, and what is no name, is left as it is."""
+    try:
+        return Path(text).expanduser()
+    except (RuntimeError, ValueError):
+        return Path(text)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; False for what is no name."""
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file can have
+        return False
