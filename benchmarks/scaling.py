@@ -27,7 +27,7 @@ def measure(effort: Effort) -> Measured:
     seconds = timed_in_turns({names[factor]: _scoring(count, factor) for factor in FACTORS}, effort.rounds)
     rounds = np.array([seconds[name] for name in names.values()]).T
     shares = np.median(rounds / rounds.sum(axis=1, keepdims=True), axis=0)  # what slows a round down slows all of it
-    slope, start = np.polyfit(FACTORS, shares, 1)
+    slope, start = np.polyfit(FACTORS, shares, 1, w=1 / shares)  # the line that is near in the measure that is reported
     off = np.abs(shares - (start + slope * np.array(FACTORS))) / shares
     sides = timed_in_turns({f"{side} px": _maps(side) for side in SIDES}, 3 * effort.rounds)
     cost = np.array([np.median(sides[f"{side} px"]) / _flops(side) for side in SIDES])

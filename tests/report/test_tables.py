@@ -8,12 +8,12 @@ import pytest
 from wsss.analysis.strata import MEASURES
 from wsss.errors import WsssError
 from wsss.report.headline import headline_table, own_depth
+from wsss.report.order import in_order
 from wsss.report.pages import TABLES, is_current, write_tables
 from wsss.report.tables import (
     baseline,
     best_control,
     class_differences,
-    in_order,
     label_quality_table,
     one_each,
     per_class_table,
@@ -21,9 +21,9 @@ from wsss.report.tables import (
     seed_table,
     settings_caption,
     strata_grid,
-    to_markdown,
     verdict,
 )
+from wsss.report.text import to_markdown
 
 
 def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from wsss.errors import WsssError
 from wsss.io import read_json
 from wsss.report.drawing import Chart, draw_charts
 from wsss.report.style import OKABE_ITO, use_style
-from wsss.report.tables import MISSING, interval_text, number_text
+from wsss.report.text import MISSING, interval_text, number_text
 
 __all__ = ["ablation_charts", "ablation_figure", "ablation_table", "draw_ablations", "load_ablation"]
 

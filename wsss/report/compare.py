@@ -7,8 +7,9 @@ import pandas as pd
 
 from wsss.analysis.strata import SIZE_BINS
 from wsss.errors import WsssError
+from wsss.report.order import STAGE_NAMES, in_order
 from wsss.report.store import STAGES, full_name
-from wsss.report.tables import STAGE_NAMES, in_order, verdict
+from wsss.report.tables import verdict
 
 __all__ = [
     "agreement_sentence",

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from wsss.analysis.effects import EFFECTS
+from wsss.report.order import in_order
 from wsss.report.store import full_name
 from wsss.report.style import method_colour, use_style
-from wsss.report.tables import MISSING, in_order
+from wsss.report.text import MISSING
 
 __all__ = ["effects_figure", "effects_table"]
 

@@ -16,10 +16,11 @@ from wsss.lazy import lazy
 from wsss.report.drawing import Chart, draw_charts
 from wsss.report.effects import effects_figure
 from wsss.report.object_charts import activation_figure
+from wsss.report.order import HEADLINE, STAGE_NAMES, in_order
 from wsss.report.pictures import MethodPanels, image_grid, method_figure, overlay, score_map_on_image
 from wsss.report.store import full_name
 from wsss.report.style import method_colour, use_style
-from wsss.report.tables import HEADLINE, STAGE_NAMES, baseline, best_control, in_order, one_each
+from wsss.report.tables import baseline, best_control, one_each
 
 __all__ = [
     "MethodPanels",

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from wsss.report.order import HEADLINE, SOURCES, STAGE_NAMES, in_order
 from wsss.report.store import STAGES, select_records
-from wsss.report.tables import HEADLINE, MISSING, SOURCES, STAGE_NAMES, in_order, mean_std, number_text
+from wsss.report.text import MISSING, mean_std, number_text
 
 __all__ = ["headline_table", "own_depth"]
 

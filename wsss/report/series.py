@@ -14,7 +14,7 @@ from wsss.errors import WsssError
 from wsss.io import read_json
 from wsss.report.drawing import Chart, draw_charts
 from wsss.report.style import OKABE_ITO, method_colour, use_style
-from wsss.report.tables import interval_text, number_text
+from wsss.report.text import interval_text, number_text
 
 __all__ = [
     "draw_series",

@@ -6,59 +6,34 @@ from typing import Any
 import pandas as pd
 
 from wsss.errors import WsssError
+from wsss.report.order import in_order
 from wsss.report.store import full_name, select_records
-from wsss.report.style import METHOD_COLOURS
+from wsss.report.text import MISSING, interval_text, mean_std, number_text
 from wsss.segmentation.convergence import convergence
 
 __all__ = [
-    "HEADLINE",
     "baseline",
     "best_control",
     "class_differences",
-    "in_order",
-    "interval_text",
     "label_quality_table",
-    "mean_std",
     "notebook_caption",
-    "number_text",
     "one_each",
     "per_class_table",
     "rivals",
     "seed_table",
     "settings_caption",
     "strata_grid",
-    "to_markdown",
     "verdict",
 ]
 
 Record = Mapping[str, Any]
 
-MISSING = "–"
 WITHOUT_REGIONS = ("zoom", "grid", "random", "cam-box")  # controls of equal cost that look elsewhere, but take no votes
 CONTROLS = (*WITHOUT_REGIONS, "rgb-region")  # of equal cost, without depth
-SOURCES = ("sensor", "meter", "learned")  # true depth first, controls after
-HEADLINE = (
-    "cam", "zoom", "rgb-region", "crop-only@sensor", "crop-only@meter", "region-only@sensor", "region-only@meter",
-    "depth@sensor", "depth@learned", "depth@meter", "full-supervision",
-)  # fmt: skip
-"""Methods of the table at one glance, of the tables by stratum, and of charts with a line or a panel for each method."""
 UNITS = (
     "mIoU, IoU, recall, precision, hits, coverage and what is ignored in percent, differences (Δ) in points; brackets: 95 % "
     "intervals over images."
 )
-STAGE_NAMES = {"cam": "seeds", "pseudo": "pseudo-labels", "segmentation": "network"}
-
-
-def in_order(records: Sequence[Record]) -> list[Record]:
-    """Records by method: controls, depth, upper bounds; true depth before wrong depth; refined after plain."""
-
-    def position(record: Record) -> tuple[int, str, int, str, str]:
-        method, _, source = record["method"].partition("@")
-        methods = list(METHOD_COLOURS)
-        place = methods.index(method) if method in methods else len(methods)
-        return place, method, SOURCES.index(source) if source in SOURCES else len(SOURCES), source, full_name(record)
-
-    return sorted(records, key=position)
 
 
 def verdict(pair: Mapping[str, Any]) -> str:
@@ -316,36 +291,8 @@ def _cost_text(record: Record) -> str:
     return " and ".join(known) or "not measured"
 
 
-def to_markdown(frame: pd.DataFrame) -> str:
-    """A data frame as a GitHub table, index first. Bars inside cells are escaped."""
-    columns = [str(name or "") for name in frame.index.names] + [str(name) for name in frame.columns]
-    rows = [
-        [*(index if isinstance(index, tuple) else (index,)), *values]
-        for index, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
-    ]
-    align = [":--"] * frame.index.nlevels + ["--:"] * len(frame.columns)
-    lines = [columns, align, *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
-
-
 def _difference(pair: Mapping[str, Any] | None) -> str:
     """A paired difference with its interval and verdict."""
     if pair is None:
         return MISSING
     return f"{number_text(pair['difference'], 1, '+')} {interval_text(pair['ci'])} {verdict(pair)}"
-
-
-def mean_std(miou: Mapping[str, Any]) -> str:
-    """`mean ± std` of `{"mean", "std"}`; without ± where one seed has no spread."""
-    spread = "" if miou["std"] is None else f" ± {number_text(miou['std'])}"
-    return f"{number_text(miou['mean'])}{spread}"
-
-
-def number_text(value: float | None, decimals: int = 1, sign: str = "") -> str:
-    """A number with a true minus sign; a dash for None."""
-    return MISSING if value is None else f"{value:{sign}.{decimals}f}".replace("-", "−")
-
-
-def interval_text(interval: Sequence[float | None]) -> str:
-    """`[low, high]` with one decimal."""
-    return f"[{number_text(interval[0])}, {number_text(interval[1])}]"

@@ -1,0 +1,38 @@
+"""How numbers and data frames are written: a true minus sign, a dash for what is not known, GitHub's tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["MISSING", "interval_text", "mean_std", "number_text", "to_markdown"]
+
+MISSING = "–"
+
+
+def number_text(value: float | None, decimals: int = 1, sign: str = "") -> str:
+    """A number with a true minus sign; a dash for None."""
+    return MISSING if value is None else f"{value:{sign}.{decimals}f}".replace("-", "−")
+
+
+def interval_text(interval: Sequence[float | None]) -> str:
+    """`[low, high]` with one decimal."""
+    return f"[{number_text(interval[0])}, {number_text(interval[1])}]"
+
+
+def mean_std(miou: Mapping[str, Any]) -> str:
+    """`mean ± std` of `{"mean", "std"}`; without ± where one seed has no spread."""
+    spread = "" if miou["std"] is None else f" ± {number_text(miou['std'])}"
+    return f"{number_text(miou['mean'])}{spread}"
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """A data frame as a GitHub table, index first. Bars inside cells are escaped."""
+    columns = [str(name or "") for name in frame.index.names] + [str(name) for name in frame.columns]
+    rows = [
+        [*(index if isinstance(index, tuple) else (index,)), *values]
+        for index, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
+    ]
+    align = [":--"] * frame.index.nlevels + ["--:"] * len(frame.columns)
+    lines = [columns, align, *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
