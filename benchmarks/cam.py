@@ -128,7 +128,7 @@ def _levels(sample: Sample) -> Iterator[Tensor]:
     tensor = to_tensor(sample.image, info.mean, info.std)[None]
     for scale in SCALES:
         size = scaled_size(height, width, info.base_side, scale)
-        yield F.interpolate(tensor, size=size, mode="bilinear", antialias=size[0] < height)
+        yield F.interpolate(tensor, size=size, mode="bilinear", antialias=size[0] < height or size[1] < width)
 
 
 def _differences(samples: list[Sample], gradcam: Peer, torchcam: Peer) -> tuple[Figure, Figure]:

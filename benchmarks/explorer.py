@@ -1,19 +1,16 @@
 """Milliseconds from moving a slider of the crop explorer to the picture that is sent to the page.
 
-python -m benchmarks.explorer [--profile default] [--scenes 3]
-
 Every slider is moved through its range on a few scenes; two cores are assumed, and the run's stages are made first if they are not
-in the cache. The picture must be there in 150 ms where no new crops are needed, and in 1 s where they are.
+in the cache. By the median of its moves a slider must have its picture in 150 ms where no new crops are needed, in 1 s where they
+are.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.measure import Effort, Measured, at_most, shown
 from wsss.pipeline import Run, open_run
@@ -41,21 +38,6 @@ def measure(effort: Effort) -> Measured:
     return Measured(tuple(figures), {name: [each / 1000 for each in times] for name, times in taken.items()})
 
 
-def main() -> None:
-    """Print median and maximum of each slider."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="default")
-    parser.add_argument("--scenes", type=int, default=SCENES)
-    options = parser.parse_args()
-    taken = _sliders(open_run(options.profile), options.scenes)
-    print(f"{options.scenes} scenes, {torch.get_num_threads()} threads; median and maximum in ms")
-    limits = {spec.label: LIMITS[spec.looks] for spec in SLIDERS}
-    for name, times in taken.items():
-        limit = limits.get(name)
-        verdict = "" if limit is None else f"   limit {limit:5d}   {'ok' if max(times) <= limit else 'too slow'}"
-        print(f"{name:22s} {np.median(times):6.0f} {max(times):6.0f}{verdict}")
-
-
 def _sliders(run: Run, scenes: int) -> dict[str, list[float]]:
     """Milliseconds of each move of each slider, and of another scene."""
     spaced = np.linspace(0, len(run.data("report")) - 1, scenes).round().astype(int).tolist()
@@ -80,7 +62,3 @@ def milliseconds(explorer: Explorer, parameters: ExplorerParameters) -> float:
     view = explorer.view(parameters)
     picture_html(draw(view), numbers_of(view))
     return 1000 * (time.perf_counter() - start)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,11 +2,14 @@
 
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -17,6 +20,7 @@ from wsss.errors import WsssError
 from wsss.report.provenance import processor
 
 __all__ = [
+    "CHECKOUT",
     "FULL",
     "QUICK",
     "Effort",
@@ -24,6 +28,7 @@ __all__ = [
     "Measured",
     "at_least",
     "at_most",
+    "child",
     "float32",
     "machine",
     "ratio",
@@ -33,6 +38,8 @@ __all__ = [
 ]
 
 Seconds = dict[str, list[float]]
+
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Figure:
     """One measured figure.
 
     Attributes:
-        unit: `×` for a ratio of two things measured in turns, which means the same on any machine; else `s`, `ms`, `GB`, `%`, ….
+        unit: `×` for a ratio of two things measured in the same run; else `s`, `ms`, `GB`, `%`, ….
         limit: what is to be reached; None where the figure is only shown.
         direction: `at least` or `at most`.
     """
@@ -116,6 +123,21 @@ def timed_in_turns(tasks: Mapping[str, Callable[[], object]], rounds: int) -> Se
 def ratio(seconds: Mapping[str, list[float]], slow: str, fast: str) -> float:
     """How many times longer `slow` takes: the median over rounds of the ratio within a round."""
     return float(np.median(np.array(seconds[slow]) / np.array(seconds[fast])))
+
+
+def child(*arguments: str, **environment: str) -> str:
+    """What this Python prints with `arguments`, run in the checkout.
+
+    Raises:
+        WsssError: it failed; the message has the end of what it said.
+    """
+    command = [sys.executable, *arguments]
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise WsssError(f"`python {' '.join(arguments[:3])}` failed: {done.stderr.strip()[-300:]}")
+    return done.stdout
 
 
 @contextmanager

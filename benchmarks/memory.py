@@ -1,6 +1,5 @@
 """Peak memory of processes that do one thing: flat in the number of images, and small in the default profile."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.material import CONFIG, classifier, depths_of, labelled, looker, repeated, scenes
-from benchmarks.measure import Effort, Measured, at_most
+from benchmarks.measure import Effort, Measured, at_most, child
 from wsss.errors import WsssError
 from wsss.runtime import keep_freed_memory, pick_device
 
 __all__ = ["measure"]
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 FACTOR = 10
 LIMIT_GB = 4
 
@@ -38,11 +36,7 @@ def _peak(job: str, images: int) -> float:
     Raises:
         WsssError: the child failed.
     """
-    command = [sys.executable, "-m", "benchmarks.memory", job, str(images)]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise WsssError(f"the process that measures the memory of {job!r} failed: {done.stderr.strip()[-300:]}")
-    return float(done.stdout) / 1e9
+    return float(child("-m", "benchmarks.memory", job, str(images))) / 1e9
 
 
 def _own_peak() -> int:

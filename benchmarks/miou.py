@@ -1,12 +1,13 @@
 """mIoU of 1,000 label maps of 512² with 21 labels: beside torchmetrics and the usual loop over `np.bincount`."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.measure import Effort, Measured, at_least, at_most, ratio, timed_in_turns, versions_of
+from benchmarks.measure import Effort, Measured, at_least, at_most, ratio, shown, timed_in_turns, versions_of
 from wsss.analysis import confusion_matrix, mean_iou
 from wsss.data.base import IGNORE
 
@@ -25,11 +26,18 @@ def measure(effort: Effort) -> Measured:
     versions_of("torchmetrics")
     pairs = _pairs(16 if effort.quick else MAPS)
     part = len(pairs) // (2 * effort.rounds)
-    ways = {"wsss": _ours, "torchmetrics": _torchmetrics, "numpy": _numpy}
-    seconds = timed_in_turns({name: _task(way, pairs[:part]) for name, way in ways.items()}, 2 * effort.rounds)
+    ways: dict[str, Callable[[Pairs], Found]] = {"wsss": _ours, "torchmetrics": _torchmetrics, "numpy": _numpy}
+    timed = ways | {"torchmetrics, unchecked": partial(_torchmetrics, checked=False)}
+    seconds = timed_in_turns({name: _task(way, pairs[:part]) for name, way in timed.items()}, 2 * effort.rounds)
     counts, mious = zip(*(way(pairs) for way in ways.values()), strict=True)
     figures = (
         at_least("torchmetrics / wsss", ratio(seconds, "torchmetrics", "wsss"), 5),
+        shown(
+            "torchmetrics without checks of its input / wsss",
+            ratio(seconds, "torchmetrics, unchecked", "wsss"),
+            "×",
+            "at least",
+        ),
         at_least("numpy bincount / wsss", ratio(seconds, "numpy", "wsss"), 1.5),
         at_most("pixels that torchmetrics counts otherwise", np.abs(counts[0] - counts[1]).sum(), 0, ""),
         at_most("pixels that numpy counts otherwise", np.abs(counts[0] - counts[2]).sum(), 0, ""),
@@ -64,10 +72,10 @@ def _ours(pairs: Pairs) -> Found:
     return total[:, :-1], float(mean_iou(total))
 
 
-def _torchmetrics(pairs: Pairs) -> Found:
+def _torchmetrics(pairs: Pairs, checked: bool = True) -> Found:
     from torchmetrics.classification import MulticlassJaccardIndex
 
-    metric = MulticlassJaccardIndex(LABELS, ignore_index=IGNORE, average="macro")
+    metric = MulticlassJaccardIndex(LABELS, ignore_index=IGNORE, average="macro", validate_args=checked)
     for truth, prediction in pairs:
         metric.update(torch.from_numpy(prediction)[None], torch.from_numpy(truth)[None])
     return metric.confmat.numpy(), 100 * float(metric.compute())

@@ -93,26 +93,14 @@ def depth_anything_small() -> nn.Module:
     return Depth()
 
 
-class Maps(nn.Module):
-    """A timm network with class maps, without a download of its weights."""
-
-    def __init__(self, backbone: str) -> None:
-        super().__init__()
-        self.inner = Classifier(backbone, 20)
-
-    def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.inner(images)
-        return maps
-
-
 def main() -> None:
     """Print costs per image and the sum over VOC 2012 train_aug."""
     keep_freed_memory()
     torch.manual_seed(0)
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, timm {timm.__version__}")
     for backbone in ("resnet50", "vit_small_patch16_224"):
-        learnt, _ = row(f"classifier {backbone}", Maps(backbone), CROP, True)
-        _, looked = row(f"CAM {backbone}", Maps(backbone), SIDE, False)
+        learnt, _ = row(f"classifier {backbone}", Classifier(backbone, 20), CROP, True)
+        _, looked = row(f"CAM {backbone}", Classifier(backbone, 20), SIDE, False)
         hours = [EPOCHS * IMAGES * learnt / 3600, 2 * PASSES * IMAGES * looked / 3600]
         print(
             f"  train_aug: training {hours[0]:.0f} h ({EPOCHS} epochs), CAM at four scales with flip {hours[1]:.0f} h"

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.measure import FULL, QUICK, Effort, Measured
 from benchmarks.record import COMMITTED, add_part, load_record, slower, table, write_table
 from wsss.errors import WsssError
-from wsss.runtime import keep_freed_memory
+from wsss.runtime import keep_freed_memory, pick_device
 
 __all__ = ["LONG_PARTS", "PARTS", "run_bench"]
 
@@ -24,7 +24,7 @@ PARTS = {
     "memory": "benchmarks.memory",
     "scaling": "benchmarks.scaling",
 }
-"""Part → module, whose `measure` takes an `Effort`. All together take about ten minutes on two cores."""
+"""Part → module, whose `measure` takes an `Effort`. All together take a quarter of an hour on two cores."""
 
 LONG_PARTS = {
     "explorer": "benchmarks.explorer",
@@ -56,7 +56,7 @@ def run_bench(
         Whether every part could be measured and, with `compare`, nothing has become slower.
 
     Raises:
-        WsssError: no such part, or `compare` without a committed record.
+        WsssError: no such part, `compare` without a committed record, or a device other than the CPU.
     """
     known = PARTS | LONG_PARTS
     names = list(PARTS) if only is None else list(only)
@@ -68,6 +68,8 @@ def run_bench(
         raise WsssError(
             f"there is no record {COMMITTED} to compare with. Make it with `python -m wsss bench --out {COMMITTED}`."
         )
+    if pick_device().type != "cpu":  # nothing waits for a GPU, and libraries are given tensors on the CPU
+        raise WsssError("the benchmark measures the CPU: hide the GPU, CUDA_VISIBLE_DEVICES= python -m wsss bench …")
     keep_freed_memory()
     complete = True
     for name in names:

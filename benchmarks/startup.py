@@ -1,8 +1,6 @@
 """How long one waits: for the import, for the help, for all charts and tables of the committed records."""
 
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,13 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import Effort, Measured, at_most, shown, timed_in_turns
-from wsss.errors import WsssError
+from benchmarks.measure import CHECKOUT, Effort, Measured, at_most, child, shown, timed_in_turns
 from wsss.report.pages import PAGES
 
 __all__ = ["measure"]
-
-CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def measure(effort: Effort) -> Measured:
@@ -50,12 +45,4 @@ def measure(effort: Effort) -> Measured:
 
 
 def _python(*arguments: str) -> Callable[[], object]:
-    """Run this Python in the checkout; a failure is a `WsssError` with what it said last."""
-
-    def run() -> None:
-        command = [sys.executable, *arguments]
-        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise WsssError(f"`python {' '.join(arguments[:3])}` failed: {done.stderr.strip()[-300:]}")
-
-    return run
+    return lambda: child(*arguments)

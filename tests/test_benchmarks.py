@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from wsss import cli
 from wsss.errors import WsssError
@@ -24,7 +25,7 @@ from benchmarks.measure import (
     timed_in_turns,
     versions_of,
 )
-from benchmarks.record import COMMITTED, add_part, load_record, slower, table, write_table
+from benchmarks.record import COMMITTED, PAGE, add_part, load_record, slower, table, write_table
 
 
 def test_tasks_take_turns_and_each_begins_a_round() -> None:
@@ -75,7 +76,10 @@ def test_parts_are_added_to_a_record_one_by_one(tmp_path: Path) -> None:
     assert found["one"]["seconds"] == {"task": [0.1235]}
     rows = table(load_record(path)).splitlines()
     assert rows[2:-1] == ["| one | speed | 4 × | ≥ 3 × | yes |", "| two | time | 1 s |  |  |", ""]
-    assert rows[-1] == f"Measured on {machine()['processor']}: one, two."
+    [commit] = {each["commit"] for each in found.values()}
+    changed = " with changes" if found["one"]["dirty"] else ""
+    place = f"{machine()['processor']} at {commit[:7]}{changed}" if commit else f"{machine()['processor']} at no commit"
+    assert rows[-1] == f"Measured on {place}: one, two."
 
 
 def test_the_page_has_the_table_of_the_record(tmp_path: Path) -> None:
@@ -116,8 +120,10 @@ def test_what_became_slower_is_named(tmp_path: Path) -> None:
 
 def test_seconds_of_another_machine_are_not_compared_but_ratios_are(tmp_path: Path) -> None:
     before = record(tmp_path / "a.json", at_least("ratio", 10.0, 4.0), shown("t", 1, "s"), processor="another")
-    now = record(tmp_path / "b.json", at_least("ratio", 8.0, 4.0), shown("t", 2, "s"))
-    assert slower(before, now) == ["cam: ratio was 10 ×, is 8 ×"]
+    now = record(tmp_path / "b.json", at_least("ratio", 6.0, 4.0), shown("t", 2, "s"))
+    assert slower(before, now) == ["cam: ratio was 10 ×, is 6 ×"]
+    now = record(tmp_path / "c.json", at_least("ratio", 8.0, 4.0))  # other processors multiply otherwise
+    assert slower(before, now) == []
 
 
 def test_quick_parts_are_never_called_slower(tmp_path: Path) -> None:
@@ -144,6 +150,13 @@ def test_a_part_that_fails_leaves_the_others_their_turn(tmp_path: Path) -> None:
     assert said[0] == "broken: not measured: no such peer"
     assert set(load_record(tmp_path / "bench.json")["parts"]) == {"good"}
     assert run.run_bench(["good"], tmp_path / "bench.json", say=said.append) is True
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_gpu_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "pick_device", lambda: torch.device("cuda"))
+    with pytest.raises(WsssError, match="measures the CPU: hide the GPU"):
+        run.run_bench(["good"], tmp_path / "bench.json")
 
 
 @pytest.mark.usefixtures("parts")
@@ -193,5 +206,6 @@ def test_the_committed_record_is_a_whole_one() -> None:
     if not COMMITTED.exists():
         pytest.skip("no benchmark has been recorded yet")
     committed = load_record(COMMITTED)["parts"]
-    assert set(run.PARTS) <= set(committed)
+    assert set(run.PARTS | run.LONG_PARTS) <= set(committed)
+    assert f"<!-- bench -->\n{table({'parts': committed})}\n<!-- /bench -->" in PAGE.read_text(encoding="utf-8")
     assert not any(each["quick"] for each in committed.values())

@@ -68,6 +68,15 @@ def test_a_number_format_without_fast_kernels_is_folded_alone() -> None:
         torch.testing.assert_close(lean_model(images), model(images))
 
 
+@pytest.mark.parametrize(
+    ("name", "fused"), [("resnet18", 0), ("mobilenetv3_small_050", 14), ("tf_efficientnet_lite0", 32)]
+)
+def test_norms_are_folded_and_rectifiers_fused_where_they_follow_directly(name: str, fused: int) -> None:
+    modules = list(lean_copy(backbone(name)).modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in modules)
+    assert sum(getattr(module, "operation", None) is not None for module in modules) == fused
+
+
 @pytest.mark.parametrize("change", ["_cast_and_rectify", "_pad_inside"])
 def test_what_comes_after_folding_keeps_every_bit(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = backbone("tf_efficientnet_lite0")
@@ -100,17 +109,21 @@ def test_a_change_that_would_change_answers_is_not_made(monkeypatch: pytest.Monk
 class Order(nn.Module):
     """Names its children in an order in which they are not used."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int, statistics: bool) -> None:
         super().__init__()
-        self.conv, self.norm, self.other = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(3, 4, 3)
-        randomise(self.norm)
+        self.conv = nn.Conv2d(3, channels, 3)
+        self.norm = nn.BatchNorm2d(4, track_running_stats=statistics)
+        self.other = nn.Conv2d(3, 4, 3)
+        if statistics:
+            randomise(self.norm)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.norm(self.other(images)) * self.conv(images)
+        return self.norm(self.other(images)) * self.conv(images)[:, :1]
 
 
-def test_children_in_an_unusual_order_are_noticed() -> None:
+@pytest.mark.parametrize(("channels", "statistics"), [(4, True), (5, True), (4, False)])
+def test_children_in_an_unusual_order_are_noticed(channels: int, statistics: bool) -> None:
     torch.manual_seed(0)
-    model, images = Order().eval(), torch.randn(1, 3, 8, 8)
+    model, images = Order(channels, statistics).eval(), torch.randn(1, 3, 8, 8)
     with torch.inference_mode():
         torch.testing.assert_close(lean_copy(model)(images), model(images))

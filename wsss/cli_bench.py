@@ -19,7 +19,7 @@ def bench(
     compare: Annotated[bool, typer.Option(help="Fail if a figure is worse than in the committed record, and say which.")] = False,
     quick: Annotated[bool, typer.Option(help="Few and small: does it run? Not a result.")] = False,
 ) -> None:  # fmt: skip
-    """Measure speed and memory beside other libraries (ten minutes; pip install -e ".\\[bench]"); resumable part by part."""
+    """Measure speed and memory beside other libraries (15 minutes; pip install -e ".\\[bench,crf]"); resumable part by part."""
     checkout = Path(__file__).resolve().parent.parent
     if not (checkout / "benchmarks" / "run.py").is_file():
         raise WsssError(

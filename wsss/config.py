@@ -9,7 +9,7 @@ from typing import Any
 
 from wsss.depth.crops import CropParameters
 from wsss.depth.regions import RegionParameters
-from wsss.depth.specs import portable_spec, resolve_folder
+from wsss.depth.specs import portable_spec, resolve_place
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
 from wsss.io import file_hash
@@ -222,4 +222,4 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
         given["depth_kind"] = None  # the profile's is that of the profile's depth
     config = replace(config, **given)
     check_settings(config)
-    return replace(config, depth=resolve_folder(config.depth, config.root))
+    return replace(config, depth=resolve_place(config.depth, config.root))

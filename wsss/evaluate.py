@@ -20,7 +20,7 @@ from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import METHODS, method, split_method
 from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource, open_depth
-from wsss.depth.specs import made_from, portable_spec, resolve_folder, source_identity, source_name
+from wsss.depth.specs import made_from, portable_spec, resolve_place, source_identity, source_name
 from wsss.errors import WsssError
 from wsss.io import content_hash, file_hash
 from wsss.lean import lean_copy
@@ -78,7 +78,7 @@ def evaluate_folder(
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     looker = Looker(lean_copy(model), info, dataset.classes, regions, crops, device)
-    depth = resolve_folder(depth, root) if depth else None
+    depth = resolve_place(depth, root) if depth else None
     specs = {
         source: _spec(source, depth, root)
         for source in {split_method(name)[1] for name in names if method(name).uses_depth}
@@ -160,7 +160,7 @@ def _spec(source: str | None, depth: str | None, root: str | None) -> str:
     """The depth source of a method `…@source`; a control without a source of its own is made from `depth`."""
     if source is None:
         return depth or "sensor"
-    return resolve_folder(made_from(source, depth or "sensor"), root)
+    return resolve_place(made_from(source, depth or "sensor"), root)
 
 
 def _settings(checkpoint: Path, looks: dict[str, Any]) -> tuple[RegionParameters, CropParameters]:

@@ -1,4 +1,4 @@
-"""Training in less time and memory, on the CPU, by other ways through layers that torch and oneDNN take long for.
+"""Training in less time and memory, on the CPU, by faster equivalents of layers that torch and oneDNN take long for.
 
 Maps and gradients are those of the layers as they come, to the bit: a training that takes less time ends with the same weights.
 """
@@ -26,10 +26,12 @@ Rectifier = Literal["none", "relu", "relu6"]
 
 
 def quick_gradients(model: nn.Module) -> None:
-    """Let layers of `model`, in place, find maps and gradients by shorter ways.
+    """Let layers of `model`, in place, find maps and gradients by faster equivalents.
 
     They are frozen batch norms, dilated depthwise convolutions, frozen convolutions with TensorFlow's padding, and upsampling.
-    What they compute stays the same, and so do parameters and their names. On other devices than the CPU nothing changes.
+    What they compute stays the same, and so do parameters and their names. On other devices than the CPU nothing changes. Two
+    things that work with the layers as they come do not: gradients of gradients, and changing the maps of a frozen batch norm in
+    place.
 
     Args:
         model: in training mode, already frozen (`wsss.freezing`), its parameters in `channels_last`.
@@ -52,7 +54,7 @@ def _shorter_way(module: nn.Module) -> Forward | None:
 
 
 def _plain_cpu(images: Tensor) -> bool:
-    """Whether all is computed on the CPU and in one number format."""
+    """Whether all is computed on the CPU and in one dtype."""
     return images.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
@@ -77,7 +79,7 @@ def _rectifier(norm: nn.Module) -> Rectifier | None:
 
 
 def _frozen_norm(norm: nn.BatchNorm2d, images: Tensor) -> Tensor:
-    if norm.training or not _learns_on_cpu(images):
+    if norm.training or not is_frozen_norm(norm) or not _learns_on_cpu(images):
         return type(norm).forward(norm, images)
     maps: Tensor = _FrozenNorm.apply(images, norm, _rectifier(norm))
     return maps

@@ -29,14 +29,18 @@ def lean_copy(model: nn.Module) -> nn.Module:
     """A copy of `model` for inference alone, in evaluation mode and `channels_last`, that answers the same in less time.
 
     Batch norms are folded into the convolutions before them, padding that needs a copy of the activations becomes a part of the
-    kernel, and on the CPU rectifiers are computed while a convolution's results are still at hand. Its weights are read once: they
-    must not be changed.
+    kernel, and on the CPU a ReLU or ReLU6 that follows a convolution directly, as in timm's EfficientNets but not in its ResNets,
+    is computed while the convolution's results are still at hand. Each of these is done everywhere or, where it cannot be done or
+    changes the answer, nowhere. Weights are read once: they must not be changed.
     """
     lean = copy.deepcopy(model).eval()
     wanted = _answer(lean)
     for change in (_fold_norms, _pad_inside, _cast_and_rectify):
         changed = copy.deepcopy(lean)
-        change(changed)
+        try:
+            change(changed)
+        except Exception:  # children that follow each other by name and do not fit together
+            continue
         if _same(wanted, _answer(changed)):
             lean = changed
     return lean.to(memory_format=torch.channels_last)
@@ -118,7 +122,7 @@ def inside_padding(conv: nn.Module) -> int | None:
 
 
 class _Convolution(nn.Module):
-    """A convolution whose weights are brought to the number format of autocast once, with the rectifier after it if there is one.
+    """A convolution whose weights are brought to the dtype of autocast once, with the rectifier after it if there is one.
 
     With it, it is one step of oneDNN, which writes its results once instead of twice. The operator is what `torch.compile` makes of
     the two, and torch promises nothing about its name: `lean_copy` tries it first.
@@ -132,7 +136,7 @@ class _Convolution(nn.Module):
         self.cast: dict[torch.dtype, tuple[Tensor, Tensor | None]] = {}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps, in the number format of autocast where that is on."""
+        """Maps, in the dtype of autocast where that is on."""
         kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
         if kind not in self.cast:
             self.cast[kind] = self.conv.weight.to(kind), None if self.conv.bias is None else self.conv.bias.to(kind)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MOST_AT_ONCE = 8
-"""Images whose maps are in memory at a time, however many cores there are."""
+"""Images that are worked on at a time, however many cores there are: their maps are in memory together."""
 
 
 def image_bar(items: Iterable[T], text: str, progress: bool, total: int | None = None) -> Iterable[T]:
@@ -39,8 +39,11 @@ def each_image(
     On the CPU as many images are worked on at a time as torch may use threads, each of them with one: results then do not
     depend, not even in the last bit, on the number of threads. On other devices it is one image after the other.
 
+    Until the last result has been taken torch has one thread in the whole process, for the caller too; two of these must not run
+    at a time.
+
     Args:
-        work: must be safe to be called by several threads at a time.
+        work: must be safe to be called by several threads at a time. Its results wait in memory for the caller: keep them small.
         device: that the network is on.
 
     Raises:

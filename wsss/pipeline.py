@@ -1,7 +1,7 @@
 """The stages and their cache: data → classifier → chosen parameters → seeds → pseudo-labels → networks.
 
 `Run(config)` hands out the result of any stage and makes what is missing. Results lie in the cache under the hash of what they
-depend on, so a second run takes seconds, a notebook that is run alone makes what it lacks, and an interrupted run goes on.
+depend on, so a second run computes nothing anew, a notebook that is run alone makes what it lacks, and an interrupted run goes on.
 """
 
 import json

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from wsss.config import RESULT_LABELS, RESULT_METHODS, Config, profile
-from wsss.depth.specs import resolve_folder
+from wsss.depth.specs import resolve_place
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
 from wsss.io import file_hash, read_json, runs_folder
@@ -161,7 +161,7 @@ def _made(
 ) -> Record:
     config = settings_of_record(path, record)
     place = str(root.resolve()) if root else None
-    config = replace(config, root=place, depth=resolve_folder(depth or config.depth, place))
+    config = replace(config, root=place, depth=resolve_place(depth or config.depth, place))
     name = name_of_method(path, record, config)
     methods = () if name == FULL_SUPERVISION else (name,)
     match record["stage"]:

@@ -1,4 +1,4 @@
-"""How the program runs on this machine: random seeds, device, number format, memory."""
+"""How the program runs on this machine: random seeds, device, dtype, memory."""
 
 import ctypes
 import random
@@ -64,7 +64,7 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def keep_freed_memory() -> bool:
-    """Make glibc's malloc keep freed blocks for reuse; True if that took effect, False (and nothing done) off glibc.
+    """Make glibc's malloc keep freed blocks for reuse; True if all of it took effect, False off glibc and where it refused a part.
 
     By default malloc maps every block above a threshold (32 MB at most) afresh and unmaps it when it is freed. The
     activations of a training step are such blocks: each step then takes a page fault, and the kernel zeroes a page,

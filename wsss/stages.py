@@ -26,7 +26,7 @@ from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import method, split_method
 from wsss.depth.sources import DepthSource, open_depth
-from wsss.depth.specs import check_source, made_from, resolve_folder, source_identity
+from wsss.depth.specs import check_source, made_from, resolve_place, source_identity
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, runs_folder, write_json
@@ -184,7 +184,7 @@ class SeedStages:
         if "learned" in (head, inner):
             network = f"learned:{self.depth_network()}"
             spec = f"{head}+{network}" if plus else network
-        return resolve_folder(spec, self.config.root)
+        return resolve_place(spec, self.config.root)
 
     @frees_locks
     def depth_network(self, folds: bool = False) -> Path:

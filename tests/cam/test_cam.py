@@ -44,6 +44,25 @@ def test_scaled_sizes_are_multiples_of_16(height: int, width: int, base: int, sc
     assert abs(min(rows, columns) - exact) <= 8 or min(rows, columns) == 32
 
 
+@pytest.mark.parametrize("step", [14, 16, 24, 32])
+def test_any_step_divides_the_sides(step: int) -> None:
+    rows, columns = scaled_size(100, 400, 224, 0.5, step)
+    assert rows % step == columns % step == 0
+    assert min(rows, columns) >= 32
+
+
+def test_an_image_that_shrinks_in_one_direction_is_smoothed(network) -> None:
+    """A row of stripes finer than the scaled image's pixels: without antialiasing it is what every second pixel shows."""
+    image = np.zeros((20, 600, 3), np.uint8)
+    image[:, ::2] = 255
+    seen: list[torch.Tensor] = []
+    network[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model, info = network
+    pyramid_maps(model, info, image, [0], scales=(1.0,), flip=False, device=torch.device("cpu"))
+    assert seen[0].shape[2] > 20
+    assert seen[0].std(dim=3).max() < 0.2 * to_tensor(image, info.mean, info.std).std(dim=2).max()
+
+
 def test_probabilities_are_the_squashed_means_of_the_maps(network) -> None:
     maps, probabilities = class_maps(network[0], torch.randn(4, 3, 48, 64), flip=True)
     assert maps.shape == (4, 3, 3, 4)

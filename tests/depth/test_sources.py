@@ -12,7 +12,7 @@ from wsss.data.base import Sample
 from wsss.depth.controls import NOISE_LEVELS, degrade
 from wsss.depth.files import read_depth_file
 from wsss.depth.sources import open_depth
-from wsss.depth.specs import CONTROL_NAMES, resolve_folder, source_identity, source_name
+from wsss.depth.specs import CONTROL_NAMES, resolve_place, source_identity, source_name
 from wsss.errors import WsssError
 
 SIZE = (20, 30)
@@ -287,14 +287,17 @@ def test_control_names_are_those_that_open() -> None:
 def test_folders_are_looked_for_in_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert resolve_folder("files:there", "/data") == "files:/data/there"
-    assert resolve_folder("files:here", "/data") == "files:here"
-    assert resolve_folder(f"files:{tmp_path}/here", "/data") == f"files:{tmp_path}/here"
-    assert resolve_folder("files:there", None) == "files:there"
-    assert resolve_folder("shuffled+files:there", "/data") == "shuffled+files:/data/there"
-    assert resolve_folder("noisy:0.1+inverted+files:there", "/data") == "noisy:0.1+inverted+files:/data/there"
-    for spec in ("sensor", "constant", "noisy:0.05", "hf:org/model", "learned:net.pt", "shuffled+sensor"):
-        assert resolve_folder(spec, "/data") == spec
+    assert resolve_place("files:there", "/data") == "files:/data/there"
+    assert resolve_place("files:here", "/data") == "files:here"
+    assert resolve_place(f"files:{tmp_path}/here", "/data") == f"files:{tmp_path}/here"
+    assert resolve_place("files:there", None) == "files:there"
+    assert resolve_place("shuffled+files:there", "/data") == "shuffled+files:/data/there"
+    assert resolve_place("noisy:0.1+inverted+files:there", "/data") == "noisy:0.1+inverted+files:/data/there"
+    for spec in ("sensor", "constant", "noisy:0.05", "hf:org/model", "learned", "shuffled+sensor"):
+        assert resolve_place(spec, "/data") == spec
+    assert resolve_place("shuffled+learned:net.pt", "/data") == "shuffled+learned:/data/net.pt"
+    (tmp_path / "net.pt").touch()
+    assert resolve_place("learned:net.pt", "/data") == "learned:net.pt"
 
 
 def test_other_files_in_a_folder_are_another_source(tmp_path: Path) -> None:

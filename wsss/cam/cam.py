@@ -17,6 +17,7 @@ from wsss.runtime import autocast, to_device
 __all__ = ["LevelMaps", "class_maps", "normalise_maps", "pyramid_maps", "resize_maps", "scaled_size"]
 
 _STEP = 16  # sides are multiples of the output stride, so that cells and pixels stay aligned
+_LEAST = 32
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,13 @@ class LevelMaps:
 
 
 def scaled_size(height: int, width: int, base_side: int, scale: float, step: int = _STEP) -> tuple[int, int]:
-    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1; multiples of `step`, at least 32."""
+    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1; multiples of `step`, at least 32.
+
+    So a very flat image does not keep its aspect ratio.
+    """
     factor = scale * base_side / max(height, width)
-    rows, columns = (max(2 * _STEP, step * round(side * factor / step)) for side in (height, width))
+    least = step * -(-_LEAST // step)
+    rows, columns = (max(least, step * round(side * factor / step)) for side in (height, width))
     return rows, columns
 
 
@@ -83,7 +88,7 @@ def pyramid_maps(
     maps, pixels = [], 0
     for scale in scales:
         size = scaled_size(height, width, info.base_side, scale)
-        shrinks = size[0] < height
+        shrinks = size[0] < height or size[1] < width
         scaled = F.interpolate(tensor, size=size, mode="bilinear", antialias=shrinks)
         level, _ = class_maps(model, scaled, flip)
         pixels += size[0] * size[1] * (2 if flip else 1)

@@ -205,6 +205,7 @@ class Renderer:
         for placement in scene.placements:
             body = self._load(placement)
             wanted = np.array(placement.position)
+            # Where a thing before found no place, this is not the thing that was meant. Frozen, as the pictures are.
             if placement.behind is not None and placement.behind < len(placed):
                 front, at = placed[placement.behind]
                 sideways = np.array([-away[1], away[0]]) * placement.position[0] / 0.35 * front.radius * 0.6

@@ -54,12 +54,19 @@ class TabletopSpec:
     Attributes:
         seed: of the whole data set.
         side: picture side in pixels.
-        splits: scenes per split; None is the frozen 400/80/200.
+        splits: scenes of `train`, `tune` and `test`, of those that are wanted; by default the frozen 400, 80, 200.
+
+    Raises:
+        WsssError: another split.
     """
 
     seed: int = 0
     side: int = 256
     splits: tuple[tuple[str, int], ...] = tuple(SPLITS.items())
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name, _ in self.splits if name not in SPLITS]:
+            raise WsssError(f"tabletop has no split {unknown[0]!r} to render; choose from {', '.join(SPLITS)}")
 
     def identity(self) -> dict[str, Any]:
         return {"version": GENERATOR_VERSION, "seed": self.seed, "side": self.side, "splits": dict(self.splits)}

@@ -42,7 +42,7 @@ def render_tabletop(
 
     Args:
         root: folder to fill; by default `default_root(spec)`.
-        processes: how many render at once (default: one per core). The pictures do not depend on it.
+        processes: how many render at once (default: one for each of the machine's cores). The pictures do not depend on it.
 
     Raises:
         WsssError: PyBullet is missing (Python newer than 3.11), or the folder holds another specification.

@@ -14,7 +14,7 @@ from wsss.depth.regions import Regions
 
 __all__ = ["cielab", "colour_regions", "sharing"]
 
-SCALE, MIN_PIXELS = 2.0, 100  # at half the resolution: about as many regions as depth gives, 40 to 70 an image
+SCALE, MIN_PIXELS = 2.0, 100  # at half the resolution: 40 to 70 regions an image
 DEPTH_WEIGHT = 3.0  # of normalised inverse depth beside CIELAB / 100
 
 

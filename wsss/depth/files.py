@@ -11,7 +11,7 @@ from skimage.transform import resize
 
 from wsss.data.base import Dataset, subset
 from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
-from wsss.depth.specs import is_folder
+from wsss.depth.specs import is_there
 from wsss.errors import WsssError
 from wsss.io import read_image
 
@@ -64,7 +64,7 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
     """
     if kind not in ("metric", "inverse"):
         raise WsssError("--depth files:DIR needs --depth-kind metric (larger = farther) or inverse (larger = nearer)")
-    if not is_folder(folder):
+    if not is_there(folder, folder=True):
         raise WsssError(
             f"no depth folder {folder}: give it with --depth files:DIR, from here or from the data's folder"
         )

@@ -67,7 +67,8 @@ def find_planes(
         seed: of the random triples.
 
     Returns:
-        As many masks as planes were found; none for a map with no plane or with fewer than three pixels. A flat map is one plane.
+        As many masks as planes were found; none for a map with no plane or whose pixels all lie on a line. Other flat maps
+        are one plane.
     """
     rng = np.random.default_rng(seed)
     left = np.ones(depth.shape, bool)

@@ -136,7 +136,8 @@ def depth_regions(depth: FloatMap, parameters: RegionParameters | None = None, s
     """Partition an image by its inverse depth into things and plane parts.
 
     Args:
-        depth: `H×W float32` in [0, 1], larger = nearer. A flat map gives one plane region, a tiny one may give none.
+        depth: `H×W float32` in [0, 1], larger = nearer. A flat map gives one region, a plane unless all its
+            pixels lie on a line; where everything is too small to be a region there is none.
     """
     parameters = parameters or RegionParameters()
     if parameters.smooth:

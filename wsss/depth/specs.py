@@ -11,10 +11,10 @@ from wsss.io import content_hash, file_hash
 __all__ = [
     "CONTROL_NAMES",
     "check_source",
-    "is_folder",
+    "is_there",
     "made_from",
     "portable_spec",
-    "resolve_folder",
+    "resolve_place",
     "severity_of",
     "source_identity",
     "source_name",
@@ -106,15 +106,15 @@ def made_from(source: str, depth: str) -> str:
     return f"{source}+{depth}" if split_control(source) and "+" not in source else source
 
 
-def resolve_folder(spec: str, root: str | None) -> str:
-    """`files:DIR`, on its own or in a control, with DIR looked for in the data's folder `root` if it does not exist from here."""
+def resolve_place(spec: str, root: str | None) -> str:
+    """`files:DIR` or `learned:CKPT`, on its own or in a control, looked for in the data's folder `root` if not there from here."""
     parts = split_control(spec)
     if parts and "+" in spec:
-        return f"{parts[0]}+{resolve_folder(parts[1], root)}"
-    name, _, folder = spec.partition(":")
-    if name != "files" or not root or is_folder(typed_path(folder)):
+        return f"{parts[0]}+{resolve_place(parts[1], root)}"
+    name, _, place = spec.partition(":")
+    if name not in ("files", "learned") or not place or not root or is_there(typed_path(place), folder=name == "files"):
         return spec
-    return f"files:{Path(root) / folder}"
+    return f"{name}:{Path(root) / place}"
 
 
 def split_control(spec: str) -> tuple[str, str] | None:
@@ -154,9 +154,9 @@ def typed_path(text: str) -> Path:
         return Path(text)
 
 
-def is_folder(path: Path) -> bool:
-    """Whether there is such a folder; False for what is no name."""
+def is_there(path: Path, folder: bool) -> bool:
+    """Whether there is such a folder, or file; False for what is no name."""
     try:
-        return path.is_dir()
+        return path.is_dir() if folder else path.is_file()
     except OSError:  # a name that no file can have
         return False
