@@ -75,7 +75,7 @@ class CropParameters:
 
 @dataclass(frozen=True)
 class Crop:
-    """One crop: its box and the region (1…R) it looks at; 0 is the whole image."""
+    """A box, and the region (1…R) that it looks at; 0 for a box that belongs to none, such as the whole image."""
 
     box: Box
     region: int
@@ -98,7 +98,9 @@ def region_boxes(regions: Regions) -> list[Crop]:
 def crop_plan(
     tight: Sequence[Crop], size: tuple[int, int], parameters: CropParameters, context: float | None = None
 ) -> list[Crop]:
-    """Exactly `parameters.count` square crops around tight boxes, in order, then the same again with twice the context.
+    """Exactly `parameters.count` square crops around tight boxes, in order, then again with twice the context, and so on.
+
+    The context ends at twice the box's longer side, and where the crop is as large as the image's longer side.
 
     Args:
         tight: boxes with the region that each belongs to (0 for none); without any there are views of the whole image.
@@ -113,7 +115,7 @@ def crop_plan(
         region, box = targets[turn % len(targets)]
         margin = min(first * 2 ** (turn // len(targets)), 2.0)
         side = max(box[2] - box[0], box[3] - box[1])
-        margin = min(margin, max(0.0, (max(height, width) / side - 1) / 2))  # never wider than the image
+        margin = min(margin, max(0.0, (max(height, width) / side - 1) / 2))
         plan.append(Crop(square_box(box, margin, parameters.min_side), region))
     return plan
 
