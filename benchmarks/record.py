@@ -38,7 +38,7 @@ def load_record(path: Path) -> dict[str, Any]:
 
 def add_part(path: Path, name: str, measured: Measured, wall: float, quick: bool) -> None:
     """Write a part into the record at `path`, in place of an older one; the other parts stay."""
-    record, (commit, dirty) = load_record(path), git_state(PAGE.parent.parent / "benchmarks")
+    record, (commit, dirty) = load_record(path), git_state(*COMMITTED.parent.glob("*.py"))
     part = {
         "quick": quick,
         "commit": commit,

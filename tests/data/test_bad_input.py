@@ -296,8 +296,9 @@ def test_bad_maps_are_named(rendered: Path, kind: str, damage: str) -> None:
         TabletopDataset(rendered, "test")[0]
 
 
-def test_an_identity_without_meaning_is_named(rendered: Path) -> None:
-    (rendered / "identity.json").write_text("[1]")
+@pytest.mark.parametrize("text", ["[1]", '{"seed": 0, "side": 64, "splits": {"holiday": 3}}'])
+def test_an_identity_without_meaning_is_named(rendered: Path, text: str) -> None:
+    (rendered / "identity.json").write_text(text)
     with pytest.raises(WsssError, match=r"identity\.json does not say"):
         render_series(rendered, progress=False)
 

@@ -1,6 +1,7 @@
 """Records against direct computation, their places on disk, and what is refused."""
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,27 @@ def test_provenance_names_the_processor_wherever_it_is(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(provenance.Path, "read_text", unreadable)
     assert provenance.processor()
+
+
+def test_the_source_is_changed_if_it_or_other_files_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a", *arguments], cwd=tmp_path, check=True)
+
+    source, other, result = tmp_path / "wsss", tmp_path / "benchmarks" / "a.py", tmp_path / "benchmarks" / "record.json"
+    for path in (source / "a.py", other, result):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("1")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "all")
+    monkeypatch.setattr(provenance, "SOURCE", source.resolve())
+    result.write_text("2")
+    assert provenance.git_state(other)[1] is False
+    other.write_text("2")
+    assert provenance.git_state()[1] is False
+    assert provenance.git_state(other)[1] is True
+    (source / "a.py").write_text("2")
+    assert provenance.git_state()[1] is True
 
 
 def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

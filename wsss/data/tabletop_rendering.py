@@ -94,7 +94,7 @@ def _spec_of(root: Path) -> TabletopSpec:
     identity = read_json(path)
     try:
         return TabletopSpec(identity["seed"], identity["side"], tuple(identity["splits"].items()))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, WsssError) as error:
         raise WsssError(
             f"{path} does not say what {root} holds ({error!r}). Delete the folder and render it again."
         ) from error

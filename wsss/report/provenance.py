@@ -23,8 +23,8 @@ def provenance(**facts: Any) -> dict[str, Any]:
     return {"commit": commit, "dirty": dirty, **facts, **here, "utc": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
-def git_state(*folders: Path) -> tuple[str | None, bool | None]:
-    """Commit of the source and whether `wsss/` or `folders` differ from it; (None, None) where there is no git or no commit.
+def git_state(*others: Path) -> tuple[str | None, bool | None]:
+    """Commit of the source and whether `wsss/` or `others` differ from it; (None, None) where there is no git or no commit.
 
     An installed copy that happens to lie inside another project's repository has no commit of its own.
     """
@@ -32,7 +32,7 @@ def git_state(*folders: Path) -> tuple[str | None, bool | None]:
     commit = _git("rev-parse", "--verify", "HEAD")
     if top is None or commit is None or Path(top) != SOURCE.parent:
         return None, None
-    changes = _git("status", "--porcelain", "--", str(SOURCE), *map(str, folders))
+    changes = _git("status", "--porcelain", "--", str(SOURCE), *map(str, others))
     return commit, None if changes is None else bool(changes)
 
 
