@@ -21,7 +21,7 @@ from benchmarks.measure import (
     timed_in_turns,
     versions_of,
 )
-from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps, scaled_size
+from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps, resize_image, scaled_size
 from wsss.data.base import Sample
 from wsss.data.transforms import to_tensor
 from wsss.runtime import autocast
@@ -128,7 +128,7 @@ def _levels(sample: Sample) -> Iterator[Tensor]:
     tensor = to_tensor(sample.image, info.mean, info.std)[None]
     for scale in SCALES:
         size = scaled_size(height, width, info.base_side, scale)
-        yield F.interpolate(tensor, size=size, mode="bilinear", antialias=size[0] < height or size[1] < width)
+        yield resize_image(tensor, size)
 
 
 def _differences(samples: list[Sample], gradcam: Peer, torchcam: Peer) -> tuple[Figure, Figure]:

@@ -14,7 +14,7 @@ from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
 from wsss.runtime import autocast, to_device
 
-__all__ = ["LevelMaps", "class_maps", "normalise_maps", "pyramid_maps", "resize_maps", "scaled_size"]
+__all__ = ["LevelMaps", "class_maps", "normalise_maps", "pyramid_maps", "resize_image", "resize_maps", "scaled_size"]
 
 _STEP = 16  # sides are multiples of the output stride, so that cells and pixels stay aligned
 _LEAST = 32
@@ -88,12 +88,16 @@ def pyramid_maps(
     maps, pixels = [], 0
     for scale in scales:
         size = scaled_size(height, width, info.base_side, scale)
-        shrinks = size[0] < height or size[1] < width
-        scaled = F.interpolate(tensor, size=size, mode="bilinear", antialias=shrinks)
-        level, _ = class_maps(model, scaled, flip)
+        level, _ = class_maps(model, resize_image(tensor, size), flip)
         pixels += size[0] * size[1] * (2 if flip else 1)
         maps.append(resize_maps(level[0, list(present)], (height, width)))
     return LevelMaps(torch.stack(maps).cpu(), pixels / 1e6, time.perf_counter() - start)
+
+
+def resize_image(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize `(N,3,H,W)` to `(N,3,*size)`, bilinearly; antialiased where there are fewer pixels than before."""
+    shrinks = size[0] * size[1] < images.shape[2] * images.shape[3]
+    return F.interpolate(images, size=size, mode="bilinear", antialias=shrinks)
 
 
 def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
