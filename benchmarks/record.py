@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Figure, Measured, machine
+from benchmarks.measure import CHECKOUT, Figure, Measured, machine
 from wsss.errors import WsssError
 from wsss.io import atomic_path, read_json, write_json
 from wsss.report.provenance import git_state
@@ -13,7 +13,7 @@ from wsss.report.provenance import git_state
 __all__ = ["COMMITTED", "add_part", "figures_of", "load_record", "slower", "table", "write_table"]
 
 COMMITTED = Path(__file__).with_name("record.json")
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+PAGE = CHECKOUT / "docs" / "performance.md"
 TOLERANCE = 0.15
 """Share by which a figure may be worse than the committed one: two quiet runs of the same code differ by less."""
 ELSEWHERE = 0.3

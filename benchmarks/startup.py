@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +18,16 @@ def measure(effort: Effort) -> Measured:
     """Seconds of processes, from start to end; the interpreter's own start is in them and also shown alone."""
     quick = timed_in_turns(
         {
-            "python": _python("-c", "pass"),
-            "import wsss": _python("-c", "import wsss"),
-            "python -m wsss --help": _python("-m", "wsss", "--help"),
+            "python": partial(child, "-c", "pass"),
+            "import wsss": partial(child, "-c", "import wsss"),
+            "python -m wsss --help": partial(child, "-m", "wsss", "--help"),
         },
         3 * effort.rounds,
     )
     with tempfile.TemporaryDirectory() as folder:
         copies = [shutil.copy(CHECKOUT / page, folder) for page in PAGES]
         pages = [argument for copy in copies for argument in ("--page", str(copy))]
-        report = _python("-m", "wsss", "report", "--figures", str(Path(folder, "figures")), *pages)
+        report = partial(child, "-m", "wsss", "report", "--figures", str(Path(folder, "figures")), *pages)
         start = time.perf_counter()
         report()
         drawn = {"report, nothing drawn yet": [time.perf_counter() - start]}
@@ -42,7 +42,3 @@ def measure(effort: Effort) -> Measured:
         shown("python alone", middle["python"], "s"),
     )
     return Measured(found, seconds)
-
-
-def _python(*arguments: str) -> Callable[[], object]:
-    return lambda: child(*arguments)

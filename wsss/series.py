@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from scipy.ndimage import find_objects
 
 from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_image
-from wsss.cam.cam import class_maps, resize_maps
+from wsss.cam.cam import class_maps, resize_image, resize_maps
 from wsss.data.base import Dataset, Sample
 from wsss.data.series import SERIES
 from wsss.data.transforms import to_tensor
@@ -127,7 +126,7 @@ def object_logits(looker: Looker, sample: Sample) -> tuple[float, float, float]:
     rows, columns = (slice_ for slice_ in find_objects(inside.astype(np.uint8))[0])
     box = square_box((rows.start, columns.start, rows.stop, columns.stop), CONTEXT, looker.crops.min_side)
     side = looker.info.base_side
-    whole = F.interpolate(tensor[None], size=(side, side), mode="bilinear", antialias=side < max(size))
+    whole = resize_image(tensor[None], (side, side))
     near = crop(tensor, box, side, tensor.new_zeros(3))[None]
     maps, _ = class_maps(looker.model, torch.cat([whole, near]), flip=True)
     own = resize_maps(maps[0, [output]], (size[0], size[1]))[0].cpu().numpy()

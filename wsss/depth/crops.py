@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, find_objects
 from torch import Tensor
 
-from wsss.cam.cam import resize_maps
+from wsss.cam.cam import resize_image, resize_maps
 from wsss.checks import require_number, require_numbers
 from wsss.depth.regions import Regions
 from wsss.errors import WsssError
@@ -164,7 +164,7 @@ def crop(image: Tensor, box: Box, side: int, fill: Tensor) -> Tensor:
     canvas = fill[:, None, None].expand(-1, bottom - top, right - left).clone()
     row, column = max(0, -top), max(0, -left)
     canvas[:, row : row + inside.shape[1], column : column + inside.shape[2]] = inside
-    return F.interpolate(canvas[None], size=(side, side), mode="bilinear", antialias=bottom - top > side)[0]
+    return resize_image(canvas[None], (side, side))[0]
 
 
 def uncrop(maps: Sequence[Tensor], boxes: Sequence[Box], size: tuple[int, int]) -> Tensor:

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from wsss.cam.backbones import check_backbone
-from wsss.cam.cam import scaled_size
+from wsss.cam.cam import resize_image, scaled_size
 from wsss.checkpoints import load_tensors, read_tensors, require_finite
 from wsss.checks import require_number, require_numbers
 from wsss.data.transforms import to_tensor
@@ -112,7 +112,7 @@ def predict_inverse_depth(
     height, width = image.shape[:2]
     size = scaled_size(height, width, network.side, 1.0, step=32)
     tensor = to_device(to_tensor(image, network.mean, network.std)[None], device)
-    scaled = F.interpolate(tensor, size=size, mode="bilinear", antialias=size[0] < height)
+    scaled = resize_image(tensor, size)
     network.module.eval()
     with autocast(device):
         maps = network.module(torch.cat([scaled, scaled.flip(3)]).contiguous(memory_format=torch.channels_last))
