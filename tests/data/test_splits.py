@@ -85,3 +85,10 @@ def test_check_split_lists_the_valid_names() -> None:
     check_split("val", ("train", "val"), "voc")
     with pytest.raises(WsssError, match="train, val"):
         check_split("valid", ("train", "val"), "voc")
+
+
+def test_a_repeated_line_in_a_long_list_is_found_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("\n".join([*(f"{n:06d}" for n in range(100_000)), "000007"]))
+    with pytest.raises(WsssError, match="000007 more than once"):  # by comparing each with each it took an hour
+        read_split(path)

@@ -1,5 +1,6 @@
 """VOC-layout folders: class subsets, splits, masks, annotations, instances, and the files that are wrong."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -203,3 +204,30 @@ def test_the_shared_photographs(shared_data: Path) -> None:
     for sample in dataset:
         assert sample.labels.any()
         assert set(np.unique(sample.mask)) <= {*range(7), 255}
+
+
+def test_fingerprint_follows_contents_and_the_meaning_of_ids(tiny_voc: Path) -> None:
+    seen = {VocDataset(tiny_voc, "val", classes=("dog",)).fingerprint()}
+    mask = tiny_voc / "SegmentationClass" / f"{VocDataset(tiny_voc, 'val').ids[0]}.png"
+    contents, state = bytearray(mask.read_bytes()), mask.stat()
+    contents[-20] ^= 1  # as many bytes, and the time of change put back
+    mask.write_bytes(contents)
+    os.utime(mask, ns=(state.st_atime_ns, state.st_mtime_ns))
+    seen.add(VocDataset(tiny_voc, "val", classes=("dog",)).fingerprint())
+    (tiny_voc / "classes.txt").write_text("dog\n" + "".join(f"other{n}\n" for n in range(19)))
+    seen.add(VocDataset(tiny_voc, "val", classes=("dog",)).fingerprint())
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    "first", ["_background_", "__background__", "__ignore__", "0 background", "background:0,0,0::", "Void"]
+)
+def test_classes_txt_that_begins_with_the_background_is_refused(tiny_voc: Path, first: str) -> None:
+    (tiny_voc / "classes.txt").write_text(f"{first}\nbox\nball\n")
+    with pytest.raises(WsssError, match=r"classes\.txt.*is no class name"):
+        VocDataset(tiny_voc, "val")
+
+
+def test_without_train_aug_there_is_train(tiny_voc: Path) -> None:
+    (tiny_voc / "ImageSets/Segmentation/train_aug.txt").unlink()
+    assert VocDataset(tiny_voc, "train_aug").ids == VocDataset(tiny_voc, "train").ids

@@ -311,3 +311,14 @@ def test_other_files_in_a_folder_are_another_source(tmp_path: Path) -> None:
     assert source_identity(f"shuffled+files:{first}") != before
     (second / "two.png").write_bytes(b"")
     assert len({source_identity(f"files:{folder}") for folder in (first, second)}) == 2
+
+
+@pytest.mark.parametrize("kind", ["files", "hf"])
+def test_a_folder_is_known_by_its_contents_not_its_place(tmp_path: Path, kind: str) -> None:
+    for place in ("one", "other"):
+        (tmp_path / place / "maps").mkdir(parents=True)
+        (tmp_path / place / "maps" / "a.bin").write_bytes(b"as many bytes")
+    first, other = (f"{kind}:{tmp_path / place / 'maps'}" for place in ("one", "other"))
+    assert source_identity(first) == source_identity(other)
+    (tmp_path / "other/maps/a.bin").write_bytes(b"other, 13 big")
+    assert source_identity(first) != source_identity(other)

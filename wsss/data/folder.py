@@ -7,7 +7,7 @@ import numpy as np
 
 from wsss.data.base import Sample
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_image
+from wsss.io import content_hash, known_file_hash, read_image
 
 __all__ = ["FolderDataset", "existing_folder", "is_file", "read_uint8_map"]
 
@@ -76,20 +76,18 @@ class FolderDataset:
         raise NotImplementedError
 
     def fingerprint(self) -> str:
-        """SHA-256 over split name, ids, classes, and path (relative to the root) and size in bytes of every file.
-
-        Sizes stand in for contents, which keeps this to milliseconds; times of change do not count, so a copy is equal.
+        """SHA-256 over split name, ids, classes, and path (relative to the root) and contents of every file: a copy is equal.
 
         Raises:
             WsssError: a file is missing; the message names it.
         """
         files = [file for name in self.ids for file in self._files(name)]
-        sizes = [(file.relative_to(self.root).as_posix(), _size(file)) for file in files]
-        return content_hash([self.split, self.ids, self.classes, sizes])
+        contents = [(file.relative_to(self.root).as_posix(), _contents(file)) for file in files]
+        return content_hash([self.split, self.ids, self.classes, contents])
 
 
-def _size(file: Path) -> int:
+def _contents(file: Path) -> str:
     try:
-        return file.stat().st_size
-    except OSError as error:
-        raise WsssError(f"cannot read {file}: {error.strerror}. Restore it or take its id out of the split.") from error
+        return known_file_hash(file)
+    except WsssError as error:
+        raise WsssError(f"{error} Restore it or take its id out of the split.") from error

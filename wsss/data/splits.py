@@ -1,5 +1,6 @@
 """Split files, and the cut of `tune` out of a training list."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def read_split(path: Path) -> tuple[str, ...]:
     ids = tuple(line.strip() for line in lines if line.strip())
     if not ids:
         raise WsssError(f"split file {path} is empty. It must list one image id a line.")
-    repeated = sorted(name for name in set(ids) if ids.count(name) > 1) if len(set(ids)) < len(ids) else []
+    repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
     if repeated:
         raise WsssError(f"split file {path} lists {repeated[0]} more than once. Remove the repeated lines.")
     for name in ids:

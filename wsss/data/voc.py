@@ -16,7 +16,7 @@ from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder, is_file, read_uint8_map
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.errors import WsssError
-from wsss.io import read_image
+from wsss.io import content_hash, read_image
 
 __all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "usual_classes"]
 
@@ -28,6 +28,9 @@ VOC_CLASSES = (
 
 SPLITS = ("train", "train_aug", "tune", "val", "test")
 
+NO_CLASS = re.compile(r"[\W_]*(background|ignore|ignored|unlabell?ed|void)[\W_]*|\d+[\s:,].*|.*:.*", re.IGNORECASE)
+"""What a line of `classes.txt` may not be: a name of the background or of void, a name after its number, or a line of a label map."""
+
 TUNE_BLOCKS, TUNE_BLOCK_SIZE = 5, 20
 TRAINING = ("train", "train_aug")
 
@@ -36,7 +39,8 @@ def read_class_names(root: Path) -> tuple[str, ...]:
     """Names of the mask ids 1…N: the lines of `root/classes.txt` where there is one, else VOC's twenty.
 
     Raises:
-        WsssError: the file is unreadable or empty, repeats a name, names the background or has more than 254 names.
+        WsssError: the file is unreadable or empty, repeats a name, has more than 254 names, or a line that is no class name (see
+            `NO_CLASS`): every name after it would be one off.
     """
     file = root / "classes.txt"
     if not is_file(file):
@@ -46,8 +50,13 @@ def read_class_names(root: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise WsssError(f"cannot read {file}: {error}. It must name one class a line, in UTF-8.") from error
     names = tuple(line.strip() for line in lines if line.strip())
-    if not names or len(names) >= IGNORE or len(set(names)) < len(names) or "background" in map(str.lower, names):
+    if not names or len(names) >= IGNORE or len(set(names)) < len(names):
         raise WsssError(f"{file} must name the mask ids 1…N (N < 255), one a line, each once, background left out.")
+    wrong = next((name for name in names if NO_CLASS.fullmatch(name)), None)
+    if wrong is not None:
+        raise WsssError(
+            f"{file} must name the mask ids 1…N, one a line, names alone, background left out: {wrong[:40]!r} is no class name."
+        )
     return names
 
 
@@ -84,7 +93,7 @@ class VocDataset(FolderDataset):
     labels come from there and its mask is all 255.
 
     `tune` is five blocks of 20 neighbouring ids of `train.txt` (a fifth of a short list), removed from `train` and
-    `train_aug`.
+    `train_aug`. A folder without `train_aug.txt` has the ids of `train` there too.
     """
 
     def __init__(self, root: Path, split: str, classes: Sequence[str] | None = None, limit: int | None = None) -> None:
@@ -122,8 +131,11 @@ class VocDataset(FolderDataset):
         if self.split == "tune":
             ids = tune
         else:
-            listed = train if self.split == "train" else read_split(lists / "train_aug.txt")
-            ids = without(listed, tune)
+            augmented = lists / "train_aug.txt"
+            more = self.split == "train_aug" and is_file(
+                augmented
+            )  # without that list all there is to train on is train.txt
+            ids = without(read_split(augmented) if more else train, tune)
         self._check_disjoint(ids, lists)
         return ids
 
@@ -167,6 +179,10 @@ class VocDataset(FolderDataset):
     def _files(self, name: str) -> list[Path]:
         files = [self.root / "JPEGImages" / f"{name}.jpg", self._truth_file(name)]
         return files + [file for file in (self._object_file(name), self._mark_file(name)) if file is not None]
+
+    def fingerprint(self) -> str:
+        """As of `FolderDataset`, and over the names of all mask ids: others give the same masks another meaning."""
+        return content_hash([super().fingerprint(), self.vocabulary])
 
     def _read(self, name: str) -> Sample:
         image = read_image(self.root / "JPEGImages" / f"{name}.jpg")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wsss.depth.controls import NOISE_LEVELS
 from wsss.errors import WsssError
-from wsss.io import content_hash, file_hash
+from wsss.io import content_hash, file_hash, known_file_hash
 
 __all__ = [
     "CONTROL_NAMES",
@@ -69,24 +69,24 @@ def source_name(spec: str) -> str:
 
 
 def source_identity(spec: str) -> str:
-    """What of a source enters a cache key: of a folder its name and its files' names and sizes, but not its place; of a network
-    its weights (its folds were trained by the same settings).
+    """What of a source enters a cache key: of a folder, or of a model in one, its name and its files' names and contents, but not
+    its place; of a network its weights (its folds were trained by the same settings).
     """
     if parts := split_control(spec):
         return f"{parts[0]}+{source_identity(parts[1])}"
     name, _, argument = spec.partition(":")
-    if name == "files":
-        return f"files:{Path(argument).name}:{_listing(typed_path(argument))}"
+    if name == "files" or (name == "hf" and is_there(typed_path(argument), folder=True)):
+        return f"{name}:{Path(argument).name}:{_listing(typed_path(argument))}"
     return f"learned:{file_hash(typed_path(argument))}" if name == "learned" and argument else spec
 
 
 def _listing(folder: Path) -> str:
-    """Hash of the names and sizes of the files in a folder; sizes stand in for contents, as in `FolderDataset.fingerprint`."""
+    """Hash of the names and contents of the files in a folder."""
     try:
-        files = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(folder) if entry.is_file())
-    except OSError:
-        files = []  # opening the folder says what is wrong with it
-    return content_hash(files)
+        files = sorted(Path(entry) for entry in os.scandir(folder) if entry.is_file())
+        return content_hash([(file.name, known_file_hash(file)) for file in files])
+    except (OSError, WsssError):
+        return content_hash([])  # opening the folder says what is wrong with it
 
 
 def portable_spec(spec: str) -> str:
