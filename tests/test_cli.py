@@ -198,11 +198,19 @@ def test_export_hands_on_labels_and_lists(monkeypatch, tiny_voc: Path, tmp_path:
 
     monkeypatch.setattr("wsss.export.export_voc", record)
     monkeypatch.setattr("wsss.pipeline.Run.pseudo_folder", lambda _, labels: Path(labels))
-    arguments = ["export", "--out", str(tmp_path), "--data", "voc", "--root", str(tiny_voc), "--classes", "cat"]
+    out = tmp_path / "out"
+    arguments = ["export", "--out", str(out), "--data", "voc", "--root", str(tiny_voc), "--classes", "cat"]
     assert (
         CliRunner().invoke(cli.app, [*arguments, "--val", "--method", "cam+par"], catch_exceptions=False).exit_code == 0
     )
-    assert calls == [("train_aug", Path("cam+par"), tmp_path, "train"), ("val", None, tmp_path, "val")]
+    assert calls == [("train_aug", Path("cam+par"), out, "train"), ("val", None, out, "val")]
+
+
+@pytest.mark.parametrize("place", ["", "labels", ".."])
+def test_export_never_writes_into_the_data_that_it_reads(tiny_voc: Path, place: str) -> None:
+    arguments = ["export", "--out", str(tiny_voc / place), "--data", "voc", "--root", str(tiny_voc), "--classes", "cat"]
+    with pytest.raises(WsssError, match="Give another folder with --out"):
+        CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
 
 
 def test_results_skip_data_that_is_not_there(tmp_path: Path) -> None:

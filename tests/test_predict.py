@@ -114,3 +114,16 @@ def test_a_missing_label_map_leaves_no_list(tiny_voc: Path, tmp_path: Path) -> N
     with pytest.raises(WsssError, match=data.ids[0]):
         export_voc(data, tmp_path / "none", tmp_path / "out", "train", progress=False)
     assert not (tmp_path / "out" / "ImageSets").exists()
+
+
+@pytest.mark.parametrize("place", ["", "labels", ".."])
+def test_photographs_are_never_replaced(checkpoint: Path, images: Path, place: str) -> None:
+    before = {path.name: path.read_bytes() for path in images.iterdir()}
+    with pytest.raises(WsssError, match="Give another folder with --out"):
+        predict_folder(load_predictor(checkpoint), images, images / place, progress=False)
+    assert {path.name: path.read_bytes() for path in images.iterdir()} == before
+
+
+def test_a_folder_with_the_name_of_an_image_is_passed_over(images: Path) -> None:
+    (images / "x.jpg").mkdir()
+    assert [path.name for path in image_files(images)] == ["a.jpg", "b.png", "c.PNG"]

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from wsss.errors import WsssError
 
-__all__ = ["finite", "require_learning", "require_number", "require_numbers"]
+__all__ = ["finite", "require_apart", "require_learning", "require_number", "require_numbers"]
 
 
 def finite(value: float) -> bool:
@@ -42,3 +43,13 @@ def require_learning(losses: Sequence[float], what: str, learning_rate: float) -
         raise WsssError(
             f"the training of {what} has diverged (its loss is {losses[-1]}): learning_rate is {learning_rate:g}, lower it"
         )
+
+
+def require_apart(out: Path, *inputs: Path | None) -> None:
+    """Raise a `WsssError` if a folder that will be filled is an input's, lies in it or holds it."""
+    target = out.resolve()
+    for source in (each.resolve() for each in inputs if each is not None):
+        if target.is_relative_to(source) or source.is_relative_to(target):
+            raise WsssError(
+                f"{out} is, holds or lies in {source}, which is read: files could be replaced. Give another folder with --out."
+            )

@@ -170,9 +170,11 @@ def export(
     val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
 ) -> None:  # fmt: skip
     """Write images and pseudo-labels of the train split as a VOC folder, on which other toolboxes train as it is."""
+    from wsss.checks import require_apart
     from wsss.export import export_voc
 
     run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed))
+    require_apart(out, run.root)
     name = method or run.config.label_methods[-1]
     lists = [export_voc(run.data("train"), run.pseudo_folder(name), out, "train", progress=run.progress)]
     if val:

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
-from wsss.checks import require_number
+from wsss.checks import require_apart, require_number
 from wsss.data.base import Dataset
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
@@ -58,11 +58,12 @@ def evaluate_folder(
             skipped, and why, under `skipped`, and their data hash is of the other images.
 
     Raises:
-        WsssError: the checkpoint is unreadable, knows none of the classes, or has no parameters for a method; a file of the
-            folder is unreadable (with `skip`: there is none that can be read).
+        WsssError: `out` is no folder apart from `root`; the checkpoint is unreadable, knows none of the classes, or has no
+            parameters for a method; a file of the folder is unreadable (with `skip`: there is none that can be read).
     """
     if on_error not in ("stop", "skip"):
         raise WsssError(f"on_error must be stop or skip, not {on_error!r}")
+    require_apart(out, _path(root))
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
     names = _methods(checkpoint, info.chosen, methods, depth)

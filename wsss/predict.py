@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from wsss.checks import require_apart
 from wsss.errors import WsssError
 from wsss.io import read_image, write_png
 from wsss.processes import gathered, is_main, share
@@ -29,7 +30,9 @@ def image_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise WsssError(f"there is no folder {folder} of images")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
+    files = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
+    )
     if not files:
         raise WsssError(f"{folder} holds no image ({', '.join(SUFFIXES)})")
     stems: dict[str, Path] = {}
@@ -77,8 +80,9 @@ def predict_folder(
         The label maps of the whole folder, in the order of the names.
 
     Raises:
-        WsssError: the folder cannot be used, or an image is broken.
+        WsssError: the folder cannot be used, `out` is no folder apart from it, or an image is broken.
     """
+    require_apart(out, images)
     files = image_files(images)
     colours = class_colours(predictor.classes)
     own = [files[index] for index in share(len(files))]

@@ -29,7 +29,7 @@ VOC_CLASSES = (
 SPLITS = ("train", "train_aug", "tune", "val", "test")
 
 NO_CLASS = re.compile(r"[\W_]*(background|ignore|ignored|unlabell?ed|void)[\W_]*|\d+[\s:,].*|.*:.*", re.IGNORECASE)
-"""What a line of `classes.txt` may not be: a name of the background or of void, a name after its number, or a line of a label map."""
+"""What a line of `classes.txt` may not be: a name of background or void, a name after its number, a line of a label map."""
 
 TUNE_BLOCKS, TUNE_BLOCK_SIZE = 5, 20
 TRAINING = ("train", "train_aug")
