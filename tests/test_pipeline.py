@@ -422,3 +422,9 @@ def test_depth_of_the_train_split_is_cross_fitted(
     monkeypatch.setattr(stages, "open_depth", lambda *_, **__: None)
     Run(replace(config, depth=depth), tmp_path, progress=False).depth_of("train", source)
     assert any(asked) == wanted
+
+
+def test_the_kind_of_a_methods_own_depth_files_is_never_guessed(config: Config, cache: Path, tmp_path: Path) -> None:
+    run = Run(replace(config, depth="constant"), cache, progress=False)
+    with pytest.raises(WsssError, match="--depth-kind metric"):
+        run.depth_of("tune", f"files:{tmp_path}")

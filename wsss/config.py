@@ -15,7 +15,16 @@ from wsss.errors import WsssError
 from wsss.io import file_hash
 from wsss.settings import check_settings
 
-__all__ = ["PROFILES", "RESULT_LABELS", "RESULT_METHODS", "ClassifierConfig", "Config", "SegmentationConfig", "profile"]
+__all__ = [
+    "PROFILES",
+    "RESULT_KINDS",
+    "RESULT_LABELS",
+    "RESULT_METHODS",
+    "ClassifierConfig",
+    "Config",
+    "SegmentationConfig",
+    "profile",
+]
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,9 @@ RESULT_METHODS = {
     ),
 }  # fmt: skip
 """What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper bound."""
+
+RESULT_KINDS: dict[tuple[str, str | None], str] = {("nyuv2", "files:depth_meter"): "metric"}
+"""Kinds of the depth files that `RESULT_METHODS` names, by data set and source; of all others the user states the kind."""
 
 RESULT_LABELS = {
     "tabletop": tuple(

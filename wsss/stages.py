@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
-from wsss.config import Config
+from wsss.config import RESULT_KINDS, Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
 from wsss.data.base import Dataset
 from wsss.data.registry import open_dataset
@@ -168,9 +168,7 @@ class SeedStages:
         own = self.config.depth
         if split == "train" and "learned" in (made_from(source, own) if source else own).split("+"):
             self.depth_network(folds=True)  # cross-fitted: no network predicts the depth that it was trained on
-        kind = self.config.depth_kind
-        if source and source.startswith("files:"):
-            kind = kind or "metric"  # of the maps that `RESULT_METHODS` names
+        kind = self.config.depth_kind or RESULT_KINDS.get((self.config.data, source))
         return open_depth(self.depth_spec(source), self.data(split), kind, cache=self.cache / "depth")
 
     def depth_spec(self, source: str | None = None) -> str:

@@ -113,7 +113,7 @@ class VocDataset(FolderDataset):
         if not re.fullmatch(r"\w[\w.@+ -]*", self.name):  # it becomes the name of a folder of records
             raise WsssError(
                 f"{self.root}: the folder's name is the data set's, so it may only have letters, digits, dots, hyphens and "
-                "spaces. Rename it, or give a link to it."
+                "spaces. Rename it."
             )
         check_split(split, SPLITS, self.name)
         self.split = split
