@@ -54,6 +54,13 @@ def _paint(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.clip(image, 0, 255).astype(np.uint8), mask, depth
 
 
+@pytest.fixture(autouse=True)
+def hashes_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test remembers hashes of files in the checkout's `runs/`."""
+    store = tmp_path_factory.getbasetemp() / "contents.sqlite"
+    monkeypatch.setattr("wsss.contents._store", lambda: store)
+
+
 @pytest.fixture
 def tiny_voc(tmp_path: Path) -> Path:
     """A VOC-layout folder of 12 images, 40×48 (H×W), with cats (id 8), dogs (12) or both.

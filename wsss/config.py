@@ -5,14 +5,15 @@ A stage's cache key is the hash of the parts it depends on, so that what is here
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
+from wsss.contents import weights_hash
 from wsss.depth.crops import CropParameters
 from wsss.depth.regions import RegionParameters
 from wsss.depth.specs import portable_spec, resolve_place
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
-from wsss.io import file_hash
 from wsss.settings import check_settings
 
 __all__ = [
@@ -48,7 +49,7 @@ class ClassifierConfig:
             WsssError: the file cannot be read; the message names it.
         """
         settings = asdict(self)
-        return settings | {"weights": file_hash(self.weights)} if self.weights else settings
+        return settings | {"weights": weights_hash(Path(self.weights))} if self.weights else settings
 
 
 @dataclass(frozen=True)

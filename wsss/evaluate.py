@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
 from wsss.checks import require_apart, require_number
+from wsss.contents import weights_hash
 from wsss.data.base import Dataset
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
@@ -22,7 +23,7 @@ from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource, open_depth
 from wsss.depth.specs import made_from, portable_spec, resolve_place, source_identity, source_name
 from wsss.errors import WsssError
-from wsss.io import content_hash, file_hash
+from wsss.io import content_hash
 from wsss.lean import lean_copy
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.report.records import build_record, write_record
@@ -99,7 +100,7 @@ def evaluate_folder(
             f"no pixel of {dataset.name}, {dataset.split} is scored: its masks are all 255. Give another split."
         )
     settings = {
-        "checkpoint": checkpoint.name, "checkpoint_sha256": file_hash(checkpoint), "data": data, "split": split,
+        "checkpoint": checkpoint.name, "checkpoint_sha256": weights_hash(checkpoint), "data": data, "split": split,
         "classes": list(dataset.classes), "depth": portable_spec(depth) if depth else None, "depth_kind": depth_kind,
         "limit": limit, "on_error": on_error, "methods": names,
     }  # fmt: skip

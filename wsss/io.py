@@ -18,7 +18,6 @@ __all__ = [
     "atomic_path",
     "content_hash",
     "file_hash",
-    "known_file_hash",
     "read_image",
     "read_json",
     "runs_folder",
@@ -166,26 +165,6 @@ def content_hash(content: Any) -> str:
     """SHA-256 of the canonical JSON of `content` (keys sorted, no spaces): the key of the stage cache."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-_HASHES: dict[str, tuple[tuple[int, ...], str]] = {}
-
-
-def known_file_hash(path: str | os.PathLike[str]) -> str:
-    """`file_hash`, read once a process: again only where size, times of change or inode are other than they were.
-
-    Raises:
-        WsssError: the file is missing or unreadable; the message names it.
-    """
-    try:
-        state = os.stat(path)
-    except OSError as error:
-        raise WsssError(f"cannot read {path}: {error.strerror}.") from error
-    now, name = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino), os.path.abspath(path)
-    known = _HASHES.get(name)
-    if known is None or known[0] != now:
-        known = _HASHES[name] = now, file_hash(path)
-    return known[1]
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:

@@ -30,6 +30,7 @@ class LabelStages(SeedStages):
         }
         if refinement:
             parts["trials"] = [asdict(trial) for trial in REFINEMENTS[refinement].trials]
+            parts["refinement_version"] = REFINEMENTS[refinement].version
             if REFINEMENTS[refinement].uses_depth:
                 parts |= {**self._depth_parts(split_method(base)[1]), "jump": self.config.regions.jump}
         return content_hash(parts)

@@ -21,7 +21,7 @@ from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import backbone_state, normalisation
 from wsss.config import profile as configuration
 from wsss.crop_settings import read_crop_settings
-from wsss.data.base import Sample
+from wsss.data.base import Sample, data_key
 from wsss.data.transforms import resize_long_side
 from wsss.io import content_hash, read_json, write_json
 from wsss.label_stages import LabelStages
@@ -63,7 +63,7 @@ class Run(LabelStages):
 
     def network_key(self, labels: str) -> str:
         """Hash of everything that a network trained on `labels` (a method, or `full-supervision`) depends on."""
-        source = self.data("train").fingerprint() if labels == "full-supervision" else self.label_key(labels)
+        source = data_key(self.data("train")) if labels == "full-supervision" else self.label_key(labels)
         return content_hash(
             {
                 "version": ALGORITHM_VERSION["segmentation"],
@@ -135,7 +135,7 @@ class Run(LabelStages):
         """Scores on the reported split of the networks trained on `labels`; no image labels are used."""
         out = {}
         for name in labels:
-            key = content_hash([SCORING_VERSION, self.network_key(name), self.data("report").fingerprint()])
+            key = content_hash([SCORING_VERSION, self.network_key(name), data_key(self.data("report"))])
             path = self._path("networks", key)
             if self._missing({name: path}):
                 self._keep(save_score, {name: path}, {name: self._score_network(name)})

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from wsss.config import RESULT_LABELS, RESULT_METHODS, Config, profile
+from wsss.contents import weights_hash
 from wsss.depth.specs import resolve_place
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
@@ -205,7 +206,7 @@ def _evaluated(
     settings = record["provenance"].get("settings")
     if settings is None:
         raise WsssError(f"{path} does not say how it was evaluated: make it again with `python -m wsss evaluate`.")
-    if checkpoint is None or file_hash(checkpoint) != settings["checkpoint_sha256"]:
+    if checkpoint is None or weights_hash(checkpoint) != settings["checkpoint_sha256"]:
         raise WsssError(f"{path} was made with {settings['checkpoint']}. Give that very file with --checkpoint.")
     made = evaluate_folder(
         checkpoint, folder, data=settings["data"], root=str(root) if root else None, split=settings["split"],

@@ -17,7 +17,7 @@ from scipy.ndimage import find_objects
 
 from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_image
 from wsss.cam.cam import class_maps, resize_image, resize_maps
-from wsss.data.base import Dataset, Sample
+from wsss.data.base import Dataset, Sample, data_key
 from wsss.data.series import SERIES
 from wsss.data.transforms import to_tensor
 from wsss.depth.crops import crop, square_box
@@ -94,7 +94,7 @@ def _kept_logits(run: Run, data: Dataset, ids: Sequence[str]) -> list[list[float
     """`object_logits` of the pictures `ids`, from the cache where they are in it."""
     looker = run.looker
     key = content_hash(
-        [ALGORITHM_VERSION["cam"], run.classifier_key, data.fingerprint(), list(ids), CONTEXT, looker.crops.min_side]
+        [ALGORITHM_VERSION["cam"], run.classifier_key, data_key(data), list(ids), CONTEXT, looker.crops.min_side]
     )
     path = run.cache / "logits" / f"{key[:16]}.json"
     if not path.exists():

@@ -16,7 +16,7 @@ from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, in
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import RESULT_KINDS, Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
-from wsss.data.base import Dataset
+from wsss.data.base import Dataset, data_key
 from wsss.data.registry import open_dataset
 from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root
 from wsss.data.tabletop_rendering import render_series, render_tabletop
@@ -189,7 +189,7 @@ class SeedStages:
         """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds too."""
         settings, data, backbone = self.config.depth_training, self.data("train"), self.config.classifier.backbone
         side = self.config.classifier.base_side
-        parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data.fingerprint()]
+        parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data_key(data)]
         path = self._path("depth", content_hash(parts), ".safetensors")
         wanted = [path, *(fold_path(path, fold) for fold in range(FOLDS if folds else 0))]
         train = partial(train_with_folds, side=side, device=self.device, progress=self.progress)
@@ -211,7 +211,7 @@ class SeedStages:
                 "version": ALGORITHM_VERSION["classifier"],
                 "settings": self.config.classifier.identity(),
                 "seed": self.config.seed,
-                "data": self.data("train").fingerprint(),
+                "data": data_key(self.data("train")),
             }
         )
 
@@ -255,7 +255,7 @@ class SeedStages:
     def average_precision(self) -> dict[str, float]:
         """mAP in percent of the classifier's image labels on `tune` and `report`; NaN where a split shows none of the classes."""
         splits = ("tune", "report")
-        key = content_hash([self.classifier_key, *(self.data(split).fingerprint() for split in splits)])
+        key = content_hash([self.classifier_key, *(data_key(self.data(split)) for split in splits)])
         path = self._path("average-precision", key, ".json")
         if self._missing({"mAP": path}):
             found = {split: mean_average_precision(*self._labels_and_probabilities(split)) for split in splits}
@@ -292,8 +292,8 @@ class SeedStages:
             "version": ALGORITHM_VERSION["cam"],
             "classifier": self.classifier_key,
             "method": asdict(plan),
-            "tune": self.data("tune").fingerprint(),
-            "data": self.data(split).fingerprint(),
+            "tune": data_key(self.data("tune")),
+            "data": data_key(self.data(split)),
         }
         if plan.proposal:
             parts |= {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}

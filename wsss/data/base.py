@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from wsss.errors import WsssError
+from wsss.io import content_hash
 
-__all__ = ["IGNORE", "Dataset", "Sample", "labels_of_mask", "subset"]
+__all__ = ["IGNORE", "Dataset", "Sample", "data_key", "labels_of_mask", "subset"]
 
 IGNORE = 255
 """The label of pixels whose truth is unknown: never trained on, never scored."""
@@ -72,8 +73,18 @@ class Dataset(Protocol):
     def __getitem__(self, index: int) -> Sample: ...
     def __iter__(self) -> Iterator[Sample]: ...
     def fingerprint(self) -> str:
-        """SHA-256 over what the split holds (ids, sizes and bytes or generator version): the records' `data_sha256`."""
+        """SHA-256 over what the split holds (ids, and contents or generator version): the records' `data_sha256`."""
         ...
+
+
+def data_key(dataset: Dataset) -> str:
+    """What of a split enters cache keys: its fingerprint and the contents of its files.
+
+    The fingerprint of rendered scenes says what they were rendered from, so that records of all machines have the same; what
+    lies on this disk is hashed by their method `contents`. The fingerprint of other data is of contents already.
+    """
+    contents = getattr(dataset, "contents", None)
+    return content_hash([dataset.fingerprint(), contents()]) if contents else dataset.fingerprint()
 
 
 def labels_of_mask(mask: np.ndarray, num_classes: int) -> np.ndarray:

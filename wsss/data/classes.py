@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from wsss.data.base import IGNORE, Dataset, Sample
+from wsss.data.base import IGNORE, Dataset, Sample, data_key
 from wsss.errors import WsssError
 from wsss.io import content_hash
 
@@ -100,6 +100,10 @@ class DatasetView:
     def fingerprint(self) -> str:
         """SHA-256 over the wrapped data set's fingerprint, the chosen classes and whether depth is there."""
         return content_hash([self._dataset.fingerprint(), self.classes, self.has_depth])
+
+    def contents(self) -> str:
+        """What `data_key` knows of the wrapped data set's files."""
+        return data_key(self._dataset)
 
 
 def keep_ids(dataset: Dataset, ids: Sequence[str]) -> Dataset:

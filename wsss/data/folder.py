@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from wsss.contents import file_hashes
 from wsss.data.base import Sample
 from wsss.errors import WsssError
-from wsss.io import content_hash, known_file_hash, read_image
+from wsss.io import content_hash, read_image
 
 __all__ = ["FolderDataset", "existing_folder", "is_file", "read_uint8_map"]
 
@@ -82,12 +83,8 @@ class FolderDataset:
             WsssError: a file is missing; the message names it.
         """
         files = [file for name in self.ids for file in self._files(name)]
-        contents = [(file.relative_to(self.root).as_posix(), _contents(file)) for file in files]
-        return content_hash([self.split, self.ids, self.classes, contents])
-
-
-def _contents(file: Path) -> str:
-    try:
-        return known_file_hash(file)
-    except WsssError as error:
-        raise WsssError(f"{error} Restore it or take its id out of the split.") from error
+        try:
+            contents = zip((file.relative_to(self.root).as_posix() for file in files), file_hashes(files), strict=True)
+        except WsssError as error:
+            raise WsssError(f"{error} Restore it or take its id out of the split.") from error
+        return content_hash([self.split, self.ids, self.classes, list(contents)])

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from wsss.contents import file_hashes
 from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.scenes import CLASSES
 from wsss.data.series import SERIES
@@ -157,6 +158,16 @@ class TabletopDataset:
         """Group and step of a picture of a controlled series (see `wsss.data.series`)."""
         facts = self._facts[sample_id]
         return facts["group"], facts["step"]
+
+    def _files(self, name: str) -> list[Path]:
+        return [self.folder / kind / f"{name.rsplit('-', 1)[1]}.png" for kind in ("rgb", "masks", "instances", "depth")]
+
+    def contents(self) -> list[str]:
+        """Hashes of the files of every scene, in order (see `wsss.data.base.data_key`)."""
+        try:
+            return file_hashes(file for name in self.ids for file in self._files(name))
+        except WsssError as error:
+            raise WsssError(f"{error} Delete {self.folder} and run `python -m wsss render` again.") from error
 
     def fingerprint(self) -> str:
         """Hash of generator version, seed, sizes and of every scene's facts: what decides the pictures."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.data.base import Dataset
+from wsss.data.base import Dataset, data_key
 from wsss.depth.controls import NOISE_LEVELS, degrade, derangement, inverted
 from wsss.depth.estimators import cached, hub_depth, learned_depth
 from wsss.depth.files import files_depth, resized
@@ -80,7 +80,7 @@ def open_depth(
     if name == "files" and argument:
         return files_depth(dataset, typed_path(argument), kind)
     if name in ("hf", "learned") and argument:
-        folder = cache / content_hash([source_identity(spec), kind, dataset.fingerprint()])[:16] if cache else None
+        folder = cache / content_hash([source_identity(spec), kind, data_key(dataset)])[:16] if cache else None
         hub = name == "hf"
         estimate = hub_depth(argument, dataset, kind) if hub else learned_depth(typed_path(argument), dataset)
         return cached(estimate, dataset, folder)

@@ -1,12 +1,13 @@
 """What users write for a source of depth, `sensor`, `files:DIR`, `shuffled+files:DIR`, and its names in records and cache keys."""
 
-import os
+import glob
 import re
 from pathlib import Path
 
+from wsss.contents import folder_hash, weights_hash
 from wsss.depth.controls import NOISE_LEVELS
 from wsss.errors import WsssError
-from wsss.io import content_hash, file_hash, known_file_hash
+from wsss.io import content_hash
 
 __all__ = [
     "CONTROL_NAMES",
@@ -69,24 +70,19 @@ def source_name(spec: str) -> str:
 
 
 def source_identity(spec: str) -> str:
-    """What of a source enters a cache key: of a folder, or of a model in one, its name and its files' names and contents, but not
-    its place; of a network its weights (its folds were trained by the same settings).
+    """What of a source enters a cache key: of a folder of maps, or of a model in a folder, its files' names and contents, of a
+    network its weights and those of its folds; never a place.
     """
     if parts := split_control(spec):
         return f"{parts[0]}+{source_identity(parts[1])}"
     name, _, argument = spec.partition(":")
-    if name == "files" or (name == "hf" and is_there(typed_path(argument), folder=True)):
-        return f"{name}:{Path(argument).name}:{_listing(typed_path(argument))}"
-    return f"learned:{file_hash(typed_path(argument))}" if name == "learned" and argument else spec
-
-
-def _listing(folder: Path) -> str:
-    """Hash of the names and contents of the files in a folder."""
-    try:
-        files = sorted(Path(entry) for entry in os.scandir(folder) if entry.is_file())
-        return content_hash([(file.name, known_file_hash(file)) for file in files])
-    except (OSError, WsssError):
-        return content_hash([])  # opening the folder says what is wrong with it
+    path = typed_path(argument)
+    if name == "files" or (name == "hf" and is_there(path, folder=True)):
+        return f"{name}:{folder_hash(path)}"
+    if name == "learned" and argument:
+        folds = sorted(path.parent.glob(f"{glob.escape(path.stem)}.fold*{glob.escape(path.suffix)}"))
+        return f"learned:{content_hash([weights_hash(each) for each in (path, *folds)])}"
+    return spec
 
 
 def portable_spec(spec: str) -> str:

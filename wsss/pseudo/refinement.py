@@ -57,11 +57,15 @@ class Scene:
 
 @dataclass(frozen=True)
 class Refinement:
-    """One way to refine seeds: a grid of parameters, and how scores are refined with each of some of them."""
+    """One way to refine seeds: a grid of parameters, and how scores are refined with each of some of them.
+
+    `version` is raised when `run` gives other scores for the same parameters: labels of the former one are then made anew.
+    """
 
     trials: tuple[RefinementParameters, ...]
     run: Callable[[Scene, Scores, Sequence[RefinementParameters]], list[Scores]]
     uses_depth: bool = False
+    version: int = 1
 
 
 def refine(name: str | None, scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:

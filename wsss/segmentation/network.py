@@ -20,6 +20,9 @@ __all__ = ["build_network", "encoder_model", "load_encoder", "load_network", "sa
 smp = lazy("segmentation_models_pytorch")
 
 _LEAST_MATCHED = 0.8  # an encoder with less than this share of its tensors loaded is as good as random
+METADATA = "wsss_network"
+"""Key of the one entry of metadata: safetensors writes several in random order."""
+
 _TIMM = "tu-"  # prefix of timm's models among the library's encoders
 
 
@@ -115,6 +118,7 @@ def save_network(path: Path, network: nn.Module, meta: Mapping[str, str]) -> Non
     Args:
         network: from `build_network`; its arguments are stored under the key `network`, as JSON.
         meta: what else belongs to it, as strings (JSON where it is structured): `classes`, `mean`, `std`, …
+            Equal networks with equal descriptions are written as equal bytes.
 
     Raises:
         WsssError: the file cannot be written.
@@ -122,7 +126,7 @@ def save_network(path: Path, network: nn.Module, meta: Mapping[str, str]) -> Non
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {**meta, "network": json.dumps(network.build_arguments)}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata))
+        temporary.write_bytes(safetensors.torch.save(tensors, {METADATA: json.dumps(metadata, sort_keys=True)}))
 
 
 def load_network(path: Path) -> tuple[nn.Module, dict[str, str]]:
@@ -133,6 +137,8 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, str]]:
     """
     try:
         tensors, meta = read_tensors(path)
+        if METADATA in meta:  # files of former versions have each fact as an entry of its own
+            meta = json.loads(meta[METADATA])
         if "network" not in meta:
             raise WsssError("it is no segmentation network of this package")
         arguments = json.loads(meta.pop("network"))
