@@ -1,4 +1,6 @@
-"""Chapter 03 as a reader meets it: JupyterLab in a real browser, run from the first cell to the last, sliders moved by keyboard.
+"""The chapters with controls as a reader meets them: JupyterLab in a real browser, run from the first cell to the last.
+
+Sliders are moved by keyboard, and lists are read as they are shown.
 
 Needs Chromium (`apt-get install chromium`); without it the test is skipped, or fails where `WSSS_BROWSER=required` says that it
 must be there, as `.ci/run` does. Screenshots are kept in `$WSSS_SCREENSHOTS`, or in the test's temporary folder.
@@ -13,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 CHAPTER = "03_depth_guided_cropping"
+BROWSERS = {
+    "01_baseline_cam": {"class": "all (mIoU)"},
+    "02_failure_analysis": {"size": "any", "occlusion": "any", "class": "any"},
+}
+"""Chapters with another panel, and what its lists show at the start, besides an image's name."""
 KERNEL_IDLE = "| Idle"  # in the status bar
 TOKEN = "only-for-this-test"
 START_SECONDS, RUN_SECONDS, STEP_SECONDS = 120, 600, 60  # limits for a busy machine; an idle one needs a third of them
@@ -57,16 +64,16 @@ def chromium() -> str:
     return path
 
 
-def smoke_chapter(folder: Path) -> None:
-    """The chapter without outputs, with the smoke profile in its parameters cell."""
-    notebook = nbformat.read(notebook_folder() / f"{CHAPTER}.ipynb", as_version=4)
+def smoke_chapter(folder: Path, chapter: str) -> None:
+    """A chapter without outputs, with the smoke profile in its parameters cell."""
+    notebook = nbformat.read(notebook_folder() / f"{chapter}.ipynb", as_version=4)
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             assert cell.source.startswith('profile = "default"')
             cell.source = cell.source.replace('"default"', '"smoke"', 1)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, folder / f"{CHAPTER}.ipynb")
+    nbformat.write(notebook, folder / f"{chapter}.ipynb")
 
 
 def settings(folder: Path) -> None:
@@ -80,7 +87,8 @@ def lab(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     """Address of a JupyterLab on the loopback, and its folder; all that it writes is below that."""
     folder = tmp_path_factory.mktemp("lab")
     (folder / "notebooks").mkdir()
-    smoke_chapter(folder / "notebooks")
+    for chapter in (CHAPTER, *BROWSERS):
+        smoke_chapter(folder / "notebooks", chapter)
     settings(folder / "settings")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -144,14 +152,14 @@ def shot(page: "Page", lab: tuple[str, Path], name: str) -> None:
     page.screenshot(path=folder / f"{name}.png")
 
 
-def run_all(page: "Page", lab: tuple[str, Path]) -> None:
-    """Open the chapter and run all cells from the menu."""
-    page.goto(f"{lab[0]}/lab/tree/{CHAPTER}.ipynb?token={TOKEN}")
+def run_all(page: "Page", lab: tuple[str, Path], chapter: str, last: "Callable[[], Locator]") -> None:
+    """Open a chapter and run all cells from the menu; `last` is a control of its panel."""
+    page.goto(f"{lab[0]}/lab/tree/{chapter}.ipynb?token={TOKEN}")
     page.locator(".jp-NotebookPanel").wait_for()
     page.get_by_text(KERNEL_IDLE).wait_for(timeout=1000 * START_SECONDS)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.get_by_role("slider", name="background threshold").wait_for(timeout=1000 * RUN_SECONDS)
+    last().wait_for(timeout=1000 * RUN_SECONDS)
     page.get_by_text(KERNEL_IDLE).wait_for(timeout=1000 * RUN_SECONDS)
 
 
@@ -160,6 +168,15 @@ def errors_on(page: "Page") -> list[str]:
     kinds = ("application/vnd.jupyter.stderr", "application/vnd.jupyter.error")
     found = page.locator(", ".join(f'[data-mime-type="{kind}"]' for kind in kinds))
     return [*found.all_inner_texts(), *page.get_by_role("alert").all_inner_texts()]
+
+
+def shown(page: "Page") -> dict[str, str]:
+    """What each list of the page shows, by its label; nothing where it is blank."""
+    lists = page.locator(".widget-dropdown")
+    read = "lists => lists.map(one => [one.querySelector('label').textContent, one.querySelector('select')])"
+    text = "([label, select]) => [label, select.selectedIndex < 0 ? '' : select.options[select.selectedIndex].text]"
+    pairs: list[tuple[str, str]] = lists.evaluate_all(f"lists => ({read})(lists).map({text})")
+    return dict(pairs)
 
 
 def moved(page: "Page", slider: "Locator", key: str) -> tuple[str, str]:
@@ -179,9 +196,12 @@ def moved(page: "Page", slider: "Locator", key: str) -> tuple[str, str]:
 def test_a_reader_tunes_a_scene_and_takes_the_parameters_away(page: "Page", lab: tuple[str, Path]) -> None:
     from playwright.sync_api import expect
 
-    run_all(page, lab)
-    shot(page, lab, "1-run")
     threshold, crops = page.get_by_role("slider", name="background threshold"), page.get_by_role("slider", name="crops")
+    run_all(page, lab, CHAPTER, lambda: threshold)
+    shot(page, lab, "1-run")
+    start = shown(page)
+    assert (start["class"], start["depth"]) == ("strongest of all", "sensor (this run's)")
+    assert start["scene"]
     threshold.scroll_into_view_if_needed()
     shot(page, lab, "2-explorer")
     # What the slider is for is read out with it.
@@ -203,6 +223,28 @@ def test_a_reader_tunes_a_scene_and_takes_the_parameters_away(page: "Page", lab:
     given = read_crop_settings(path)
     assert (given.threshold, given.crops["count"]) == (0.02, 12)
 
+    depth = page.get_by_label("depth", exact=True)
+    depth.select_option("constant")
+    expect(page.locator('p[role="status"]').first).to_contain_text("trust in depth 0.00")
+    assert shown(page) == start | {"depth": "constant"}
     page.get_by_role("button", name="reset").click()
     expect(crops).to_have_attribute("aria-valuetext", "13 per image")
+    expect(depth.locator("option:checked")).to_have_text("sensor (this run's)")
+    assert shown(page) == start
+    shot(page, lab, "5-reset")
+    assert errors_on(page) == []
+
+
+@pytest.mark.parametrize("chapter", BROWSERS)
+def test_lists_show_what_is_chosen(page: "Page", lab: tuple[str, Path], chapter: str) -> None:
+    run_all(page, lab, chapter, lambda: page.locator(".widget-dropdown").last)
+    page.locator(".widget-dropdown").last.scroll_into_view_if_needed()
+    shot(page, lab, chapter)
+    lists = shown(page)
+    assert {name: lists[name] for name in BROWSERS[chapter]} == BROWSERS[chapter]
+    assert "" not in lists.values()
+    kind = page.get_by_label("class", exact=True)
+    kind.select_option(index=1)
+    expected = kind.locator("option").nth(1).inner_text()
+    assert shown(page) == lists | {"class": expected}
     assert errors_on(page) == []

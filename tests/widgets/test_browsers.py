@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ipywidgets import BoundedIntText, Dropdown
+from ipywidgets import BoundedIntText
 from matplotlib.figure import Figure
 
 from wsss.analysis.confusion import iou_per_class
@@ -21,6 +21,7 @@ from wsss.data.tabletop import TabletopDataset
 from wsss.errors import WsssError
 from wsss.scoring import Looker, score_seeds
 from wsss.widgets import failure_browser, threshold_browser
+from wsss.widgets.choices import Choice
 from wsss.widgets.controls import Slider
 from wsss.widgets.failures import FailureData, FailureParameters, render_failure
 from wsss.widgets.thresholds import ThresholdData, ThresholdParameters, render_threshold, render_thresholds
@@ -105,7 +106,7 @@ def test_threshold_browser(run: Any, live: bool, capsys: pytest.CaptureFixture[s
         assert isinstance(shown, Figure)
         assert "make lab" in capsys.readouterr().out
         return
-    (slider,), (scene, _) = widgets_of(shown, Slider), widgets_of(shown, Dropdown)
+    (slider,), (scene, _) = widgets_of(shown, Slider), widgets_of(shown, Choice)
     assert (slider.value, scene.value) == (0.5, 1)
     picture, numbers = shown.children[2:]
     before = picture.value, numbers.value
@@ -160,15 +161,21 @@ def test_failure_browser(run: Any, live: bool, capsys: pytest.CaptureFixture[str
         assert isinstance(shown, Figure)
         assert "make lab" in capsys.readouterr().out
         return
-    (rank,), (size, occlusion, kind) = widgets_of(shown, BoundedIntText), widgets_of(shown, Dropdown)
+    (rank,), (size, occlusion, kind) = widgets_of(shown, BoundedIntText), widgets_of(shown, Choice)
     picture, numbers = shown.children[1:]
     before = picture.value
+    assert [each.label for each in (size, occlusion, kind)] == ["any", "any", "any"]
+    assert rank.max == len(run.seeds(["cam"])["cam"].instances)
     rank.value = 2
     assert "number 2 of" in numbers.value
     assert picture.value != before
     size.value = run.seeds(["cam"])["cam"].instances["size"].iloc[0]
     assert rank.value == 1
     assert "number 1 of" in numbers.value
+    # The number that is shown is that of the object: it cannot go beyond the last.
+    assert rank.max == (run.seeds(["cam"])["cam"].instances["size"] == size.value).sum()
+    rank.value = 10_000
+    assert f"number {rank.max} of {rank.max}" in numbers.value
     objects = run.seeds(["cam"])["cam"].instances
     size.value, occlusion.value, kind.value = next(
         each

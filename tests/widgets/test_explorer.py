@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ipywidgets import Dropdown
 from matplotlib.figure import Figure
 
 from wsss.cam.classifier import Classifier, info_for
@@ -19,6 +18,7 @@ from wsss.depth.fusion import FusionParameters, fuse
 from wsss.errors import WsssError
 from wsss.scoring import Looker
 from wsss.widgets import crop_explorer, headless
+from wsss.widgets.choices import Choice
 from wsss.widgets.controls import Slider
 from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import numbers_of, render
@@ -235,7 +235,7 @@ def test_a_person_gets_a_slider_for_each_parameter(run: Any, monkeypatch: pytest
         slider = sliders[spec.label]
         assert (slider.low, slider.high, slider.help) == (spec.low, spec.high, spec.help)
         assert slider.continuous is not spec.looks
-    assert [one.description for one in found if isinstance(one, Dropdown)] == ["scene", "class", "depth"]
+    assert [one.description for one in found if isinstance(one, Choice)] == ["scene", "class", "depth"]
 
 
 def test_a_slider_changes_picture_numbers_and_toml(panel: ExplorerPanel) -> None:
@@ -252,12 +252,13 @@ def test_a_slider_changes_picture_numbers_and_toml(panel: ExplorerPanel) -> None
 def test_another_scene_has_other_classes_and_is_drawn_once(
     panel: ExplorerPanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert [value for _, value in panel.shown.options] == [None, "box"]
+    assert [text for text, _ in panel.shown.options] == ["strongest of all", "box"]
     panel.shown.value = "box"
     drawn = []
     monkeypatch.setattr(panel.live, "update", lambda: drawn.append(panel.parameters))
     panel.scene.value = 1
-    assert [value for _, value in panel.shown.options] == [None, "box", "ball"]
+    assert [text for text, _ in panel.shown.options] == ["strongest of all", "box", "ball"]
+    assert panel.shown.label == "strongest of all"
     assert [(p.scene, p.shown) for p in drawn] == [(1, None)]
 
 
@@ -265,9 +266,12 @@ def test_reset(panel: ExplorerPanel, start: ExplorerParameters) -> None:
     first = panel.copy.text
     panel.sliders["vote"].value, panel.sliders["jump"].value, panel.source.value = 1.0, 0.05, "constant"
     assert panel.copy.text != first
+    assert panel.source.label == "constant"
     panel.reset.click()
     assert panel.parameters == start
     assert panel.copy.text == first
+    assert (panel.source.label, panel.source.index, panel.source.chosen) == ("sensor (this run's)", 0, None)
+    assert (panel.shown.label, panel.shown.index, panel.shown.chosen) == ("strongest of all", 0, None)
 
 
 def test_an_error_is_shown_in_place_of_the_numbers(panel: ExplorerPanel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ipywidgets import HTML, Box, Button, Dropdown, HBox, Layout, Text, Textarea, VBox
+from ipywidgets import HTML, Box, Button, HBox, Layout, Text, Textarea, VBox
 from matplotlib.figure import Figure
 
 from wsss.crop_settings import toml_of, write_crop_settings
@@ -13,10 +13,11 @@ from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.io import short_path
 from wsss.pipeline import Run
+from wsss.widgets.choices import Choice, label_style
 from wsss.widgets.controls import CopyButton, Slider
 from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import draw, numbers_of, render_grid
-from wsss.widgets.live import HINT, Live, headless, label_style
+from wsss.widgets.live import HINT, Live, headless
 from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_parameters, sections_of, static_grid
 
 __all__ = ["SOURCES", "ExplorerPanel", "crop_explorer"]
@@ -58,13 +59,9 @@ class ExplorerPanel:
         config, ids = explorer.run.config, explorer.run.data(explorer.split).ids
         style, narrow = label_style("4em"), Layout(width="20em")
         own = (f"{source_name(config.depth)} (this run's)", None)
-        self.scene = Dropdown(
-            options=[(ids[index], index) for index in indices], value=start.scene, description="scene", style=style, layout=narrow
-        )  # fmt: skip
-        self.shown = Dropdown(options=self._class_options(start.scene), description="class", style=style, layout=narrow)
-        self.source = Dropdown(
-            options=[own, *((name, name) for name in sources)], value=None, description="depth", style=style, layout=narrow
-        )  # fmt: skip
+        self.scene = Choice("scene", [(ids[index], index) for index in indices], start.scene)
+        self.shown = Choice("class", self._class_options(start.scene), start.shown)
+        self.source = Choice("depth", [own, *((name, name) for name in sources)], start.source)
         self.sliders = {spec.name: Slider(spec, getattr(start, spec.name)) for spec in SLIDERS}
         controls = {"scene": self.scene, "shown": self.shown, "source": self.source, **self.sliders}
         self.live = Live(controls, self._draw, quiet=["scene"])
@@ -103,8 +100,7 @@ class ExplorerPanel:
 
     def _scene_changed(self, change: Any) -> None:
         with self.live.at_once():
-            self.shown.options = self._class_options(change["new"])
-            self.shown.value = None
+            self.shown.offer(self._class_options(change["new"]))
 
     def _keep_text(self, _: Any) -> None:
         self.copy.text = self.toml()
@@ -113,7 +109,7 @@ class ExplorerPanel:
         with self.live.at_once():
             for name, slider in self.sliders.items():
                 slider.value = getattr(self.start, name)
-            self.source.value = None
+            self.source.chosen = self.start.source
 
     def _copied(self, _: Any) -> None:
         """Write the file, and say what to do with it."""
@@ -131,7 +127,7 @@ class ExplorerPanel:
         where = "on the clipboard and in" if self.copy.copied else "in"
         said = f'<p role="status">The parameters are {where} <code>{short_path(path)}</code>. Run chapters 04 to 06 with them:</p>'
         chapters = "04_pseudo_labels,05_segmentation_training,06_miou_tables"
-        command = f"python -m wsss run {_options(run, self.source.value)} --crops {path} --notebooks {chapters}"
+        command = f"python -m wsss run {_options(run, self.source.chosen)} --crops {path} --notebooks {chapters}"
         cell = f'crops = "{path}"'
         self.exported.children = [
             HTML(said),

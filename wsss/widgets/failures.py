@@ -1,12 +1,12 @@
 """The failure browser: the objects that a method misses, by size, occlusion and class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import pandas as pd
-from ipywidgets import BoundedIntText, Box, Dropdown, Layout, VBox
+from ipywidgets import BoundedIntText, Box, Layout, VBox
 from matplotlib.figure import Figure
 
 from wsss.analysis.failures import occlusion_measure
@@ -14,7 +14,8 @@ from wsss.analysis.strata import SIZE_BINS
 from wsss.errors import WsssError
 from wsss.pipeline import Run
 from wsss.report.panels import object_sheet, seed_view
-from wsss.widgets.live import HINT, Live, headless, label_style
+from wsss.widgets.choices import Choice, label_style
+from wsss.widgets.live import HINT, Live, headless
 
 __all__ = ["FailureData", "FailureParameters", "failure_browser", "render_failure"]
 
@@ -108,22 +109,28 @@ def failure_browser(run: Run, name: str = "cam") -> Any:
     if headless():
         print(HINT)
         return render_failure(_static(data), data) if len(data.objects) else None
-    style, wide = label_style("5em"), Layout(width="22em")
+    narrow, wide = "5em", "22em"
 
-    def choice(label: str, names: Sequence[str]) -> Dropdown:
+    def choice(label: str, names: Sequence[str]) -> Choice:
         options = [(ANY, None), *((each.replace("_", " "), each) for each in names)]
-        return Dropdown(options=options, description=label, style=style, layout=wide)
+        return Choice(label, options, label_width=narrow, width=wide)
 
     controls = {
         "size": choice("size", SIZE_BINS),
         "occlusion": choice("occlusion", data.measure[2] if data.measure else ()),
         "class_name": choice("class", data.classes),
-        "rank": BoundedIntText(1, min=1, max=max(1, len(data.objects)), description="number", style=style, layout=wide),
+        "rank": BoundedIntText(
+            1,
+            min=1,
+            max=max(1, len(data.objects)),
+            description="number",
+            style=label_style(narrow),
+            layout=Layout(width=wide),
+        ),
     }
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
         p = FailureParameters(**values)
-        p = replace(p, rank=min(p.rank, max(1, len(data.found(p)))))
         figure, one = render_failure([p], data), data.one(p)
         return figure, f"number {p.rank} of {len(data.found(p))} · {one['image_id']} · {data.title(one, ' · ')}"
 
@@ -132,7 +139,9 @@ def failure_browser(run: Run, name: str = "cam") -> Any:
 
     def begin_again(_: Any) -> None:
         with live.at_once():
-            controls["rank"].value = 1
+            rank = controls["rank"]
+            p = FailureParameters(**live.values | {"rank": 1})
+            rank.value, rank.max = 1, max(1, len(data.found(p)))  # no number without an object
 
     for each in filters:
         controls[each].observe(begin_again, "value")

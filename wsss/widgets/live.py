@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from wsss.errors import WsssError
+from wsss.widgets.choices import Choice
 
-__all__ = ["HINT", "Live", "figure_bytes", "headless", "label_style", "picture_html", "settle"]
+__all__ = ["HINT", "Live", "figure_bytes", "headless", "picture_html", "settle"]
 
 HINT = "Open this notebook in JupyterLab (`make lab`) to move these parameters yourself; here is a fixed grid of them."
 DPI = 90
@@ -26,11 +27,6 @@ DPI = 90
 def headless() -> bool:
     """Whether there is nobody to move a slider: the environment variable `WSSS_HEADLESS` is set, and not to 0."""
     return os.environ.get("WSSS_HEADLESS", "0") not in ("", "0")
-
-
-def label_style(width: str = "7em") -> dict[str, str]:
-    """Style of a control's label that leaves it room to be read."""
-    return {"description_width": width}
 
 
 def figure_bytes(figure: Figure, dpi: int = DPI) -> bytes:
@@ -63,7 +59,7 @@ class Live:
     """Controls, and a picture with a line of numbers that follow them.
 
     Args:
-        controls: by name; each has a trait `value`.
+        controls: by name; each has a trait `value`, and lists are `Choice`s.
         draw: values by name → figure and the line of numbers. A `WsssError` is shown in its place.
         quiet: names of controls that do not draw when they change, since what they change draws.
 
@@ -88,7 +84,10 @@ class Live:
     @property
     def values(self) -> dict[str, Any]:
         """What the controls say."""
-        return {name: control.value for name, control in self.controls.items()}
+        return {
+            name: control.chosen if isinstance(control, Choice) else control.value
+            for name, control in self.controls.items()
+        }
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

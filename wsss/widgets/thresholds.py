@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from ipywidgets import Box, Dropdown, Layout, VBox
+from ipywidgets import Box, Layout, VBox
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -19,8 +19,9 @@ from wsss.pseudo.labels import pseudo_label
 from wsss.report.panels import LINE_COLOURS, SeedView, seed_view
 from wsss.report.pictures import overlay
 from wsss.report.style import class_colours, use_style
+from wsss.widgets.choices import Choice
 from wsss.widgets.controls import Slider, SliderSpec
-from wsss.widgets.live import HINT, Live, headless, label_style
+from wsss.widgets.live import HINT, Live, headless
 
 __all__ = ["ThresholdData", "ThresholdParameters", "render_threshold", "render_thresholds", "threshold_browser"]
 
@@ -153,10 +154,10 @@ def threshold_browser(run: Run, name: str = "cam", indices: Sequence[int] = (0,)
         print(HINT)
         grid = [ThresholdParameters(indices[0], value) for value in (FIXED_THRESHOLD, 0.6, data.chosen)]
         return render_thresholds(grid, data)
-    ids, style = run.data("report").ids, label_style("4em")
-    scene = Dropdown(options=[(ids[index], index) for index in indices], description="image", style=style)
+    ids = run.data("report").ids
+    scene = Choice("image", [(ids[index], index) for index in indices])
     classes = [(ALL, None), *((each.replace("_", " "), each) for each in data.names)]
-    shown = Dropdown(options=classes, description="class", style=style)
+    shown = Choice("class", classes)
     slider = Slider(SLIDER, data.chosen)
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:
