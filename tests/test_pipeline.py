@@ -290,8 +290,6 @@ def test_runs_lie_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tm
     assert runs_folder() == tmp_path
     assert run.folder == tmp_path / "smoke"
     assert run.cache == tmp_path / "cache"
-    monkeypatch.delenv("WSSS_RUNS")
-    assert runs_folder() == Path(pipeline.__file__).resolve().parents[1] / "runs"
 
 
 def test_methods_name_other_depth(finished: Run) -> None:

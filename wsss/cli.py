@@ -276,6 +276,12 @@ import wsss.cli_bench  # noqa: E402
 import wsss.cli_records  # noqa: E402, F401 - both enter their commands, which `--help` lists after those above
 
 
+def _debugging() -> bool:
+    from wsss.io import switched_on
+
+    return switched_on("WSSS_DEBUG")
+
+
 def main() -> None:
     """Run the command line; what users can mend is said in one line, without a traceback (`WSSS_DEBUG=1` shows it)."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -284,12 +290,12 @@ def main() -> None:
     try:
         app()
     except WsssError as error:
-        if os.environ.get("WSSS_DEBUG"):
+        if _debugging():
             raise
         typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
         sys.exit(1)
     except OSError as error:  # a disk or a folder that fails where no reader or writer of ours expects it
-        if os.environ.get("WSSS_DEBUG") or isinstance(error, BrokenPipeError):
+        if _debugging() or isinstance(error, BrokenPipeError):
             raise
         place = f" {error.filename}" if error.filename else ""
         reason = f"cannot read or write{place}: {error.strerror or error}. Check the disk, free space and permissions."

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from wsss.cli_options import app, names_of
-from wsss.errors import WsssError
 
 __all__: list[str] = []  # importing this module enters its command
 
@@ -20,15 +19,12 @@ def bench(
     quick: Annotated[bool, typer.Option(help="Few and small: does it run? Not a result.")] = False,
 ) -> None:  # fmt: skip
     """Measure speed and memory beside other libraries (15 minutes; pip install -e ".\\[bench,crf]"); resumable part by part."""
-    checkout = Path(__file__).resolve().parent.parent
-    if not (checkout / "benchmarks" / "run.py").is_file():
-        raise WsssError(
-            f"no benchmarks at {checkout}: run from a checkout of the project, installed with `pip install -e .`"
-        )
-    if str(checkout) not in sys.path:
-        sys.path.insert(0, str(checkout))
+    from wsss.io import checkout_folder, runs_folder
+
+    root = str(checkout_folder("benchmarks").parent)
+    if root not in sys.path:
+        sys.path.insert(0, root)
     from benchmarks.run import run_bench
-    from wsss.io import runs_folder
 
     target = out or runs_folder() / "bench.json"
     if not run_bench(names_of(only), target, quick=quick, compare=compare, say=typer.echo):

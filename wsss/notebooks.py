@@ -11,7 +11,7 @@ import nbformat
 import papermill
 
 from wsss.errors import WsssError
-from wsss.io import atomic_path, content_hash
+from wsss.io import atomic_path, checkout_folder, content_hash
 
 __all__ = [
     "NOTEBOOKS",
@@ -39,12 +39,7 @@ def notebook_folder() -> Path:
     Raises:
         WsssError: the package is installed without its checkout.
     """
-    folder = Path(__file__).resolve().parent.parent / "notebooks"
-    if not folder.is_dir():
-        raise WsssError(
-            f"no notebooks at {folder}: run from a checkout of the project, installed with `pip install -e .`"
-        )
-    return folder
+    return checkout_folder("notebooks")
 
 
 def parameters_of(path: Path) -> dict[str, Any]:

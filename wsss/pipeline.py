@@ -5,7 +5,6 @@ depend on, so a second run computes nothing anew, a notebook that is run alone m
 """
 
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from wsss.config import profile as configuration
 from wsss.crop_settings import read_crop_settings
 from wsss.data.base import Sample, data_key
 from wsss.data.transforms import resize_long_side
-from wsss.io import content_hash, read_json, write_json
+from wsss.io import content_hash, read_json, switched_on, write_json
 from wsss.label_stages import LabelStages
 from wsss.lazy import lazy
 from wsss.parallel import image_bar
@@ -50,7 +49,7 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
     Raises:
         WsssError: unknown profile, data or setting, or a file of crop parameters that cannot be used.
     """
-    shown, file = progress and not os.environ.get("WSSS_HEADLESS"), settings.get("crops")
+    shown, file = progress and not switched_on("WSSS_HEADLESS"), settings.get("crops")
     if not isinstance(file, str | Path):
         return Run(configuration(profile, data, **settings), progress=shown)
     given = read_crop_settings(file)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wsss import io
 from wsss.analysis import FIXED_THRESHOLD, THRESHOLDS, iou_per_class, mean_iou, scores_frame, threshold_confusions
 from wsss.analysis.objects import InstanceScore
 from wsss.analysis.score import Score
@@ -303,13 +304,15 @@ def test_the_source_is_changed_if_it_or_other_files_are(monkeypatch: pytest.Monk
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a", *arguments], cwd=tmp_path, check=True)
 
     source, other, result = tmp_path / "wsss", tmp_path / "benchmarks" / "a.py", tmp_path / "benchmarks" / "record.json"
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "wsss-depth-cam"\n')
     for path in (source / "a.py", other, result):
         path.parent.mkdir(exist_ok=True)
         path.write_text("1")
     git("init", "-q")
     git("add", "-A")
     git("commit", "-qm", "all")
-    monkeypatch.setattr(provenance, "SOURCE", source.resolve())
+    monkeypatch.setattr(provenance, "PACKAGE", source.resolve())
+    monkeypatch.setattr(io, "PACKAGE", source.resolve())
     result.write_text("2")
     assert provenance.git_state(other)[1] is False
     other.write_text("2")
@@ -317,6 +320,9 @@ def test_the_source_is_changed_if_it_or_other_files_are(monkeypatch: pytest.Monk
     assert provenance.git_state(other)[1] is True
     (source / "a.py").write_text("2")
     assert provenance.git_state()[1] is True
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "another"\n')
+    io._checkout_of.cache_clear()
+    assert provenance.git_state() == (None, None)  # a copy in another project's repository
 
 
 def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

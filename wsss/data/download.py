@@ -3,7 +3,6 @@
 Addresses and checksums are those that torchvision uses.
 """
 
-import os
 import shutil
 import tarfile
 import tempfile
@@ -20,7 +19,7 @@ from tqdm.auto import tqdm
 
 from wsss.data.splits import read_split, without
 from wsss.errors import WsssError
-from wsss.io import atomic_path, write_png
+from wsss.io import atomic_path, cache_folder, write_png
 
 __all__ = [
     "SBD",
@@ -64,7 +63,7 @@ Fetch = Callable[[Archive, Path], Path]
 
 def default_root() -> Path:
     """`VOC2012` in `$WSSS_CACHE` or `~/.cache/wsss`."""
-    return Path(os.environ.get("WSSS_CACHE", Path.home() / ".cache" / "wsss")) / "VOC2012"
+    return cache_folder() / "VOC2012"
 
 
 def fetch(archive: Archive, folder: Path) -> Path:

@@ -10,7 +10,6 @@ A scene is a function of (generator version, seed, split, index) alone. A folder
 and rendering goes on with the scenes that are missing.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.scenes import CLASSES
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_image, read_json
+from wsss.io import cache_folder, content_hash, read_image, read_json
 
 __all__ = [
     "CLASSES",
@@ -75,7 +74,7 @@ class TabletopSpec:
 
 def default_root(spec: TabletopSpec | None = None) -> Path:
     """`$WSSS_CACHE` or `~/.cache/wsss`, and in it a folder named by the hash of `spec`."""
-    base = Path(os.environ.get("WSSS_CACHE", Path.home() / ".cache" / "wsss"))
+    base = cache_folder()
     return base / f"tabletop-{content_hash((spec or TabletopSpec()).identity())[:12]}"
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import wsss
+from wsss.io import PACKAGE, checkout
 
 __all__ = ["git_state", "package_versions", "processor", "provenance"]
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "segmentation_models_pytorch", "pybullet")
-SOURCE = Path(__file__).resolve().parents[1]
 
 
 def provenance(**facts: Any) -> dict[str, Any]:
@@ -28,17 +28,20 @@ def git_state(*others: Path) -> tuple[str | None, bool | None]:
 
     An installed copy that happens to lie inside another project's repository has no commit of its own.
     """
-    top = _git("rev-parse", "--show-toplevel")
-    commit = _git("rev-parse", "--verify", "HEAD")
-    if top is None or commit is None or Path(top) != SOURCE.parent:
+    root = checkout()
+    if root is None:
         return None, None
-    changes = _git("status", "--porcelain", "--", str(SOURCE), *map(str, others))
+    top = _git(root, "rev-parse", "--show-toplevel")
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    if top is None or commit is None or Path(top) != root:
+        return None, None
+    changes = _git(root, "status", "--porcelain", "--", str(PACKAGE), *map(str, others))
     return commit, None if changes is None else bool(changes)
 
 
-def _git(*arguments: str) -> str | None:
-    """What git prints about the source's repository; None if it fails or is missing."""
-    command = ["git", "-C", str(SOURCE), *arguments]
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints about the repository at `root`; None if it fails or is missing."""
+    command = ["git", "-C", str(root), *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -4,7 +4,6 @@ import base64
 import gc
 import html
 import io
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from wsss.errors import WsssError
+from wsss.io import switched_on
 from wsss.widgets.choices import Choice
 
 __all__ = ["HINT", "Live", "figure_bytes", "headless", "picture_html", "settle"]
@@ -26,7 +26,7 @@ DPI = 90
 
 def headless() -> bool:
     """Whether there is nobody to move a slider: the environment variable `WSSS_HEADLESS` is set, and not to 0."""
-    return os.environ.get("WSSS_HEADLESS", "0") not in ("", "0")
+    return switched_on("WSSS_HEADLESS")
 
 
 def figure_bytes(figure: Figure, dpi: int = DPI) -> bytes:
