@@ -14,6 +14,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+import wsss.depth_training as training
 from wsss.cam import backbones
 from wsss.data.base import Sample
 from wsss.depth.estimators import FOLDS, fold_path
@@ -269,3 +270,57 @@ def test_data_without_depth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WsssError, match="memory comes without depth to learn from"):
         fold(Memory(6, has_depth=False), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(step: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    """Train, but end as the loss of step number `step` of this process is computed."""
+    seen: list[int] = []
+    own = training.scale_and_shift_invariant_loss
+
+    def loss(*maps: torch.Tensor) -> torch.Tensor:
+        if len(seen) == step:
+            raise Killed
+        seen.append(1)
+        return own(*maps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "scale_and_shift_invariant_loss", loss)
+        with pytest.raises(Killed):
+            resumable(**options)
+
+
+def resumable(count: int = 5, **options: Any) -> tuple[DepthNetwork, list[dict[str, float]]]:
+    """A training of four steps, two in each epoch."""
+    settings = DepthTraining(epochs=2, batch_size=2, side=32, frozen_stages=0)
+    return train_depth_network(BACKBONE, pairs(count), settings, test_side=64, seed=3, progress=False, **options)
+
+
+@pytest.mark.parametrize("moments", [(1,), (2,), (3,), (2, 1)])
+def test_an_interrupted_training_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: tuple[int, ...]
+) -> None:
+    options: dict[str, Any] = {"checkpoint": tmp_path / "a.state", "checkpoint_every": 1}
+    for step in moments:
+        killed_at(step, monkeypatch, **options)
+    (undisturbed, expected), (resumed, history) = resumable(), resumable(**options)
+    assert history == expected
+    for name, tensor in undisturbed.module.state_dict().items():
+        assert torch.equal(tensor, resumed.module.state_dict()[name]), name
+
+
+def test_the_state_of_other_images_is_not_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"checkpoint": tmp_path / "depth.state", "checkpoint_every": 1}
+    killed_at(1, monkeypatch, **options)
+    with pytest.raises(WsssError, match=r"depth\.state.*Delete it"):
+        resumable(4, **options)
+
+
+def test_the_state_goes_when_the_network_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
+    path = tmp_path / "depth.safetensors"
+    train_with_folds(Memory(6), path, BACKBONE, QUICK, folds=False, side=64, progress=False)
+    assert [each.name for each in tmp_path.iterdir()] == ["depth.safetensors"]

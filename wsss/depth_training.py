@@ -1,7 +1,8 @@
 """Trains the monocular depth network on the RGB-D train split. That depth is extra supervision, and records say so."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
 from wsss.freezing import freeze_early, train_mode
 from wsss.gradients import quick_gradients
+from wsss.io import content_hash
 from wsss.runtime import seed_everything, to_device
+from wsss.training_state import CHECKPOINT_EVERY, Chance, TrainingState
 
 __all__ = ["DepthTraining", "scale_and_shift_invariant_loss", "train_depth_network", "train_with_folds"]
 
@@ -79,16 +82,18 @@ def scale_and_shift_invariant_loss(predicted: torch.Tensor, truth: torch.Tensor)
 
 
 def _windows(
-    pairs: Pairs, side: int, batch_size: int, steps: int, seed: int
+    pairs: Pairs, side: int, batch_size: int, steps: int, chance: Chance
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of random windows: images `(N,3,S,S) uint8` and inverse depth `(N,S,S) float32`."""
-    generator = np.random.default_rng(seed)
-    order: list[int] = []
+    """Batches of random windows: images `(N,3,S,S) uint8` and inverse depth `(N,S,S) float32`.
+
+    `chance.order` holds the photographs that are still to come in this epoch, the next one last.
+    """
+    generator = chance.generator
     for _ in range(steps):
         images, depths = [], []
         for _ in range(batch_size):
-            order = order or generator.permutation(len(pairs)).tolist()
-            image, depth = pairs[order.pop()]
+            chance.order = chance.order or generator.permutation(len(pairs)).tolist()
+            image, depth = pairs[chance.order.pop()]
             short = min(depth.shape)
             window = min(short, max(2, round(short * generator.uniform(SMALLEST_WINDOW, 1))))
             top, left = (int(generator.integers(length - window + 1)) for length in depth.shape)
@@ -118,6 +123,8 @@ def train_depth_network(
     progress: bool = True,
     weights: dict[str, Any] | None = None,
     ids: Sequence[str] = (),
+    checkpoint: Path | None = None,
+    checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> tuple[DepthNetwork, list[dict[str, float]]]:
     """Train a network to predict inverse depth up to scale and shift.
 
@@ -127,12 +134,15 @@ def train_depth_network(
         seed: of decoder weights, order, windows and colours.
         weights: of the backbone in timm's names; None takes the registered ImageNet weights.
         ids: of the photographs, to be remembered by the network.
+        checkpoint: file to go on from if it is there, and to write every `checkpoint_every` steps; None keeps none. The caller
+            deletes it when the result is safe. On the CPU the weights are then the same to the bit.
 
     Returns:
         The network in evaluation mode and one `{"epoch", "loss"}` per epoch.
 
     Raises:
-        WsssError: there is no image, or the loss is no longer finite.
+        WsssError: there is no image, the checkpoint is broken or of another training (the message names it), or the loss is no
+            longer finite.
     """
     if not pairs:
         raise WsssError("a depth network needs at least one image with depth to learn from")
@@ -155,9 +165,13 @@ def train_depth_network(
     per_epoch = max(1, len(pairs) // settings.batch_size)
     steps = settings.epochs * per_epoch
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, steps, power=0.9)
-    losses: list[float] = []
-    batches = _windows(pairs, settings.side, settings.batch_size, steps, seed)
-    for images, depths in tqdm(batches, "train depth", steps, unit="step", leave=False, disable=not progress):
+    chance = Chance(seed, device)
+    parts: dict[str, Any] = {"network": network.module, "optimiser": optimiser, "schedule": schedule, "chance": chance}
+    training = TrainingState(parts, _identity(network, pairs, settings, seed) if checkpoint else "")
+    losses = training.load(checkpoint) if checkpoint else []
+    batches = _windows(pairs, settings.side, settings.batch_size, steps - len(losses), chance)
+    bar = tqdm(batches, "train depth", steps, initial=len(losses), unit="step", leave=False, disable=not progress)
+    for images, depths in bar:
         maps = network.module(normalise_batch(to_device(images, device), mean, std))[:, 0]
         loss = scale_and_shift_invariant_loss(maps, to_device(depths, device))
         optimiser.zero_grad(set_to_none=True)
@@ -166,9 +180,23 @@ def train_depth_network(
         schedule.step()
         losses.append(loss.item())
         require_learning(losses[-1:], "the depth network", rate)
+        if checkpoint and len(losses) % checkpoint_every == 0:
+            training.save(checkpoint, losses)
     network.module.eval()
     means = [float(np.mean(losses[start : start + per_epoch])) for start in range(0, len(losses), per_epoch)]
     return network, [{"epoch": number, "loss": mean_loss} for number, mean_loss in enumerate(means, start=1)]
+
+
+def _identity(network: DepthNetwork, pairs: Pairs, settings: DepthTraining, seed: int) -> str:
+    """Hash of all that a training depends on, its initial weights and its images by content."""
+    tensors = network.module.state_dict().items()
+    digest = hashlib.sha256(content_hash([network.backbone, network.side, asdict(settings), seed]).encode())
+    for array in (
+        *(tensor.cpu().contiguous().numpy() for _, tensor in tensors),
+        *(each for pair in pairs for each in pair),
+    ):
+        digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def train_with_folds(
@@ -211,9 +239,10 @@ def train_with_folds(
         chosen = np.flatnonzero(members).tolist()
         network, histories[path.name] = train_depth_network(
             backbone, [pairs[index] for index in chosen], settings, test_side=side, seed=seed, device=device,
-            progress=progress, ids=[dataset.ids[index] for index in chosen],
+            progress=progress, ids=[dataset.ids[index] for index in chosen], checkpoint=path.with_suffix(".state"),
         )  # fmt: skip
         save_depth_network(path, network)
+        path.with_suffix(".state").unlink(missing_ok=True)
     return histories
 
 

@@ -237,11 +237,12 @@ class SeedStages:
             model, info, images, labels,
             epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
             crop_side=settings.crop_side, frozen_stages=settings.frozen_stages, seed=self.config.seed,
-            device=self.device, progress=self.progress,
+            device=self.device, progress=self.progress, checkpoint=path.with_suffix(".state"),
         )  # fmt: skip
         if is_main():
             write_json(path.with_suffix(".json"), {"history": history, "seconds": time.perf_counter() - start})
             save_classifier(path, model, info)  # last: where the weights are, the report is too
+            path.with_suffix(".state").unlink(missing_ok=True)
             self._locks.release_made()
         wait()
 

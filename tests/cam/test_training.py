@@ -2,6 +2,8 @@
 
 import copy
 import importlib.util
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import wsss.cam.training as training
 from wsss.cam.cam import class_maps
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
@@ -139,3 +142,60 @@ def test_a_training_that_diverges_says_so() -> None:
         train_classifier(
             model, info, *squares(4), epochs=1, batch_size=4, crop_side=48, learning_rate=0.5, progress=False
         )
+
+
+class Killed(Exception):
+    pass
+
+
+def resumable(**options: Any) -> tuple[Classifier, list[dict[str, float]]]:
+    """A training of six steps, three in each epoch, with dropout."""
+    model, info = small()
+    model.head = torch.nn.Sequential(torch.nn.Dropout(0.2), model.head)  # type: ignore[assignment]
+    history = train_classifier(
+        model, info, *squares(7), epochs=2, batch_size=2, crop_side=48, seed=3, progress=False, **options
+    )
+    return model, history
+
+
+def killed_at(step: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    """Train, but end as the batch of step number `step` of this process is made."""
+    seen: list[int] = []
+    own = training._batch
+
+    def batch(*arguments: Any) -> torch.Tensor:
+        if len(seen) == step:
+            raise Killed
+        seen.append(1)
+        return own(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_batch", batch)
+        with pytest.raises(Killed):
+            resumable(**options)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+@pytest.mark.parametrize("moments", [(1,), (2,), (3,), (4,), (5,), (4, 1)])
+def test_an_interrupted_training_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: tuple[int, ...], every: int
+) -> None:
+    options: dict[str, Any] = {"checkpoint": tmp_path / "a.state", "checkpoint_every": every}
+    for step in moments:
+        killed_at(step, monkeypatch, **options)
+    (undisturbed, expected), (resumed, history) = resumable(), resumable(**options)
+    assert history == expected
+    assert all(torch.equal(tensor, states(resumed)[name]) for name, tensor in states(undisturbed).items())
+
+
+def test_the_state_of_another_training_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.state"
+    killed_at(3, monkeypatch, checkpoint=path, checkpoint_every=1)
+    model = Classifier("test_efficientnet", 3)
+    info = info_for("test_efficientnet", ("red", "blue", "green"), 16, 64)
+    images, labels = squares(4)
+    with pytest.raises(WsssError, match=r"a\.state.*Delete it"):
+        train_classifier(
+            model, info, images, np.pad(labels, ((0, 0), (0, 1))),
+            epochs=1, batch_size=4, crop_side=48, progress=False, checkpoint=path,
+        )  # fmt: skip

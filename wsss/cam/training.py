@@ -1,6 +1,7 @@
 """Training of the multi-label classifier from image-level labels alone."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_cr
 from wsss.freezing import freeze_early, train_mode
 from wsss.gradients import quick_gradients
 from wsss.lazy import lazy
-from wsss.processes import averaging, share
+from wsss.processes import averaging, is_main, share
 from wsss.runtime import to_device
+from wsss.training_state import CHECKPOINT_EVERY, Chance, TrainingState
 
 __all__ = ["mean_average_precision", "train_classifier"]
 
@@ -44,10 +46,13 @@ def train_classifier(
     seed: int = 0,
     device: torch.device | None = None,
     progress: bool = True,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> list[dict[str, float]]:
     """Train in place with multi-label soft margin loss and a polynomial schedule; the epochs are fixed in advance.
 
-    Several processes share each batch and average their gradients.
+    Several processes share each batch and average their gradients. A training that was interrupted goes on from its checkpoint,
+    and on the CPU ends with the same weights to the bit.
 
     Args:
         images: `H×W×3 uint8`, of any sizes; squares of `crop_side` are cut out at a random scale.
@@ -55,15 +60,17 @@ def train_classifier(
         learning_rate: of the head (AdamW); the backbone learns at a fifth of it.
         frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
         seed: of order, crops and colours; the head's initial weights are the caller's.
+        checkpoint: file to go on from if it is there, and to write every `checkpoint_every` steps; None keeps none. The caller
+            deletes it when the result is safe.
 
     Returns:
         One `{"epoch", "loss"}` per epoch.
 
     Raises:
-        WsssError: the loss is no longer finite.
+        WsssError: the checkpoint is broken or of another training (the message names it), or the loss is no longer finite.
     """
     device = device or torch.device("cpu")
-    generator = np.random.default_rng(seed)
+    chance = Chance(seed, device)
     torch.manual_seed(seed)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     freeze_early(model.features, frozen_stages)
@@ -71,36 +78,45 @@ def train_classifier(
     rest = [p for p in model.features.parameters() if p.requires_grad]
     groups = [{"params": head, "lr": learning_rate}, {"params": rest, "lr": learning_rate / 5}]
     optimizer = torch.optim.AdamW(groups, weight_decay=1e-2)
-    steps = epochs * max(1, len(images) // batch_size)
+    per_epoch = max(1, len(images) // batch_size)
+    steps = epochs * per_epoch
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, steps, power=0.9)
-    history = []
     train_mode(model)
     quick_gradients(model)
+    state = TrainingState({"model": model, "optimiser": optimizer, "schedule": schedule, "chance": chance})
+    losses = state.load(checkpoint) if checkpoint else []
     wrapped = averaging(model)
-    with tqdm(total=steps, desc="train classifier", unit="step", leave=False, disable=not progress) as bar:
-        for epoch in range(epochs):
-            order = generator.permutation(len(images))
-            losses = []
-            for start in range(0, max(1, len(images) // batch_size) * batch_size, batch_size):
-                chosen = order[start : start + batch_size]
-                part = share(
-                    len(chosen)
-                )  # all processes draw the same chance, and each learns from its part of the batch
-                own = slice(part.start, None, part.step)
-                batch = to_device(_batch(images, chosen, crop_side, info, generator)[own], device)
-                target = to_device(torch.from_numpy(labels[chosen][own]).float(), device)
-                loss = F.multilabel_soft_margin_loss(wrapped(batch).float().mean(dim=(2, 3)), target)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                losses.append(loss.item())
-                bar.update()
-                bar.set_postfix(loss=f"{loss.item():.3f}")
-            history.append({"epoch": epoch + 1, "loss": float(np.mean(losses))})
-            require_learning(losses, "the classifier", learning_rate)
+    bar = tqdm(
+        range(len(losses), steps),
+        "train classifier",
+        steps,
+        initial=len(losses),
+        unit="step",
+        leave=False,
+        disable=not progress,
+    )
+    for step in bar:
+        start = step % per_epoch * batch_size
+        if start == 0:
+            chance.order = chance.generator.permutation(len(images)).tolist()
+        chosen = np.array(chance.order[start : start + batch_size])
+        part = share(len(chosen))  # all processes draw the same chance, and each learns from its part of the batch
+        own = slice(part.start, None, part.step)
+        batch = to_device(_batch(images, chosen, crop_side, info, chance.generator)[own], device)
+        target = to_device(torch.from_numpy(labels[chosen][own]).float(), device)
+        loss = F.multilabel_soft_margin_loss(wrapped(batch).float().mean(dim=(2, 3)), target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        require_learning(losses[-1:], "the classifier", learning_rate)
+        bar.set_postfix(loss=f"{losses[-1]:.3f}")
+        if checkpoint and len(losses) % checkpoint_every == 0 and is_main():
+            state.save(checkpoint, losses)
     model.eval()
-    return history
+    means = [float(np.mean(losses[start : start + per_epoch])) for start in range(0, steps, per_epoch)]
+    return [{"epoch": number, "loss": mean} for number, mean in enumerate(means, start=1)]
 
 
 def _batch(

@@ -19,8 +19,8 @@ from wsss.freezing import freeze_early, train_mode
 from wsss.gradients import quick_gradients
 from wsss.processes import averaging, is_main, num_processes, share
 from wsss.runtime import autocast, seed_everything, to_device
-from wsss.segmentation.checkpoint import TrainingState
 from wsss.segmentation.network import encoder_model
+from wsss.training_state import CHECKPOINT_EVERY, TrainingState
 
 __all__ = ["ImagesAndMasks", "train_segmentation"]
 
@@ -53,7 +53,7 @@ def train_segmentation(
     progress: bool = True,
     frozen_stages: int | None = 2,
     checkpoint: Path | None = None,
-    checkpoint_every: int = 50,
+    checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> list[dict[str, float]]:
     """Train `network` in place for a fixed number of iterations, and leave it in evaluation mode on `device`.
 
