@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import backbone_state, normalisation
+from wsss.config import Config
 from wsss.config import profile as configuration
 from wsss.crop_settings import read_crop_settings
 from wsss.data.base import Sample, data_key
@@ -30,7 +31,7 @@ from wsss.processes import is_main, share, wait
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.runtime import seed_everything
 from wsss.scoring import Tally
-from wsss.segmentation.network import build_network, load_encoder, save_network
+from wsss.segmentation.network import build_network, check_network, load_encoder, save_network
 from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.training import train_segmentation
 from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, frees_locks
@@ -59,6 +60,11 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
 
 class Run(LabelStages):
     """All stages of one configuration: those of `LabelStages`, and the networks that learn from pseudo-labels."""
+
+    def __init__(self, config: Config, cache: Path | None = None, **options: Any) -> None:
+        super().__init__(config, cache, **options)
+        network = config.segmentation
+        check_network(network.architecture, network.encoder, network.crop_size)
 
     def network_key(self, labels: str) -> str:
         """Hash of everything that a network trained on `labels` (a method, or `full-supervision`) depends on."""

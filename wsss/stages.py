@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
+from wsss.cam.features import check_class_maps, features_version
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import RESULT_KINDS, Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
@@ -97,6 +98,7 @@ class SeedStages:
             base = split_refinement(name)[0]
             if method(base).uses_depth:  # an unknown name is an error now, not hours later
                 check_source(split_method(base)[1] or config.depth)
+        check_class_maps(config.classifier.backbone, config.classifier.output_stride)
 
     @property
     def folder(self) -> Path:
@@ -206,12 +208,14 @@ class SeedStages:
 
     @cached_property
     def classifier_key(self) -> str:
+        settings = self.config.classifier
         return content_hash(
             {
                 "version": ALGORITHM_VERSION["classifier"],
-                "settings": self.config.classifier.identity(),
+                "settings": settings.identity(),
                 "seed": self.config.seed,
                 "data": data_key(self.data("train")),
+                **features_version(settings.backbone, settings.output_stride),
             }
         )
 
