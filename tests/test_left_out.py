@@ -32,7 +32,9 @@ def test_a_limit_is_told_and_recorded(tiny_voc: Path, capsys: pytest.CaptureFixt
     assert run.data("train").fingerprint() != whole.data("train").fingerprint()
 
 
-def test_a_class_that_never_occurs_makes_no_other_background(tiny_voc: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_class_that_never_occurs_makes_no_other_background(
+    tiny_voc: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rare = tiny_voc / "SegmentationClassAug" / "2012_000007.png"  # of train_aug alone
     mask = np.array(Image.open(rare))
     mask[:3] = 3
@@ -41,13 +43,18 @@ def test_a_class_that_never_occurs_makes_no_other_background(tiny_voc: Path, cap
     (tiny_voc / "classes.txt").write_text("\n".join(names))
     run = Run(profile("default", "voc", root=str(tiny_voc), depth="constant"), progress=False)
     assert run.classes == ("rare", "cat", "dog")
-    assert "tiny-voc, classes: rare, cat, dog; background are those in no image of train_aug: a, b, d" in capsys.readouterr().err
+    assert (
+        "tiny-voc, classes: rare, cat, dog; background are those in no image of train_aug: a, b, d"
+        in capsys.readouterr().err
+    )
     assert run.left_out() == {"classes": {"absent": ["a", "b", "d", "e", "f", "g", "i", "j", "k"]}}
     named = Run(profile("default", "voc", root=str(tiny_voc), depth="constant", classes=["cat"]), progress=False)
     assert (named.classes, named.left_out()) == (("cat",), {})
 
 
-def test_the_reference_photographs_keep_their_classes_and_images(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_reference_photographs_keep_their_classes_and_images(
+    shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = Run(profile("default", "voc", root=str(shared_data / "voc-animals")), progress=False)
     assert run.classes == ("cat", "cow", "dog", "horse", "person", "sheep")
     assert run.left_out()["images"] == {"train": [1000, 1900]}
@@ -65,7 +72,9 @@ def test_evaluation_says_what_it_does_not_score(
     tiny_voc: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = Path(shutil.copytree(tiny_voc, tmp_path / "mine"))
-    (root / "classes.txt").write_text("\n".join("cat" if n == 8 else "dog" if n == 12 else f"c{n}" for n in range(1, 13)))
+    (root / "classes.txt").write_text(
+        "\n".join("cat" if n == 8 else "dog" if n == 12 else f"c{n}" for n in range(1, 13))
+    )
     facts = {"data": "voc", "root": str(root), "split": "val", "methods": ["cam"], "progress": False}
     (record,) = evaluate_folder(tiny_checkpoint, tmp_path / "out", limit=2, **facts)
     said = capsys.readouterr().err

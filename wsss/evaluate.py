@@ -116,7 +116,9 @@ def evaluate_folder(
         "classes": list(dataset.classes), "depth": portable_spec(depth) if depth else None, "depth_kind": depth_kind,
         "limit": limit, "on_error": on_error, "methods": names,
     }  # fmt: skip
-    return _write(scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written, skipped, settings, left_out)
+    return _write(
+        scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written, skipped, settings, left_out
+    )
 
 
 def _unreadable(looker: Looker, dataset: Dataset, depths: Sequence[DepthSource], progress: bool) -> dict[str, str]:

@@ -219,7 +219,9 @@ def read_palette(source: str | os.PathLike[str]) -> np.ndarray | None:
 
 def _has_16_bits(image: Image.Image) -> bool:
     """Whether a channel of an opened PNG or TIFF file, not loaded yet, has 16 bits."""
-    return image.format in ("PNG", "TIFF") and ("I;16" in image.mode or any(";16" in str(tile[3]) for tile in image.tile))
+    return image.format in ("PNG", "TIFF") and (
+        "I;16" in image.mode or any(";16" in str(tile[3]) for tile in image.tile)
+    )
 
 
 def _turned(array: np.ndarray, orientation: int) -> Image.Image:

@@ -183,7 +183,10 @@ class SeedStages:
             self.data(split)
         choice = self._class_choice
         classes = {} if choice is None else {"absent": list(choice.absent), "rare": list(choice.rare)}
-        parts = {"images": dict(sorted(self._cut.items())), "classes": {kind: some for kind, some in classes.items() if some}}
+        parts = {
+            "images": dict(sorted(self._cut.items())),
+            "classes": {kind: some for kind, some in classes.items() if some},
+        }
         return {kind: part for kind, part in parts.items() if part}
 
     @cached_property

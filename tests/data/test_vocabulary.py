@@ -14,7 +14,17 @@ NO_NAMES = (
     "0=bg", "1) cat", "1\tcat", "background:0,0,0::", "person:128,0,0::", "# label:color_rgb:parts:actions", "# mine",
     "cat 64,0,0", "cat, 64, 0, 0", "cat;64;0;0", "---",
 )  # fmt: skip
-NAMES = ("void deck", "background check", "3d printer", "2-wheeler", "7up", "night_stand", "C++", "Großes Haus", "T.rex")
+NAMES = (
+    "void deck",
+    "background check",
+    "3d printer",
+    "2-wheeler",
+    "7up",
+    "night_stand",
+    "C++",
+    "Großes Haus",
+    "T.rex",
+)
 
 
 @pytest.mark.parametrize("line", NO_NAMES)
@@ -62,7 +72,9 @@ def test_a_selection_of_vocs_images_is_about_the_classes_of_a_twentieth() -> Non
 
 
 def test_an_empty_choice_is_told() -> None:
-    with pytest.raises(WsssError, match=r"no mask or annotation of train of data shows any class of box, ball: .*class ids 1…N"):
+    with pytest.raises(
+        WsssError, match=r"no mask or annotation of train of data shows any class of box, ball: .*class ids 1…N"
+    ):
         choose_classes(shown(("box", "ball")), ("box", "ball"), "train of data")
     with pytest.raises(WsssError, match="each class of train of data is in less than 5% of its images: car.*--classes"):
         choose_classes(shown(VOC_CLASSES, car=4), VOC_CLASSES, "train of data")

@@ -98,7 +98,9 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
             f"really --depth-kind {kind}?",
             stacklevel=3,
         )
-    stretched: list[bool] = []  # whether the maps are one grid for images of several shapes; found out when one does not fit
+    stretched: list[
+        bool
+    ] = []  # whether the maps are one grid for images of several shapes; found out when one does not fit
 
     def depth_of(index: int) -> NDArray[np.float32]:
         name, size = dataset.ids[index], dataset[index].image.shape[:2]

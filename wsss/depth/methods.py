@@ -216,7 +216,9 @@ def _check_look(look: Look) -> None:
             "(255 * image).round().astype(numpy.uint8)"
         )
     if wrong := [index for index in look.present if not 0 <= index < len(classes)]:
-        raise WsssError(f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}")
+        raise WsssError(
+            f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}"
+        )
     look.info.check_activation()
 
 
@@ -224,7 +226,9 @@ def _checked_depth(depth: NDArray[np.float32], size: tuple[int, ...]) -> NDArray
     """The depth as `H×W float32`; a `WsssError` unless it is inverse depth in [0, 1] of the image's size."""
     remedy = "make it with wsss.depth.orientation: normalise_inverse_depth(inverse_depth(values, kind))"
     if not isinstance(depth, np.ndarray) or not np.issubdtype(depth.dtype, np.floating):
-        raise WsssError(f"depth must be an array H×W of floats, inverse depth in [0, 1], not {_described(depth)}: {remedy}")
+        raise WsssError(
+            f"depth must be an array H×W of floats, inverse depth in [0, 1], not {_described(depth)}: {remedy}"
+        )
     if depth.shape != size:
         raise WsssError(f"depth is {depth.shape} (H, W), but the image {size}: resize it with wsss.depth.files.resized")
     low, high = float(depth.min()), float(depth.max())
