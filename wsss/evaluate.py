@@ -13,7 +13,7 @@ from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
 from wsss.checks import require_apart, require_number
 from wsss.contents import weights_hash
-from wsss.data.base import Dataset
+from wsss.data.base import Dataset, subset
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
 from wsss.depth.crops import CropParameters
@@ -26,6 +26,7 @@ from wsss.errors import WsssError
 from wsss.io import content_hash
 from wsss.lean import lean_copy
 from wsss.pipeline import ALGORITHM_VERSION
+from wsss.processes import tell
 from wsss.report.records import build_record, write_record
 from wsss.runtime import keep_freed_memory, pick_device
 from wsss.scoring import Depths, Looker, score_seeds
@@ -64,11 +65,14 @@ def evaluate_folder(
     """
     if on_error not in ("stop", "skip"):
         raise WsssError(f"on_error must be stop or skip, not {on_error!r}")
+    if limit is not None:
+        require_number("limit", limit, 1, whole=True)
     require_apart(out, _path(root))
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
     names = _methods(checkpoint, info.chosen, methods, depth)
     regions, crops = _settings(checkpoint, info.looks)
+    left_out: dict[str, Any] = {}
     if classes is None:
         available = open_dataset(data, split, root=_path(root), limit=1).classes
         classes = [name for name in available if name in info.classes]
@@ -76,7 +80,15 @@ def evaluate_folder(
             raise WsssError(
                 f"{checkpoint} knows {', '.join(info.classes)}, none of the folder's {', '.join(available)}"
             )
-    dataset = open_dataset(data, split, root=_path(root), classes=classes, limit=limit)
+        if unknown := [name for name in available if name not in info.classes]:
+            left_out["classes"] = {"unknown": unknown}
+            tell(f"background are the classes that {checkpoint.name} does not know: {', '.join(unknown)}")
+    dataset = open_dataset(data, split, root=_path(root), classes=classes)
+    kept = subset(dataset.ids, limit)
+    if len(kept) < len(dataset):
+        left_out["images"] = {split: [len(kept), len(dataset)]}
+        tell(f"{dataset.name}, {split}: {len(kept):,} of {len(dataset):,} images, evenly spaced")
+        dataset = keep_ids(dataset, kept)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     looker = Looker(lean_copy(model), info, dataset.classes, regions, crops, device)
@@ -104,7 +116,9 @@ def evaluate_folder(
         "classes": list(dataset.classes), "depth": portable_spec(depth) if depth else None, "depth_kind": depth_kind,
         "limit": limit, "on_error": on_error, "methods": names,
     }  # fmt: skip
-    return _write(scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written, skipped, settings)
+    return _write(
+        scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written, skipped, settings, left_out
+    )
 
 
 def _unreadable(looker: Looker, dataset: Dataset, depths: Sequence[DepthSource], progress: bool) -> dict[str, str]:
@@ -192,6 +206,7 @@ def _write(
     on_written: Any,
     skipped: Mapping[str, str],
     settings: Mapping[str, Any],
+    left_out: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     records = []
     full = {name: _full_name(name, depth) for name in scores}
@@ -206,6 +221,8 @@ def _write(
         )  # fmt: skip
         record["skipped"] = [{"id": name, "reason": reason} for name, reason in skipped.items()]
         record["provenance"]["settings"] = dict(settings)
+        if left_out:
+            record["provenance"]["left_out"] = dict(left_out)
         path = write_record(out, record)
         if on_written:
             on_written(path)

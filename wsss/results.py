@@ -127,6 +127,8 @@ def write_stage(
             wall_s=time.perf_counter() - start,
         )  # fmt: skip
         record["provenance"]["settings"] = first.config.portable()
+        if left_out := first.left_out():
+            record["provenance"]["left_out"] = left_out
         path = write_record(folder, record)
         if on_written:
             on_written(path)

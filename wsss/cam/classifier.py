@@ -43,6 +43,8 @@ class ClassifierInfo:
         base_side: long side in pixels of an image at scale 1.
         chosen: parameters chosen on `tune`, per method (threshold, fusion).
         looks: settings of regions and crops that those belong to; empty before anything was chosen.
+        activation: what makes probabilities of the logits. Weights do not show it, so it is stated; only `sigmoid`, of classes
+            that are each present or not, has a meaning here.
     """
 
     backbone: str
@@ -53,6 +55,15 @@ class ClassifierInfo:
     base_side: int
     chosen: dict[str, Any]
     looks: dict[str, Any] = field(default_factory=dict)
+    activation: str = "sigmoid"
+
+    def check_activation(self) -> None:
+        """Raise a `WsssError` where the logits are not those of sigmoids: a softmax's say which class, not whether it is there."""
+        if self.activation != "sigmoid":
+            raise WsssError(
+                f"the classifier's activation is {str(self.activation)[:40]!r}, but crops are weighted by sigmoid probabilities: train "
+                "one with a binary cross-entropy per class (`python -m wsss train` does)"
+            )
 
     @staticmethod
     def of_json(text: str) -> "ClassifierInfo":
@@ -61,6 +72,7 @@ class ClassifierInfo:
         for name in ("classes", "mean", "std"):
             fields[name] = tuple(fields[name])
         info = ClassifierInfo(**fields)
+        info.check_activation()
         check_backbone(info.backbone)
         names = info.classes
         if not 0 < len(names) < 255 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
