@@ -122,17 +122,15 @@ def segment(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
 ) -> None:  # fmt: skip
-    """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks; score them.
+    """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks where there are any; score them.
 
     `python -m wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """
-    from wsss.results import FULL_SUPERVISION
-
     run = open_run_of(
         profile, data, settings_of(root, classes, depth, depth_kind, seed), label_methods=names_of(methods)
     )
     _print_stage(run, "segmentation")
-    for name in (*run.config.label_methods, FULL_SUPERVISION):
+    for name in run.network_labels:
         typer.echo(f"network on {name}: {run.network_path(name)}")
 
 
