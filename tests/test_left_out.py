@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_evaluation_says_what_it_does_not_score(
     (root / "classes.txt").write_text(
         "\n".join("cat" if n == 8 else "dog" if n == 12 else f"c{n}" for n in range(1, 13))
     )
-    facts = {"data": "voc", "root": str(root), "split": "val", "methods": ["cam"], "progress": False}
+    facts: dict[str, Any] = {"data": "voc", "root": str(root), "split": "val", "methods": ["cam"], "progress": False}
     (record,) = evaluate_folder(tiny_checkpoint, tmp_path / "out", limit=2, **facts)
     said = capsys.readouterr().err
     assert "mine, val: 2 of 4 images, evenly spaced" in said

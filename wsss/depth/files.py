@@ -109,8 +109,8 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
             stretched[:] = stretched or [_is_stretched_grid(dataset, folder)]
             if not stretched[0]:
                 raise WsssError(
-                    f"depth {_file_of(folder, name)} is {depth.shape} (H, W), which is not the aspect ratio of its image, {size}: it "
-                    "may be turned, cropped or another image's. Make it again from the image as it is."
+                    f"depth {_file_of(folder, name)} is {depth.shape} (H, W), which is not the aspect ratio of its image, {size}: "
+                    "it may be turned, cropped or another image's. Make it again from the image as it is."
                 )
         return resized(depth, size)
 
