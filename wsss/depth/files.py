@@ -118,13 +118,13 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
 
 
 def _file_of(folder: Path, name: str) -> Path | None:
-    return next((p for s in _SUFFIXES if (p := folder / f"{name}{s}").exists()), None)
+    return next((p for s in _SUFFIXES if is_there(p := folder / f"{name}{s}", folder=False)), None)
 
 
 def _refuse_several(folder: Path, ids: Sequence[str]) -> None:
     """Refuse images with two files, such as a preview `ID.png` beside the map `ID.npy`: nothing says which one is meant."""
     try:
-        present = set(os.listdir(folder))
+        present = {entry.name for entry in os.scandir(folder) if entry.is_file()}
     except OSError as error:
         raise WsssError(f"cannot read depth folder {folder}: {error.strerror}. Check its permissions.") from error
     for name in ids:
