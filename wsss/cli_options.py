@@ -1,6 +1,8 @@
 """What the commands share: the application, and the options that several of them have."""
 
-import os
+import itertools
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +22,9 @@ __all__ = [
     "Profile",
     "Root",
     "Seed",
+    "Sources",
     "app",
+    "methods_of",
     "names_of",
     "open_run_of",
     "settings_of",
@@ -45,14 +49,24 @@ Depth = Annotated[
     ),
 ]
 DepthKind = Annotated[
-    str | None, typer.Option(help="Of files: metric (larger = farther) or inverse (larger = nearer).")
+    list[str] | None,
+    typer.Option(
+        help="Of files: metric (larger = farther) or inverse (larger = nearer); NAME=metric or NAME=inverse for a declared source."
+    ),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        help="NAME=files:DIR (or hf:MODEL, learned:FILE): a depth source with a name of its own, for --depth NAME or depth@NAME; repeatable.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Of training; data and splits do not depend on it.")]
 Methods = Annotated[
     str | None,
     typer.Option(
         help="Comma-separated: cam, zoom, grid, random, cam-box, rgb-region, crop-only, region-only, depth, oracle-box; "
-        "crop-only, region-only and depth also as depth@SOURCE."
+        "crop-only, region-only and depth also as depth@SOURCE or depth@NAME (see --source)."
     ),
 ]
 
@@ -62,15 +76,52 @@ def names_of(text: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
 
 
+def methods_of(text: str | None) -> tuple[str, ...] | None:
+    """The methods of `--methods`; None where it was not given.
+
+    Raises:
+        WsssError: a depth folder among them has a comma in its name, which would part it.
+    """
+    names = names_of(text)
+    for first, second in itertools.pairwise((*(text or "").split(","), "")):
+        place = re.search(r"@(?:.*[+])?(?:files|hf|learned):(.*)", first, re.DOTALL)
+        if place and text and (not _is_method(second) or Path(f"{place[1]},{second}").expanduser().exists()):
+            if second == "" and not text.endswith(","):
+                continue
+            raise WsssError(
+                f"--methods {text}: at commas methods are parted, so a folder with one in its name needs a name of its own: "
+                f"--source NAME=files:DIR --methods {first.partition('@')[0].strip()}@NAME"
+            )
+    return names
+
+
+def _is_method(text: str) -> bool:
+    """Whether a part of `--methods` begins as a method's name does."""
+    return re.fullmatch(r"\s*[a-z]+(-[a-z]+)*\s*([@+].*)?", text, re.DOTALL) is not None
+
+
 def _absolute(depth: str | None) -> str | None:
-    """`files:DIR` with DIR made absolute where it exists from here; otherwise left for the data's folder."""
-    head, files, folder = (depth or "").partition("files:")
-    place = Path(os.path.expanduser(folder))  # leaves the name of nobody's home as it is
-    return f"{head}files:{place.resolve()}" if files and place.is_dir() else depth
+    """A source with the folder of `files:` made absolute where it exists from here; otherwise left for the data's folder.
+
+    Also of a declaration `NAME=files:DIR`.
+    """
+    from wsss.depth.specs import innermost, typed_path, with_innermost
+
+    plain = innermost(depth or "")
+    head, files, folder = plain.partition("files:")
+    if depth is None or not files or (head and not re.fullmatch(r"[\w.-]+=", head)):
+        return depth
+    place = typed_path(folder)  # leaves the name of nobody's home as it is
+    return with_innermost(depth, f"{head}files:{place.resolve()}") if place.is_dir() else depth
 
 
 def settings_of(
-    root: Path | None, classes: str | None, depth: str | None, kind: str | None, seed: int
+    root: Path | None,
+    classes: str | None,
+    depth: str | None,
+    kind: Sequence[str] | None,
+    seed: int,
+    sources: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Options that are settings of a run, by the names of `Config`."""
     if root is not None and not root.is_dir():
@@ -79,8 +130,9 @@ def settings_of(
         "root": str(root.resolve()) if root else None,
         "classes": names_of(classes),
         "depth": _absolute(depth),
-        "depth_kind": kind,
+        "depth_kind": (kind[0] if len(kind) == 1 else list(kind)) if kind else None,
         "seed": seed,
+        "sources": tuple(str(_absolute(source)) for source in sources) if sources else None,
     }
 
 

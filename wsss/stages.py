@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
+from wsss.checks import require_apart
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
-from wsss.config import RESULT_KINDS, Config
+from wsss.config import Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
 from wsss.data.base import Dataset, data_key
 from wsss.data.registry import open_dataset
@@ -26,7 +27,7 @@ from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import method, split_method
 from wsss.depth.sources import DepthSource, open_depth
-from wsss.depth.specs import check_source, made_from, resolve_place, source_identity
+from wsss.depth.specs import innermost, source_identity, with_innermost
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, runs_folder, write_json
@@ -34,7 +35,7 @@ from wsss.lean import lean_copy
 from wsss.locks import Locks
 from wsss.parallel import image_bar
 from wsss.processes import agreed, gathered, is_main, made_by_main, share, wait
-from wsss.pseudo.refinement import split_refinement
+from wsss.pseudo.refinement import require_one_reading, split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
@@ -93,16 +94,40 @@ class SeedStages:
         self.progress = progress and is_main()
         self.device = pick_device()
         self._locks = Locks(self.cache / "locks")
+        self.depths = config.depths
         for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
+            require_one_reading(name, config.root)
             base = split_refinement(name)[0]
             if method(base).uses_depth:  # an unknown name is an error now, not hours later
-                check_source(split_method(base)[1] or config.depth)
+                self.depths.check(split_method(base)[1])
 
     @property
     def folder(self) -> Path:
         """Where this run leaves records, figures and executed notebooks: `runs/{profile}`, or `runs/{profile}-{file of crops}`."""
         more = f"-{self.crop_settings.name}" if self.crop_settings else ""
         return runs_folder() / f"{self.config.profile}{more}"
+
+    def require_apart(self, out: Path, *more: str | None, inputs: Sequence[Path] = (), remedy: str | None = None) -> None:
+        """Raise a `WsssError` if a file or folder to be written is among what this run reads (see `wsss.checks.require_apart`).
+
+        Args:
+            more: sources that the run's methods do not name.
+            inputs: further files and folders that are read.
+            remedy: what to do about it; None says to give another place with `--out`.
+        """
+        weights = self.config.classifier.weights
+        read = [self.root, Path(weights) if weights else None, *inputs]
+        read += self.depths.places((*self.config.method_sources(), *more))
+        require_apart(out, *read, **({"remedy": remedy} if remedy else {}))
+
+    def require_runs_apart(self, *, inputs: Sequence[Path] = ()) -> None:
+        """`require_apart` for all places that a run fills unasked: records, figures, notebooks and crops below `runs/`, the cache."""
+        remedy = "Name another folder for runs in the environment variable WSSS_RUNS."
+        for place in ("results", "figures", "notebooks", "crops"):
+            self.require_apart(self.folder / place, inputs=inputs, remedy=remedy)
+        own = (self.cache / name for name in ("classifier", "choice", "seeds", "pseudo", "networks"))
+        for place in own:  # networks in the cache may well be read
+            self.require_apart(place, inputs=[], remedy=remedy)
 
     # ---- data -----------------------------------------------------------------------------------------------------
 
@@ -165,24 +190,24 @@ class SeedStages:
 
     def depth_of(self, split: str, source: str | None = None) -> DepthSource:
         """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method `…@source`."""
-        own = self.config.depth
-        if split == "train" and "learned" in (made_from(source, own) if source else own).split("+"):
+        if split == "train" and innermost(self.depths.written(source)) == "learned":
             self.depth_network(folds=True)  # cross-fitted: no network predicts the depth that it was trained on
-        kind = self.config.depth_kind or RESULT_KINDS.get((self.config.data, source))
+        kind = self.depths.kind(source)
         return open_depth(self.depth_spec(source), self.data(split), kind, cache=self.cache / "depth")
 
     def depth_spec(self, source: str | None = None) -> str:
         """What `open_depth` is told for a method's `@source`.
 
-        A control is made from the configured depth, `learned` is the network that `depth_network` trains, and a folder may lie
-        in the data's.
+        A control is made from the configured depth, `learned` is the network that `depth_network` trains, a declared name is what
+        it stands for, and a folder may lie in the data's.
         """
-        spec = made_from(source, self.config.depth) if source else self.config.depth
-        head, plus, inner = spec.partition("+")
-        if "learned" in (head, inner):
-            network = f"learned:{self.depth_network()}"
-            spec = f"{head}+{network}" if plus else network
-        return resolve_place(spec, self.config.root)
+        spec = self.depths.spec(source)
+        return with_innermost(spec, f"learned:{self.depth_network()}") if innermost(spec) == "learned" else spec
+
+    @cached_property
+    def source_names(self) -> dict[str, str]:
+        """Names in records of what the sources of the configured methods are made from, see `DepthSources.names`."""
+        return self.depths.names(self.config.method_sources())
 
     @frees_locks
     def depth_network(self, folds: bool = False) -> Path:
@@ -315,7 +340,7 @@ class SeedStages:
 
     def _depth_parts(self, source: str | None) -> dict[str, Any]:
         """What of a depth source enters a cache key."""
-        return {"depth": source_identity(self.depth_spec(source)), "kind": self.config.depth_kind}
+        return {"depth": source_identity(self.depth_spec(source)), "kind": self.depths.kind(source)}
 
     def _path(self, stage: str, key: str, suffix: str = ".npz") -> Path:
         return self.cache / stage / f"{key[:16]}{suffix}"
@@ -397,6 +422,7 @@ class SeedStages:
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
         """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`."""
+        self.require_apart(path, *(split_method(name)[1] for name in methods))
         model, info = self.classifier
         settings = {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
         save_classifier(path, model, replace(info, chosen=self.choose(methods), looks=settings))

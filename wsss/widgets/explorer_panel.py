@@ -1,6 +1,7 @@
 """The crop explorer's panel: choices, sliders, pictures, and the parameters to take away."""
 
 import re
+import shlex
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from ipywidgets import HTML, Box, Button, HBox, Layout, Text, Textarea, VBox
 from matplotlib.figure import Figure
 
 from wsss.crop_settings import toml_of, write_crop_settings
+from wsss.depth.declared import inline
 from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.io import short_path
@@ -58,7 +60,7 @@ class ExplorerPanel:
         self.explorer, self.start = explorer, start
         config, ids = explorer.run.config, explorer.run.data(explorer.split).ids
         style, narrow = label_style("4em"), Layout(width="20em")
-        own = (f"{source_name(config.depth)} (this run's)", None)
+        own = (f"{source_name(config.depth, explorer.run.source_names)} (this run's)", None)
         self.scene = Choice("scene", [(ids[index], index) for index in indices], start.scene)
         self.shown = Choice("class", self._class_options(start.scene), start.shown)
         self.source = Choice("depth", [own, *((name, name) for name in sources)], start.source)
@@ -120,6 +122,7 @@ class ExplorerPanel:
         path = run.folder / "crops" / f"{self.name.value.removesuffix('.toml')}.toml"
         text = self.toml()
         try:
+            run.require_runs_apart()
             write_crop_settings(path, sections_of(self.parameters), text.split("\n", 1)[0].removeprefix("# "))
         except WsssError as error:
             self.exported.children = [HTML(f'<p role="alert">{error}</p>')]
@@ -159,7 +162,7 @@ def _readable(label: str, text: str, rows: int) -> Textarea:
 
 def _options(run: Run, source: str | None) -> str:
     """Options of the command line that open the same run, but for the seed's default and what the profile says."""
-    config = run.config
-    given = {"profile": config.profile, "data": config.data, "seed": config.seed, "depth": source or config.depth}
-    given |= {"depth-kind": config.depth_kind, "root": config.root}
-    return " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
+    config, declared = run.config, run.config.depths.declared
+    given = {"profile": config.profile, "data": config.data, "seed": config.seed}
+    given |= {"depth": inline(source or config.depth, declared), "depth-kind": run.depths.kind(source), "root": config.root}
+    return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
