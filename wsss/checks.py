@@ -46,21 +46,27 @@ def require_learning(losses: Sequence[float], what: str, learning_rate: float) -
         )
 
 
-def require_apart(out: Path, *inputs: Path | None, remedy: str = "Give another place with --out.") -> None:
+def require_apart(
+    out: Path | Sequence[Path], *inputs: Path | None, remedy: str = "Give another folder with --out."
+) -> None:
     """Raise a `WsssError` if what will be written may replace what is read: before the first write of every command.
 
     A folder that is read must not be, hold or lie in `out`, and a file that is read must not be `out`. A folder that a link in it
     leads to is read too. A folder to be filled may hold a file that is read, such as the network that it is filled by.
 
     Args:
-        out: a file or folder to write.
+        out: files and folders to write.
         inputs: files and folders that are read; None is passed over.
         remedy: what to do about it.
     """
-    target = out.resolve()
-    for source in dict.fromkeys(place for each in inputs if each is not None for place in _read_with(each)):
-        if target.is_relative_to(source) or (source.is_dir() and source.is_relative_to(target)):
-            raise WsssError(f"{out} is, holds or lies in {source}, which is read: files could be replaced. {remedy}")
+    sources = list(dict.fromkeys(place for each in inputs if each is not None for place in _read_with(each)))
+    for each in [out] if isinstance(out, Path) else out:
+        target = each.resolve()
+        for source in sources:
+            if target.is_relative_to(source) or (source.is_dir() and source.is_relative_to(target)):
+                raise WsssError(
+                    f"{each} is, holds or lies in {source}, which is read: files could be replaced. {remedy}"
+                )
 
 
 def _read_with(place: Path) -> list[Path]:

@@ -42,7 +42,6 @@ def _print_stage(run: "Run", stage: "Stage") -> None:
     from wsss.report.tables import seed_table
     from wsss.results import write_stage
 
-    run.require_runs_apart()
     written: list[Path] = []
     records = write_stage([run], stage, run.folder / "results", written.append)
     if not records:  # another process has them
@@ -79,7 +78,6 @@ def train(
     """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint."""
     run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed, source))
     path = out or run.folder / run.data_name / "classifier.safetensors"
-    run.require_runs_apart()
     run.export_classifier(path, methods_of(methods) or run.config.methods)
     scores = run.classifier_report()["map"]
     typer.echo(
@@ -250,7 +248,8 @@ def run(
     from wsss.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
     from wsss.processes import num_processes
 
-    settings = settings_of(root, classes, depth, depth_kind, seed, source) | {"crops": str(crops.resolve()) if crops else None}
+    settings = settings_of(root, classes, depth, depth_kind, seed, source)
+    settings |= {"crops": str(crops.resolve()) if crops else None}
     if num_processes() > 1:
         raise WsssError(
             "notebooks are executed by one process. Make the stages with several (train, crops, pseudo, segment): the notebooks "
@@ -290,17 +289,16 @@ def train_depth(
     out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/depth.safetensors.")] = None,
 ) -> None:  # fmt: skip
     """Train the monocular depth network on the RGB-D train split; use it with --depth learned:FILE, or as @learned."""
-    from wsss.depth_training import require_same_training, train_with_folds
+    from wsss.checks import require_apart
+    from wsss.depth_training import train_with_folds
 
     run = open_run_of(profile, data, settings_of(root, None, None, None, seed))
     path = out or run.folder / run.data_name / "depth.safetensors"
     config = run.config
-    run.require_apart(path)
-    require_same_training(run.data("train"), path, config.classifier.backbone, config.depth_training,
-                          side=config.classifier.base_side, seed=seed)  # fmt: skip
+    require_apart(path, *config.inputs())
     histories = train_with_folds(
         run.data("train"), path, config.classifier.backbone, config.depth_training, folds=folds,
-        side=config.classifier.base_side, seed=seed, device=run.device, progress=run.progress,
+        side=config.classifier.base_side, seed=seed, device=run.device, progress=run.progress, marked=True,
     )  # fmt: skip
     for name, history in histories.items():
         typer.echo(f"{name}: loss {history[0]['loss']:.3f} in the first epoch, {history[-1]['loss']:.3f} in the last")

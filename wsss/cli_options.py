@@ -58,7 +58,8 @@ Sources = Annotated[
     list[str] | None,
     typer.Option(
         "--source",
-        help="NAME=files:DIR (or hf:MODEL, learned:FILE): a depth source with a name of its own, for --depth NAME or depth@NAME; repeatable.",
+        help="NAME=files:DIR (or hf:MODEL, learned:FILE): a depth source with a name of its own, for --depth NAME or depth@NAME; "
+        "repeatable.",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Of training; data and splits do not depend on it.")]

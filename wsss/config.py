@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wsss.contents import weights_hash
+from wsss.data.tabletop import TabletopSpec, default_root
 from wsss.depth.crops import CropParameters
 from wsss.depth.declared import FILES, DepthSources, declarations, kinds_of, take_inline
 from wsss.depth.methods import split_method
@@ -143,6 +144,23 @@ class Config:
         names = (*self.methods, *self.pseudo_methods, *self.label_methods)
         found = (split_method(split_refinement(name)[0])[1] for name in names)
         return [source for source in dict.fromkeys(found) if source]
+
+    def inputs(self, *more: str | None) -> list[Path]:
+        """The files and folders that a run reads: its data, depth and weights.
+
+        Args:
+            more: sources that no method names.
+        """
+        found = [Path(self.classifier.weights)] if self.classifier.weights else []
+        if self.root or self.data == "tabletop":
+            found.append(Path(self.root) if self.root else default_root(self.tabletop_spec))
+        return found + self.depths.places((*self.method_sources(), *more))
+
+    @property
+    def tabletop_spec(self) -> TabletopSpec:
+        """What `tabletop` is rendered from."""
+        splits = tuple(zip(("train", "tune", "test"), self.tabletop_scenes, strict=True))
+        return TabletopSpec(side=self.tabletop_side, splits=splits)
 
     def portable(self) -> dict[str, Any]:
         """All settings but the seed and the places of data and depth files: what a record keeps, to be made anew anywhere.

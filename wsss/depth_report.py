@@ -28,8 +28,8 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
     Raises:
         WsssError: the data has no sensor depth to compare with.
     """
-    run.require_apart(out, source)
     data, truth, depth = run.data(split), run.depth_of(split, "sensor"), run.depth_of(split, source)
+    run.require_apart(out, source)
     name, rows = source_name(source, run.depths.names([source])), []
     for index in tqdm(range(len(data)), "depth quality", unit="image", leave=False, disable=not run.progress):
         predicted, true = depth(index), truth(index)

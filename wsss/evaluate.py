@@ -93,14 +93,14 @@ def evaluate_folder(
     wanted = [source for source in of_methods if source or depth]
     skipped: dict[str, str] = {}
     if on_error == "skip":
-        plain = {innermost(depths_of.spec(source)): depths_of.kind(source) for source in wanted}  # what controls are made from
+        plain = {
+            innermost(depths_of.spec(source)): depths_of.kind(source) for source in wanted
+        }  # what controls are made from
         files = [open_depth(spec, dataset, plain[spec]) for spec in sorted(plain) if spec.startswith("files:")]
         skipped = _unreadable(looker, dataset, files, progress)
         dataset = keep_ids(dataset, [name for name in dataset.ids if name not in skipped])
     start = time.perf_counter()
-    depths: Depths = {
-        source: open_depth(depths_of.spec(source), dataset, depths_of.kind(source)) for source in wanted
-    }
+    depths: Depths = {source: open_depth(depths_of.spec(source), dataset, depths_of.kind(source)) for source in wanted}
     scores = score_seeds(looker, {name: info.chosen[name] for name in names}, dataset, depths, progress=progress)
     if not any(score.confusions.any() for score in scores.values()):
         raise WsssError(
@@ -115,7 +115,9 @@ def evaluate_folder(
     if depths_of.declared:
         settings["sources"] = [f"{name}={portable_spec(spec)}" for name, spec in depths_of.declared.items()]
     identity = source_identity(depths_of.spec(None)) if depth else source_identity("")
-    return _write(scores, out, checkpoint, info.backbone, dataset, full, identity, start, device, on_written, skipped, settings)
+    return _write(
+        scores, out, checkpoint, info.backbone, dataset, full, identity, start, device, on_written, skipped, settings
+    )
 
 
 def _sources(
@@ -125,7 +127,9 @@ def _sources(
     own, declared = take_inline(depth) if depth else (None, None)
     found = declarations((*sources, *([declared] if declared else [])))
     kind, kinds = kinds_of(depth_kind, found)
-    return DepthSources(resolve_place(own, root) if own else None, kind, found, ({FILES: kind} if kind else {}) | kinds, root)
+    return DepthSources(
+        resolve_place(own, root) if own else None, kind, found, ({FILES: kind} if kind else {}) | kinds, root
+    )
 
 
 def _require_own_tree(out: Path, dataset: Dataset, checkpoint: Path) -> None:

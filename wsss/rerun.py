@@ -206,7 +206,9 @@ def _placed(path: Path, config: Config, places: Mapping[str, str]) -> Config:
     short = {name: plain for plain, name in depths.names(config.method_sources()).items()}
     unknown = next((name for name in places if name not in short), None)
     if unknown is not None:
-        raise WsssError(f"{path} has no depth source {unknown!r}; it has {', '.join(short) or 'none'} (--source NAME=files:DIR)")
+        raise WsssError(
+            f"{path} has no depth source {unknown!r}; it has {', '.join(short) or 'none'} (--source NAME=files:DIR)"
+        )
 
     def named(source: str) -> str:
         """The source by its name, so that another place does not change what it is called."""
@@ -215,18 +217,18 @@ def _placed(path: Path, config: Config, places: Mapping[str, str]) -> Config:
         return with_innermost(source, name) if name else source
 
     def renamed(method: str) -> str:
-        base, source = split_method(split_refinement(method)[0])
+        source = split_method(split_refinement(method)[0])[1]
         return method.replace(f"@{source}", f"@{named(source)}", 1) if source else method
 
-    methods = {
-        kind: tuple(map(renamed, getattr(config, kind))) for kind in ("methods", "pseudo_methods", "label_methods")
-    }
+    methods, pseudo, labels = (
+        tuple(map(renamed, names)) for names in (config.methods, config.pseudo_methods, config.label_methods)
+    )
     declared = {**depths.declared, **places}
     kinds = dict(depths.kinds)
     if (name := named(config.depth)) != config.depth and config.depth_kind:
         kinds[innermost(name)] = config.depth_kind
     return replace(
-        config, **methods, depth=named(config.depth),
+        config, methods=methods, pseudo_methods=pseudo, label_methods=labels, depth=named(config.depth),
         sources=tuple(f"{name}={spec}" for name, spec in declared.items()),
         kinds=tuple(f"{name}={kind}" for name, kind in kinds.items()),
     )  # fmt: skip
@@ -237,8 +239,8 @@ def _same(path: Path, record: Record, made: Sequence[Record]) -> Record:
     found = next((one for one in made if full_name(one) == full_name(record)), None)
     if found is None:
         raise WsssError(
-            f"{path} is of {full_name(record)}, and what was made of {', '.join(map(full_name, made))}: give its depth by its name, "
-            "with --source NAME=files:DIR."
+            f"{path} is of {full_name(record)}, and what was made of {', '.join(map(full_name, made))}: give its depth by its "
+            "name, with --source NAME=files:DIR."
         )
     return found
 

@@ -44,13 +44,25 @@ def config_hash(run: Run) -> str:
     The seed does not enter, and the data by its name instead of its place; what is in it is in its own hash.
     """
     settings = run.config.dictionary() | {"classifier": run.config.classifier.identity()}
-    for name in ("seed", "root", "methods", "pseudo_methods", "label_methods", "depth", "series_groups", "sources", "kinds"):
+    for name in (
+        "seed",
+        "root",
+        "methods",
+        "pseudo_methods",
+        "label_methods",
+        "depth",
+        "series_groups",
+        "sources",
+        "kinds",
+    ):
         settings.pop(name, None)
     if own := run.depths.kinds.get(innermost(run.config.depth)):
         settings["depth_kind"] = own
     if run.crop_settings and run.crop_settings.given:
         settings["given"] = run.crop_settings.given
-    return content_hash({**settings, "depth": source_name(run.config.depth, run.source_names), "scoring": SCORING_VERSION})
+    return content_hash(
+        {**settings, "depth": source_name(run.config.depth, run.source_names), "scoring": SCORING_VERSION}
+    )
 
 
 def display_name(run: Run, method: str) -> str:
@@ -108,6 +120,7 @@ def write_stage(
         The records; none in processes other than the main one, which alone writes.
     """
     runs[0].require_apart(folder)
+    runs[0].require_runs_apart()
     start = time.perf_counter()
     by_seed = [_stage_scores(run, stage) for run in runs]
     if not is_main():

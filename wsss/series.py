@@ -55,8 +55,7 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
         runs: of `tabletop`, the same configuration with different seeds.
     """
     paths = [series_path(folder, name) for name in SERIES]
-    for path in paths:
-        runs[0].require_apart(path, *(split_method(method)[1] for method in methods))
+    runs[0].require_apart(paths, *(split_method(method)[1] for method in methods))
     for path, name in zip(paths, SERIES, strict=True):
         data = runs[0].series(name)
         by_seed = [_objects(run, methods, name) for run in runs]

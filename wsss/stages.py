@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
-from wsss.checks import require_apart
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
+from wsss.checks import require_apart
 from wsss.config import Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
 from wsss.data.base import Dataset, data_key
 from wsss.data.registry import open_dataset
-from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root
+from wsss.data.tabletop import TabletopDataset, default_root
 from wsss.data.tabletop_rendering import render_series, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import usual_classes
@@ -107,27 +107,24 @@ class SeedStages:
         more = f"-{self.crop_settings.name}" if self.crop_settings else ""
         return runs_folder() / f"{self.config.profile}{more}"
 
-    def require_apart(self, out: Path, *more: str | None, inputs: Sequence[Path] = (), remedy: str | None = None) -> None:
-        """Raise a `WsssError` if a file or folder to be written is among what this run reads (see `wsss.checks.require_apart`).
+    def require_apart(
+        self, out: Path | Sequence[Path], *more: str | None, inputs: Sequence[Path] = (), remedy: str | None = None
+    ) -> None:
+        """Raise a `WsssError` if files or folders to be written are among what this run reads (see `wsss.checks.require_apart`).
 
         Args:
             more: sources that the run's methods do not name.
             inputs: further files and folders that are read.
             remedy: what to do about it; None says to give another place with `--out`.
         """
-        weights = self.config.classifier.weights
-        read = [self.root, Path(weights) if weights else None, *inputs]
-        read += self.depths.places((*self.config.method_sources(), *more))
-        require_apart(out, *read, **({"remedy": remedy} if remedy else {}))
+        require_apart(out, *self.config.inputs(*more), *inputs, **({"remedy": remedy} if remedy else {}))
 
     def require_runs_apart(self, *, inputs: Sequence[Path] = ()) -> None:
-        """`require_apart` for all places that a run fills unasked: records, figures, notebooks and crops below `runs/`, the cache."""
+        """`require_apart` for the places that a run fills unasked: records, figures, notebooks, crops and the cache."""
+        places = [self.folder / name for name in ("results", "figures", "notebooks", "crops")]
+        places += [self.cache / name for name in ("classifier", "choice", "seeds", "pseudo", "network")]
         remedy = "Name another folder for runs in the environment variable WSSS_RUNS."
-        for place in ("results", "figures", "notebooks", "crops"):
-            self.require_apart(self.folder / place, inputs=inputs, remedy=remedy)
-        own = (self.cache / name for name in ("classifier", "choice", "seeds", "pseudo", "networks"))
-        for place in own:  # networks in the cache may well be read
-            self.require_apart(place, inputs=[], remedy=remedy)
+        self.require_apart(places, inputs=inputs, remedy=remedy)
 
     # ---- data -----------------------------------------------------------------------------------------------------
 
@@ -137,8 +134,7 @@ class SeedStages:
         config = self.config
         if config.data != "tabletop":
             return Path(config.root) if config.root else None
-        splits = tuple(zip(("train", "tune", "test"), config.tabletop_scenes, strict=True))
-        spec = TabletopSpec(side=config.tabletop_side, splits=splits)
+        spec = config.tabletop_spec
         root = Path(config.root) if config.root else default_root(spec)
 
         def rendered() -> Path:
@@ -423,6 +419,7 @@ class SeedStages:
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
         """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`."""
         self.require_apart(path, *(split_method(name)[1] for name in methods))
+        self.require_runs_apart()
         model, info = self.classifier
         settings = {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
         save_classifier(path, model, replace(info, chosen=self.choose(methods), looks=settings))

@@ -52,13 +52,15 @@ def declarations(sources: Iterable[str]) -> dict[str, str]:
         found = _INLINE.fullmatch(text)
         if found is None:
             raise WsssError(
-                f"--source {text!r} must be NAME=files:DIR (or hf:MODEL, learned:FILE), its name of letters, digits, '-', '_' and '.'"
+                f"--source {text!r} must be NAME=files:DIR (or hf:MODEL, learned:FILE), NAME of letters, digits, '-', '_', '.'"
             )
         name, spec = found.groups()
         if name in (*PLAIN, *KINDS_OF_PLACE, *CONTROL_NAMES):
             raise WsssError(f"--source {text!r}: {name} means something else already. Choose another name.")
         if spec.partition(":")[0] not in KINDS_OF_PLACE or not spec.partition(":")[2]:
-            raise WsssError(f"--source {text!r}: a name is given to files:DIR, hf:MODEL or learned:FILE, not to {spec!r}")
+            raise WsssError(
+                f"--source {text!r}: a name is given to files:DIR, hf:MODEL or learned:FILE, not to {spec!r}"
+            )
         if declared.setdefault(name, spec) != spec:
             raise WsssError(f"--source {name} is given twice, as {declared[name]} and {spec}. Choose two names.")
     return declared
@@ -83,7 +85,9 @@ def kinds_of(stated: str | Sequence[str] | None, declared: Collection[str]) -> t
             )
         if equals and name not in (*declared, FILES):
             known = ", ".join(declared) or "none"
-            raise WsssError(f"--depth-kind {text}: no source is called {name}; declared are: {known} (--source {name}=files:DIR)")
+            raise WsssError(
+                f"--depth-kind {text}: no source is called {name}; declared are: {known} (--source {name}=files:DIR)"
+            )
         before = named.get(name) if equals else own
         if before not in (None, kind):
             raise WsssError(f"--depth-kind: {name or 'the files'} cannot be both {before} and {kind}. Leave one out.")

@@ -13,7 +13,15 @@ from wsss.errors import WsssError
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
 from wsss.pseudo.crf import dense_crf
 
-__all__ = ["REFINEMENTS", "Refinement", "RefinementParameters", "Scene", "refine", "require_one_reading", "split_refinement"]
+__all__ = [
+    "REFINEMENTS",
+    "Refinement",
+    "RefinementParameters",
+    "Scene",
+    "refine",
+    "require_one_reading",
+    "split_refinement",
+]
 
 Scores = NDArray[np.float32]
 

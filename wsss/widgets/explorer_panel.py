@@ -9,6 +9,7 @@ from typing import Any
 from ipywidgets import HTML, Box, Button, HBox, Layout, Text, Textarea, VBox
 from matplotlib.figure import Figure
 
+from wsss.checks import require_apart
 from wsss.crop_settings import toml_of, write_crop_settings
 from wsss.depth.declared import inline
 from wsss.depth.specs import source_name
@@ -60,7 +61,7 @@ class ExplorerPanel:
         self.explorer, self.start = explorer, start
         config, ids = explorer.run.config, explorer.run.data(explorer.split).ids
         style, narrow = label_style("4em"), Layout(width="20em")
-        own = (f"{source_name(config.depth, explorer.run.source_names)} (this run's)", None)
+        own = (f"{source_name(config.depth)} (this run's)", None)
         self.scene = Choice("scene", [(ids[index], index) for index in indices], start.scene)
         self.shown = Choice("class", self._class_options(start.scene), start.shown)
         self.source = Choice("depth", [own, *((name, name) for name in sources)], start.source)
@@ -122,7 +123,7 @@ class ExplorerPanel:
         path = run.folder / "crops" / f"{self.name.value.removesuffix('.toml')}.toml"
         text = self.toml()
         try:
-            run.require_runs_apart()
+            require_apart(path, *run.config.inputs(), remedy="Name another folder for runs in WSSS_RUNS.")
             write_crop_settings(path, sections_of(self.parameters), text.split("\n", 1)[0].removeprefix("# "))
         except WsssError as error:
             self.exported.children = [HTML(f'<p role="alert">{error}</p>')]
@@ -164,5 +165,9 @@ def _options(run: Run, source: str | None) -> str:
     """Options of the command line that open the same run, but for the seed's default and what the profile says."""
     config, declared = run.config, run.config.depths.declared
     given = {"profile": config.profile, "data": config.data, "seed": config.seed}
-    given |= {"depth": inline(source or config.depth, declared), "depth-kind": run.depths.kind(source), "root": config.root}
+    given |= {
+        "depth": inline(source or config.depth, declared),
+        "depth-kind": config.depths.kind(source),
+        "root": config.root,
+    }
     return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
