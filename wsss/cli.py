@@ -78,7 +78,7 @@ def train(
     """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint."""
     run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed, source))
     path = out or run.folder / run.data_name / "classifier.safetensors"
-    run.export_classifier(path, methods_of(methods) or run.config.methods)
+    run.export_classifier(path, methods_of(methods, root) or run.config.methods)
     scores = run.classifier_report()["map"]
     typer.echo(
         f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}; checkpoint {path}"
@@ -101,7 +101,7 @@ def crops(
 ) -> None:  # fmt: skip
     """Score depth-guided crops beside the CAM."""
     settings = settings_of(root, classes, depth, depth_kind, seed, source)
-    _print_stage(open_run_of(profile, data, settings, methods=methods_of(methods)), "cam")
+    _print_stage(open_run_of(profile, data, settings, methods=methods_of(methods, root)), "cam")
 
 
 @app.command()
@@ -114,7 +114,7 @@ def pseudo(
     Methods take a refinement after a plus, as in cam+crf, depth+par, depth+par-depth.
     """
     settings = settings_of(root, classes, depth, depth_kind, seed, source)
-    run = open_run_of(profile, data, settings, pseudo_methods=methods_of(methods))
+    run = open_run_of(profile, data, settings, pseudo_methods=methods_of(methods, root))
     _print_stage(run, "pseudo")
     for name in run.config.pseudo_methods:
         typer.echo(f"pseudo-labels of {name}: {run.pseudo_folder(name)}")
@@ -132,7 +132,10 @@ def segment(
     from wsss.results import FULL_SUPERVISION
 
     run = open_run_of(
-        profile, data, settings_of(root, classes, depth, depth_kind, seed, source), label_methods=methods_of(methods)
+        profile,
+        data,
+        settings_of(root, classes, depth, depth_kind, seed, source),
+        label_methods=methods_of(methods, root),
     )
     _print_stage(run, "segmentation")
     for name in (*run.config.label_methods, FULL_SUPERVISION):
@@ -209,7 +212,7 @@ def evaluate(
     settings = settings_of(root, classes, depth, depth_kind, 0, source)
     written: list[Path] = []
     records = evaluate_folder(
-        checkpoint, out, data=data, split=split, methods=methods_of(methods), limit=limit, on_error=on_error,
+        checkpoint, out, data=data, split=split, methods=methods_of(methods, root), limit=limit, on_error=on_error,
         on_written=written.append,
         **{key: settings[key] for key in ("root", "classes", "depth", "depth_kind")}, sources=settings["sources"] or (),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """What the commands share: the application, and the options that several of them have."""
 
-import itertools
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,28 +77,44 @@ def names_of(text: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
 
 
-def methods_of(text: str | None) -> tuple[str, ...] | None:
+def methods_of(text: str | None, root: Path | None = None) -> tuple[str, ...] | None:
     """The methods of `--methods`; None where it was not given.
 
+    Args:
+        root: folder of the data, in which depth folders may lie.
+
     Raises:
-        WsssError: a depth folder among them has a comma in its name, which would part it.
+        WsssError: a depth folder among them has a comma, or a space at its end, in its name, which would part or shorten it.
     """
-    names = names_of(text)
-    for first, second in itertools.pairwise((*(text or "").split(","), "")):
-        place = re.search(r"@(?:.*[+])?(?:files|hf|learned):(.*)", first, re.DOTALL)
-        if place and text and (not _is_method(second) or Path(f"{place[1]},{second}").expanduser().exists()):
-            if second == "" and not text.endswith(","):
-                continue
+    parts = text.split(",") if text else []
+    for at, part in enumerate(parts):
+        place = re.search(r"@(?:.*[+])?(?:files|hf|learned):(.*)", part, re.DOTALL)
+        if not place:
+            continue
+        rest = parts[at + 1 :]
+        longer = [",".join([place[1], *rest[:count]]) for count in range(len(rest) + 1)]
+        meant = [name for name in longer if name != place[1].strip() and _exists(name, root)]
+        if meant or (rest and not _is_method(rest[0])):
             raise WsssError(
-                f"--methods {text}: at commas methods are parted, so a folder with one in its name needs a name of its own: "
-                f"--source NAME=files:DIR --methods {first.partition('@')[0].strip()}@NAME"
+                f"--methods {text}: methods are parted at commas, and spaces around them left out, so a folder with such a name "
+                f"needs another: --source NAME=files:DIR --methods {part.partition('@')[0].strip()}@NAME"
             )
-    return names
+    return names_of(text)
+
+
+def _exists(place: str, root: Path | None) -> bool:
+    """Whether there is such a file or folder, from here or in the data's folder."""
+    try:
+        return os.path.exists(os.path.expanduser(place)) or (root is not None and (root / place).exists())
+    except (OSError, ValueError):
+        return False
 
 
 def _is_method(text: str) -> bool:
-    """Whether a part of `--methods` begins as a method's name does."""
-    return re.fullmatch(r"\s*[a-z]+(-[a-z]+)*\s*([@+].*)?", text, re.DOTALL) is not None
+    """Whether a part of `--methods` begins with a method's name."""
+    from wsss.depth.methods import METHODS
+
+    return re.split("[@+]", text.strip(), maxsplit=1)[0] in METHODS
 
 
 def _absolute(depth: str | None) -> str | None:

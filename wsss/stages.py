@@ -35,7 +35,7 @@ from wsss.lean import lean_copy
 from wsss.locks import Locks
 from wsss.parallel import image_bar
 from wsss.processes import agreed, gathered, is_main, made_by_main, share, wait
-from wsss.pseudo.refinement import require_one_reading, split_refinement
+from wsss.pseudo.refinement import REFINEMENTS, require_one_reading, split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
@@ -95,6 +95,8 @@ class SeedStages:
         self.device = pick_device()
         self._locks = Locks(self.cache / "locks")
         self.depths = config.depths
+        if taken := next((name for name in self.depths.declared if name in REFINEMENTS), None):
+            raise WsssError(f"--source {taken}: that is the name of a refinement. Choose another name.")
         for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
             require_one_reading(name, config.root)
             base = split_refinement(name)[0]
