@@ -314,7 +314,8 @@ def test_records_of_another_checkpoint_or_other_classes_are_not_mixed(
     before = contents(out)
     other = tmp_path / "other.safetensors"
     other.write_bytes(tiny_checkpoint.read_bytes()[:-1] + b"\x01")
-    for path, more in ((other, {}), (tiny_checkpoint, {"classes": ["cat"]})):
+    changes: list[tuple[Path, dict[str, Any]]] = [(other, {}), (tiny_checkpoint, {"classes": ["cat"]})]
+    for path, more in changes:
         with pytest.raises(WsssError, match=r"another checkpoint or other classes.*Give another folder with --out"):
             evaluate_folder(path, out, **arguments, **more)
     record = next(out.rglob("cam.json"))

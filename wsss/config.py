@@ -6,7 +6,7 @@ A stage's cache key is the hash of the parts it depends on, so that what is here
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wsss.contents import weights_hash
 from wsss.data.tabletop import TabletopSpec, default_root
@@ -30,6 +30,8 @@ __all__ = [
     "SegmentationConfig",
     "profile",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -316,10 +318,28 @@ def _with_kinds(config: Config, given: dict[str, Any]) -> Config:
         given["depth_kind"] = None  # the profile's is that of the profile's depth
     config = replace(config, **given)
     check_settings(config)
-    own, named = kinds_of(stated, declarations(config.sources))
+    if stated is not None and not _is_text(stated):
+        raise WsssError(f"setting depth_kind must be text or a list of text, not {stated!r}")
+    known = _named("sources", lambda: declarations(config.sources))
+    own, named = _named("depth_kind", lambda: kinds_of(stated, known))
     if own:  # what the user states is true of all files; what a profile does, of its own depth
         config, named = replace(config, depth_kind=own), {FILES: own, **named}
-    named = kinds_of(config.kinds, declarations(config.sources))[1] | named
+    plain, before = _named("kinds", lambda: kinds_of(config.kinds, known))
+    if plain:
+        raise WsssError(f"setting kinds: each must be NAME=KIND, not {plain!r} (that is depth_kind)")
+    named = before | named
     if innermost(config.depth) in named:
         config = replace(config, depth_kind=None)
     return replace(config, kinds=tuple(f"{name}={kind}" for name, kind in named.items()))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(each, str) for each in value))
+
+
+def _named(setting: str, read: Callable[[], T]) -> T:
+    """What `read` makes of a setting; its error says which setting is wrong."""
+    try:
+        return read()
+    except WsssError as error:
+        raise WsssError(f"setting {setting}: {error}") from error

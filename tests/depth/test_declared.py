@@ -140,6 +140,11 @@ def test_the_kind_of_a_profiles_depth_is_not_that_of_other_folders() -> None:
     assert profile("default", "voc", depth_kind="metric").depths.kind("files:/x/disparity") == "metric"
 
 
+def test_a_kind_of_no_name_is_refused_among_those_of_names() -> None:
+    with pytest.raises(WsssError, match=r"setting kinds: each must be NAME=KIND, not 'metric'"):
+        profile("smoke", "voc", kinds=["metric"])
+
+
 def test_a_name_of_a_refinement_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WsssError, match="name of a refinement"):
         SeedStages(profile("smoke", "tabletop", sources=["par=files:/x"]), tmp_path)
