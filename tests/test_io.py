@@ -1,6 +1,8 @@
 """Files are whole or absent, and errors name them."""
 
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from wsss.errors import WsssError
-from wsss.io import atomic_path, content_hash, read_image, read_json, short_path, write_json, write_png
+from wsss.io import atomic_path, content_hash, read_image, read_json, read_palette, short_path, write_json, write_png
 from wsss.pseudo.palette import voc_palette
 
 
@@ -131,3 +133,59 @@ def test_short_path_is_relative_below_the_working_folder(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     assert short_path(tmp_path / "runs" / "a.png") == str(Path("runs") / "a.png")
     assert short_path("/elsewhere/a.png") == "/elsewhere/a.png"
+
+
+def sixteen_bits(path: Path, array: np.ndarray) -> None:
+    """PNG of `H×W×C uint16`, C = 1…4, which Pillow cannot write where C > 1: made of its chunks."""
+    height, width, channels = array.shape
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    head = struct.pack(">2I5B", width, height, 16, kind, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    chunks = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_fewer_bits_in_16_are_refused_and_never_read_as_black(tmp_path: Path, channels: int, bits: int) -> None:
+    array = np.random.default_rng(0).integers(0, 2**bits, (20, 30, channels))
+    sixteen_bits(tmp_path / "dark.png", array)
+    with pytest.raises(WsssError, match=r"dark\.png has 16 bits a channel, but no value above.*Save it with 8 bits"):
+        read_image(tmp_path / "dark.png")
+    sixteen_bits(tmp_path / "full.png", array << (16 - bits))
+    found = read_image(tmp_path / "full.png")
+    grey = array[..., :1] if channels < 3 else array[..., :3]
+    np.testing.assert_array_equal(found, np.broadcast_to((grey << (16 - bits)) >> 8, (20, 30, 3)))
+
+
+def test_fewer_bits_in_16_are_refused_in_tiff_and_kept_in_maps(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 4096, (20, 30), dtype=np.uint16)
+    Image.fromarray(array).save(tmp_path / "dark.tif")
+    with pytest.raises(WsssError, match=r"dark\.tif has 16 bits a channel"):
+        read_image(tmp_path / "dark.tif")
+    np.testing.assert_array_equal(read_image(tmp_path / "dark.tif", mode=None), array)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_where_that_is_asked_for(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    found = read_image(tmp_path / "a.png", turn=True)
+    np.testing.assert_array_equal(found, np.array(ImageOps.exif_transpose(Image.open(tmp_path / "a.png"))))
+    quarter = {6: -1, 8: 1, 3: 2, 1: 0}
+    if orientation in quarter:
+        np.testing.assert_array_equal(found, np.rot90(stored, quarter[orientation]))
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
+def test_palettes_are_read(tmp_path: Path, form: str) -> None:
+    image = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    image.putpalette(voc_palette().ravel().tolist())
+    image.save(tmp_path / "mask", form)
+    np.testing.assert_array_equal(read_palette(tmp_path / "mask"), voc_palette())
+    Image.new("L", (3, 3)).save(tmp_path / "grey", form)
+    assert read_palette(tmp_path / "grey") is None
+    assert read_palette(tmp_path / "gone") is None

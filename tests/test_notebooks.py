@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from wsss.errors import WsssError
 from wsss.io import read_json
-from wsss.notebooks import NOTEBOOKS, check_parameters, execute, notebook_folder, parameters_of
+from wsss.notebooks import NOTEBOOKS, check_outputs, check_parameters, execute, notebook_folder, parameters_of
 
 PARAMETERS = {
     "profile": "default",
@@ -157,6 +157,33 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     errors = [f"{output.ename}: {output.evalue}" for output in outputs if output.output_type == "error"]
     return errors + [output.text for output in outputs if output.get("name") == "stderr"]
+
+
+def test_outputs_belong_to_code_and_not_to_text(tmp_path: Path):
+    notebook = read(path_of("02_failure_analysis"))
+    path = tmp_path / "some.ipynb"
+
+    def write(kind: str, added: str) -> None:
+        changed = nbformat.from_dict(notebook)
+        cell = next(cell for cell in changed.cells if cell.cell_type == kind)
+        source, cell.source = cell.source, cell.source + added
+        nbformat.write(changed, path)
+        cell.source = source
+
+    write("markdown", "A sentence more.")
+    check_outputs(path)
+    write("code", "\n")
+    with pytest.raises(WsssError, match="not of this code"):
+        check_outputs(path)
+
+
+def test_what_is_known_not_to_hold_is_said_alike_in_three_places():
+    root = notebook_folder().parent
+    chapter = read(path_of("03_depth_guided_cropping")).cells[0].source
+    texts = [chapter, *((root / name).read_text(encoding="utf-8") for name in ("README.md", "docs/results.md"))]
+    notes = [[line for line in text.splitlines() if line.startswith("> ")] for text in texts]
+    assert notes[0] == notes[1] == notes[2]
+    assert [number for number in "12345" if f"({number})" in " ".join(notes[0])] == list("12345")
 
 
 # ---- strict parameters --------------------------------------------------------------------------------------------

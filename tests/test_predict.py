@@ -127,3 +127,39 @@ def test_photographs_are_never_replaced(checkpoint: Path, images: Path, place: s
 def test_a_folder_with_the_name_of_an_image_is_passed_over(images: Path) -> None:
     (images / "x.jpg").mkdir()
     assert [path.name for path in image_files(images)] == ["a.jpg", "b.png", "c.PNG"]
+
+
+def test_what_is_passed_over_is_named(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(6):
+        (images / f"sheet {number}.csv").write_text("1")
+    (images / "more").mkdir()
+    assert [path.name for path in image_files(images)] == ["a.jpg", "b.png", "c.PNG"]
+    assert (
+        f"passed over in {images}, no images: more/, notes.txt, sheet 0.csv, sheet 1.csv, sheet 2.csv and 3 more"
+        in (capsys.readouterr().err)
+    )
+
+
+@pytest.mark.parametrize("name", ["d.heic", "d.HEIC", "d.avif", "d.dng", "d.gif"])
+def test_pictures_that_cannot_be_read_are_named_or_skipped(
+    checkpoint: Path, images: Path, tmp_path: Path, name: str
+) -> None:
+    (images / name).write_bytes(b"a picture")
+    with pytest.raises(WsssError, match=rf"{name} is a picture of a kind that is not read here.*mogrify -format jpg"):
+        predict_folder(load_predictor(checkpoint), images, tmp_path / "out", progress=False)
+    skipped: list[WsssError] = []
+    labels = predict_folder(load_predictor(checkpoint), images, tmp_path / "out", skip=skipped.append, progress=False)
+    assert [path.name for path in labels] == ["a.png", "b.png", "c.png"]
+    assert [name in str(error) for error in skipped] == [True]
+
+
+def test_photographs_that_are_stored_turned_are_turned(checkpoint: Path, images: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = read_image(images / "b.png")
+    Image.fromarray(np.ascontiguousarray(np.rot90(upright))).save(images / "d.png", exif=exif)
+    labels = predict_folder(load_predictor(checkpoint), images, tmp_path / "out", progress=False)
+    np.testing.assert_array_equal(load_pseudo_label(labels[3]), load_pseudo_label(labels[1]))
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "out" / "overlays" / "d.png"), read_image(tmp_path / "out" / "overlays" / "b.png")
+    )

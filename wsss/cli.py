@@ -125,12 +125,10 @@ def segment(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
 ) -> None:  # fmt: skip
-    """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks; score them.
+    """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks where there are any; score them.
 
     `python -m wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """
-    from wsss.results import FULL_SUPERVISION
-
     run = open_run_of(
         profile,
         data,
@@ -138,7 +136,7 @@ def segment(
         label_methods=methods_of(methods, root),
     )
     _print_stage(run, "segmentation")
-    for name in (*run.config.label_methods, FULL_SUPERVISION):
+    for name in run.network_labels:
         typer.echo(f"network on {name}: {run.network_path(name)}")
 
 

@@ -40,7 +40,12 @@ Profile = Annotated[
 ]
 Data = Annotated[str, typer.Option(help="tabletop, nyuv2 or voc.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of the data; tabletop has a default place.")]
-Classes = Annotated[str | None, typer.Option(help="Comma-separated class names; default: all that the data has.")]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        help="Comma-separated class names; default: all that occur in the data (what is left out is printed)."
+    ),
+]
 Depth = Annotated[
     str | None,
     typer.Option(

@@ -85,7 +85,8 @@ class Config:
         root: folder of the data; None is the default place.
         classes: names, None for all that the data set has.
         train_split, report_split: `train` (or VOC's `train_aug`) and `test` (VOC: `val`).
-        train_limit, tune_limit, report_limit: at most so many images, evenly spaced; None for all.
+        train_limit, tune_limit, report_limit: at most so many images, evenly spaced; None for all. A profile's own are for the
+            reference data sets; a user's folder has none but those that are asked for.
         depth, depth_kind: see `wsss.depth.sources.open_depth`; the kind is that of this depth alone.
         sources: declared sources `NAME=files:DIR`, which `depth` and methods may name.
         kinds: `NAME=metric|inverse` for these, `files=metric|inverse` for all other files.
@@ -222,6 +223,9 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+REFERENCE_ROOTS = ("voc-animals",)
+"""Names of the `voc` folders that the profiles' limits are for, beside the VOC 2012 that is downloaded."""
+
 RESULT_METHODS = {
     "tabletop": (
         "cam", "zoom", "grid", "random", "cam-box", "rgb-region", "crop-only", "region-only", "depth",
@@ -296,6 +300,8 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     if unknown:
         raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
     config = PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data]))
+    if data == "voc" and settings.get("root") and Path(settings["root"]).resolve().name not in REFERENCE_ROOTS:
+        config = replace(config, train_limit=None, tune_limit=None, report_limit=None)
     given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items() if value is not None
     }

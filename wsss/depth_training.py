@@ -23,6 +23,7 @@ from wsss.freezing import freeze_early, train_mode
 from wsss.gradients import quick_gradients
 from wsss.io import content_hash, read_json, write_json
 from wsss.runtime import seed_everything, to_device
+from wsss.segmentation.network import encoder_model, load_encoder
 from wsss.training_state import CHECKPOINT_EVERY, Chance, TrainingState
 
 __all__ = [
@@ -155,9 +156,8 @@ def train_depth_network(
     seed_everything(seed)
     mean, std = normalisation(backbone)
     network = DepthNetwork.build(backbone, mean, std, test_side, ids)
-    encoder = network.module.get_submodule("encoder.model")
-    state = weights if weights is not None else backbone_state(backbone)
-    encoder.load_state_dict({name: state[name] for name in encoder.state_dict()})
+    encoder = encoder_model(network.module)
+    load_encoder(network.module, weights if weights is not None else backbone_state(backbone))
     network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     freeze_early(encoder, settings.frozen_stages)
     train_mode(network.module)

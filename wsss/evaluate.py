@@ -13,7 +13,7 @@ from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
 from wsss.checks import require_apart, require_number
 from wsss.contents import weights_hash
-from wsss.data.base import Dataset
+from wsss.data.base import Dataset, subset
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
 from wsss.depth.crops import CropParameters
@@ -27,6 +27,7 @@ from wsss.errors import WsssError
 from wsss.io import content_hash, read_json
 from wsss.lean import lean_copy
 from wsss.pipeline import ALGORITHM_VERSION
+from wsss.processes import tell
 from wsss.report.records import build_record, write_record
 from wsss.runtime import keep_freed_memory, pick_device
 from wsss.scoring import Depths, Looker, score_seeds
@@ -68,12 +69,15 @@ def evaluate_folder(
     """
     if on_error not in ("stop", "skip"):
         raise WsssError(f"on_error must be stop or skip, not {on_error!r}")
+    if limit is not None:
+        require_number("limit", limit, 1, whole=True)
     depths_of = _sources(depth, depth_kind, sources, root)
     require_apart(out, _path(root), checkpoint)
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
     names = _methods(checkpoint, info.chosen, methods, depth)
     regions, crops = _settings(checkpoint, info.looks)
+    left_out: dict[str, Any] = {}
     if classes is None:
         available = open_dataset(data, split, root=_path(root), limit=1).classes
         classes = [name for name in available if name in info.classes]
@@ -81,7 +85,15 @@ def evaluate_folder(
             raise WsssError(
                 f"{checkpoint} knows {', '.join(info.classes)}, none of the folder's {', '.join(available)}"
             )
-    dataset = open_dataset(data, split, root=_path(root), classes=classes, limit=limit)
+        if unknown := [name for name in available if name not in info.classes]:
+            left_out["classes"] = {"unknown": unknown}
+            tell(f"background are the classes that {checkpoint.name} does not know: {', '.join(unknown)}")
+    dataset = open_dataset(data, split, root=_path(root), classes=classes)
+    kept = subset(dataset.ids, limit)
+    if len(kept) < len(dataset):
+        left_out["images"] = {split: [len(kept), len(dataset)]}
+        tell(f"{dataset.name}, {split}: {len(kept):,} of {len(dataset):,} images, evenly spaced")
+        dataset = keep_ids(dataset, kept)
     of_methods = {split_method(name)[1] for name in names if method(name).uses_depth}
     require_apart(out, *depths_of.places(of_methods))
     short = depths_of.names(of_methods)
@@ -116,7 +128,19 @@ def evaluate_folder(
         settings["sources"] = [f"{name}={portable_spec(spec)}" for name, spec in depths_of.declared.items()]
     identity = source_identity(depths_of.spec(None)) if depth else source_identity("")
     return _write(
-        scores, out, checkpoint, info.backbone, dataset, full, identity, start, device, on_written, skipped, settings
+        scores,
+        out,
+        checkpoint,
+        info.backbone,
+        dataset,
+        full,
+        identity,
+        start,
+        device,
+        on_written,
+        skipped,
+        settings,
+        left_out,
     )
 
 
@@ -223,6 +247,7 @@ def _write(
     on_written: Any,
     skipped: Mapping[str, str],
     settings: Mapping[str, Any],
+    left_out: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     records = []
     for name, score in scores.items():
@@ -236,6 +261,8 @@ def _write(
         )  # fmt: skip
         record["skipped"] = [{"id": name, "reason": reason} for name, reason in skipped.items()]
         record["provenance"]["settings"] = dict(settings)
+        if left_out:
+            record["provenance"]["left_out"] = dict(left_out)
         path = write_record(out, record)
         if on_written:
             on_written(path)

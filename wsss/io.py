@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from wsss.errors import WsssError
 
@@ -25,6 +25,7 @@ __all__ = [
     "file_hash",
     "read_image",
     "read_json",
+    "read_palette",
     "runs_folder",
     "short_path",
     "switched_on",
@@ -37,6 +38,9 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM")
 
 _EXIF_ORIENTATION = 0x0112
 _ONE_16_BIT_CHANNEL = ("I;16", "I;16L", "I;16B", "I;16N")
+
+LEAST_OF_16_BITS = 0x4000
+"""A photograph of 16 bits whose values all lie below this has 14 bits, 12 or fewer in them: its upper 8 bits would be nearly black."""
 
 
 PACKAGE = Path(__file__).resolve().parent
@@ -149,7 +153,9 @@ def write_png(target: str | os.PathLike[str], array: np.ndarray, palette: np.nda
         image.save(path, format="PNG")
 
 
-def read_image(source: str | os.PathLike[str], mode: str | None = "RGB", *, palette: bool = True) -> np.ndarray:
+def read_image(
+    source: str | os.PathLike[str], mode: str | None = "RGB", *, palette: bool = True, turn: bool = False
+) -> np.ndarray:
     """Read an image file into an array.
 
     Args:
@@ -157,16 +163,18 @@ def read_image(source: str | os.PathLike[str], mode: str | None = "RGB", *, pale
             one the upper 8 bits are kept, and what transparency would hide is shown. None keeps the file's own numbers, so
             that a palette PNG gives its indices and a 16-bit PNG its 16 bits.
         palette: whether indices into a palette will do; False where they would be taken for measurements.
+        turn: turn a photograph that is to be turned for viewing (EXIF); only where no mask or depth goes with it.
 
     Raises:
         WsssError: the file is missing, truncated or no image; a palette image where none will do; or a photograph with 32
-            bits a channel, or one that is to be turned for viewing, which its mask or depth may or may not have followed.
-            The message names the file and the remedy.
+            bits a channel, with 12 bits in 16 or the like, or (unless `turn`) one that is to be turned for viewing, which
+            its mask or depth may or may not have followed. The message names the file and the remedy.
     """
     try:
         with Image.open(source, formats=FORMATS) as image:
             if image.format == "PNG":
                 _verify(source)
+            deep = _has_16_bits(image)  # which Pillow no longer says of colours when it has read them
             image.load()
             if mode is None and (palette or image.mode != "P"):
                 return np.array(image)
@@ -179,12 +187,48 @@ def read_image(source: str | os.PathLike[str], mode: str | None = "RGB", *, pale
         ) from error
     if array is None:
         raise WsssError(f"{source} has 32 bits a channel, whose range is unknown. Save it with 8 bits a channel.")
-    if orientation != 1:
+    if deep and array.max() < LEAST_OF_16_BITS >> 8:
+        raise WsssError(
+            f"{source} has 16 bits a channel, but no value above {int(array.max()) * 256 + 255:,} of 65,535: its numbers seem to "
+            "have 12 bits or so, and it would be read as nearly black. Save it with 8 bits a channel, stretched to their range."
+        )
+    if orientation != 1 and not turn:
         raise WsssError(
             f"{source} is stored turned or mirrored (EXIF orientation {orientation}), and its mask or depth may not be. Turn "
             f"the pixels for good, for instance with ImageMagick: mogrify -auto-orient {Path(source).name}"
         )
-    return array
+    return array if orientation == 1 else np.array(_turned(array, orientation))
+
+
+def read_palette(source: str | os.PathLike[str]) -> np.ndarray | None:
+    """The palette of an image file, `(N,3) uint8` RGB; None where it has none, or is no image.
+
+    Only the head of the file is read.
+    """
+    try:
+        with Image.open(source, formats=FORMATS) as image:
+            if image.mode != "P" or image.palette is None:
+                return None
+            if image.palette.rawmode != "RGB":  # in the order of another format, until it is loaded
+                image.load()
+            colours = image.palette.palette if image.palette.rawmode == "RGB" else bytes(image.getpalette() or ())
+    except Exception:  # said when the image itself is read
+        return None
+    return np.frombuffer(bytes(colours), np.uint8)[: len(colours) // 3 * 3].reshape(-1, 3)
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether a channel of an opened PNG or TIFF file, not loaded yet, has 16 bits."""
+    return image.format in ("PNG", "TIFF") and (
+        "I;16" in image.mode or any(";16" in str(tile[3]) for tile in image.tile)
+    )
+
+
+def _turned(array: np.ndarray, orientation: int) -> Image.Image:
+    """A picture that is stored with an EXIF orientation, as it is to be viewed."""
+    picture = Image.fromarray(array)
+    picture.getexif()[_EXIF_ORIENTATION] = orientation
+    return ImageOps.exif_transpose(picture)
 
 
 def _verify(source: str | os.PathLike[str]) -> None:

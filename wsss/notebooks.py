@@ -117,13 +117,13 @@ def execute(
 
 
 def _source_hash(notebook: nbformat.NotebookNode) -> str:
-    """Hash of what a person wrote: cell types and sources, without the cell that papermill injects."""
-    written = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    return content_hash([[cell.cell_type, cell.source] for cell in written])
+    """Hash of the code that outputs come from, without the cell that papermill injects. Text between the cells makes none."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return content_hash([cell.source for cell in code if "injected-parameters" not in cell.metadata.get("tags", [])])
 
 
 def keep_outputs(executed: Path) -> Path:
-    """Put an executed notebook's outputs into `notebooks/`, with the hash of the source that they belong to."""
+    """Put an executed notebook's outputs into `notebooks/`, with the hash of the code that they belong to."""
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
@@ -146,8 +146,8 @@ def keep_figures(folder: Path, name: str) -> None:
 
 
 def check_outputs(path: Path) -> None:
-    """Raise a `WsssError` when a committed notebook's outputs do not belong to its source, or are missing."""
+    """Raise a `WsssError` when a committed notebook's outputs do not belong to its code, or are missing."""
     notebook = nbformat.read(path, as_version=4)
     stamped = notebook.metadata.get("wsss", {}).get("source_sha256")
     if stamped != _source_hash(notebook):
-        raise WsssError(f"outputs of {path} are not of this source: run `python -m wsss run --save-outputs`")
+        raise WsssError(f"outputs of {path} are not of this code: run `python -m wsss run --save-outputs`")

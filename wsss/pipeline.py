@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from itertools import tee
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import backbone_state, normalisation
+from wsss.config import Config
 from wsss.config import profile as configuration
 from wsss.crop_settings import read_crop_settings
-from wsss.data.base import Sample, data_key
+from wsss.data.base import IGNORE, Sample, data_key
 from wsss.data.transforms import resize_long_side
+from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, switched_on, write_json
 from wsss.label_stages import LabelStages
 from wsss.lazy import lazy
@@ -30,12 +33,17 @@ from wsss.processes import is_main, share, wait
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.runtime import seed_everything
 from wsss.scoring import Tally
-from wsss.segmentation.network import build_network, load_encoder, save_network
+from wsss.segmentation.network import build_network, check_network, load_encoder, save_network
 from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.training import train_segmentation
 from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, frees_locks
 
-__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "Run", "open_run"]
+__all__ = ["ALGORITHM_VERSION", "FULL_SUPERVISION", "NO_FULL_SUPERVISION", "SCORING_VERSION", "Run", "open_run"]
+
+FULL_SUPERVISION = "full-supervision"
+"""Name of the labels that are the true masks: of the network that is the upper bound."""
+
+NO_FULL_SUPERVISION = f"{FULL_SUPERVISION.replace('-', ' ')} skipped: no pixel of train has a label"
 
 
 def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool = True, **settings: Any) -> "Run":
@@ -60,9 +68,14 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
 class Run(LabelStages):
     """All stages of one configuration: those of `LabelStages`, and the networks that learn from pseudo-labels."""
 
+    def __init__(self, config: Config, cache: Path | None = None, **options: Any) -> None:
+        super().__init__(config, cache, **options)
+        network = config.segmentation
+        check_network(network.architecture, network.encoder, network.crop_size)
+
     def network_key(self, labels: str) -> str:
         """Hash of everything that a network trained on `labels` (a method, or `full-supervision`) depends on."""
-        source = data_key(self.data("train")) if labels == "full-supervision" else self.label_key(labels)
+        source = data_key(self.data("train")) if labels == FULL_SUPERVISION else self.label_key(labels)
         return content_hash(
             {
                 "version": ALGORITHM_VERSION["segmentation"],
@@ -79,14 +92,36 @@ class Run(LabelStages):
         """Checkpoint of the network trained on pseudo-labels of method `labels`, or on true masks for `full-supervision`.
 
         It is trained if it is not there. `python -m wsss predict` uses it.
+
+        Raises:
+            WsssError: it would learn from true masks, and there are none.
         """
+        if labels == FULL_SUPERVISION and not self.has_masks:
+            raise WsssError(f"{NO_FULL_SUPERVISION}. Add masks to SegmentationClass/, or name other labels.")
         path = self._path("network", self.network_key(labels), ".safetensors")
         if self._missing({labels: path}):
             self._train_network(labels, path)
         return path
 
+    @cached_property
+    def network_labels(self) -> tuple[str, ...]:
+        """What networks learn from: the label methods, and true masks where there are any."""
+        return (*self.config.label_methods, *([FULL_SUPERVISION] if self.has_masks else []))
+
+    @cached_property
+    @frees_locks
+    def has_masks(self) -> bool:
+        """Whether any pixel of the train split has a label: images may come with their classes alone, in XML files."""
+        path = self._path("has-masks", data_key(self.data("train")), ".json")
+        if self._missing({"masks": path}):
+            found = any((sample.mask != IGNORE).any() for sample in self.data("train"))
+            self._keep(write_json, {"masks": path}, {"masks": bool(found)})
+        return bool(read_json(path))
+
     def network_report(self, labels: str) -> dict[str, Any]:
-        """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training."""
+        """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training; no history of one that is skipped."""
+        if labels == FULL_SUPERVISION and not self.has_masks:
+            return {"history": [], "seconds": float("nan")}
         report: dict[str, Any] = read_json(self.network_path(labels).with_suffix(".json"))
         return report
 
@@ -121,7 +156,7 @@ class Run(LabelStages):
         return {name: tensor.cpu() for name, tensor in self.classifier[0].features.state_dict().items()}
 
     def _training_pairs(self, labels: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        folder = None if labels == "full-supervision" else self.pseudo_folder(labels)
+        folder = None if labels == FULL_SUPERVISION else self.pseudo_folder(labels)
         side, pairs = self.config.classifier.base_side, []
         for sample in image_bar(self.data("train"), f"read {labels} labels", self.progress):
             mask = sample.mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
@@ -142,7 +177,9 @@ class Run(LabelStages):
         return out
 
     def predictions(self, labels: str, samples: Iterable[Sample]) -> Iterator[NDArray[np.uint8]]:
-        """Label maps `H×W uint8` of a trained network, for each of `samples`."""
+        """Label maps `H×W uint8` of a trained network, for each of `samples`; none of one that is skipped."""
+        if labels == FULL_SUPERVISION and not self.has_masks:
+            return iter(())
         predictor = load_predictor(self.network_path(labels))
         return predictor((sample.image for sample in samples), self.device)
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from wsss.checks import require_apart
+from wsss.data.pictures import SUFFIXES, is_foreign, is_picture, refusal
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_image, read_json, write_json, write_png
-from wsss.processes import agreed, gathered, is_main, share
+from wsss.processes import agreed, gathered, is_main, share, tell
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.report.pictures import overlay
 from wsss.report.style import class_colours
@@ -24,20 +25,31 @@ __all__ = ["FACTS", "image_files", "predict_folder", "shares"]
 FACTS = "labels.json"
 """File that says what a folder's label maps mean: the network and its classes. It is written before the first map."""
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+NAMED = 5
+"""How many of the files that are passed over are named."""
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -> list[Path]:
     """The image files of a folder, in the order of their names; hidden ones, such as half-written files, are none.
 
+    What else lies there is passed over, which is said on the standard error: other files, and folders, which are not entered.
+
+    Args:
+        skip: told of each picture of a kind that cannot be read, such as `.heic`; None stops at the first one.
+
     Raises:
-        WsssError: there is no such folder, no image in it, or two images with the same name but for the suffix.
+        WsssError: there is no such folder, no image in it, two images with the same name but for the suffix, or (without
+            `skip`) a picture of a kind that cannot be read.
     """
     if not folder.is_dir():
         raise WsssError(f"there is no folder {folder} of images")
-    files = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
-    )
+    present = sorted(path for path in folder.iterdir() if path.name[0] != ".")
+    files = [path for path in present if is_picture(path.name) and path.is_file()]
+    foreign = [path for path in present if is_foreign(path.name) and path.is_file()]
+    for path in foreign:
+        if skip is None:
+            raise refusal(path)
+        skip(refusal(path))
     if not files:
         raise WsssError(f"{folder} holds no image ({', '.join(SUFFIXES)})")
     stems: dict[str, Path] = {}
@@ -45,6 +57,11 @@ def image_files(folder: Path) -> list[Path]:
         if path.stem in stems:
             raise WsssError(f"{stems[path.stem]} and {path} would have the same label map. Rename one.")
         stems[path.stem] = path
+    known = {*files, *foreign}
+    others = [f"{path.name}/" if path.is_dir() else path.name for path in present if path not in known]
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        tell(f"passed over in {folder}, no images: {', '.join(others[:NAMED])}{more}")
     return files
 
 
@@ -54,7 +71,7 @@ def _readable(
     """The images of `paths`; each that could be read is entered in `read`, each that could not is given to `skip`."""
     for path in paths:
         try:
-            image = read_image(path)
+            image = read_image(path, turn=True)
         except WsssError as error:
             if skip is None:
                 raise
@@ -76,6 +93,7 @@ def predict_folder(
     """Write `out/ID.png`, a VOC-palette label map, and `out/overlays/ID.png` for every image of a folder.
 
     Several processes share the images. A folder that holds label maps already is continued only if they are of the same network.
+    Photographs that are stored turned (EXIF) are turned first, and so are their label maps.
 
     Args:
         overlays: whether to write those.
@@ -89,7 +107,7 @@ def predict_folder(
             broken.
     """
     require_apart(out, images)
-    files = image_files(images)
+    files = image_files(images, skip)
     problem = agreed(_claimed(out, predictor) if is_main() else None)
     if problem:
         raise WsssError(problem)
@@ -102,7 +120,7 @@ def predict_folder(
         path = read[number]
         save_pseudo_label(_target(out, path), label)
         if overlays:
-            write_png(out / "overlays" / f"{path.stem}.png", overlay(read_image(path), label, colours))
+            write_png(out / "overlays" / f"{path.stem}.png", overlay(read_image(path, turn=True), label, colours))
     return sorted(_target(out, path) for part in gathered([read]) for path in part)
 
 

@@ -6,6 +6,7 @@ and neither torch nor accelerate is imported.
 """
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache
@@ -25,6 +26,7 @@ __all__ = [
     "made_by_main",
     "num_processes",
     "share",
+    "tell",
     "wait",
 ]
 
@@ -54,6 +56,12 @@ def is_main() -> bool:
     """Whether this process is the one that writes, prints and shows progress."""
     state = _state()
     return state is None or state.is_main_process
+
+
+def tell(text: str) -> None:
+    """Say in one line on the standard error what a user must know and no result shows; the main process alone does."""
+    if is_main():
+        print(text, file=sys.stderr, flush=True)
 
 
 def device_here() -> "torch.device | None":

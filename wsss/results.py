@@ -12,7 +12,7 @@ from wsss.analysis.score import Score
 from wsss.depth.methods import METHODS, split_method
 from wsss.depth.specs import innermost, source_name
 from wsss.io import content_hash
-from wsss.pipeline import ALGORITHM_VERSION, SCORING_VERSION, Run
+from wsss.pipeline import ALGORITHM_VERSION, FULL_SUPERVISION, NO_FULL_SUPERVISION, SCORING_VERSION, Run
 from wsss.processes import is_main
 from wsss.pseudo.refinement import split_refinement
 from wsss.report.records import build_record, find_record, write_record
@@ -28,8 +28,6 @@ __all__ = [
     "write_all",
     "write_stage",
 ]
-
-FULL_SUPERVISION = "full-supervision"
 
 Stage = Literal["cam", "pseudo", "segmentation"]
 STAGES: tuple[Stage, ...] = ("cam", "pseudo", "segmentation")
@@ -78,9 +76,13 @@ def display_name(run: Run, method: str) -> str:
 def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name: str) -> Mapping[str, Any]:
     """The record of a method of this run, named as in its configuration: `cam`, `depth+par-depth`, `depth@learned`.
 
+    Full supervision without masks has no record: what stands in for one has no number, and says in `not_trained` why.
+
     Raises:
         WsssError: there is none.
     """
+    if stage == "segmentation" and name == FULL_SUPERVISION and not run.has_masks:
+        return {"method": name, "refinement": None, "miou": {"mean": float("nan")}, "not_trained": NO_FULL_SUPERVISION}
     plain, refinement = split_refinement(display_name(run, name))
     return find_record(records, data=run.data_name, stage=stage, method=plain, refinement=refinement)
 
@@ -103,7 +105,7 @@ def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
         return {name: replace(score, facts=score.facts | known) for name, score in scores.items()}
     if stage == "pseudo":
         return run.labels(config.pseudo_methods)
-    return run.networks((*config.label_methods, FULL_SUPERVISION))
+    return run.networks(run.network_labels)
 
 
 def write_stage(
@@ -116,11 +118,15 @@ def write_stage(
         stage: `cam` (seeds on the reported split), `pseudo` (on train) or `segmentation` (networks, reported split).
         folder: root of the record tree.
 
+    Where no training image has a mask, there is no network of full supervision, and that is printed.
+
     Returns:
         The records; none in processes other than the main one, which alone writes.
     """
     runs[0].require_apart(folder)
     runs[0].require_runs_apart()
+    if stage == "segmentation" and not runs[0].has_masks and is_main():
+        print(NO_FULL_SUPERVISION)
     start = time.perf_counter()
     by_seed = [_stage_scores(run, stage) for run in runs]
     if not is_main():
@@ -143,6 +149,8 @@ def write_stage(
             wall_s=time.perf_counter() - start,
         )  # fmt: skip
         record["provenance"]["settings"] = first.config.portable()
+        if left_out := first.left_out():
+            record["provenance"]["left_out"] = left_out
         path = write_record(folder, record)
         if on_written:
             on_written(path)

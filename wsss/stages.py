@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
+from wsss.cam.features import check_class_maps, features_version
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.checks import require_apart
 from wsss.config import Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
-from wsss.data.base import Dataset, data_key
+from wsss.data.base import Dataset, data_key, subset
+from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
 from wsss.data.tabletop import TabletopDataset, default_root
 from wsss.data.tabletop_rendering import render_series, render_tabletop
 from wsss.data.transforms import resize_long_side
-from wsss.data.voc import usual_classes
+from wsss.data.voc import VocDataset
+from wsss.data.vocabulary import VOC_CLASSES, ClassChoice, choose_classes
 from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import method, split_method
@@ -34,7 +37,7 @@ from wsss.io import content_hash, read_json, runs_folder, write_json
 from wsss.lean import lean_copy
 from wsss.locks import Locks
 from wsss.parallel import image_bar
-from wsss.processes import agreed, gathered, is_main, made_by_main, share, wait
+from wsss.processes import agreed, gathered, is_main, made_by_main, share, tell, wait
 from wsss.pseudo.refinement import REFINEMENTS, require_one_reading, split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
@@ -102,6 +105,7 @@ class SeedStages:
             base = split_refinement(name)[0]
             if method(base).uses_depth:  # an unknown name is an error now, not hours later
                 self.depths.check(split_method(base)[1])
+        check_class_maps(config.classifier.backbone, config.classifier.output_stride)
 
     @property
     def folder(self) -> Path:
@@ -164,18 +168,51 @@ class SeedStages:
             config = self.config
             name = {"train": config.train_split, "report": config.report_split}.get(split, split)
             limits = {"train": config.train_limit, "tune": config.tune_limit, "report": config.report_limit}
-            self._datasets[split] = open_dataset(
-                config.data, name, root=self.root, classes=self.classes, limit=limits.get(split)
-            )
+            data = open_dataset(config.data, name, root=self.root, classes=self.classes)
+            kept = subset(data.ids, limits.get(split))
+            if len(kept) < len(data):
+                tell(f"{data.name}, {name}: {len(kept):,} of {len(data):,} images, evenly spaced")
+                self._cut[split] = [len(kept), len(data)]
+                data = keep_ids(data, kept)
+            self._datasets[split] = data
         return self._datasets[split]
 
     @cached_property
+    def _cut(self) -> dict[str, list[int]]:
+        """Of the splits that a limit shortens, how many images are used, of how many."""
+        return {}
+
+    @cached_property
     def classes(self) -> tuple[str, ...] | None:
-        """The configured classes; for `voc` without any, those that the folder is about (see `usual_classes`)."""
+        """The configured classes; for `voc` without any, those that the folder is about (see `choose_classes`)."""
+        choice = self._class_choice
+        return self.config.classes if choice is None else choice.used
+
+    @cached_property
+    def _class_choice(self) -> ClassChoice | None:
         config = self.config
         if config.classes or config.data != "voc":
-            return config.classes
-        return usual_classes(open_dataset("voc", "train", root=self.root))
+            return None
+        data = open_dataset("voc", "train", root=self.root)
+        if data.classes != VOC_CLASSES:  # all that occur in what is learnt from
+            data = open_dataset("voc", config.train_split, root=self.root)
+        assert isinstance(data, VocDataset)
+        choice = choose_classes(data.labels(), data.classes, f"{data.split} of {data.root}")
+        if sentence := choice.sentence(data.split):
+            tell(f"{data.name}, {sentence}")
+        return choice
+
+    def left_out(self) -> dict[str, Any]:
+        """What of the data is not used though it is there, for the records: `images` by split, [used, of], and `classes`."""
+        for split in ("train", "tune", "report"):
+            self.data(split)
+        choice = self._class_choice
+        classes = {} if choice is None else {"absent": list(choice.absent), "rare": list(choice.rare)}
+        parts = {
+            "images": dict(sorted(self._cut.items())),
+            "classes": {kind: some for kind, some in classes.items() if some},
+        }
+        return {kind: part for kind, part in parts.items() if part}
 
     @cached_property
     def _datasets(self) -> dict[str, Dataset]:
@@ -229,12 +266,14 @@ class SeedStages:
 
     @cached_property
     def classifier_key(self) -> str:
+        settings = self.config.classifier
         return content_hash(
             {
                 "version": ALGORITHM_VERSION["classifier"],
-                "settings": self.config.classifier.identity(),
+                "settings": settings.identity(),
                 "seed": self.config.seed,
                 "data": data_key(self.data("train")),
+                **features_version(settings.backbone, settings.output_stride),
             }
         )
 

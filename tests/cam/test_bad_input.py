@@ -50,8 +50,14 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "stride": {"output_stride": 3.5},
     "list for chosen": {"chosen": [1]},
     "text for looks": {"looks": "regions"},
+    "softmax": {"activation": "softmax"},
     "unknown field": {"code": "__import__('os')"},
 }
+
+
+def test_a_checkpoint_that_does_not_say_its_activation_is_this_packages(tmp_path: Path, model: Classifier) -> None:
+    path = write(tmp_path / "model.safetensors", model, {"activation": None})
+    assert load_classifier(path)[1].activation == "sigmoid"
 
 
 @pytest.mark.parametrize("case", HOSTILE)

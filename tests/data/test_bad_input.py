@@ -141,13 +141,13 @@ def test_sixteen_bit_colours_lose_their_lower_half(tmp_path: Path) -> None:
     import struct
     import zlib
 
-    rows = b"".join(b"\0" + struct.pack(">6H", *(256 * (10 * row + k) + 200 for k in range(6))) for row in range(3))
+    rows = b"".join(b"\0" + struct.pack(">6H", *(256 * (60 * row + k) + 200 for k in range(6))) for row in range(3))
     parts = [(b"IHDR", struct.pack(">2I5B", 2, 3, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     chunks = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
     (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     np.testing.assert_array_equal(
         read_image(tmp_path / "deep.png"),
-        [[[10 * row + 3 * c + k for k in range(3)] for c in range(2)] for row in range(3)],
+        [[[60 * row + 3 * c + k for k in range(3)] for c in range(2)] for row in range(3)],
     )
 
 

@@ -99,6 +99,150 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
     return build
 
 
+def tiny_dinov2(**more: Any) -> Any:
+    from transformers import Dinov2Config
+
+    return Dinov2Config(  # type: ignore[call-arg]
+        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, mlp_ratio=2, image_size=56, patch_size=14,
+        out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False, **more,
+    )  # fmt: skip
+
+
+def tiny_of_type(name: str) -> tuple[Any, Any]:
+    """Model with random weights and processor of a type of transformers."""
+    import transformers as hf
+
+    if name == "zoedepth":
+        backbone = hf.BeitConfig(  # type: ignore[call-arg]
+            image_size=32, patch_size=16, hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16,
+            out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False, use_relative_position_bias=True,
+        )  # fmt: skip
+        zoe = hf.ZoeDepthConfig(
+            backbone_config=backbone, neck_hidden_sizes=[16, 16, 16, 16], fusion_hidden_size=16, bottleneck_features=16,
+            num_relative_features=8, bin_embedding_dim=16, num_attractors=[4, 2, 1, 1],
+            bin_configurations=[{"n_bins": 8, "min_depth": 0.1, "max_depth": 10.0, "name": "nyu"}],
+        )  # fmt: skip
+        size = {"height": 64, "width": 64}
+        return hf.ZoeDepthForDepthEstimation(zoe), hf.ZoeDepthImageProcessor(size=size, ensure_multiple_of=32)
+    if name == "dpt":
+        dpt = hf.DPTConfig(
+            hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16, image_size=32, patch_size=16,
+            backbone_out_indices=[0, 1, 2, 3], neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8, is_hybrid=False,
+        )  # fmt: skip
+        return hf.DPTForDepthEstimation(dpt), hf.DPTImageProcessor(size={"height": 32, "width": 32})
+    if name == "glpn":
+        glpn = hf.GLPNConfig(
+            hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], num_attention_heads=[1, 1, 1, 1], decoder_hidden_size=8
+        )
+        return hf.GLPNForDepthEstimation(glpn), hf.GLPNImageProcessor()
+    if name == "prompt_depth_anything":
+        prompt = hf.PromptDepthAnythingConfig(
+            backbone_config=tiny_dinov2(), reassemble_hidden_size=16, neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8,
+            head_hidden_size=8, patch_size=14, depth_estimation_type="metric", max_depth=10,
+        )  # fmt: skip
+        size = {"height": 56, "width": 56}
+        return hf.PromptDepthAnythingForDepthEstimation(prompt), hf.PromptDepthAnythingImageProcessor(size=size)
+    assert name == "depth_pro"
+    part = {
+        "model_type": "dinov2", "num_hidden_layers": 4, "hidden_size": 16, "num_attention_heads": 2, "patch_size": 8,
+        "image_size": 32, "mlp_ratio": 2, "use_mask_token": False,
+    }  # fmt: skip
+    pro = hf.DepthProConfig(
+        patch_size=32, fusion_hidden_size=16, intermediate_hook_ids=[1, 0], intermediate_feature_dims=[10, 8],
+        scaled_images_ratios=[0.5, 1.0], scaled_images_overlap_ratios=[0.0, 0.2], scaled_images_feature_dims=[12, 12],
+        image_model_config=part, patch_model_config=part, fov_model_config=part, use_fov_model=True,
+    )  # fmt: skip
+    return hf.DepthProForDepthEstimation(pro), hf.DepthProImageProcessor(size={"height": 64, "width": 64})
+
+
+TYPES = ("zoedepth", "dpt", "glpn", "prompt_depth_anything", "depth_pro")
+
+
+@pytest.fixture(scope="module")
+def of_type(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Type of model → folder of a tiny one with random weights."""
+
+    def build(name: str) -> Path:
+        folder = tmp_path_factory.getbasetemp() / f"tiny-{name}"
+        if not folder.exists():
+            torch.manual_seed(0)
+            model, processor = tiny_of_type(name)
+            for parameter in model.parameters():
+                if parameter.dim() > 1:
+                    torch.nn.init.normal_(parameter, std=1 / parameter[0].numel() ** 0.5)
+            model.save_pretrained(folder)
+            processor.save_pretrained(folder)
+        return folder
+
+    return build
+
+
+@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("size", [SIZE, (64, 40), (57, 131)])
+def test_every_type_of_depth_model_gives_a_map_of_the_size_of_the_image(
+    of_type, name: str, size: tuple[int, int]
+) -> None:
+    depth = open_depth(f"hf:{of_type(name)}", Memory(size=size))(0)
+    assert depth.shape == size
+    assert depth.dtype == np.float32
+    assert depth.min() == 0
+    assert depth.max() in (0, 1)  # random weights may see nothing
+    assert np.isfinite(depth).all()
+
+
+@pytest.mark.parametrize("name", ["zoedepth", "glpn", "depth_pro"])
+def test_metric_models_of_every_type_are_turned_over(of_type, name: str) -> None:
+    near, far = (open_depth(f"hf:{of_type(name)}", Memory(), kind)(0) for kind in ("inverse", "metric"))
+    assert spearmanr(near.ravel(), far.ravel()).statistic < -0.99
+    np.testing.assert_array_equal(open_depth(f"hf:{of_type(name)}", Memory())(0), far)
+
+
+@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 40), (3, 3), (2, 700)])
+def test_tiny_and_flat_images_get_a_map_or_are_named(of_type, name: str, size: tuple[int, int]) -> None:
+    folder, said = of_type(name), None
+    depth: Any = None
+    try:
+        depth = open_depth(f"hf:{folder}", Memory(size=size))(1)
+    except WsssError as error:
+        said = str(error)
+    if said is None:
+        assert depth.shape == size
+        assert np.isfinite(depth).all()
+        return
+    height, width = size
+    assert f"depth model {folder} fails on image image-1 of {width}×{height} pixels: " in said
+    assert said.endswith("or use files:DIR or learned.")
+    assert "\n" not in said
+
+
+def test_a_side_of_three_pixels_is_not_taken_for_channels(of_type) -> None:
+    """Three rows are seen as a picture that is wide, and change from column to column."""
+    data = Memory(size=(3, 40))
+    depth = open_depth(f"hf:{of_type('dpt')}", data)(0)
+    assert depth.shape == (3, 40)
+    assert len(np.unique(depth)) > 20
+
+
+@pytest.mark.parametrize("where", ["processor", "model", "post_process"])
+def test_what_a_library_raises_names_image_and_model(of_type, where: str, monkeypatch) -> None:
+    import transformers
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("out of luck.\nA second line")
+
+    target = {
+        "processor": (transformers.DPTImageProcessor, "__call__"),
+        "model": (transformers.DPTForDepthEstimation, "forward"),
+        "post_process": (transformers.DPTImageProcessor, "post_process_depth_estimation"),
+    }[where]
+    folder = of_type("dpt")
+    depth = open_depth(f"hf:{folder}", Memory())
+    monkeypatch.setattr(*target, fail)
+    with pytest.raises(WsssError, match=rf"{folder} fails on image image-2 of 64×40 pixels: out of luck\. Leave"):
+        depth(2)
+
+
 @pytest.mark.parametrize("kind", ["relative", "metric"])
 @pytest.mark.parametrize("size", [SIZE, (64, 40), (57, 57), (30, 90)])
 def test_hub_models_give_a_map_of_the_size_of_the_image(tiny_model, kind: str, size: tuple[int, int]) -> None:
@@ -196,6 +340,7 @@ def test_a_folder_of_another_kind_of_model_is_named(tmp_path: Path) -> None:
         ("depth_pro", {}, "metric"),
         ("glpn", {}, "metric"),
         ("prompt_depth_anything", {}, "metric"),
+        ("tipsv2_dpt", {}, "metric"),
         ("dpt", {}, "inverse"),
         ("dpt", {"backbone_config": None}, "inverse"),
         ("dpt", {"backbone_config": SimpleNamespace(model_type="bit")}, "inverse"),

@@ -343,3 +343,56 @@ def test_a_depth_map_is_cut_into_regions_once_and_costs_every_method_that_time(a
     gather(method("depth"), one, regions=regions, crops=crops, depth=1 - depth)
     gather(method("depth"), one, regions=replace(regions, jump=0.03), crops=crops, depth=depth)
     assert len(made) == 3
+
+
+def refused(look, message: str, image=None, depth=None, present=(0, 1), name="depth") -> None:
+    true_image, true_depth = picture(48, 64)
+    with pytest.raises(WsssError, match=message):
+        look(name, true_image if image is None else image, true_depth if depth is None else depth, present)
+
+
+@pytest.mark.parametrize("name", ["cam", "zoom", "depth"])
+def test_images_that_are_no_bytes_are_refused(look, name) -> None:
+    image, _ = picture(48, 64)
+    for wrong in (
+        image / 255,
+        image.astype(np.float32),
+        image.astype(np.int64),
+        image[..., 0],
+        np.dstack([image, image]),
+    ):
+        refused(look, r"the image must be an array H×W×3 uint8, RGB.*255 \* image", image=wrong, name=name)
+
+
+def test_depth_that_is_no_inverse_depth_is_refused(look) -> None:
+    _, depth = picture(48, 64)
+    remedy = r".*normalise_inverse_depth\(inverse_depth\(values, kind\)\)"
+    hole = depth.copy()
+    hole[3, 3] = np.nan
+    for wrong in (1 + 4 * depth, hole, depth - 0.5, np.full_like(depth, np.inf), np.full_like(depth, np.nan)):
+        refused(look, r"depth must be inverse depth in \[0, 1\]" + remedy, depth=wrong)
+    for wrong in ((255 * depth).astype(np.uint8), (1000 * depth).astype(np.uint16), depth > 0.5, depth.tolist()):
+        refused(look, "depth must be an array H×W of floats" + remedy, depth=wrong)
+    for wrong in (depth.T, depth[None], depth[::2, ::2], depth[:, :-1]):
+        refused(look, r"depth is \(.*\) \(H, W\), but the image \(48, 64\): resize it", depth=wrong)
+
+
+def test_depth_of_64_bits_is_the_same_depth(look) -> None:
+    image, depth = picture(48, 64)
+    one, other = (look("depth", image, values).partitions for values in (depth, depth.astype(np.float64)))
+    assert len(one) == len(other) > 0
+    for ours, theirs in zip(one, other, strict=True):
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+
+
+@pytest.mark.parametrize("present", [(3,), (-1,), (0, 7)])
+def test_classes_that_the_classifier_does_not_have_are_refused(look, present) -> None:
+    refused(look, "present must hold indices from 0 to 2 of a, b, c, not", present=present)
+
+
+def test_a_softmax_model_is_refused(a_look) -> None:
+    image, _ = picture(48, 64)
+    plain = a_look(image)
+    plain.info = replace(plain.info, activation="softmax")
+    with pytest.raises(WsssError, match="activation is 'softmax', but crops are weighted by sigmoid probabilities"):
+        gather(method("cam"), plain, regions=RegionParameters(), crops=CropParameters())

@@ -129,3 +129,10 @@ def test_images_are_normalised_as_the_network_says(network: DepthNetwork) -> Non
     torch.testing.assert_close(seen[0][1], seen[0][0].flip(2))
     predict_inverse_depth(eye, picture(128, 256))
     assert seen[1].shape[2:] == (32, 64)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "swin_tiny_patch4_window7_224"])
+def test_backbones_that_make_no_encoder_are_refused_in_one_line(name: str) -> None:
+    with pytest.raises(WsssError, match=rf"depth network cannot have the backbone {name}: .*resnet50") as caught:
+        DepthNetwork.build(name, (0.5,) * 3, (0.5,) * 3, 64)
+    assert "\n" not in str(caught.value)

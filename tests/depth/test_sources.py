@@ -321,3 +321,56 @@ def test_a_folder_is_known_by_its_contents_not_its_place(tmp_path: Path, kind: s
     assert source_identity(first) == source_identity(other)
     (tmp_path / "other/maps/a.bin").write_bytes(b"other, 13 big")
     assert source_identity(first) != source_identity(other)
+
+
+@pytest.mark.parametrize("other", [".npy", ".npz"])
+def test_a_preview_beside_a_map_is_refused(tmp_path: Path, other: str) -> None:
+    write(tmp_path, other[1:], ramp())
+    write(tmp_path, "png8", ramp())
+    with pytest.raises(WsssError, match=rf"2 files of image 000: 000\.png, 000\{other}\. Keep the maps alone"):
+        open_depth(f"files:{tmp_path}", Memory(), "metric")
+    (tmp_path / "000.png").rename(tmp_path / "000-preview.png")
+    assert open_depth(f"files:{tmp_path}", Memory(), "metric")(0).shape == SIZE
+
+
+TALL = (120, 80)  # H×W of the images
+
+
+@pytest.mark.parametrize("size", [(80, 120), (40, 60), (80, 80), (120, 160), (10, 20)], ids=str)
+@pytest.mark.parametrize("whole", [True, False], ids=["all maps", "one map"])
+def test_maps_of_another_aspect_ratio_are_refused(tmp_path: Path, size: tuple[int, int], whole: bool) -> None:
+    for number in range(6):
+        np.save(
+            tmp_path / f"{number:03d}.npy", np.random.default_rng(number).random(size if whole or not number else TALL)
+        )
+    depth = open_depth(f"files:{tmp_path}", Memory(6, size=TALL), "inverse")
+    with pytest.raises(
+        WsssError, match=r"000\.npy is \(\d+, \d+\) \(H, W\), which is not the aspect ratio of its image, \(120, 80\)"
+    ):
+        depth(0)
+    assert whole or depth(1).shape == TALL
+
+
+@pytest.mark.parametrize("size", [(120, 80), (60, 40), (41, 27), (13, 9), (3, 2), (224, 154), (480, 320)], ids=str)
+def test_maps_may_have_any_resolution(tmp_path: Path, size: tuple[int, int]) -> None:
+    np.save(tmp_path / "000.npy", np.random.default_rng(0).random(size))
+    assert open_depth(f"files:{tmp_path}", Memory(6, size=TALL), "inverse")(0).shape == TALL
+
+
+class Mixed(Memory):
+    """Every third image is upright."""
+
+    def __getitem__(self, index: int) -> Sample:
+        height, width = (120, 80) if index % 3 == 0 else (80, 120)
+        image = np.zeros((height, width, 3), np.uint8)
+        return Sample(self.ids[index], image, np.array([False]), np.zeros((height, width), np.uint8))
+
+
+def test_a_networks_grid_for_images_of_all_shapes_is_stretched(tmp_path: Path) -> None:
+    for number in range(6):
+        np.save(tmp_path / f"{number:03d}.npy", np.random.default_rng(number).random((24, 36)))
+    depth = open_depth(f"files:{tmp_path}", Mixed(6, has_depth=False), "inverse")
+    assert [depth(index).shape for index in range(3)] == [(120, 80), (80, 120), (80, 120)]
+    np.save(tmp_path / "001.npy", np.random.default_rng(1).random((80, 120)))  # others have their image's shape
+    with pytest.raises(WsssError, match=r"000\.npy is \(24, 36\)"):
+        open_depth(f"files:{tmp_path}", Mixed(6, has_depth=False), "inverse")(0)

@@ -32,9 +32,14 @@ def test_images_without_objects_need_no_legend():
     assert not label_figure([sample(4, 4)], {"cam": [label(4, 4, 0)]}, CLASSES).legends
 
 
+def test_a_column_without_any_label_map_is_left_out():
+    figure = label_figure([sample(4, 4)], {"cam": [label(4, 4, 1)], "not trained": []}, CLASSES)
+    assert [axes.get_title() for axes in figure.axes] == ["image", "truth", "cam"]
+
+
 def test_missing_or_misshapen_labels_are_errors():
     with pytest.raises(ValueError, match="zip"):
-        label_figure([sample(4, 4)], {"cam": []}, CLASSES)
+        label_figure([sample(4, 4), sample(4, 4)], {"cam": [label(4, 4, 0)]}, CLASSES)
     with pytest.raises(ValueError, match="label map"):
         label_figure([sample(4, 4)], {"cam": [label(4, 5, 0)]}, CLASSES)
     with pytest.raises(ValueError, match="panel"):

@@ -1,12 +1,23 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import timm
 import torch
 
+from wsss.cam.classifier import Classifier
+from wsss.config import profile
 from wsss.errors import WsssError
-from wsss.segmentation.network import build_network, encoder_model, load_encoder, load_network, save_network
+from wsss.pipeline import Run
+from wsss.segmentation.network import (
+    build_network,
+    check_network,
+    encoder_model,
+    load_encoder,
+    load_network,
+    save_network,
+)
 
 META = {"classes": json.dumps(["duck", "mug"]), "mean": "[0.5, 0.5, 0.5]"}
 
@@ -25,6 +36,47 @@ def test_output_has_background_and_classes_at_full_resolution(architecture: str,
 def test_unknown_names_are_explained(arguments: tuple[int, str]) -> None:
     with pytest.raises(WsssError, match="cannot build"):
         build_network(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoder", "crop_size"),
+    [
+        ("NoSuchNet", "tu-resnet18", 64),
+        ("Unet", "tu-no_such_encoder", 64),
+        ("Unet", "nothing", 64),
+        ("Unet", "tu-swin_tiny_patch4_window7_224", 64),  # takes images of its own size only
+        ("DeepLabV3Plus", "tu-test_vit", 64),
+        ("Unet", "tu-test_vit", 64),
+        ("DeepLabV3Plus", "tu-tf_efficientnet_lite0", 100),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_one_line(architecture: str, encoder: str, crop_size: int) -> None:
+    with pytest.raises(WsssError, match=r"cannot build .*Choose names|timm has no model") as caught:
+        check_network(architecture, encoder, crop_size)
+    assert "\n" not in str(caught.value)
+    config = profile("smoke")
+    own = replace(config.segmentation, architecture=architecture, encoder=encoder, crop_size=crop_size)
+    with pytest.raises(WsssError, match=r"cannot build|timm has no model"):  # before anything is computed
+        Run(replace(config, segmentation=own), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoder", "crop_size"),
+    [
+        ("DeepLabV3Plus", "tu-tf_efficientnet_lite0", 192), ("DeepLabV3Plus", "resnet50", 448), ("Unet", "tu-convnext_atto", 64),
+        ("FPN", "tu-pvt_v2_b0", 96),
+    ],
+)  # fmt: skip
+def test_what_goes_together_is_let_through(architecture: str, encoder: str, crop_size: int) -> None:
+    check_network(architecture, encoder, crop_size)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "convnext_atto", "pvt_v2_b0", "mambaout_femto"])
+def test_an_encoder_takes_the_weights_of_a_classifier_of_the_same_backbone(name: str) -> None:
+    torch.manual_seed(0)
+    state = Classifier(name, 2).features.state_dict()
+    network = build_network(2, "Unet", f"tu-{name}")
+    assert load_encoder(network, state) >= 0.95 * len(encoder_model(network).state_dict())
 
 
 @pytest.mark.parametrize("num_classes", [0, 255])

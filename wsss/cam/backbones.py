@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wsss.errors import WsssError
+from wsss.errors import WsssError, first_line
 from wsss.lazy import lazy
 
 __all__ = ["DEFAULT_BACKBONE", "backbone_state", "check_backbone", "normalisation", "register_weights"]
@@ -76,7 +76,7 @@ def backbone_state(name: str, checkpoint: Path | None = None) -> dict[str, Tenso
             return dict(timm.models.load_state_dict(str(checkpoint), weights_only=True))
         except Exception as error:  # every format fails in its own way
             raise WsssError(
-                f"cannot read weights {checkpoint}: {error}. Give a .safetensors or .pth file of plain tensors."
+                f"cannot read weights {checkpoint}: {first_line(error)}. Give a .safetensors or .pth file of plain tensors."
             ) from error
     if name in _WEIGHTS:
         return _WEIGHTS[name]()
@@ -85,7 +85,7 @@ def backbone_state(name: str, checkpoint: Path | None = None) -> dict[str, Tenso
         return dict(timm.create_model(name, pretrained=True).state_dict())
     except Exception as error:  # hub errors come in many types
         raise WsssError(
-            f"cannot download weights of {name}: {error}. Give a local file with --weights, or use {DEFAULT_BACKBONE}."
+            f"cannot download weights of {name}: {first_line(error)}. Give a local file with --weights, or use {DEFAULT_BACKBONE}."
         ) from error
 
 
@@ -100,9 +100,20 @@ def check_backbone(name: str) -> None:
 
 
 def normalisation(name: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """`(mean, std)` of a backbone, from its timm configuration, for images scaled to [0, 1]."""
-    config: Any = timm.get_pretrained_cfg(name)
-    if config is None:
-        config = timm.create_model(name, pretrained=False).pretrained_cfg
-        return tuple(config["mean"]), tuple(config["std"])
-    return tuple(config.mean), tuple(config.std)
+    """`(mean, std)` of a backbone, from its timm configuration, for images scaled to [0, 1].
+
+    Raises:
+        WsssError: timm has no such model, or no such weights of it.
+    """
+    try:
+        config: Any = timm.get_pretrained_cfg(name)
+        if config is None:
+            config = timm.create_model(name, pretrained=False).pretrained_cfg
+            return tuple(config["mean"]), tuple(config["std"])
+        return tuple(config.mean), tuple(config.std)
+    except Exception as error:  # a tag after the dot that there is not, for one
+        check_backbone(name)
+        raise WsssError(
+            f"timm does not know weights of {name!r}: {first_line(error)}. "
+            f"Leave out what follows the dot, or use {DEFAULT_BACKBONE}."
+        ) from error

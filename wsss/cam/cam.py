@@ -14,7 +14,16 @@ from wsss.cam.classifier import ClassifierInfo
 from wsss.data.transforms import to_tensor
 from wsss.runtime import autocast, to_device
 
-__all__ = ["LevelMaps", "class_maps", "normalise_maps", "pyramid_maps", "resize_image", "resize_maps", "scaled_size"]
+__all__ = [
+    "LevelMaps",
+    "class_maps",
+    "normalise_maps",
+    "pyramid_maps",
+    "resize_image",
+    "resize_maps",
+    "scaled_size",
+    "step_of",
+]
 
 _STEP = 16  # sides are multiples of the output stride, so that cells and pixels stay aligned
 _LEAST = 32
@@ -44,6 +53,12 @@ def scaled_size(height: int, width: int, base_side: int, scale: float, step: int
     least = step * -(-_LEAST // step)
     rows, columns = (max(least, step * round(side * factor / step)) for side in (height, width))
     return rows, columns
+
+
+def step_of(model: nn.Module) -> int:
+    """Pixels of which the sides of a classifier's images are multiples: 16, or what its backbone asks for (`Sides`)."""
+    step: int = getattr(getattr(model, "sides", None), "step", 1)
+    return _STEP if _STEP % step == 0 else step
 
 
 @torch.inference_mode()
@@ -85,9 +100,9 @@ def pyramid_maps(
     height, width = image.shape[:2]
     # The clone has the strides by which torch finds its faster resampling; those of a view with a new axis are other ones.
     tensor = to_device(to_tensor(image, info.mean, info.std)[None].clone(memory_format=torch.channels_last), device)
-    maps, pixels = [], 0
+    maps, pixels, step = [], 0, step_of(model)
     for scale in scales:
-        size = scaled_size(height, width, info.base_side, scale)
+        size = scaled_size(height, width, info.base_side, scale, step)
         level, _ = class_maps(model, resize_image(tensor, size), flip)
         pixels += size[0] * size[1] * (2 if flip else 1)
         maps.append(resize_maps(level[0, list(present)], (height, width)))

@@ -13,11 +13,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from wsss.cam.backbones import backbone_state, check_backbone, normalisation
+from wsss.cam.features import feature_maps
 from wsss.checkpoints import load_tensors, read_tensors, require_finite
 from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.io import atomic_path
-from wsss.lazy import lazy
 
 __all__ = [
     "Classifier",
@@ -30,8 +30,6 @@ __all__ = [
 METADATA = "wsss_classifier"
 """Key of the description in a checkpoint."""
 
-timm = lazy("timm")
-
 
 @dataclass(frozen=True)
 class ClassifierInfo:
@@ -40,11 +38,13 @@ class ClassifierInfo:
     Attributes:
         backbone: timm name.
         classes: names of classes 1…C.
-        output_stride: pixels per cell of the class maps.
+        output_stride: pixels per cell of the class maps of a convolutional network; other models have cells of their own size.
         mean, std: the backbone's normalisation of images in [0, 1].
         base_side: long side in pixels of an image at scale 1.
         chosen: parameters chosen on `tune`, per method (threshold, fusion).
         looks: settings of regions and crops that those belong to; empty before anything was chosen.
+        activation: what makes probabilities of the logits. Weights do not show it, so it is stated; only `sigmoid`, of classes
+            that are each present or not, has a meaning here.
     """
 
     backbone: str
@@ -55,6 +55,15 @@ class ClassifierInfo:
     base_side: int
     chosen: dict[str, Any]
     looks: dict[str, Any] = field(default_factory=dict)
+    activation: str = "sigmoid"
+
+    def check_activation(self) -> None:
+        """Raise a `WsssError` where the logits are not those of sigmoids: a softmax's say which class, not whether it is there."""
+        if self.activation != "sigmoid":
+            raise WsssError(
+                f"the classifier's activation is {str(self.activation)[:40]!r}, but crops are weighted by sigmoid probabilities: train "
+                "one with a binary cross-entropy per class (`python -m wsss train` does)"
+            )
 
     @staticmethod
     def of_json(text: str) -> "ClassifierInfo":
@@ -63,6 +72,7 @@ class ClassifierInfo:
         for name in ("classes", "mean", "std"):
             fields[name] = tuple(fields[name])
         info = ClassifierInfo(**fields)
+        info.check_activation()
         check_backbone(info.backbone)
         names = info.classes
         if not 0 < len(names) < 255 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
@@ -82,27 +92,26 @@ class ClassifierInfo:
 
 
 class Classifier(nn.Module):
-    """A timm backbone and a 1×1 convolution: `(N,3,H,W) → (N,C,h,w)` class maps; their mean over h, w are the logits."""
+    """A timm backbone and a 1×1 convolution: `(N,3,H,W) → (N,C,h,w)` class maps; their mean over h, w are the logits.
+
+    Images of sides that the backbone does not take, such as those that are no multiple of its patches, are resized to the nearest
+    that it takes (`sides`), so that the cells always cover the whole image.
+
+    Raises:
+        WsssError: the backbone has no class maps (see `feature_maps`).
+    """
 
     def __init__(self, backbone: str, num_classes: int, output_stride: int = 16) -> None:
         super().__init__()
-        check_backbone(backbone)
-        self.features = _features(backbone, output_stride)
-        self.head = nn.Conv2d(self.features.feature_info.channels()[-1], num_classes, 1)
+        found = feature_maps(backbone, output_stride)
+        self.features: Any = found.module
+        self.sides = found.sides
+        self.head = nn.Conv2d(found.channels, num_classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class maps `(N,C,h,w)`, unrectified, in logits."""
-        maps: Tensor = self.head(self.features(images)[-1])
+        maps: Tensor = self.head(self.features(self.sides.fitted(images))[-1])
         return maps
-
-
-def _features(backbone: str, output_stride: int) -> Any:
-    arguments: dict[str, Any] = {"pretrained": False, "features_only": True}
-    try:
-        return timm.create_model(backbone, output_stride=output_stride, out_indices=(-1,), **arguments)
-    except (NotImplementedError, TypeError, ValueError):
-        # Vision transformers have no output stride: their cells are their patches.
-        return timm.create_model(backbone, out_indices=(-1,), dynamic_img_size=True, **arguments)
 
 
 def build_classifier(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from wsss.cam.cam import class_maps, scaled_size
+from wsss.cam.cam import class_maps, scaled_size, step_of
 from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.checks import require_learning
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
@@ -136,7 +136,7 @@ def predict_probabilities(
     """Probabilities `(N,C)` of the image-level classes, one image at a time at scale 1."""
     out = np.zeros((len(images), len(info.classes)), np.float32)
     for row, image in zip(out, images, strict=True):
-        size = scaled_size(image.shape[0], image.shape[1], info.base_side, 1.0)
+        size = scaled_size(image.shape[0], image.shape[1], info.base_side, 1.0, step_of(model))
         tensor = F.interpolate(to_tensor(image, info.mean, info.std)[None], size=size, mode="bilinear", antialias=True)
         row[:] = class_maps(model, to_device(tensor, device), flip=True)[1][0].cpu().numpy()
     return out

@@ -29,8 +29,11 @@ def is_file(path: Path) -> bool:
         raise WsssError(f"cannot read {path}: {error.strerror}. Check the permissions of its folder.") from error
 
 
-def read_uint8_map(path: Path, height_width: tuple[int, ...]) -> np.ndarray:
+def read_uint8_map(path: Path, height_width: tuple[int, ...] | None = None) -> np.ndarray:
     """Read an `H×W uint8` map (palette PNGs give their indices, greyscale ones their values).
+
+    Args:
+        height_width: size of its image; None where that is not compared.
 
     Raises:
         WsssError: the file is missing or broken, has colours or 16 bits instead of ids, or another size than the image.
@@ -41,7 +44,7 @@ def read_uint8_map(path: Path, height_width: tuple[int, ...]) -> np.ndarray:
             f"{path} must be an 8-bit palette or greyscale image, not {array.dtype} {array.shape}. "
             "Save it with one number a pixel, not with colours or 16 bits."
         )
-    if array.shape != height_width:
+    if height_width is not None and array.shape != height_width:
         raise WsssError(
             f"{path} is {array.shape} (H, W), but its image {height_width}. Both must have the same size: make it again from "
             "the image as it is."

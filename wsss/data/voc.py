@@ -11,53 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from wsss.data.annotations import xml_labels, xml_marks
-from wsss.data.base import IGNORE, Dataset, Sample, labels_of_mask, subset
+from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder, is_file, read_uint8_map
+from wsss.data.masks import check_masks, read_class_mask
+from wsss.data.pictures import PictureFolder
 from wsss.data.splits import check_split, cut_tune, read_split, without
+from wsss.data.vocabulary import VOC_CLASSES, choose_classes, read_class_names
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_image
 
 __all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "usual_classes"]
 
-VOC_CLASSES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
-"""VOC's classes in the order of the mask ids 1…20."""
-
 SPLITS = ("train", "train_aug", "tune", "val", "test")
-
-NO_CLASS = re.compile(r"[\W_]*(background|ignore|ignored|unlabell?ed|void)[\W_]*|\d+[\s:,].*|.*:.*", re.IGNORECASE)
-"""What a line of `classes.txt` may not be: a name of background or void, a name after its number, a line of a label map."""
 
 TUNE_BLOCKS, TUNE_BLOCK_SIZE = 5, 20
 TRAINING = ("train", "train_aug")
-
-
-def read_class_names(root: Path) -> tuple[str, ...]:
-    """Names of the mask ids 1…N: the lines of `root/classes.txt` where there is one, else VOC's twenty.
-
-    Raises:
-        WsssError: the file is unreadable or empty, repeats a name, has more than 254 names, or a line that is no class name (see
-            `NO_CLASS`): every name after it would be one off.
-    """
-    file = root / "classes.txt"
-    if not is_file(file):
-        return VOC_CLASSES
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WsssError(f"cannot read {file}: {error}. It must name one class a line, in UTF-8.") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    if not names or len(names) >= IGNORE or len(set(names)) < len(names):
-        raise WsssError(f"{file} must name the mask ids 1…N (N < 255), one a line, each once, background left out.")
-    wrong = next((name for name in names if NO_CLASS.fullmatch(name)), None)
-    if wrong is not None:
-        raise WsssError(
-            f"{file} must name the mask ids 1…N, one a line, names alone, background left out: {wrong[:40]!r} is no class name."
-        )
-    return names
 
 
 def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +53,7 @@ def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray,
 
 
 class VocDataset(FolderDataset):
-    """A folder with `JPEGImages/ID.jpg`, masks `SegmentationClass{,Aug}/ID.png` and `ImageSets/Segmentation/SPLIT.txt`.
+    """A folder with `JPEGImages/ID.jpg` (or another suffix), masks `SegmentationClass{,Aug}/ID.png` and `ImageSets/Segmentation/SPLIT.txt`.
 
     Masks have one 8-bit class id a pixel (palette or greyscale PNG). `SegmentationClass` is preferred, image by image,
     for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from
@@ -120,7 +89,10 @@ class VocDataset(FolderDataset):
         self.vocabulary = read_class_names(self.root)
         self.classes = self.vocabulary if classes is None else check_classes(classes, self.vocabulary, self.name)
         self.has_depth = False
-        self.ids = subset(self._split_ids(), limit)
+        self._pictures = PictureFolder(self.root / "JPEGImages")
+        listed = self._split_ids()
+        self._check_masks(listed)
+        self.ids = subset(listed, limit)
 
     def _split_ids(self) -> tuple[str, ...]:
         lists = self.root / "ImageSets" / "Segmentation"
@@ -138,6 +110,26 @@ class VocDataset(FolderDataset):
             ids = without(read_split(augmented) if more else train, tune)
         self._check_disjoint(ids, lists)
         return ids
+
+    def _check_masks(self, ids: Sequence[str]) -> None:
+        """Refuse a split whose masks hold 0 and 255 only; `tune`, which may be one image, is judged with its `train`."""
+        if self.split == "tune":
+            ids = (*ids, *read_split(self.root / "ImageSets" / "Segmentation" / "train.txt"))
+        check_masks((self._raw_labels(name) for name in ids), f"{self.split} of {self.root}")
+
+    def _raw_labels(self, name: str) -> np.ndarray | None:
+        """Which ids `(256,) bool` the mask of an image holds, or its annotation names; None where neither can be read.
+
+        What is wrong with it is said when it is needed.
+        """
+        try:
+            truth = self._truth_file(name)
+            if truth.suffix == ".xml":
+                return np.pad(xml_labels(truth, self.vocabulary), (1, IGNORE - len(self.vocabulary)))
+            mask = read_uint8_map(truth)
+        except WsssError:
+            return None
+        return np.bincount(mask.ravel(), minlength=256) > 0
 
     def _check_disjoint(self, ids: Sequence[str], lists: Path) -> None:
         """Refuse training or tuning on images that are reported."""
@@ -177,21 +169,36 @@ class VocDataset(FolderDataset):
         return file if self._mask_file(name) and self._object_file(name) and is_file(file) else None
 
     def _files(self, name: str) -> list[Path]:
-        files = [self.root / "JPEGImages" / f"{name}.jpg", self._truth_file(name)]
+        files = [self._pictures.path(name), self._truth_file(name)]
         return files + [file for file in (self._object_file(name), self._mark_file(name)) if file is not None]
+
+    def labels(self) -> np.ndarray:
+        """Image-level labels `(N,C) bool` of the split, of which the photographs are not read.
+
+        Raises:
+            WsssError: a mask or annotation is missing or broken, or holds an id or name that is no class.
+        """
+        chosen = [self.vocabulary.index(name) for name in self.classes]
+        return np.stack([self._labels(self._truth_file(name))[chosen] for name in self.ids])
+
+    def _labels(self, truth: Path) -> np.ndarray:
+        if truth.suffix == ".xml":
+            return xml_labels(truth, self.vocabulary)
+        count = len(self.vocabulary)
+        return labels_of_mask(read_class_mask(truth, None, count), count)
 
     def fingerprint(self) -> str:
         """As of `FolderDataset`, and over the names of all mask ids: others give the same masks another meaning."""
         return content_hash([super().fingerprint(), self.vocabulary])
 
     def _read(self, name: str) -> Sample:
-        image = read_image(self.root / "JPEGImages" / f"{name}.jpg")
+        image = read_image(self._pictures.path(name))
         truth = self._truth_file(name)
         if truth.suffix == ".xml":
             labels = xml_labels(truth, self.vocabulary)
             sample = Sample(name, image, labels, np.full(image.shape[:2], IGNORE, dtype=np.uint8))
         else:
-            sample = self._with_mask(name, image, self._read_mask(truth, image.shape[:2]))
+            sample = self._with_mask(name, image, read_class_mask(truth, image.shape[:2], len(self.vocabulary)))
         return select_classes(sample, self.vocabulary, self.classes)
 
     def _with_mask(self, name: str, image: np.ndarray, mask: np.ndarray) -> Sample:
@@ -208,26 +215,7 @@ class VocDataset(FolderDataset):
             name, image, labels, mask, instances, classes, marked_occluded=occluded, marked_truncated=truncated
         )
 
-    def _read_mask(self, file: Path, height_width: tuple[int, ...]) -> np.ndarray:
-        mask = read_uint8_map(file, height_width)
-        highest = len(self.vocabulary)
-        foreign = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)[highest + 1 : IGNORE])
-        if foreign.size:
-            raise WsssError(
-                f"{file} holds the value {foreign[0] + highest + 1}, but class ids are 0…{highest} and 255. "
-                "If the folder has classes of its own, name them in classes.txt, one a line."
-            )
-        return mask
 
-
-def usual_classes(dataset: Dataset, share: float = 0.05) -> tuple[str, ...]:
-    """The classes that a folder is about, when the user names none.
-
-    A folder in which every class of the vocabulary occurs keeps them all. One that lacks some is a selection of images, and is
-    about the classes that occur in at least `share` of `dataset`, its train split; the others stay background.
-    """
-    labels = np.stack([sample.labels for sample in dataset])
-    frequency = labels.mean(axis=0)
-    if (frequency > 0).all():
-        return dataset.classes
-    return tuple(name for name, often in zip(dataset.classes, frequency, strict=True) if often >= share)
+def usual_classes(dataset: VocDataset) -> tuple[str, ...]:
+    """The classes that a folder is about, when the user names none: see `choose_classes`."""
+    return choose_classes(dataset.labels(), dataset.classes, f"{dataset.split} of {dataset.root}").used

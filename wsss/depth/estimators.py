@@ -5,6 +5,7 @@ Predictions are normalised once and kept on disk as 16-bit PNGs, one per image a
 
 from collections.abc import Callable
 from functools import cache, wraps
+from inspect import signature
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from wsss.data.base import Dataset
 from wsss.depth.monocular import DepthNetwork, load_depth_network, predict_inverse_depth
 from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
-from wsss.errors import WsssError
+from wsss.errors import WsssError, first_line
 from wsss.io import read_image, write_png
 from wsss.runtime import pick_device
 
@@ -25,7 +26,7 @@ __all__ = ["cached", "fold_path", "hub_depth", "learned_depth", "model_kind"]
 T = TypeVar("T")
 Estimator = Callable[[int], NDArray[np.float32]]
 
-METRIC_MODELS = ("zoedepth", "depth_pro", "glpn", "prompt_depth_anything")
+METRIC_MODELS = ("zoedepth", "depth_pro", "glpn", "prompt_depth_anything", "tipsv2_dpt")
 """Model types of transformers whose output grows with distance."""
 
 FOLDS = 2
@@ -88,7 +89,7 @@ def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:
         kind: `metric` or `inverse`; None takes what is known of the model (see `model_kind`).
 
     Raises:
-        WsssError: the model cannot be loaded or its kind is unknown.
+        WsssError: the model cannot be loaded, its kind is unknown, or it fails on an image; the message names it.
     """
 
     @_once
@@ -99,9 +100,9 @@ def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:
             processor = AutoImageProcessor.from_pretrained(model_id, trust_remote_code=False)
             model = AutoModelForDepthEstimation.from_pretrained(model_id, trust_remote_code=False, use_safetensors=True)
         except Exception as error:  # transformers raises a dozen types on a folder that holds something else
-            reason = str(error).strip().partition("\n")[0]
             raise WsssError(
-                f"cannot load depth model {model_id}: {reason} Give a local folder (hf:DIR), or use files:DIR or learned."
+                f"cannot load depth model {model_id}: {first_line(error)}. "
+                "Give a local folder (hf:DIR), or use files:DIR or learned."
             ) from error
         return processor, model.eval().to(pick_device()), kind or model_kind(model.config)
 
@@ -109,13 +110,30 @@ def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:
     def estimate(index: int) -> NDArray[np.float32]:
         processor, model, its_kind = load()
         image = dataset[index].image
-        inputs = processor(images=image, return_tensors="pt").to(model.device)
-        outputs = model(**inputs)
-        # The processor undoes its own resizing and padding; models differ in both.
-        found = processor.post_process_depth_estimation(outputs, target_sizes=[image.shape[:2]])[0]
-        return normalise_inverse_depth(inverse_depth(found["predicted_depth"].float().cpu().numpy(), its_kind))
+        try:
+            depth = _predicted_depth(processor, model, image)
+        except Exception as error:  # of a processor or a model, each with its own least size, or of memory
+            height, width = image.shape[:2]
+            raise WsssError(
+                f"depth model {model_id} fails on image {dataset.ids[index]} of {width}×{height} pixels: {first_line(error)}. "
+                "Leave that image out of the list of the split, or use files:DIR or learned."
+            ) from error
+        return normalise_inverse_depth(inverse_depth(depth, its_kind))
 
     return estimate
+
+
+def _predicted_depth(processor: Any, model: Any, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What a transformers depth model predicts of an image `H×W×3 uint8`: `H×W float32`; any exception of the library."""
+    size = image.shape[:2]
+    # Stated, because a side of 1 or 3 pixels is taken for channels.
+    inputs = processor(images=image, return_tensors="pt", input_data_format="channels_last").to(model.device)
+    outputs = model(**inputs)
+    # The processor undoes its own resizing and padding; models differ in both, and some have to be told what was padded.
+    undo = processor.post_process_depth_estimation
+    sizes = {name: [size] for name in ("target_sizes", "source_sizes") if name in signature(undo).parameters}
+    depth = undo(outputs, **sizes)[0]["predicted_depth"].float().cpu().numpy()
+    return np.asarray(depth.reshape(size), np.float32)  # axes of one pixel have been dropped
 
 
 def fold_path(checkpoint: Path, fold: int) -> Path:

@@ -1,5 +1,6 @@
 """Depth maps in files: PNG, npy or npz, one for each image, of any resolution."""
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,15 @@ _SUFFIXES = (".png", ".npy", ".npz")
 
 SIGN_SAMPLE, SIGN_RISE, SIGN_SHARE = 16, 0.05, 0.8
 """Maps that are looked at for a wrong sign, the rise from top to bottom from which on one is telling, and how many must agree."""
+
+ASPECT = 0.05
+"""Difference of the aspect ratios of a map and its image that rounding to a network's multiples of 14 or 32 pixels explains."""
+
+ASPECT_SIDE = 4
+"""Of maps and images that are narrower, in pixels, the aspect ratio says nothing."""
+
+STRETCHED_LEAST, STRETCHED_SHARE = 4, 0.2
+"""How many images at least say whether maps of one size are a grid for all shapes, and which share of them has another shape."""
 
 
 def read_depth_file(path: Path) -> NDArray[np.float32]:
@@ -59,8 +69,11 @@ def _read_numpy(path: Path) -> NDArray[Any]:
 def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[int], NDArray[np.float32]]:
     """The depth maps of a folder, PNG, npy or npz, named by image id.
 
+    Maps have the aspect ratio of their images, or all of them have one size, which a network stretched over images of several.
+
     Raises:
-        WsssError: the kind is unstated or the folder missing; later, for an image without a map.
+        WsssError: the kind is unstated, the folder missing, or an image has several files; later, for an image without a map, or
+            with one of another aspect ratio.
     """
     if kind not in ("metric", "inverse"):
         raise WsssError(
@@ -72,8 +85,10 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
             f"no depth folder {folder}: give it with --depth files:DIR, from here or from the data's folder"
         )
 
+    _refuse_several(folder, dataset.ids)
+
     def read(name: str) -> NDArray[np.float32]:
-        path = next((p for s in _SUFFIXES if (p := folder / f"{name}{s}").exists()), None)
+        path = _file_of(folder, name)
         if path is None:
             raise WsssError(
                 f"no depth for image {name} in {folder} (looked for {', '.join(_SUFFIXES)}): add it or take the id out of the split"
@@ -86,7 +101,69 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
             f"really --depth-kind {kind}?",
             stacklevel=3,
         )
-    return lambda index: resized(read(dataset.ids[index]), dataset[index].image.shape[:2])
+    stretched: list[
+        bool
+    ] = []  # whether the maps are one grid for images of several shapes; found out when one does not fit
+
+    def depth_of(index: int) -> NDArray[np.float32]:
+        name, size = dataset.ids[index], dataset[index].image.shape[:2]
+        depth = read(name)
+        if not _fits(depth.shape, size):
+            stretched[:] = stretched or [_is_stretched_grid(dataset, folder)]
+            if not stretched[0]:
+                raise WsssError(
+                    f"depth {_file_of(folder, name)} is {depth.shape} (H, W), which is not the aspect ratio of its image, {size}: it "
+                    "may be turned, cropped or another image's. Make it again from the image as it is."
+                )
+        return resized(depth, size)
+
+    return depth_of
+
+
+def _file_of(folder: Path, name: str) -> Path | None:
+    return next((p for s in _SUFFIXES if (p := folder / f"{name}{s}").exists()), None)
+
+
+def _refuse_several(folder: Path, ids: Sequence[str]) -> None:
+    """Refuse images with two files, such as a preview `ID.png` beside the map `ID.npy`: nothing says which one is meant."""
+    try:
+        present = set(os.listdir(folder))
+    except OSError as error:
+        raise WsssError(f"cannot read depth folder {folder}: {error.strerror}. Check its permissions.") from error
+    for name in ids:
+        files = [file for suffix in _SUFFIXES if (file := f"{name}{suffix}") in present]
+        if len(files) > 1:
+            raise WsssError(
+                f"depth folder {folder} has {len(files)} files of image {name}: {', '.join(files)}. Keep the maps alone there, and "
+                "move previews elsewhere."
+            )
+
+
+def _fits(depth: tuple[int, ...], image: tuple[int, ...]) -> bool:
+    """Whether a map's size `(h, w)` is that of an image, scaled: within `ASPECT`, or within a pixel of rounding of one side."""
+    (h, w), (height, width) = depth, image
+    if min(h, w, height, width) < ASPECT_SIDE:
+        return True
+    across = abs(h * width - w * height)  # 0 where the aspect ratios are the same
+    return across <= max(ASPECT * w * height, height, width)
+
+
+def _is_stretched_grid(dataset: Dataset, folder: Path) -> bool:
+    """Whether the maps are the grid of a network that gives all images one size, whatever their shape.
+
+    That is so where all maps have one size, at most half of the images', and the images have several shapes, so that maps of
+    their own could not have one size. `STRETCHED_SHARE` of them must differ: fewer may be an accident.
+    """
+    names = subset(sorted(name for name in os.listdir(folder) if Path(name).suffix in _SUFFIXES), SIGN_SAMPLE)
+    sizes = {read_depth_file(folder / name).shape for name in names}
+    chosen = subset([str(index) for index in range(len(dataset))], SIGN_SAMPLE)
+    images = [dataset[int(index)].image.shape[:2] for index in chosen]
+    grid = sizes.pop()
+    if sizes or any(2 * max(grid) > max(size) for size in images):
+        return False
+    differ = sum(not _fits(grid, size) for size in images)
+    several = any(not _fits(size, images[0]) for size in images)
+    return len(images) < STRETCHED_LEAST or (several and differ >= STRETCHED_SHARE * len(images))
 
 
 def _stands_on_its_head(read: Callable[[str], NDArray[np.float32]], ids: Sequence[str]) -> bool:

@@ -186,12 +186,16 @@ def gather(
     """Run a method's forward passes on one image.
 
     Args:
-        depth: `H×W float32` inverse depth; only methods that use depth look at it.
+        depth: `H×W float32` inverse depth in [0, 1]; only methods that use depth look at it.
         boxes: of the true instances; only `oracle-box` looks at them.
 
     Raises:
-        WsssError: the method needs depth and there is none.
+        WsssError: the method needs depth and there is none; or the classifier, the image, the classes or the depth are not what
+            `Look` and these arguments say.
     """
+    _check_look(look)
+    if plan.uses_depth and depth is not None:
+        depth = _checked_depth(depth, look.image.shape[:2])
     levels = look.levels(crops.scales, False) if plan.crops else look.levels(plan.scales, plan.flip)
     if plan.proposal is None:
         return Evidence(levels.maps, levels.megapixels, levels.seconds)
@@ -201,6 +205,40 @@ def gather(
         partitions=proposal.partitions, colour=proposal.colour, trust=proposal.trust,
     )  # fmt: skip
     return _with_crops(evidence, look, proposal, crops) if plan.crops else evidence
+
+
+def _check_look(look: Look) -> None:
+    """Raise a `WsssError` unless the image is `H×W×3 uint8`, the classes exist and the classifier's scores are of sigmoids."""
+    image, classes = look.image, look.info.classes
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise WsssError(
+            f"the image must be an array H×W×3 uint8, RGB from 0 to 255, not {_described(image)}; of floats in [0, 1] give "
+            "(255 * image).round().astype(numpy.uint8)"
+        )
+    if wrong := [index for index in look.present if not 0 <= index < len(classes)]:
+        raise WsssError(
+            f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}"
+        )
+    look.info.check_activation()
+
+
+def _checked_depth(depth: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """The depth as `H×W float32`; a `WsssError` unless it is inverse depth in [0, 1] of the image's size."""
+    remedy = "make it with wsss.depth.orientation: normalise_inverse_depth(inverse_depth(values, kind))"
+    if not isinstance(depth, np.ndarray) or not np.issubdtype(depth.dtype, np.floating):
+        raise WsssError(
+            f"depth must be an array H×W of floats, inverse depth in [0, 1], not {_described(depth)}: {remedy}"
+        )
+    if depth.shape != size:
+        raise WsssError(f"depth is {depth.shape} (H, W), but the image {size}: resize it with wsss.depth.files.resized")
+    low, high = float(depth.min()), float(depth.max())
+    if not (low >= 0 and high <= 1):  # nor where one is NaN
+        raise WsssError(f"depth must be inverse depth in [0, 1], larger = nearer, not {low:g} to {high:g}: {remedy}")
+    return depth.astype(np.float32, copy=False)
+
+
+def _described(value: object) -> str:
+    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def _proposal(

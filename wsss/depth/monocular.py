@@ -22,7 +22,7 @@ from wsss.cam.cam import resize_image, scaled_size
 from wsss.checkpoints import load_tensors, read_tensors, require_finite
 from wsss.checks import require_number, require_numbers
 from wsss.data.transforms import to_tensor
-from wsss.errors import WsssError
+from wsss.errors import WsssError, first_line
 from wsss.io import atomic_path
 from wsss.lazy import lazy
 from wsss.runtime import autocast, to_device
@@ -57,12 +57,29 @@ class DepthNetwork:
     def build(
         backbone: str, mean: Sequence[float], std: Sequence[float], side: int, trained_on: Sequence[str] = ()
     ) -> "DepthNetwork":
-        """A network with random weights; an unknown backbone is a `WsssError`."""
+        """A network with random weights; an unknown backbone, or one that makes no encoder of a U-Net, is a `WsssError`."""
         check_backbone(backbone)
-        module = smp.Unet(f"tu-{backbone}", encoder_weights=None, decoder_channels=DECODER_CHANNELS, classes=1)
+        try:
+            module = smp.Unet(f"tu-{backbone}", encoder_weights=None, decoder_channels=DECODER_CHANNELS, classes=1)
+            _require_any_size(module)
+        except Exception as error:  # of two libraries with hundreds of models, each with its own way to say no
+            raise WsssError(
+                f"a depth network cannot have the backbone {backbone}: {first_line(error)}. "
+                "Choose a convolutional one, such as tf_efficientnet_lite0 or resnet50, or another depth source."
+            ) from error
         return DepthNetwork(
             module.to(memory_format=torch.channels_last), backbone, tuple(mean), tuple(std), side, tuple(trained_on)
         )
+
+
+@torch.inference_mode()
+def _require_any_size(module: nn.Module) -> None:
+    """Raise an error, of whatever type, unless a network answers an image with a map of its size."""
+    size = 64, 96
+    found = tuple(module.eval()(torch.zeros(1, 3, *size)).shape)
+    module.train()
+    if found != (1, 1, *size):
+        raise WsssError(f"it answers an image of 64×96 pixels with a map of shape {found}")
 
 
 def save_depth_network(path: Path, network: DepthNetwork) -> None:

@@ -37,11 +37,13 @@ def difference_sentence(record: Record, against: str) -> str:
     """A paired difference in words: points of mIoU, interval, and the protocol's verdict.
 
     Args:
-        record: whose `paired` has an entry for `against`.
+        record: whose `paired` has an entry for `against`, or what stands in for one of a network that is not trained.
 
     Raises:
         WsssError: the record has not been compared with `against`.
     """
+    if "not_trained" in record:
+        return f"{record['not_trained']}."
     pair = _pair(record, against)
     seeds = len(record["seeds"])
     caution = "one seed only: it may not hold for others" if seeds == 1 else f"{seeds} seeds"

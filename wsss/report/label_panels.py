@@ -27,14 +27,18 @@ def label_figure(
     255 is white, in the truth (not scored) as in the labels (ignored).
 
     Args:
-        labels: per column title one `H×W uint8` label map for each sample, of the image's size.
+        labels: per column title one `H×W uint8` label map for each sample, of the image's size; a column without any is left
+            out.
         classes: names of classes 1…C.
 
     Raises:
         ValueError: no sample, not one label map for each, or shapes that differ from the image's.
     """
     colours = class_colours(classes)
-    columns: dict[str, Labels] = {"truth": [sample.mask for sample in samples], **labels}
+    columns: dict[str, Labels] = {
+        "truth": [sample.mask for sample in samples],
+        **{name: column for name, column in labels.items() if len(column)},
+    }
     maps = list(zip(*columns.values(), strict=True))
     rows = [
         [sample.image, *(overlay(sample.image, label, colours) for label in row)]

@@ -1,5 +1,6 @@
 """Whether a training had come to rest, said by a number."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ class Convergence:
         before: mean loss of the last fifth but one.
         last: mean loss of the last fifth.
         converged: whether the loss changed by less than 5 % of its whole fall over the last fifth.
+
+    Of a network that was not trained the losses are NaN, and nothing is left to converge.
     """
 
     first: float
@@ -27,6 +30,8 @@ class Convergence:
     converged: bool
 
     def __str__(self) -> str:
+        if math.isnan(self.first):
+            return "not trained"
         word = "at rest" if self.converged else "NOT at rest"
         change = self.last - self.before
         sign = "−" if change < 0 else "+"
@@ -43,11 +48,13 @@ def convergence(history: Sequence[Mapping[str, float]]) -> Convergence:
     to the last fifth. A loss that never fell is not.
 
     Args:
-        history: points with `loss`, as from `train_segmentation`; at least two.
+        history: points with `loss`, as from `train_segmentation`; at least two, or none of a network that was not trained.
 
     Raises:
-        ValueError: fewer than two points.
+        ValueError: a single point.
     """
+    if not history:
+        return Convergence(math.nan, math.nan, math.nan, converged=True)
     if len(history) < 2:
         raise ValueError(f"convergence needs a history of two points or more, got {len(history)}")
     losses = [point["loss"] for point in history]

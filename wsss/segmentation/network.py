@@ -3,22 +3,25 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import safetensors.torch
 import torch
 from torch import nn
 
-from wsss.cam.backbones import check_backbone
+from wsss.cam.backbones import DEFAULT_BACKBONE, check_backbone
 from wsss.checkpoints import load_tensors, read_tensors, require_finite
-from wsss.errors import WsssError
+from wsss.errors import WsssError, first_line
 from wsss.io import atomic_path
 from wsss.lazy import lazy
 
-__all__ = ["build_network", "encoder_model", "load_encoder", "load_network", "save_network"]
+__all__ = ["build_network", "check_network", "encoder_model", "load_encoder", "load_network", "save_network"]
 
-smp = lazy("segmentation_models_pytorch")
+smp, timm = lazy("segmentation_models_pytorch"), lazy("timm")
 
+DEFAULT_ARCHITECTURE, DEFAULT_ENCODER = "DeepLabV3Plus", f"tu-{DEFAULT_BACKBONE}"
+STRIDE = 16  # pixels, of the default network
 _LEAST_MATCHED = 0.8  # an encoder with less than this share of its tensors loaded is as good as random
 METADATA = "wsss_network"
 """Key of the one entry of metadata: safetensors writes several in random order."""
@@ -56,11 +59,8 @@ def build_network(
         options = {"encoder_output_stride": output_stride, "decoder_channels": decoder_channels}
     try:
         network = smp.create_model(architecture, encoder, encoder_weights=None, classes=num_classes + 1, **options)
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise WsssError(
-            f"cannot build {architecture} with encoder {encoder}: {error}. "
-            "Choose names that segmentation_models_pytorch lists (tu-NAME for timm's NAME)."
-        ) from error
+    except Exception as error:  # of two libraries with hundreds of models, each with its own way to say no
+        raise _refused(architecture, encoder, first_line(error)) from error
     network.build_arguments = {
         "num_classes": num_classes,
         "architecture": architecture,
@@ -70,6 +70,39 @@ def build_network(
     }
     assert isinstance(network, nn.Module)
     return network
+
+
+def _refused(architecture: str, encoder: str, reason: str) -> WsssError:
+    return WsssError(
+        f"cannot build {architecture} with encoder {encoder}: {reason}. "
+        "Choose names that segmentation_models_pytorch lists (tu-NAME for timm's NAME), such as DeepLabV3Plus or Unet with "
+        f"{DEFAULT_ENCODER} or tu-resnet50."
+    )
+
+
+@cache
+def check_network(architecture: str, encoder: str, crop_size: int) -> None:
+    """Raise a `WsssError` unless a network can be built, get a timm backbone's weights and learn on crops of this side.
+
+    It is tried on small images, so that what does not go together is known before anything is computed; once in a process.
+    """
+    if (architecture, encoder) == (DEFAULT_ARCHITECTURE, DEFAULT_ENCODER) and crop_size % STRIDE == 0:
+        return  # known to work
+    backbone = encoder.removeprefix(_TIMM)
+    check_backbone(backbone)  # where its weights come from
+    state = torch.random.get_rng_state()
+    network = build_network(1, architecture, encoder).eval()
+    try:
+        load_encoder(network, timm.create_model(backbone, pretrained=False).state_dict())
+        with torch.inference_mode():
+            shapes = {size: network(torch.zeros(1, 3, *size)).shape[2:] for size in ((crop_size, crop_size), (64, 96))}
+    except Exception as error:  # likewise
+        raise _refused(architecture, encoder, first_line(error)) from error
+    finally:
+        torch.random.set_rng_state(state)
+    for size, found in shapes.items():
+        if size != tuple(found):
+            raise _refused(architecture, encoder, f"it answers images of {size[0]}×{size[1]} pixels with other sizes")
 
 
 def encoder_model(network: nn.Module) -> nn.Module:
@@ -83,7 +116,7 @@ def load_encoder(network: nn.Module, backbone_state: Mapping[str, torch.Tensor])
 
     Args:
         network: from `build_network` with a `tu-` encoder.
-        backbone_state: `state_dict` of the whole timm model; its head is not used.
+        backbone_state: `state_dict` of the whole timm model, or of a classifier's `features`; its head is not used.
 
     Returns:
         How many of the encoder's tensors were loaded.
@@ -93,9 +126,11 @@ def load_encoder(network: nn.Module, backbone_state: Mapping[str, torch.Tensor])
     """
     encoder = encoder_model(network)
     state = encoder.state_dict()
+    given = {name.removeprefix("model."): tensor for name, tensor in backbone_state.items()}
     matched = {}
     for name, tensor in state.items():
-        source = backbone_state.get(name, backbone_state.get(_unflattened(name)))
+        name_there = name.removeprefix("model.")
+        source = given.get(name_there, given.get(_unflattened(name_there)))
         if source is not None and source.shape == tensor.shape:
             matched[name] = source
     if len(matched) < _LEAST_MATCHED * len(state):

@@ -1,0 +1,91 @@
+"""What the numbers of class masks mean: compared with the class ids, with the masks' palettes and with the whole split."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from wsss.data.base import IGNORE
+from wsss.data.folder import read_uint8_map
+from wsss.errors import WsssError
+from wsss.io import read_palette
+from wsss.data.palette import voc_palette
+
+__all__ = ["check_masks", "moved_colours", "read_class_mask"]
+
+WHITE = (255, 255, 255)
+"""The colour that some tools give to 255, in place of VOC's cream."""
+
+
+def read_class_mask(path: Path, height_width: tuple[int, ...] | None, num_classes: int) -> np.ndarray:
+    """Read a mask `H×W uint8` of class ids 0…`num_classes` and 255.
+
+    Args:
+        height_width: size of its image; None where that is not compared.
+
+    Raises:
+        WsssError: see `read_uint8_map`; or the mask holds another id, or has VOC's colours at other ids (`moved_colours`).
+    """
+    mask = read_uint8_map(path, height_width)
+    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
+    palette = read_palette(path)
+    moved = None if palette is None else moved_colours(palette, present, num_classes)
+    if moved is not None:
+        raise WsssError(
+            f"{path}: its palette has the colour of class id {moved[1]} at {moved[0]}, so a program that sorted or shortened the "
+            "palette has changed the ids. Save the mask with VOC's palette, or in greyscale, with the class ids as its numbers."
+        )
+    foreign = present[(present > num_classes) & (present < IGNORE)]
+    if foreign.size:
+        raise WsssError(
+            f"{path} holds the value {foreign[0]}, but class ids are 0…{num_classes} and 255. "
+            "If the folder has classes of its own, name them in classes.txt, one a line."
+        )
+    return mask
+
+
+def moved_colours(palette: np.ndarray, present: np.ndarray, num_classes: int) -> tuple[int, int] | None:
+    """The first id whose colour VOC's colour map has at another id, and that other id.
+
+    Only a palette all of whose used colours are those of VOC's map, for 0…`num_classes` and 255, says anything: a grey one, or
+    one of a tool's own colours, does not.
+
+    Args:
+        palette: `(N,3) uint8`, N ≤ 256.
+        present: the ids that the mask holds.
+
+    >>> moved_colours(voc_palette()[[0, 8, 12]], np.array([0, 1, 2]), 20)
+    (1, 8)
+    """
+    ids = [*range(num_classes + 1), IGNORE]
+    known = {tuple(voc_palette()[label].tolist()): label for label in ids} | {WHITE: IGNORE}
+    used = {label: known.get(tuple(palette[label].tolist())) for label in present.tolist() if label < len(palette)}
+    if None in used.values():
+        return None
+    return next(((label, true) for label, true in used.items() if true is not None and true != label), None)
+
+
+def check_masks(masks: Iterable[np.ndarray | None], place: str) -> None:
+    """Refuse a split in which 0 and 255 occur but no class does: there 255 most likely is the foreground.
+
+    The first mask with a class ends the search, so that it costs the reading of a mask or two where all is well.
+
+    Args:
+        masks: which ids `(256,) bool` each image's truth holds; None where it cannot be read.
+        place: of the split, for the message.
+
+    Raises:
+        WsssError: 0 and 255 are all that the masks hold.
+    """
+    background = void = False
+    for present in masks:
+        if present is None:
+            continue
+        if present[1:IGNORE].any():
+            return
+        background, void = background | bool(present[0]), void | bool(present[IGNORE])
+    if background and void:
+        raise WsssError(
+            f"{place}: its masks hold 0 and 255 only, no class id 1…254. 255 means `not known` and is never scored. If it "
+            "is the object there, write the object's class id (1 for the first line of classes.txt) in its place."
+        )

@@ -1,0 +1,71 @@
+"""The files of a folder that are pictures, whatever the suffix; none is passed over in silence."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from wsss.errors import WsssError
+
+__all__ = ["FOREIGN", "SUFFIXES", "PictureFolder", "is_foreign", "is_picture", "refusal"]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+"""Of picture files that are read, in small or capital letters."""
+
+FOREIGN = (
+    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".gif", ".psd",
+    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2",
+)  # fmt: skip
+"""Of picture files that cannot be read here: they are refused by name, never passed over."""
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of this name is a picture that can be read; hidden ones, such as half-written files, are none."""
+    return Path(name).suffix.lower() in SUFFIXES and name[0] != "."
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a file of this name is a picture of a kind that cannot be read here."""
+    return Path(name).suffix.lower() in FOREIGN and name[0] != "."
+
+
+def refusal(path: Path) -> WsssError:
+    """What is said of a picture of a foreign kind."""
+    return WsssError(
+        f"{path} is a picture of a kind that is not read here ({', '.join(SUFFIXES)} are). Convert it, for instance with "
+        f"ImageMagick: mogrify -format jpg {path.name}"
+    )
+
+
+class PictureFolder:
+    """The pictures of a folder by id, which is the name without the suffix. The folder is listed once, when it is first asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def _by_id(self) -> dict[str, list[str]]:
+        try:
+            names = sorted(os.listdir(self.folder))
+        except OSError:
+            return {}  # said when a picture is needed
+        found: dict[str, list[str]] = {}
+        for name in names:
+            if is_picture(name) or is_foreign(name):
+                found.setdefault(Path(name).stem, []).append(name)
+        return found
+
+    def path(self, picture: str) -> Path:
+        """The file of a picture; `ID.jpg`, which is then said to be missing, where there is none.
+
+        Raises:
+            WsssError: the only one is of a foreign kind, or there are two.
+        """
+        names: Sequence[str] = self._by_id.get(picture, (f"{picture}.jpg",))
+        if len(names) > 1:
+            raise WsssError(
+                f"{self.folder} has {len(names)} pictures of {picture}: {', '.join(names)}. Keep the one that its mask was made for."
+            )
+        if is_foreign(names[0]):
+            raise refusal(self.folder / names[0])
+        return self.folder / names[0]
