@@ -163,7 +163,7 @@ def test_chosen_parameters_decide_the_score(tiny_voc: Path, tmp_path: Path) -> N
     scores = []
     for threshold in (0.04, 0.6):
         path = checkpoint(tmp_path, ("cat", "dog"), chosen={"cam": {**CHOSEN["cam"], "threshold": threshold}})
-        scores.append(run(path, tiny_voc, tmp_path / "out", methods=["cam"])["cam"]["miou"]["mean"])
+        scores.append(run(path, tiny_voc, tmp_path / f"out-{threshold}", methods=["cam"])["cam"]["miou"]["mean"])
     assert not np.isclose(*scores)
 
 
@@ -181,7 +181,7 @@ def test_crops_are_made_as_when_the_parameters_were_chosen(tiny_voc: Path, tmp_p
     assert (asdict(lookers[0].regions), asdict(lookers[0].crops)) == (LOOKS["regions"], LOOKS["crops"])
     more = {**LOOKS, "crops": {**LOOKS["crops"], "count": 9}}
     path = checkpoint(tmp_path, ("cat", "dog"), looks=more)
-    dearer = run(path, tiny_voc, tmp_path / "out", **settings)["depth@meter"]
+    dearer = run(path, tiny_voc, tmp_path / "dearer", **settings)["depth@meter"]
     assert dearer["megapixels_per_image"] > record["megapixels_per_image"]
 
 

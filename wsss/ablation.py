@@ -76,6 +76,7 @@ def ablate(
         `{"data", "split", "seed", "rows", …}`; of each row `miou` and `interval`, the paired `difference` from the first of
         its group with `ci`, what was chosen, megapixels per image, and mean `trust` (None without depth).
     """
+    run.require_apart(folder)
     firsts: dict[str, Score] = {}
     rows = []
     for variant in variants:

@@ -1,6 +1,7 @@
 """Small checks of settings, whose messages name the setting, what it may be, and what it is."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,35 @@ def require_learning(losses: Sequence[float], what: str, learning_rate: float) -
         )
 
 
-def require_apart(out: Path, *inputs: Path | None) -> None:
-    """Raise a `WsssError` if a folder that will be filled is an input's, lies in it or holds it."""
-    target = out.resolve()
-    for source in (each.resolve() for each in inputs if each is not None):
-        if target.is_relative_to(source) or source.is_relative_to(target):
-            raise WsssError(
-                f"{out} is, holds or lies in {source}, which is read: files could be replaced. Give another folder with --out."
-            )
+def require_apart(
+    out: Path | Sequence[Path], *inputs: Path | None, remedy: str = "Give another folder with --out."
+) -> None:
+    """Raise a `WsssError` if what will be written may replace what is read: before the first write of every command.
+
+    A folder that is read must not be, hold or lie in `out`, and a file that is read must not be `out`. A folder that a link in it
+    leads to is read too. A folder to be filled may hold a file that is read, such as the network that it is filled by.
+
+    Args:
+        out: files and folders to write.
+        inputs: files and folders that are read; None is passed over.
+        remedy: what to do about it.
+    """
+    sources = list(dict.fromkeys(place for each in inputs if each is not None for place in _read_with(each)))
+    for each in [out] if isinstance(out, Path) else out:
+        target = each.resolve()
+        for source in sources:
+            if target.is_relative_to(source) or (source.is_dir() and source.is_relative_to(target)):
+                raise WsssError(
+                    f"{each} is, holds or lies in {source}, which is read: files could be replaced. {remedy}"
+                )
+
+
+def _read_with(place: Path) -> list[Path]:
+    """A place and the folders that links in it lead to, without links."""
+    whole = place.resolve()
+    try:
+        entries = list(os.scandir(whole)) if whole.is_dir() else []
+    except OSError:  # a folder that may not be read: said when it is
+        entries = []
+    linked = [Path(entry).resolve() for entry in entries if entry.is_symlink() and entry.is_dir()]
+    return [whole, *(folder for folder in linked if not whole.is_relative_to(folder))]

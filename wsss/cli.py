@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that `--help` answers at onc
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,9 @@ from wsss.cli_options import (
     Profile,
     Root,
     Seed,
+    Sources,
     app,
+    methods_of,
     names_of,
     open_run_of,
     settings_of,
@@ -69,13 +72,13 @@ def render(
 @app.command()
 def train(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
-    depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
+    depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
     out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/classifier.safetensors.")] = None,
 ) -> None:  # fmt: skip
     """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint."""
-    run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed))
+    run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed, source))
     path = out or run.folder / run.data_name / "classifier.safetensors"
-    run.export_classifier(path, names_of(methods) or run.config.methods)
+    run.export_classifier(path, methods_of(methods, root) or run.config.methods)
     scores = run.classifier_report()["map"]
     typer.echo(
         f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}; checkpoint {path}"
@@ -94,24 +97,24 @@ def cam(
 @app.command()
 def crops(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
-    depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
+    depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
 ) -> None:  # fmt: skip
     """Score depth-guided crops beside the CAM."""
-    settings = settings_of(root, classes, depth, depth_kind, seed)
-    _print_stage(open_run_of(profile, data, settings, methods=names_of(methods)), "cam")
+    settings = settings_of(root, classes, depth, depth_kind, seed, source)
+    _print_stage(open_run_of(profile, data, settings, methods=methods_of(methods, root)), "cam")
 
 
 @app.command()
 def pseudo(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
-    depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
+    depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
 ) -> None:  # fmt: skip
     """Write pseudo-labels of the train split as VOC-palette PNGs, and score them.
 
     Methods take a refinement after a plus, as in cam+crf, depth+par, depth+par-depth.
     """
-    settings = settings_of(root, classes, depth, depth_kind, seed)
-    run = open_run_of(profile, data, settings, pseudo_methods=names_of(methods))
+    settings = settings_of(root, classes, depth, depth_kind, seed, source)
+    run = open_run_of(profile, data, settings, pseudo_methods=methods_of(methods, root))
     _print_stage(run, "pseudo")
     for name in run.config.pseudo_methods:
         typer.echo(f"pseudo-labels of {name}: {run.pseudo_folder(name)}")
@@ -120,14 +123,17 @@ def pseudo(
 @app.command()
 def segment(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
-    depth_kind: DepthKind = None, seed: Seed = 0, methods: Methods = None,
+    depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
 ) -> None:  # fmt: skip
     """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks where there are any; score them.
 
     `python -m wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """
     run = open_run_of(
-        profile, data, settings_of(root, classes, depth, depth_kind, seed), label_methods=names_of(methods)
+        profile,
+        data,
+        settings_of(root, classes, depth, depth_kind, seed, source),
+        label_methods=methods_of(methods, root),
     )
     _print_stage(run, "segmentation")
     for name in run.network_labels:
@@ -143,6 +149,7 @@ def predict(
     on_error: Annotated[str, typer.Option(help="At an unreadable image: stop, or skip it.")] = "stop",
 ) -> None:
     """Label every image of a folder with a trained network: VOC-palette PNGs, no image labels and no depth needed."""
+    from wsss.checks import require_apart
     from wsss.predict import predict_folder, shares
     from wsss.segmentation.predictor import load_predictor
 
@@ -152,6 +159,7 @@ def predict(
     def skip(error: WsssError) -> None:
         typer.secho(f"skipped: {error}", fg=typer.colors.YELLOW, err=True)
 
+    require_apart(out, network)
     predictor = load_predictor(network)
     labels = predict_folder(predictor, images, out, overlays=overlays, skip=skip if on_error == "skip" else None)
     typer.echo(f"{len(labels)} label maps in {out}")
@@ -164,16 +172,21 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
     method: Annotated[str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")] = None,
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
-    depth_kind: DepthKind = None, seed: Seed = 0,
+    depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0,
     val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
 ) -> None:  # fmt: skip
     """Write images and pseudo-labels of the train split as a VOC folder, on which other toolboxes train as it is."""
-    from wsss.checks import require_apart
-    from wsss.export import export_voc
+    from wsss.depth.methods import split_method
+    from wsss.export import export_voc, require_same_export
+    from wsss.pseudo.refinement import split_refinement
 
-    run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed))
-    require_apart(out, run.root)
+    run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed, source))
     name = method or run.config.label_methods[-1]
+    run.require_apart(out, split_method(split_refinement(name)[0])[1])
+    run.require_runs_apart()
+    require_same_export(run.data("train"), out, "train")
+    if val:
+        require_same_export(run.data("report"), out, "val")
     lists = [export_voc(run.data("train"), run.pseudo_folder(name), out, "train", progress=run.progress)]
     if val:
         lists.append(export_voc(run.data("report"), None, out, "val", progress=run.progress))
@@ -185,7 +198,8 @@ def evaluate(
     checkpoint: Annotated[Path, typer.Option(help="Classifier from `python -m wsss train`.")],
     out: Annotated[Path, typer.Option(help="Root of the record tree to write.")],
     data: Data = "voc", root: Root = None, split: Annotated[str, typer.Option(help="Split to score.")] = "val",
-    classes: Classes = None, depth: Depth = None, depth_kind: DepthKind = None, methods: Methods = None,
+    classes: Classes = None, depth: Depth = None, depth_kind: DepthKind = None, source: Sources = None,
+    methods: Methods = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Score at most so many images, evenly spaced.")] = None,
     on_error: Annotated[str, typer.Option(help="At an unreadable file: stop, or skip its image and record that.")] = "stop",
 ) -> None:  # fmt: skip
@@ -193,12 +207,12 @@ def evaluate(
     from wsss.evaluate import evaluate_folder
     from wsss.report.tables import seed_table
 
-    settings = settings_of(root, classes, depth, depth_kind, 0)
+    settings = settings_of(root, classes, depth, depth_kind, 0, source)
     written: list[Path] = []
     records = evaluate_folder(
-        checkpoint, out, data=data, split=split, methods=names_of(methods), limit=limit, on_error=on_error,
+        checkpoint, out, data=data, split=split, methods=methods_of(methods, root), limit=limit, on_error=on_error,
         on_written=written.append,
-        **{key: settings[key] for key in ("root", "classes", "depth", "depth_kind")},
+        **{key: settings[key] for key in ("root", "classes", "depth", "depth_kind")}, sources=settings["sources"] or (),
     )  # fmt: skip
     typer.echo(seed_table(records, records[0]["data"], "cam", records[0]["split"]).to_string())
     for image in records[0]["skipped"]:
@@ -207,10 +221,25 @@ def evaluate(
         typer.echo(f"record {path}")
 
 
+def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
+    """The depth of notebooks, which says itself what the name in it stands for."""
+    from wsss.depth.declared import declarations, inline
+    from wsss.depth.specs import innermost
+
+    declared = declarations(sources)
+    used = innermost(depth or "")
+    if depth is None or set(declared) != {used}:
+        raise WsssError(
+            "notebooks look at one depth: name the source that --source declares with --depth NAME, and leave out the others "
+            "(`python -m wsss crops --methods depth@NAME,…` compares several)"
+        )
+    return inline(depth, declared)
+
+
 @app.command()
 def run(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
-    depth_kind: DepthKind = None, seed: Seed = 0,
+    depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0,
     crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, from the crop explorer.")] = None,
     notebooks: Annotated[str | None, typer.Option(help="Comma-separated names; default: all six in order.")] = None,
     save_outputs: Annotated[bool, typer.Option(help="Also keep the executed notebooks in notebooks/, with their outputs.")] = False,
@@ -220,13 +249,18 @@ def run(
     from wsss.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
     from wsss.processes import num_processes
 
-    settings = settings_of(root, classes, depth, depth_kind, seed) | {"crops": str(crops.resolve()) if crops else None}
+    settings = settings_of(root, classes, depth, depth_kind, seed, source)
+    settings |= {"crops": str(crops.resolve()) if crops else None}
     if num_processes() > 1:
         raise WsssError(
             "notebooks are executed by one process. Make the stages with several (train, crops, pseudo, segment): the notebooks "
             "then find them in the cache."
         )
+    sources = settings.pop("sources")
+    if sources:  # notebooks take the run's depth alone, which may declare what it names
+        settings["depth"] = _with_declared(settings["depth"], sources)
     opened = open_run_of(profile, data, settings)
+    opened.require_runs_apart(inputs=[crops] if crops else [])
     if save_outputs and crops:
         raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
     if save_outputs and data != "tabletop":
@@ -256,14 +290,16 @@ def train_depth(
     out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/depth.safetensors.")] = None,
 ) -> None:  # fmt: skip
     """Train the monocular depth network on the RGB-D train split; use it with --depth learned:FILE, or as @learned."""
+    from wsss.checks import require_apart
     from wsss.depth_training import train_with_folds
 
     run = open_run_of(profile, data, settings_of(root, None, None, None, seed))
     path = out or run.folder / run.data_name / "depth.safetensors"
     config = run.config
+    require_apart(path, *config.inputs())
     histories = train_with_folds(
         run.data("train"), path, config.classifier.backbone, config.depth_training, folds=folds,
-        side=config.classifier.base_side, seed=seed, device=run.device, progress=run.progress,
+        side=config.classifier.base_side, seed=seed, device=run.device, progress=run.progress, marked=True,
     )  # fmt: skip
     for name, history in histories.items():
         typer.echo(f"{name}: loss {history[0]['loss']:.3f} in the first epoch, {history[-1]['loss']:.3f} in the last")

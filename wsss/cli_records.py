@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from wsss.cli_options import Data, DepthKind, Profile, Root, Seed, app, names_of, open_run_of, settings_of
+from wsss.cli_options import Data, DepthKind, Profile, Root, Seed, Sources, app, methods_of, open_run_of, settings_of
 from wsss.errors import WsssError
 
 __all__: list[str] = []  # importing this module enters its commands
@@ -15,14 +15,19 @@ __all__: list[str] = []  # importing this module enters its commands
 def depth_quality(
     depth: Annotated[str, typer.Option(help="Source to measure: learned, files:DIR, hf:MODEL, noisy-08, shuffled, ….")],
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, depth_kind: DepthKind = None,
+    source: Sources = None,
     split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
     out: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
 ) -> None:  # fmt: skip
     """Compare a depth source with the sensor's: rank correlation, and errors in metres where the data has them."""
+    from wsss.depth.declared import take_inline
     from wsss.depth_report import depth_quality as measure
 
-    run = open_run_of(profile, data, settings_of(root, None, None, depth_kind, 0))
-    record = measure(run, depth, split, out)
+    given = settings_of(root, None, None, depth_kind, 0, source)
+    measured, declared = take_inline(settings_of(root, None, depth, None, 0)["depth"])
+    given["sources"] = (*(given["sources"] or ()), *([declared] if declared else [])) or None
+    run = open_run_of(profile, data, given)
+    record = measure(run, measured, split, out)
     for name in ("spearman", "spearman_objects", "abs_rel", "delta"):
         typer.echo(f"{name:17s} {'unknown' if record[name] is None else record[name]}")
 
@@ -79,13 +84,16 @@ def series(
     profile: Profile = "default",
     seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0",
     methods: Annotated[str, typer.Option(help="Comma-separated method names.")] = "cam",
+    depth_kind: DepthKind = None, source: Sources = None,
     out: Annotated[Path | None, typer.Option(help="Record tree; default: runs/PROFILE/results.")] = None,
-) -> None:
+) -> None:  # fmt: skip
     """Measure how methods find one object that shrinks or is covered step by step (tabletop's controlled series)."""
     from wsss.series import measure_series
 
-    runs = [open_run_of(profile, "tabletop", {"seed": int(seed)}) for seed in seeds.split(",")]
-    for path in measure_series(runs, names_of(methods) or ("cam",), out or runs[0].folder / "results"):
+    compared = methods_of(methods) or ("cam",)
+    given = settings_of(None, None, None, depth_kind, 0, source) | {"methods": compared}
+    runs = [open_run_of(profile, "tabletop", given | {"seed": int(seed)}) for seed in seeds.split(",")]
+    for path in measure_series(runs, compared, out or runs[0].folder / "results"):
         typer.echo(f"record {path}")
 
 
@@ -95,6 +103,10 @@ def rerun(
     root: Root = None,
     depth: Annotated[
         str | None, typer.Option(help="Where the record's depth files lie, if not in the data's folder.")
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", help="NAME=files:DIR: where a depth source of the record's method lies; repeatable."),
     ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="The classifier that a record of `evaluate` was made with.")
@@ -107,7 +119,7 @@ def rerun(
     """Make a record's numbers anew, from nothing but what it says of itself, and say whether they agree."""
     from wsss.rerun import rerun_record
 
-    outcome = rerun_record(record, root=root, depth=depth, checkpoint=checkpoint, cache=cache)
+    outcome = rerun_record(record, root=root, depth=depth, sources=source or (), checkpoint=checkpoint, cache=cache)
     for line in outcome.lines():
         typer.echo(line)
     if not outcome.agrees:
@@ -125,8 +137,10 @@ def figures(
     """
     from wsss.report.qualitative import draw_qualitative
 
+    run = open_run_of("default", "tabletop", {"seed": seed})
+    run.require_apart(out, inputs=[Path("results")])
     report(Path("results"), out, None)
-    for path in draw_qualitative(open_run_of("default", "tabletop", {"seed": seed}), out):
+    for path in draw_qualitative(run, out):
         typer.echo(path)
 
 
@@ -147,6 +161,7 @@ def report(
     The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
     """
     from wsss.checked import check_once
+    from wsss.checks import require_apart
     from wsss.report.ablations import ablation_charts
     from wsss.report.drawing import draw_charts
     from wsss.report.figures import record_charts
@@ -154,6 +169,9 @@ def report(
     from wsss.report.records import load_records
     from wsss.report.series import series_charts
 
+    require_apart(figures, records, remedy="Give another folder with --figures.")
+    for page in pages or ():
+        require_apart(page, records, remedy="Give another file with --page.")
     found = load_records(records)
     if records.resolve() == Path("results").resolve():
         check_once(found, records)

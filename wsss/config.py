@@ -6,15 +6,19 @@ A stage's cache key is the hash of the parts it depends on, so that what is here
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wsss.contents import weights_hash
+from wsss.data.tabletop import TabletopSpec, default_root
 from wsss.depth.crops import CropParameters
+from wsss.depth.declared import FILES, DepthSources, declarations, kinds_of, take_inline
+from wsss.depth.methods import split_method
 from wsss.depth.regions import RegionParameters
-from wsss.depth.specs import portable_spec, resolve_place
+from wsss.depth.specs import innermost, portable_spec, resolve_place
 from wsss.depth_training import DepthTraining
 from wsss.errors import WsssError
-from wsss.settings import check_settings
+from wsss.pseudo.refinement import split_refinement
+from wsss.settings import OPTIONAL, check_settings
 
 __all__ = [
     "PROFILES",
@@ -26,6 +30,8 @@ __all__ = [
     "SegmentationConfig",
     "profile",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,9 @@ class Config:
         train_split, report_split: `train` (or VOC's `train_aug`) and `test` (VOC: `val`).
         train_limit, tune_limit, report_limit: at most so many images, evenly spaced; None for all. A profile's own are for the
             reference data sets; a user's folder has none but those that are asked for.
-        depth, depth_kind: see `wsss.depth.sources.open_depth`.
+        depth, depth_kind: see `wsss.depth.sources.open_depth`; the kind is that of this depth alone.
+        sources: declared sources `NAME=files:DIR`, which `depth` and methods may name.
+        kinds: `NAME=metric|inverse` for these, `files=metric|inverse` for all other files.
         seed: of training; data and splits do not depend on it.
         methods: seeds that are scored on the reported split, each with `@source` where it uses another depth than the run's.
         pseudo_methods: whose pseudo-labels are scored on the train split, each with `+refinement` where it is refined.
@@ -114,16 +122,75 @@ class Config:
     regions: RegionParameters = field(default_factory=RegionParameters)
     crops: CropParameters = field(default_factory=CropParameters)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+    sources: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    kinds: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
 
     def dictionary(self) -> dict[str, Any]:
-        """All settings as nested plain values."""
-        return asdict(self)
+        """All settings as nested plain values; those that came later only where they are set, so that hashes stay."""
+        settings = asdict(self)
+        for one in fields(self):
+            if one.metadata == OPTIONAL and settings[one.name] == one.default:
+                del settings[one.name]
+        return settings
+
+    @property
+    def depths(self) -> DepthSources:
+        """The depth sources of the run: their names, places and kinds."""
+        declared = declarations(self.sources)
+        return DepthSources(
+            own=self.depth, own_kind=self.depth_kind, declared=declared, kinds=kinds_of(self.kinds, declared)[1],
+            root=self.root, known=RESULT_KINDS.get(self.data, {}),
+        )  # fmt: skip
+
+    def method_sources(self) -> list[str]:
+        """The `@source` of every method that names one."""
+        names = (*self.methods, *self.pseudo_methods, *self.label_methods)
+        found = (split_method(split_refinement(name)[0])[1] for name in names)
+        return [source for source in dict.fromkeys(found) if source]
+
+    def inputs(self, *more: str | None) -> list[Path]:
+        """The files and folders that a run reads: its data, depth and weights.
+
+        Args:
+            more: sources that no method names.
+        """
+        found = [Path(self.classifier.weights)] if self.classifier.weights else []
+        if self.root or self.data == "tabletop":
+            found.append(Path(self.root) if self.root else default_root(self.tabletop_spec))
+        return found + self.depths.places((*self.method_sources(), *more))
+
+    @property
+    def tabletop_spec(self) -> TabletopSpec:
+        """What `tabletop` is rendered from."""
+        splits = tuple(zip(("train", "tune", "test"), self.tabletop_scenes, strict=True))
+        return TabletopSpec(side=self.tabletop_side, splits=splits)
 
     def portable(self) -> dict[str, Any]:
-        """All settings but the seed and the places of data and depth files: what a record keeps, to be made anew anywhere."""
+        """All settings but the seed and the places of data and depth files: what a record keeps, to be made anew anywhere.
+
+        Sources that are told apart by their places alone are declared under the names that they have in records.
+        """
+        depths = self.depths
+        names, declared = depths.names(self.method_sources()), dict(depths.declared)
+
+        def carried(source: str | None) -> str | None:
+            spec, more = depths.portable(source, names)
+            declared.update(more)
+            return spec
+
+        def without_place(name: str) -> str:
+            method, refinement = split_refinement(name)
+            base, source = split_method(method)
+            return f"{base}@{carried(source)}" + (f"+{refinement}" if refinement else "") if source else name
+
         settings = self.dictionary()
         del settings["seed"]
-        return settings | {"root": None, "depth": portable_spec(self.depth)}
+        settings |= {"root": None, "depth": carried(self.depth)}
+        for kind in ("methods", "pseudo_methods", "label_methods"):
+            settings[kind] = tuple(map(without_place, settings[kind]))
+        if declared:
+            settings["sources"] = tuple(f"{name}={portable_spec(spec)}" for name, spec in declared.items())
+        return settings
 
 
 # Chosen on the tune splits with the classifier of seed 0. Sensor and predicted depth are noisier than rendered depth (Kinect depth
@@ -175,7 +242,7 @@ RESULT_METHODS = {
 }  # fmt: skip
 """What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper bound."""
 
-RESULT_KINDS: dict[tuple[str, str | None], str] = {("nyuv2", "files:depth_meter"): "metric"}
+RESULT_KINDS: dict[str, dict[str, str]] = {"nyuv2": {"files:depth_meter": "metric"}}
 """Kinds of the depth files that `RESULT_METHODS` names, by data set and source; of all others the user states the kind."""
 
 RESULT_LABELS = {
@@ -218,7 +285,8 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     """The configuration of a profile on a data set, with some settings replaced.
 
     Args:
-        settings: fields of `Config`; a value of None keeps the profile's, a list will do for a tuple.
+        settings: fields of `Config`; a value of None keeps the profile's, a list will do for a tuple. `depth` may declare the
+            source that it names, as in `near=files:DIR`; `depth_kind` may be a list, of a kind for all files and of `NAME=KIND`.
 
     Raises:
         WsssError: unknown profile, data set or setting (the message lists those there are), or one of the wrong type or range.
@@ -237,8 +305,47 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items() if value is not None
     }
-    if "depth" in given and "depth_kind" not in given:
+    config = _with_kinds(config, given)
+    check_settings(config)
+    return replace(
+        config,
+        depth=resolve_place(config.depth, config.root),
+        sources=tuple(f"{name}={resolve_place(spec, config.root)}" for name, spec in config.depths.declared.items()),
+    )
+
+
+def _with_kinds(config: Config, given: dict[str, Any]) -> Config:
+    """`config` with the settings `given`, in which depth may declare its source and kinds may be of several sources."""
+    given = dict(given)
+    stated = given.pop("depth_kind", None)
+    if isinstance(given.get("depth"), str):
+        given["depth"], declared = take_inline(given["depth"])
+        given["sources"] = (*given.get("sources", ()), *([declared] if declared else []))
         given["depth_kind"] = None  # the profile's is that of the profile's depth
     config = replace(config, **given)
     check_settings(config)
-    return replace(config, depth=resolve_place(config.depth, config.root))
+    if stated is not None and not _is_text(stated):
+        raise WsssError(f"setting depth_kind must be text or a list of text, not {stated!r}")
+    known = _named("sources", lambda: declarations(config.sources))
+    own, named = _named("depth_kind", lambda: kinds_of(stated, known))
+    if own:  # what the user states is true of all files; what a profile does, of its own depth
+        config, named = replace(config, depth_kind=own), {FILES: own, **named}
+    plain, before = _named("kinds", lambda: kinds_of(config.kinds, known))
+    if plain:
+        raise WsssError(f"setting kinds: each must be NAME=KIND, not {plain!r} (that is depth_kind)")
+    named = before | named
+    if innermost(config.depth) in named:
+        config = replace(config, depth_kind=None)
+    return replace(config, kinds=tuple(f"{name}={kind}" for name, kind in named.items()))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(each, str) for each in value))
+
+
+def _named(setting: str, read: Callable[[], T]) -> T:
+    """What `read` makes of a setting; its error says which setting is wrong."""
+    try:
+        return read()
+    except WsssError as error:
+        raise WsssError(f"setting {setting}: {error}") from error

@@ -29,7 +29,8 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
         WsssError: the data has no sensor depth to compare with.
     """
     data, truth, depth = run.data(split), run.depth_of(split, "sensor"), run.depth_of(split, source)
-    rows = []
+    run.require_apart(out, source)
+    name, rows = source_name(source, run.depths.names([source])), []
     for index in tqdm(range(len(data)), "depth quality", unit="image", leave=False, disable=not run.progress):
         predicted, true = depth(index), truth(index)
         metres = getattr(data, "metres", lambda _: None)(index)
@@ -39,9 +40,9 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
     known = np.ma.masked_invalid(np.array(rows)).mean(axis=0)
     values = [None if np.ma.is_masked(value) else round(float(value), 4) for value in known]
     record = {
-        "data": run.data_name, "split": data.split, "source": source_name(source), "num_images": len(data),
+        "data": run.data_name, "split": data.split, "source": name, "num_images": len(data),
         **dict(zip(("spearman", "spearman_objects", "abs_rel", "delta"), values, strict=True)),
         "provenance": provenance(data_sha256=data.fingerprint(), algorithm_version=ALGORITHM_VERSION["depth"]),
     }  # fmt: skip
-    write_json(out / run.data_name / "depth" / data.split / f"{source_name(source)}.json", record)
+    write_json(out / run.data_name / "depth" / data.split / f"{name}.json", record)
     return record

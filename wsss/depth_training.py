@@ -14,19 +14,24 @@ from tqdm.auto import tqdm
 
 from wsss.cam.backbones import backbone_state, normalisation
 from wsss.checks import require_learning
-from wsss.data.base import Dataset
+from wsss.data.base import Dataset, data_key
 from wsss.data.transforms import colour_jitter, normalise_batch, resize_long_side
 from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
 from wsss.freezing import freeze_early, train_mode
 from wsss.gradients import quick_gradients
-from wsss.io import content_hash
+from wsss.io import content_hash, read_json, write_json
 from wsss.runtime import seed_everything, to_device
 from wsss.segmentation.network import encoder_model, load_encoder
 from wsss.training_state import CHECKPOINT_EVERY, Chance, TrainingState
 
-__all__ = ["DepthTraining", "scale_and_shift_invariant_loss", "train_depth_network", "train_with_folds"]
+__all__ = [
+    "DepthTraining",
+    "scale_and_shift_invariant_loss",
+    "train_depth_network",
+    "train_with_folds",
+]
 
 ENCODER_RATE = 0.2  # learning rate of the pretrained encoder relative to the new decoder
 GRADIENT_SCALES = 3
@@ -210,6 +215,7 @@ def train_with_folds(
     seed: int = 0,
     device: torch.device | None = None,
     progress: bool = True,
+    marked: bool = False,
 ) -> dict[str, list[dict[str, float]]]:
     """Train a network on all images of a data set and, with `folds`, one for each fold that has not seen it.
 
@@ -219,15 +225,18 @@ def train_with_folds(
     Args:
         checkpoint: of the network that sees all images; the folds' lie beside it (`wsss.depth.estimators.fold_path`).
         side: long side in pixels at which images are looked at.
+        marked: whether `CHECKPOINT.json` beside it says what training it is of; checkpoints of another one are then refused.
 
     Returns:
         History of each network that was trained, by its checkpoint's name.
 
     Raises:
-        WsssError: the data set has no depth.
+        WsssError: the data set has no depth, or, where `marked`, the checkpoints that are there are of another training.
     """
     if not dataset.has_depth:
         raise WsssError(f"{dataset.name} comes without depth to learn from; train on tabletop or nyuv2")
+    if marked:
+        _require_same(dataset, checkpoint, backbone, settings, side=side, seed=seed)
     block = min(FOLD_BLOCK, -(-len(dataset) // FOLDS))
     number = np.arange(len(dataset)) // block % FOLDS
     wanted = {checkpoint: np.ones(len(dataset), bool)}
@@ -244,6 +253,24 @@ def train_with_folds(
         save_depth_network(path, network)
         path.with_suffix(".state").unlink(missing_ok=True)
     return histories
+
+
+def _require_same(
+    dataset: Dataset, checkpoint: Path, backbone: str, settings: DepthTraining, *, side: int, seed: int
+) -> None:
+    """Raise a `WsssError` where the checkpoints that are there, which are kept, are not those of this training.
+
+    What it is lies beside them, in `CHECKPOINT.json`, from before its first step.
+    """
+    key = content_hash([asdict(settings), backbone, side, seed, data_key(dataset)])
+    facts, path = {"training_sha256": key}, checkpoint.with_suffix(".json")
+    kept = [each for each in (checkpoint, *(fold_path(checkpoint, fold) for fold in range(FOLDS))) if each.exists()]
+    if kept and (not path.exists() or read_json(path) != facts):
+        raise WsssError(
+            f"{kept[0]} is of another training (data, seed or settings), or does not say of which. Give another file "
+            "with --out, or delete it."
+        )
+    write_json(path, facts)
 
 
 def _pairs(dataset: Dataset, side: int) -> Pairs:

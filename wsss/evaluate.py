@@ -17,13 +17,14 @@ from wsss.data.base import Dataset, subset
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
 from wsss.depth.crops import CropParameters
+from wsss.depth.declared import FILES, DepthSources, declarations, kinds_of, take_inline
 from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import METHODS, method, split_method
 from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import DepthSource, open_depth
-from wsss.depth.specs import made_from, portable_spec, resolve_place, source_identity, source_name
+from wsss.depth.specs import innermost, portable_spec, resolve_place, source_identity, source_name
 from wsss.errors import WsssError
-from wsss.io import content_hash
+from wsss.io import content_hash, read_json
 from wsss.lean import lean_copy
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.processes import tell
@@ -43,7 +44,8 @@ def evaluate_folder(
     split: str,
     classes: Sequence[str] | None = None,
     depth: str | None = None,
-    depth_kind: str | None = None,
+    depth_kind: str | Sequence[str] | None = None,
+    sources: Sequence[str] = (),
     methods: Sequence[str] | None = None,
     limit: int | None = None,
     on_error: str = "stop",
@@ -55,6 +57,8 @@ def evaluate_folder(
     Args:
         classes: those of the folder that are scored, by name; None takes the folder's classes that the checkpoint knows.
         depth: a depth source; None scores only methods that need none.
+        depth_kind, sources: of all files, and `NAME=KIND` of each of the sources `NAME=files:DIR`, which may be named in place of
+            one; see `wsss.depth.declared`.
         methods: names; None takes all that the checkpoint has parameters for.
         on_error: `stop` at an image, mask or depth map that cannot be read, or `skip` the image: records then list what was
             skipped, and why, under `skipped`, and their data hash is of the other images.
@@ -67,7 +71,8 @@ def evaluate_folder(
         raise WsssError(f"on_error must be stop or skip, not {on_error!r}")
     if limit is not None:
         require_number("limit", limit, 1, whole=True)
-    require_apart(out, _path(root))
+    depths_of = _sources(depth, depth_kind, sources, root)
+    require_apart(out, _path(root), checkpoint)
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
     names = _methods(checkpoint, info.chosen, methods, depth)
@@ -89,23 +94,25 @@ def evaluate_folder(
         left_out["images"] = {split: [len(kept), len(dataset)]}
         tell(f"{dataset.name}, {split}: {len(kept):,} of {len(dataset):,} images, evenly spaced")
         dataset = keep_ids(dataset, kept)
+    of_methods = {split_method(name)[1] for name in names if method(name).uses_depth}
+    require_apart(out, *depths_of.places(of_methods))
+    short = depths_of.names(of_methods)
+    full = {name: _full_name(name, depths_of, short) for name in names}
+    _require_own_tree(out, dataset, checkpoint)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     looker = Looker(lean_copy(model), info, dataset.classes, regions, crops, device)
-    depth = resolve_place(depth, root) if depth else None
-    specs = {
-        source: _spec(source, depth, root)
-        for source in {split_method(name)[1] for name in names if method(name).uses_depth}
-        if source or depth
-    }
+    wanted = [source for source in of_methods if source or depth]
     skipped: dict[str, str] = {}
     if on_error == "skip":
-        plain = {spec.rpartition("+")[2] for spec in specs.values() if "files:" in spec}  # what controls are made from
-        files = [open_depth(spec, dataset, depth_kind) for spec in sorted(plain)]
+        plain = {
+            innermost(depths_of.spec(source)): depths_of.kind(source) for source in wanted
+        }  # what controls are made from
+        files = [open_depth(spec, dataset, plain[spec]) for spec in sorted(plain) if spec.startswith("files:")]
         skipped = _unreadable(looker, dataset, files, progress)
         dataset = keep_ids(dataset, [name for name in dataset.ids if name not in skipped])
     start = time.perf_counter()
-    depths: Depths = {source: open_depth(spec, dataset, depth_kind) for source, spec in specs.items()}
+    depths: Depths = {source: open_depth(depths_of.spec(source), dataset, depths_of.kind(source)) for source in wanted}
     scores = score_seeds(looker, {name: info.chosen[name] for name in names}, dataset, depths, progress=progress)
     if not any(score.confusions.any() for score in scores.values()):
         raise WsssError(
@@ -113,12 +120,52 @@ def evaluate_folder(
         )
     settings = {
         "checkpoint": checkpoint.name, "checkpoint_sha256": weights_hash(checkpoint), "data": data, "split": split,
-        "classes": list(dataset.classes), "depth": portable_spec(depth) if depth else None, "depth_kind": depth_kind,
+        "classes": list(dataset.classes), "depth": portable_spec(depths_of.own) if depths_of.own else None,
+        "depth_kind": depth_kind if depth_kind is None or isinstance(depth_kind, str) else list(depth_kind),
         "limit": limit, "on_error": on_error, "methods": names,
     }  # fmt: skip
+    if depths_of.declared:
+        settings["sources"] = [f"{name}={portable_spec(spec)}" for name, spec in depths_of.declared.items()]
+    identity = source_identity(depths_of.spec(None)) if depth else source_identity("")
     return _write(
-        scores, out, checkpoint, info.backbone, dataset, depth, start, device, on_written, skipped, settings, left_out
+        scores,
+        out,
+        checkpoint,
+        info.backbone,
+        dataset,
+        full,
+        identity,
+        start,
+        device,
+        on_written,
+        skipped,
+        settings,
+        left_out,
     )
+
+
+def _sources(
+    depth: str | None, depth_kind: str | Sequence[str] | None, sources: Sequence[str], root: str | None
+) -> DepthSources:
+    """What the arguments of `evaluate_folder` say of depth; its kind is that of all files that have none of their own."""
+    own, declared = take_inline(depth) if depth else (None, None)
+    found = declarations((*sources, *([declared] if declared else [])))
+    kind, kinds = kinds_of(depth_kind, found)
+    return DepthSources(
+        resolve_place(own, root) if own else None, kind, found, ({FILES: kind} if kind else {}) | kinds, root
+    )
+
+
+def _require_own_tree(out: Path, dataset: Dataset, checkpoint: Path) -> None:
+    """Raise a `WsssError` if the records that new ones would lie among are not of this checkpoint and these classes."""
+    digest = weights_hash(checkpoint)
+    for path in sorted((out / dataset.name / "cam" / dataset.split).glob("[!.]*.json")):
+        settings = read_json(path).get("provenance", {}).get("settings") or {}
+        if settings.get("checkpoint_sha256") != digest or set(settings.get("classes", ())) != set(dataset.classes):
+            raise WsssError(
+                f"{path} is of another checkpoint or other classes than those of {checkpoint} on {dataset.name}: records would be "
+                "replaced or mixed. Give another folder with --out."
+            )
 
 
 def _unreadable(looker: Looker, dataset: Dataset, depths: Sequence[DepthSource], progress: bool) -> dict[str, str]:
@@ -172,13 +219,6 @@ def _path(root: str | None) -> Path | None:
     return Path(root) if root else None
 
 
-def _spec(source: str | None, depth: str | None, root: str | None) -> str:
-    """The depth source of a method `…@source`; a control without a source of its own is made from `depth`."""
-    if source is None:
-        return depth or "sensor"
-    return resolve_place(made_from(source, depth or "sensor"), root)
-
-
 def _settings(checkpoint: Path, looks: dict[str, Any]) -> tuple[RegionParameters, CropParameters]:
     """The settings of regions and crops that the checkpoint's parameters were chosen with."""
     try:
@@ -200,7 +240,8 @@ def _write(
     checkpoint: Path,
     backbone: str,
     dataset: Any,
-    depth: str | None,
+    full: Mapping[str, str],
+    depth_identity: str,
     start: float,
     device: Any,
     on_written: Any,
@@ -209,13 +250,12 @@ def _write(
     left_out: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     records = []
-    full = {name: _full_name(name, depth) for name in scores}
     for name, score in scores.items():
         record = build_record(
             [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=full[name],
             refinement=None, backbone=backbone, image_labels="given",
             seeds=[0], against={full[other]: [theirs] for other, theirs in scores.items() if other != name},
-            config_sha256=content_hash([checkpoint.name, score.facts["parameters"], source_identity(depth or "")]),
+            config_sha256=content_hash([checkpoint.name, score.facts["parameters"], depth_identity]),
             data_sha256=dataset.fingerprint(), algorithm_version=ALGORITHM_VERSION["cam"], device=str(device),
             threads=torch.get_num_threads(), wall_s=time.perf_counter() - start,
         )  # fmt: skip
@@ -230,7 +270,7 @@ def _write(
     return records
 
 
-def _full_name(name: str, depth: str | None) -> str:
+def _full_name(name: str, depths: DepthSources, short: Mapping[str, str]) -> str:
     """A method's name in records: with the short name of its depth source, where it uses depth."""
     base, source = split_method(name)
-    return f"{base}@{source_name(_spec(source, depth, None))}" if method(name).uses_depth else base
+    return f"{base}@{source_name(depths.written(source), short)}" if method(name).uses_depth else base

@@ -1,24 +1,29 @@
 """A trained network on a folder of images: label maps and overlays."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from wsss.checks import require_apart
 from wsss.data.pictures import SUFFIXES, is_foreign, is_picture, refusal
 from wsss.errors import WsssError
-from wsss.io import read_image, write_png
-from wsss.processes import gathered, is_main, share, tell
+from wsss.io import content_hash, read_image, read_json, write_json, write_png
+from wsss.processes import agreed, gathered, is_main, share, tell
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.report.pictures import overlay
 from wsss.report.style import class_colours
 from wsss.runtime import pick_device
 from wsss.segmentation.predictor import Predictor
 
-__all__ = ["image_files", "predict_folder", "shares"]
+__all__ = ["FACTS", "image_files", "predict_folder", "shares"]
+
+FACTS = "labels.json"
+"""File that says what a folder's label maps mean: the network and its classes. It is written before the first map."""
 
 NAMED = 5
 """How many of the files that are passed over are named."""
@@ -87,7 +92,8 @@ def predict_folder(
 ) -> list[Path]:
     """Write `out/ID.png`, a VOC-palette label map, and `out/overlays/ID.png` for every image of a folder.
 
-    Several processes share the images. Photographs that are stored turned (EXIF) are turned first, and so are their label maps.
+    Several processes share the images. A folder that holds label maps already is continued only if they are of the same network.
+    Photographs that are stored turned (EXIF) are turned first, and so are their label maps.
 
     Args:
         overlays: whether to write those.
@@ -97,10 +103,14 @@ def predict_folder(
         The label maps of the whole folder, in the order of the names.
 
     Raises:
-        WsssError: the folder cannot be used, `out` is no folder apart from it, or an image is broken.
+        WsssError: the folder cannot be used, `out` is no folder apart from it or holds label maps of something else, or an image is
+            broken.
     """
     require_apart(out, images)
     files = image_files(images, skip)
+    problem = agreed(_claimed(out, predictor) if is_main() else None)
+    if problem:
+        raise WsssError(problem)
     colours = class_colours(predictor.classes)
     own = [files[index] for index in share(len(files))]
     read: list[Path] = []
@@ -112,6 +122,29 @@ def predict_folder(
         if overlays:
             write_png(out / "overlays" / f"{path.stem}.png", overlay(read_image(path, turn=True), label, colours))
     return sorted(_target(out, path) for part in gathered([read]) for path in part)
+
+
+def _claimed(out: Path, predictor: Predictor) -> str | None:
+    """Mark a folder as that of a network's label maps; what is wrong with it where it is that of something else."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(predictor.network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    settings = [predictor.mean, predictor.std, predictor.long_side, predictor.scales]
+    facts = {"classes": list(predictor.classes), "network_sha256": content_hash([digest.hexdigest(), settings])}
+    path, remedy = out / FACTS, f"Give another folder with --out, or delete {out}."
+    if path.exists():
+        found = read_json(path)
+        known = found.get("classes") if isinstance(found, dict) else None
+        if found == facts:
+            return None
+        said = ", ".join(map(str, known)) if isinstance(known, list) else "unknown"
+        return f"{out} holds label maps of another network (its classes: {said}). {remedy}"
+    held = next((each for each in sorted(out.glob("*.png")) if each.name[0] != "."), None)
+    if held is not None:
+        return f"{out} holds {held.name} already, and does not say ({FACTS}) which network made it. {remedy}"
+    write_json(path, facts)
+    return None
 
 
 def _target(out: Path, image: Path) -> Path:

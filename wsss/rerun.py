@@ -1,6 +1,6 @@
 """Makes a record's numbers anew from what it says of itself, and tells whether they agree."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,11 +8,14 @@ from typing import Any
 
 from wsss.config import RESULT_LABELS, RESULT_METHODS, Config, profile
 from wsss.contents import weights_hash
-from wsss.depth.specs import resolve_place
+from wsss.depth.declared import declarations, take_inline
+from wsss.depth.methods import split_method
+from wsss.depth.specs import innermost, resolve_place, with_innermost
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
 from wsss.io import file_hash, read_json, runs_folder
 from wsss.pipeline import Run
+from wsss.pseudo.refinement import split_refinement
 from wsss.report.provenance import package_versions
 from wsss.report.store import full_name
 from wsss.results import FULL_SUPERVISION, STAGES, config_hash, data_hash, display_name, write_stage
@@ -129,6 +132,7 @@ def rerun_record(
     *,
     root: Path | None = None,
     depth: str | None = None,
+    sources: Sequence[str] = (),
     checkpoint: Path | None = None,
     cache: Path | None = None,
     progress: bool = True,
@@ -139,6 +143,7 @@ def rerun_record(
         path: of the record.
         root: folder of the data, which no record knows; None for rendered data.
         depth: the record's depth source where its files are not in the data's folder.
+        sources: `NAME=files:DIR`, where sources of methods lie, under their names in the record.
         checkpoint: of a record of `python -m wsss evaluate`.
         cache: folder of the stages; None is `runs/rerun/` with a folder for each record.
 
@@ -150,18 +155,29 @@ def rerun_record(
         raise WsssError(f"{path} is no record of a stage ({', '.join(STAGES)}), which are what can be made anew.")
     with TemporaryDirectory(prefix="wsss-rerun-") as folder:
         if record["profile"] == "evaluate":
-            new = _evaluated(path, record, Path(folder), root, depth, checkpoint, progress)
+            new = _evaluated(path, record, Path(folder), root, depth, sources, checkpoint, progress)
         else:
             own = cache or runs_folder() / "rerun" / f"{path.stem}-{file_hash(path)[:12]}"
-            new = _made(path, record, Path(folder), root, depth, own, progress)
+            new = _made(path, record, Path(folder), root, depth, sources, own, progress)
     return Outcome(record, new, tuple(_compared(record, new)))
 
 
 def _made(
-    path: Path, record: Record, folder: Path, root: Path | None, depth: str | None, cache: Path, progress: bool
+    path: Path,
+    record: Record,
+    folder: Path,
+    root: Path | None,
+    depth: str | None,
+    sources: Sequence[str],
+    cache: Path,
+    progress: bool,
 ) -> Record:
     config = settings_of_record(path, record)
     place = str(root.resolve()) if root else None
+    if depth and (name := innermost(config.depth)) in config.depths.declared:
+        sources = (*sources, f"{name}={innermost(take_inline(depth)[0])}")  # the run's depth keeps its name
+        depth = None
+    config = _placed(path, config, declarations(sources))
     config = replace(config, root=place, depth=resolve_place(depth or config.depth, place))
     name = name_of_method(path, record, config)
     methods = () if name == FULL_SUPERVISION else (name,)
@@ -173,10 +189,60 @@ def _made(
         case _:
             config = replace(config, label_methods=methods)
     runs = [Run(replace(config, seed=seed), cache, progress=progress) for seed in record["seeds"]]
+    runs[0].require_apart(cache, inputs=[path], remedy="Give another folder with --cache.")
     if data_hash(runs[0], record["stage"]) != record["provenance"]["data_sha256"]:
         raise WsssError(f"the data is not that of {path}. Give its folder with --root, or restore it.")
     made = write_stage(runs, record["stage"], folder)
-    return next(one for one in made if full_name(one) == full_name(record))
+    return _same(path, record, made)
+
+
+def _placed(path: Path, config: Config, places: Mapping[str, str]) -> Config:
+    """`config` with the places of some of its sources, by their names in records.
+
+    Raises:
+        WsssError: there is no such source; the message names those there are.
+    """
+    depths = config.depths
+    short = {name: plain for plain, name in depths.names(config.method_sources()).items()}
+    unknown = next((name for name in places if name not in short), None)
+    if unknown is not None:
+        raise WsssError(
+            f"{path} has no depth source {unknown!r}; it has {', '.join(short) or 'none'} (--source NAME=files:DIR)"
+        )
+
+    def named(source: str) -> str:
+        """The source by its name, so that another place does not change what it is called."""
+        plain = innermost(source)
+        name = next((name for name in places if short[name] == plain), None)
+        return with_innermost(source, name) if name else source
+
+    def renamed(method: str) -> str:
+        source = split_method(split_refinement(method)[0])[1]
+        return method.replace(f"@{source}", f"@{named(source)}", 1) if source else method
+
+    methods, pseudo, labels = (
+        tuple(map(renamed, names)) for names in (config.methods, config.pseudo_methods, config.label_methods)
+    )
+    declared = {**depths.declared, **places}
+    kinds = dict(depths.kinds)
+    if (name := named(config.depth)) != config.depth and config.depth_kind:
+        kinds[innermost(name)] = config.depth_kind
+    return replace(
+        config, methods=methods, pseudo_methods=pseudo, label_methods=labels, depth=named(config.depth),
+        sources=tuple(f"{name}={spec}" for name, spec in declared.items()),
+        kinds=tuple(f"{name}={kind}" for name, kind in kinds.items()),
+    )  # fmt: skip
+
+
+def _same(path: Path, record: Record, made: Sequence[Record]) -> Record:
+    """The one of the records that has the name of the first."""
+    found = next((one for one in made if full_name(one) == full_name(record)), None)
+    if found is None:
+        raise WsssError(
+            f"{path} is of {full_name(record)}, and what was made of {', '.join(map(full_name, made))}: give its depth by its "
+            "name, with --source NAME=files:DIR."
+        )
+    return found
 
 
 def name_of_method(path: Path, record: Record, config: Config) -> str:
@@ -200,6 +266,7 @@ def _evaluated(
     folder: Path,
     root: Path | None,
     depth: str | None,
+    sources: Sequence[str],
     checkpoint: Path | None,
     progress: bool,
 ) -> Record:
@@ -208,12 +275,14 @@ def _evaluated(
         raise WsssError(f"{path} does not say how it was evaluated: make it again with `python -m wsss evaluate`.")
     if checkpoint is None or weights_hash(checkpoint) != settings["checkpoint_sha256"]:
         raise WsssError(f"{path} was made with {settings['checkpoint']}. Give that very file with --checkpoint.")
+    declared = {**declarations(settings.get("sources", ())), **declarations(sources)}
     made = evaluate_folder(
         checkpoint, folder, data=settings["data"], root=str(root) if root else None, split=settings["split"],
         classes=settings["classes"], depth=depth or settings["depth"], depth_kind=settings["depth_kind"],
+        sources=[f"{name}={spec}" for name, spec in declared.items()],
         methods=settings["methods"], limit=settings["limit"], on_error=settings["on_error"], progress=progress,
     )  # fmt: skip
-    new = next(one for one in made if full_name(one) == full_name(record))
+    new = _same(path, record, made)
     if new["provenance"]["data_sha256"] != record["provenance"]["data_sha256"]:
         raise WsssError(f"the data is not that of {path}. Give its folder with --root, or restore it.")
     return new

@@ -10,7 +10,7 @@ import torch
 
 from wsss.analysis.score import Score
 from wsss.depth.methods import METHODS, split_method
-from wsss.depth.specs import source_name
+from wsss.depth.specs import innermost, source_name
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION, FULL_SUPERVISION, NO_FULL_SUPERVISION, SCORING_VERSION, Run
 from wsss.processes import is_main
@@ -42,11 +42,25 @@ def config_hash(run: Run) -> str:
     The seed does not enter, and the data by its name instead of its place; what is in it is in its own hash.
     """
     settings = run.config.dictionary() | {"classifier": run.config.classifier.identity()}
-    for name in ("seed", "root", "methods", "pseudo_methods", "label_methods", "depth", "series_groups"):
-        settings.pop(name)
+    for name in (
+        "seed",
+        "root",
+        "methods",
+        "pseudo_methods",
+        "label_methods",
+        "depth",
+        "series_groups",
+        "sources",
+        "kinds",
+    ):
+        settings.pop(name, None)
+    if own := run.depths.kinds.get(innermost(run.config.depth)):
+        settings["depth_kind"] = own
     if run.crop_settings and run.crop_settings.given:
         settings["given"] = run.crop_settings.given
-    return content_hash({**settings, "depth": source_name(run.config.depth), "scoring": SCORING_VERSION})
+    return content_hash(
+        {**settings, "depth": source_name(run.config.depth, run.source_names), "scoring": SCORING_VERSION}
+    )
 
 
 def display_name(run: Run, method: str) -> str:
@@ -56,7 +70,7 @@ def display_name(run: Run, method: str) -> str:
     suffix = f"+{refinement}" if refinement else ""
     if base not in METHODS or not METHODS[base].uses_depth:
         return base + suffix
-    return f"{base}@{source_name(source or run.config.depth)}{suffix}"
+    return f"{base}@{source_name(source or run.config.depth, run.source_names)}{suffix}"
 
 
 def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name: str) -> Mapping[str, Any]:
@@ -109,6 +123,8 @@ def write_stage(
     Returns:
         The records; none in processes other than the main one, which alone writes.
     """
+    runs[0].require_apart(folder)
+    runs[0].require_runs_apart()
     if stage == "segmentation" and not runs[0].has_masks and is_main():
         print(NO_FULL_SUPERVISION)
     start = time.perf_counter()

@@ -21,6 +21,7 @@ from wsss.data.base import Dataset, Sample, data_key
 from wsss.data.series import SERIES
 from wsss.data.transforms import to_tensor
 from wsss.depth.crops import crop, square_box
+from wsss.depth.methods import split_method
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.pipeline import ALGORITHM_VERSION, Run
@@ -53,8 +54,9 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
     Args:
         runs: of `tabletop`, the same configuration with different seeds.
     """
-    paths = []
-    for name in SERIES:
+    paths = [series_path(folder, name) for name in SERIES]
+    runs[0].require_apart(paths, *(split_method(method)[1] for method in methods))
+    for path, name in zip(paths, SERIES, strict=True):
         data = runs[0].series(name)
         by_seed = [_objects(run, methods, name) for run in runs]
         rows = []
@@ -72,8 +74,7 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
                 algorithm_version=ALGORITHM_VERSION["cam"],
             ),
         }  # fmt: skip
-        paths.append(series_path(folder, name))
-        write_json(paths[-1], record)
+        write_json(path, record)
     return paths
 
 

@@ -4,12 +4,16 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from wsss.checks import finite, require_number
 from wsss.errors import WsssError
 
-__all__ = ["check_settings", "settings_from"]
+__all__ = ["OPTIONAL", "check_settings", "settings_from"]
+
+OPTIONAL = MappingProxyType({"optional": True})
+"""Metadata of a field that came after records had been made: it is left out of plain values while it has its default."""
 
 T = TypeVar("T")
 
@@ -59,8 +63,9 @@ def settings_from(kind: type[T], plain: Mapping[str, Any]) -> T:
         WsssError: a field is missing, unknown, or of the wrong type or range; the message names it.
     """
     hints = get_type_hints(kind)
-    if not isinstance(plain, Mapping) or set(plain) != set(hints):
-        odd = sorted(set(hints) ^ set(plain)) if isinstance(plain, Mapping) else [repr(plain)]
+    optional = {one.name for one in fields(kind) if one.metadata == OPTIONAL}  # type: ignore[arg-type]
+    if not isinstance(plain, Mapping) or set(plain) | optional != set(hints):
+        odd = sorted(set(hints) ^ (set(plain) | optional)) if isinstance(plain, Mapping) else [repr(plain)]
         raise WsssError(f"settings of another version of the code: {', '.join(odd)} in {kind.__name__}")
     values = {
         name: settings_from(hints[name], value)

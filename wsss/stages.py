@@ -15,12 +15,13 @@ from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
 from wsss.cam.features import check_class_maps, features_version
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
-from wsss.config import RESULT_KINDS, Config
+from wsss.checks import require_apart
+from wsss.config import Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
 from wsss.data.base import Dataset, data_key, subset
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
-from wsss.data.tabletop import TabletopDataset, TabletopSpec, default_root
+from wsss.data.tabletop import TabletopDataset, default_root
 from wsss.data.tabletop_rendering import render_series, render_tabletop
 from wsss.data.transforms import resize_long_side
 from wsss.data.voc import VocDataset
@@ -29,7 +30,7 @@ from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.fusion import FusionParameters
 from wsss.depth.methods import method, split_method
 from wsss.depth.sources import DepthSource, open_depth
-from wsss.depth.specs import check_source, made_from, resolve_place, source_identity
+from wsss.depth.specs import innermost, source_identity, with_innermost
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, runs_folder, write_json
@@ -37,7 +38,7 @@ from wsss.lean import lean_copy
 from wsss.locks import Locks
 from wsss.parallel import image_bar
 from wsss.processes import agreed, gathered, is_main, made_by_main, share, tell, wait
-from wsss.pseudo.refinement import split_refinement
+from wsss.pseudo.refinement import REFINEMENTS, require_one_reading, split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
 
@@ -98,10 +99,14 @@ class SeedStages:
         self._locks = Locks(self.cache / "locks")
         self._said = False  # what is left out
         self._chosen_on = config.train_split  # the split whose classes are chosen
+        self.depths = config.depths
+        if taken := next((name for name in self.depths.declared if name in REFINEMENTS), None):
+            raise WsssError(f"--source {taken}: that is the name of a refinement. Choose another name.")
         for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
+            require_one_reading(name, config.root)
             base = split_refinement(name)[0]
             if method(base).uses_depth:  # an unknown name is an error now, not hours later
-                check_source(split_method(base)[1] or config.depth)
+                self.depths.check(split_method(base)[1])
         check_class_maps(config.classifier.backbone, config.classifier.output_stride)
 
     @property
@@ -109,6 +114,25 @@ class SeedStages:
         """Where this run leaves records, figures and executed notebooks: `runs/{profile}`, or `runs/{profile}-{file of crops}`."""
         more = f"-{self.crop_settings.name}" if self.crop_settings else ""
         return runs_folder() / f"{self.config.profile}{more}"
+
+    def require_apart(
+        self, out: Path | Sequence[Path], *more: str | None, inputs: Sequence[Path] = (), remedy: str | None = None
+    ) -> None:
+        """Raise a `WsssError` if files or folders to be written are among what this run reads (see `wsss.checks.require_apart`).
+
+        Args:
+            more: sources that the run's methods do not name.
+            inputs: further files and folders that are read.
+            remedy: what to do about it; None says to give another place with `--out`.
+        """
+        require_apart(out, *self.config.inputs(*more), *inputs, **({"remedy": remedy} if remedy else {}))
+
+    def require_runs_apart(self, *, inputs: Sequence[Path] = ()) -> None:
+        """`require_apart` for the places that a run fills unasked: records, figures, notebooks, crops and the cache."""
+        places = [self.folder / name for name in ("results", "figures", "notebooks", "crops")]
+        places += [self.cache / name for name in ("classifier", "choice", "seeds", "pseudo", "network")]
+        remedy = "Name another folder for runs in the environment variable WSSS_RUNS."
+        self.require_apart(places, inputs=inputs, remedy=remedy)
 
     # ---- data -----------------------------------------------------------------------------------------------------
 
@@ -118,8 +142,7 @@ class SeedStages:
         config = self.config
         if config.data != "tabletop":
             return Path(config.root) if config.root else None
-        splits = tuple(zip(("train", "tune", "test"), config.tabletop_scenes, strict=True))
-        spec = TabletopSpec(side=config.tabletop_side, splits=splits)
+        spec = config.tabletop_spec
         root = Path(config.root) if config.root else default_root(spec)
 
         def rendered() -> Path:
@@ -212,24 +235,24 @@ class SeedStages:
 
     def depth_of(self, split: str, source: str | None = None) -> DepthSource:
         """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method `…@source`."""
-        own = self.config.depth
-        if split == "train" and "learned" in (made_from(source, own) if source else own).split("+"):
+        if split == "train" and innermost(self.depths.written(source)) == "learned":
             self.depth_network(folds=True)  # cross-fitted: no network predicts the depth that it was trained on
-        kind = self.config.depth_kind or RESULT_KINDS.get((self.config.data, source))
+        kind = self.depths.kind(source)
         return open_depth(self.depth_spec(source), self.data(split), kind, cache=self.cache / "depth")
 
     def depth_spec(self, source: str | None = None) -> str:
         """What `open_depth` is told for a method's `@source`.
 
-        A control is made from the configured depth, `learned` is the network that `depth_network` trains, and a folder may lie
-        in the data's.
+        A control is made from the configured depth, `learned` is the network that `depth_network` trains, a declared name is what
+        it stands for, and a folder may lie in the data's.
         """
-        spec = made_from(source, self.config.depth) if source else self.config.depth
-        head, plus, inner = spec.partition("+")
-        if "learned" in (head, inner):
-            network = f"learned:{self.depth_network()}"
-            spec = f"{head}+{network}" if plus else network
-        return resolve_place(spec, self.config.root)
+        spec = self.depths.spec(source)
+        return with_innermost(spec, f"learned:{self.depth_network()}") if innermost(spec) == "learned" else spec
+
+    @cached_property
+    def source_names(self) -> dict[str, str]:
+        """Names in records of what the sources of the configured methods are made from, see `DepthSources.names`."""
+        return self.depths.names(self.config.method_sources())
 
     @frees_locks
     def depth_network(self, folds: bool = False) -> Path:
@@ -365,7 +388,7 @@ class SeedStages:
 
     def _depth_parts(self, source: str | None) -> dict[str, Any]:
         """What of a depth source enters a cache key."""
-        return {"depth": source_identity(self.depth_spec(source)), "kind": self.config.depth_kind}
+        return {"depth": source_identity(self.depth_spec(source)), "kind": self.depths.kind(source)}
 
     def _path(self, stage: str, key: str, suffix: str = ".npz") -> Path:
         return self.cache / stage / f"{key[:16]}{suffix}"
@@ -447,6 +470,8 @@ class SeedStages:
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
         """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`."""
+        self.require_apart(path, *(split_method(name)[1] for name in methods))
+        self.require_runs_apart()
         model, info = self.classifier
         settings = {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
         save_classifier(path, model, replace(info, chosen=self.choose(methods), looks=settings))

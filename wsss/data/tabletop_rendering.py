@@ -148,6 +148,8 @@ def _check_identity(root: Path, spec: TabletopSpec) -> None:
     """Raise a `WsssError` if a folder holds another specification; a folder without any is given this one."""
     path = root / "identity.json"
     if not path.exists():
+        if root.is_dir() and (other := next((one for one in sorted(root.iterdir()) if one.name[0] != "."), None)):
+            raise WsssError(f"{root} holds {other.name}, and no rendered scenes: choose an empty folder with --root")
         write_json(path, _identity_here(spec))
         return
     found = read_json(path)

@@ -77,7 +77,7 @@ def model_kind(config: Any) -> str:
         return "metric" if getattr(backbone, "model_type", "") == "dinov2" else "inverse"
     raise WsssError(
         f"whether {config.model_type} predicts distance or its inverse is not known here: "
-        "state it with --depth-kind metric|inverse"
+        "state it with --depth-kind metric|inverse, of a method's own source with --source NAME=hf:MODEL --depth-kind NAME=inverse"
     )
 
 

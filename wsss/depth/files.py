@@ -76,7 +76,10 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
             with one of another aspect ratio.
     """
     if kind not in ("metric", "inverse"):
-        raise WsssError("--depth files:DIR needs --depth-kind metric (larger = farther) or inverse (larger = nearer)")
+        raise WsssError(
+            f"{folder}: whether its depth is --depth-kind metric (larger = farther) or inverse (larger = nearer) must be stated; "
+            "of one folder among several with --source NAME=files:DIR --depth-kind NAME=inverse"
+        )
     if not is_there(folder, folder=True):
         raise WsssError(
             f"no depth folder {folder}: give it with --depth files:DIR, from here or from the data's folder"

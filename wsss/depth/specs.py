@@ -2,7 +2,9 @@
 
 import glob
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from wsss.contents import folder_hash, weights_hash
 from wsss.depth.controls import NOISE_LEVELS
@@ -12,8 +14,10 @@ from wsss.io import content_hash
 __all__ = [
     "CONTROL_NAMES",
     "check_source",
+    "innermost",
     "is_there",
     "made_from",
+    "place_of",
     "portable_spec",
     "resolve_place",
     "severity_of",
@@ -22,37 +26,80 @@ __all__ = [
     "split_control",
     "typed_path",
     "unknown_source",
+    "with_innermost",
 ]
 
 CONTROL_NAMES = ("shuffled", "inverted", "noisy", *NOISE_LEVELS)
 """Wrong depth that is made from a right one, which may be named after a `+`."""
 
+PLAIN = ("sensor", "constant", "learned")
+"""Sources that need no more than their name."""
 
-def check_source(spec: str) -> None:
+KINDS_OF_PLACE = ("files", "hf", "learned")
+"""What stands before the colon of a source that is read from a place."""
+
+
+def check_source(spec: str, declared: Collection[str] = ()) -> None:
     """Raise a `WsssError` unless `spec` is a depth source by its form; `learned` alone is that of a run.
+
+    Args:
+        declared: names of sources that the user has declared.
 
     >>> check_source("shuffled+files:maps")
     """
     name, _, argument = spec.partition(":")
-    if spec in ("sensor", "constant", "learned") or (name in ("files", "hf", "learned") and argument):
+    if spec in PLAIN or spec in declared or (name in KINDS_OF_PLACE and argument):
         return
     parts = split_control(spec)
     if parts is None:
-        raise unknown_source(spec)
+        raise unknown_source(spec, declared)
     control, inner = parts
     if control.startswith("noisy:"):
         severity_of(control.partition(":")[2])
     elif control == "noisy" or control not in CONTROL_NAMES:
-        raise unknown_source(spec)
+        raise unknown_source(spec, declared)
     if "+" in spec:
-        check_source(inner)
+        check_source(inner, declared)
 
 
-def source_name(spec: str) -> str:
+def innermost(spec: str) -> str:
+    """What a source is made from in the end: itself where it is no control; nothing where a control does not say.
+
+    >>> innermost("noisy:0.1+shuffled+files:/data/a+b"), innermost("files:a+shuffled"), innermost("shuffled")
+    ('files:/data/a+b', 'files:a+shuffled', '')
+    """
+    if split_control(spec) is None:
+        return spec
+    return innermost(spec.partition("+")[2]) if "+" in spec else ""
+
+
+def with_innermost(spec: str, inner: str) -> str:
+    """`spec` with `inner` in place of what it is made from; a control that does not say stays as it is.
+
+    >>> with_innermost("noisy:0.1+shuffled+meter", "files:DepthMETER")
+    'noisy:0.1+shuffled+files:DepthMETER'
+    """
+    old = innermost(spec)
+    return spec[: len(spec) - len(old)] + inner if old else spec
+
+
+def place_of(spec: str) -> Path | None:
+    """The file or folder that a source is read from, also by way of a control; None for one that names none."""
+    name, _, argument = innermost(spec).partition(":")
+    if name not in KINDS_OF_PLACE or not argument:
+        return None
+    path = typed_path(argument)
+    return path if name != "hf" or is_there(path, folder=True) else None
+
+
+def source_name(spec: str, names: Mapping[str, str] = MappingProxyType({})) -> str:
     """Short name for records.
 
     A folder's is its own without "depth", a hub model's the last part of its id; a control names what it was made from
     unless that is the sensor.
+
+    Args:
+        names: of sources that have another, see `wsss.depth.declared`.
 
     >>> [source_name(spec) for spec in ("sensor", "files:/data/DepthMETER", "noisy:0.05", "shuffled+files:DepthMETER")]
     ['sensor', 'meter', 'noisy-0.05', 'shuffled-meter']
@@ -60,13 +107,17 @@ def source_name(spec: str) -> str:
     if parts := split_control(spec):
         head, inner = parts
         control = head.replace(":", "-")
-        return control if inner == "sensor" else f"{control}-{source_name(inner)}"
+        return control if inner == "sensor" else f"{control}-{source_name(inner, names)}"
+    if spec in names:
+        return names[spec]
     name, _, argument = spec.partition(":")
     if name == "hf":
-        return Path(argument).name.lower()
-    if name == "files":
-        return re.sub(r"depth|[^a-z0-9]", "", Path(argument).name.lower()) or "files"
-    return name
+        own = re.sub(r"[^a-z0-9._-]+", "-", Path(argument).name.lower()).strip("-.") or "hf"
+    elif name == "files":
+        own = re.sub(r"depth|[^a-z0-9]", "", Path(argument).name.lower()) or "files"
+    else:
+        return name
+    return f"{name}-{own}" if own in (*PLAIN, *CONTROL_NAMES) else own
 
 
 def source_identity(spec: str) -> str:
@@ -134,11 +185,13 @@ def severity_of(argument: str) -> float:
     return value
 
 
-def unknown_source(spec: str) -> WsssError:
+def unknown_source(spec: str, declared: Collection[str] = ()) -> WsssError:
     """What to raise for a source that there is not; says which there are."""
+    own = f"{', '.join(declared)}, " if declared else ""
     return WsssError(
-        f"unknown depth source {spec!r}; choose sensor, files:DIR, hf:MODEL, learned:CKPT, constant, or a control: "
-        f"shuffled, inverted, noisy:SEVERITY, {', '.join(NOISE_LEVELS)} (of sensor, or +SOURCE)"
+        f"unknown depth source {spec!r}; choose {own}sensor, files:DIR, hf:MODEL, learned:CKPT, constant, a control "
+        f"(shuffled, inverted, noisy:SEVERITY, {', '.join(NOISE_LEVELS)}, of sensor, or +SOURCE), or a name that "
+        "--source NAME=files:DIR declares"
     )
 
 

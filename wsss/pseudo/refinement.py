@@ -8,11 +8,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from wsss.depth.specs import innermost, place_of, resolve_place
 from wsss.errors import WsssError
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
 from wsss.pseudo.crf import dense_crf
 
-__all__ = ["REFINEMENTS", "Refinement", "RefinementParameters", "Scene", "refine", "split_refinement"]
+__all__ = [
+    "REFINEMENTS",
+    "Refinement",
+    "RefinementParameters",
+    "Scene",
+    "refine",
+    "require_one_reading",
+    "split_refinement",
+]
 
 Scores = NDArray[np.float32]
 
@@ -96,6 +105,21 @@ def split_refinement(name: str) -> tuple[str, str | None]:
     if "@" in base:
         return name, None  # a control made from another source
     raise WsssError(f"unknown refinement {refinement!r} in {name!r}; choose from {', '.join(REFINEMENTS)}")
+
+
+def require_one_reading(name: str, root: str | None = None) -> None:
+    """Raise a `WsssError` where what follows the last `+` of a name may be a refinement, or the end of its depth folder's name.
+
+    Args:
+        root: folder of the data, in which the depth folder may lie.
+    """
+    base, _, source = name.partition("@")
+    place = place_of(resolve_place(source, root)) if source and split_refinement(name)[1] else None
+    if place is not None and place.exists():
+        raise WsssError(
+            f"{name!r} may mean a refinement, or the folder {place}: declare the folder with --source NAME={innermost(source)} "
+            f"and write {base}@NAME"
+        )
 
 
 def _adaptive(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:

@@ -1,6 +1,7 @@
 """The crop explorer's panel: choices, sliders, pictures, and the parameters to take away."""
 
 import re
+import shlex
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 from ipywidgets import HTML, Box, Button, HBox, Layout, Text, Textarea, VBox
 from matplotlib.figure import Figure
 
+from wsss.checks import require_apart
 from wsss.crop_settings import toml_of, write_crop_settings
+from wsss.depth.declared import inline
 from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.io import short_path
@@ -120,6 +123,7 @@ class ExplorerPanel:
         path = run.folder / "crops" / f"{self.name.value.removesuffix('.toml')}.toml"
         text = self.toml()
         try:
+            require_apart(path, *run.config.inputs(), remedy="Name another folder for runs in WSSS_RUNS.")
             write_crop_settings(path, sections_of(self.parameters), text.split("\n", 1)[0].removeprefix("# "))
         except WsssError as error:
             self.exported.children = [HTML(f'<p role="alert">{error}</p>')]
@@ -159,7 +163,11 @@ def _readable(label: str, text: str, rows: int) -> Textarea:
 
 def _options(run: Run, source: str | None) -> str:
     """Options of the command line that open the same run, but for the seed's default and what the profile says."""
-    config = run.config
-    given = {"profile": config.profile, "data": config.data, "seed": config.seed, "depth": source or config.depth}
-    given |= {"depth-kind": config.depth_kind, "root": config.root}
-    return " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
+    config, declared = run.config, run.config.depths.declared
+    given = {"profile": config.profile, "data": config.data, "seed": config.seed}
+    given |= {
+        "depth": inline(source or config.depth, declared),
+        "depth-kind": config.depths.kind(source),
+        "root": config.root,
+    }
+    return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
