@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,9 @@ def test_a_limit_is_told_and_recorded(tiny_voc: Path, capsys: pytest.CaptureFixt
     run = Run(profile("default", "voc", root=str(tiny_voc), train_limit=3, depth="constant"), progress=False)
     whole = Run(profile("default", "voc", root=str(tiny_voc), depth="constant"), progress=False)
     assert len(run.data("train")) == 3
-    assert "tiny-voc, train_aug: 3 of 7 images, evenly spaced" in capsys.readouterr().err
+    for _ in range(2):
+        run.say_left_out()
+    assert capsys.readouterr().err.count("tiny-voc, train_aug: 3 of 7 images, evenly spaced\n") == 1
     assert run.left_out()["images"] == {"train": [3, 7]}
     assert "images" not in whole.left_out()
     assert run.data("train").fingerprint() != whole.data("train").fingerprint()
@@ -43,6 +46,7 @@ def test_a_class_that_never_occurs_makes_no_other_background(
     (tiny_voc / "classes.txt").write_text("\n".join(names))
     run = Run(profile("default", "voc", root=str(tiny_voc), depth="constant"), progress=False)
     assert run.classes == ("rare", "cat", "dog")
+    run.say_left_out()
     assert (
         "tiny-voc, classes: rare, cat, dog; background are those in no image of train_aug: a, b, d"
         in capsys.readouterr().err
@@ -58,6 +62,7 @@ def test_the_reference_photographs_keep_their_classes_and_images(
     run = Run(profile("default", "voc", root=str(shared_data / "voc-animals")), progress=False)
     assert run.classes == ("cat", "cow", "dog", "horse", "person", "sheep")
     assert run.left_out()["images"] == {"train": [1000, 1900]}
+    run.say_left_out()
     said = capsys.readouterr().err
     assert "1,000 of 1,900 images" in said
     assert "those in less than 5% of its images: bird, boat, bottle, car" in said
@@ -75,7 +80,7 @@ def test_evaluation_says_what_it_does_not_score(
     (root / "classes.txt").write_text(
         "\n".join("cat" if n == 8 else "dog" if n == 12 else f"c{n}" for n in range(1, 13))
     )
-    facts = {"data": "voc", "root": str(root), "split": "val", "methods": ["cam"], "progress": False}
+    facts: dict[str, Any] = {"data": "voc", "root": str(root), "split": "val", "methods": ["cam"], "progress": False}
     (record,) = evaluate_folder(tiny_checkpoint, tmp_path / "out", limit=2, **facts)
     said = capsys.readouterr().err
     assert "mine, val: 2 of 4 images, evenly spaced" in said

@@ -40,7 +40,7 @@ _EXIF_ORIENTATION = 0x0112
 _ONE_16_BIT_CHANNEL = ("I;16", "I;16L", "I;16B", "I;16N")
 
 LEAST_OF_16_BITS = 0x4000
-"""A photograph of 16 bits whose values all lie below this has 14 bits, 12 or fewer in them: its upper 8 bits would be nearly black."""
+"""A photograph of 16 bits whose values all lie below this has 14 bits or fewer in them: its upper 8 bits would be nearly black."""
 
 
 PACKAGE = Path(__file__).resolve().parent
@@ -220,7 +220,7 @@ def read_palette(source: str | os.PathLike[str]) -> np.ndarray | None:
 def _has_16_bits(image: Image.Image) -> bool:
     """Whether a channel of an opened PNG or TIFF file, not loaded yet, has 16 bits."""
     return image.format in ("PNG", "TIFF") and (
-        "I;16" in image.mode or any(";16" in str(tile[3]) for tile in image.tile)
+        "I;16" in image.mode or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
     )
 
 

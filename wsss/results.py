@@ -133,6 +133,7 @@ def write_stage(
         return []
     scores: Scores = {name: [of_seed[name] for of_seed in by_seed] for name in by_seed[0]}
     first = runs[0]
+    first.say_left_out()
     split = first.data("train" if stage == "pseudo" else "report")
     records = []
     for name, own in scores.items():

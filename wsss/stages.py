@@ -100,6 +100,8 @@ class SeedStages:
         self.depths = config.depths
         if taken := next((name for name in self.depths.declared if name in REFINEMENTS), None):
             raise WsssError(f"--source {taken}: that is the name of a refinement. Choose another name.")
+        self._said = False  # what is left out
+        self._chosen_on = config.train_split  # the split whose classes are chosen
         for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
             require_one_reading(name, config.root)
             base = split_refinement(name)[0]
@@ -171,7 +173,6 @@ class SeedStages:
             data = open_dataset(config.data, name, root=self.root, classes=self.classes)
             kept = subset(data.ids, limits.get(split))
             if len(kept) < len(data):
-                tell(f"{data.name}, {name}: {len(kept):,} of {len(data):,} images, evenly spaced")
                 self._cut[split] = [len(kept), len(data)]
                 data = keep_ids(data, kept)
             self._datasets[split] = data
@@ -197,10 +198,19 @@ class SeedStages:
         if data.classes != VOC_CLASSES:  # all that occur in what is learnt from
             data = open_dataset("voc", config.train_split, root=self.root)
         assert isinstance(data, VocDataset)
-        choice = choose_classes(data.labels(), data.classes, f"{data.split} of {data.root}")
-        if sentence := choice.sentence(data.split):
-            tell(f"{data.name}, {sentence}")
-        return choice
+        self._chosen_on = data.split
+        return choose_classes(data.labels(), data.classes, f"{data.split} of {data.root}")
+
+    def say_left_out(self) -> None:
+        """Print what of the data is not used, once a run: before hours of training, or with the first result from the cache."""
+        if self._said:
+            return
+        self._said = True
+        images, choice = self.left_out().get("images", {}), self._class_choice
+        for split, (used, listed) in images.items():
+            tell(f"{self.data_name}, {self.data(split).split}: {used:,} of {listed:,} images, evenly spaced")
+        if choice is not None and (sentence := choice.sentence(self._chosen_on)):
+            tell(f"{self.data_name}, {sentence}")
 
     def left_out(self) -> dict[str, Any]:
         """What of the data is not used though it is there, for the records: `images` by split, [used, of], and `classes`."""
@@ -288,6 +298,7 @@ class SeedStages:
         return model.to(self.device, memory_format=torch.channels_last), info  # type: ignore[call-overload]
 
     def _train_classifier(self, path: Path) -> None:
+        self.say_left_out()
         settings, data = self.config.classifier, self.data("train")
         start = time.perf_counter()
         info = info_for(settings.backbone, data.classes, settings.output_stride, settings.base_side)
@@ -464,3 +475,4 @@ class SeedStages:
         model, info = self.classifier
         settings = {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
         save_classifier(path, model, replace(info, chosen=self.choose(methods), looks=settings))
+        self.say_left_out()

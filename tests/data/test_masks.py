@@ -1,6 +1,6 @@
 """What masks' numbers mean is compared with the whole split and with their palettes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,7 @@ def test_annotations_in_place_of_masks_are_legal(tiny_voc: Path) -> None:
 
 
 def test_the_search_ends_at_the_first_class() -> None:
-    def masks() -> Sequence[np.ndarray]:
+    def masks() -> Iterator[np.ndarray]:
         yield np.isin(np.arange(256), (0, 255))
         yield np.arange(256) == 7
         raise AssertionError("read on")

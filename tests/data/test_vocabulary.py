@@ -76,5 +76,7 @@ def test_an_empty_choice_is_told() -> None:
         WsssError, match=r"no mask or annotation of train of data shows any class of box, ball: .*class ids 1…N"
     ):
         choose_classes(shown(("box", "ball")), ("box", "ball"), "train of data")
-    with pytest.raises(WsssError, match="each class of train of data is in less than 5% of its images: car.*--classes"):
+    with pytest.raises(
+        WsssError, match=r"each class of train of data is in less than 5% of its images: car.*--classes"
+    ):
         choose_classes(shown(VOC_CLASSES, car=4), VOC_CLASSES, "train of data")

@@ -61,8 +61,8 @@ class ClassifierInfo:
         """Raise a `WsssError` where the logits are not those of sigmoids: a softmax's say which class, not whether it is there."""
         if self.activation != "sigmoid":
             raise WsssError(
-                f"the classifier's activation is {str(self.activation)[:40]!r}, but crops are weighted by sigmoid probabilities: train "
-                "one with a binary cross-entropy per class (`python -m wsss train` does)"
+                f"the classifier's activation is {str(self.activation)[:40]!r}, but crops are weighted by sigmoid probabilities: "
+                "train one with a binary cross-entropy per class (`python -m wsss train` does)"
             )
 
     @staticmethod

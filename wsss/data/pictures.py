@@ -64,7 +64,7 @@ class PictureFolder:
         names: Sequence[str] = self._by_id.get(picture, (f"{picture}.jpg",))
         if len(names) > 1:
             raise WsssError(
-                f"{self.folder} has {len(names)} pictures of {picture}: {', '.join(names)}. Keep the one that its mask was made for."
+                f"{self.folder} has {len(names)} pictures of {picture}: {', '.join(names)}. Keep the one that the mask is of."
             )
         if is_foreign(names[0]):
             raise refusal(self.folder / names[0])

@@ -24,7 +24,7 @@ NO_CLASS = re.compile(
     r"|[\W_]*|(#|//|<|\[).*|\d+[\s:;,=.)].*|.*[:;\t].*|.*\d\s*,\s*\d+\s*,\s*\d.*",
     re.IGNORECASE,
 )
-"""What a line of `classes.txt` may not be: a name of background or void, a comment, a name after its number, a line of a label map."""
+"""What a line of `classes.txt` may not be: a name of background or void, a comment, a number and a name, a line of a label map."""
 
 FIRST_LINES = re.compile(r"none|nothing|null|_.*_", re.IGNORECASE)
 """What its first line may not be either: names that stand for id 0 in the lists of other tools."""

@@ -112,8 +112,8 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
             stretched[:] = stretched or [_is_stretched_grid(dataset, folder)]
             if not stretched[0]:
                 raise WsssError(
-                    f"depth {_file_of(folder, name)} is {depth.shape} (H, W), which is not the aspect ratio of its image, {size}: it "
-                    "may be turned, cropped or another image's. Make it again from the image as it is."
+                    f"depth {_file_of(folder, name)} is {depth.shape} (H, W), which is not the aspect ratio of its image, {size}: "
+                    "it may be turned, cropped or another image's. Make it again from the image as it is."
                 )
         return resized(depth, size)
 
@@ -121,13 +121,13 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
 
 
 def _file_of(folder: Path, name: str) -> Path | None:
-    return next((p for s in _SUFFIXES if (p := folder / f"{name}{s}").exists()), None)
+    return next((p for s in _SUFFIXES if is_there(p := folder / f"{name}{s}", folder=False)), None)
 
 
 def _refuse_several(folder: Path, ids: Sequence[str]) -> None:
     """Refuse images with two files, such as a preview `ID.png` beside the map `ID.npy`: nothing says which one is meant."""
     try:
-        present = set(os.listdir(folder))
+        present = {entry.name for entry in os.scandir(folder) if entry.is_file()}
     except OSError as error:
         raise WsssError(f"cannot read depth folder {folder}: {error.strerror}. Check its permissions.") from error
     for name in ids:
