@@ -117,7 +117,8 @@ def test_commands_killed_at_every_write(
     expected = left_in(tmp_path / "calm")
     folders = [Path(name).parts[0] for name in expected]
     counts = {name: folders.count(name) for name in ("records", "labels", "voc")}
-    assert counts == {"records": len(("cam", "depth")), "labels": 2 * 2, "voc": 2 * 4 + 2}
+    # Label maps, overlays and what the maps are of; images, labels, the list, the classes and what the labels are.
+    assert counts == {"records": len(("cam", "depth")), "labels": 2 * 2 + 1, "voc": 2 * 4 + 3}
     assert {f"depth{fold}.safetensors" for fold in ("", ".fold0", ".fold1")} < set(folders)
     out = tmp_path / "killed"
     killed, _ = drive("command-points", whole, tabletop_root, str(out))
