@@ -216,7 +216,7 @@ def test_the_smallest_images_can_be_scored(tiny_voc: Path, tmp_path: Path, size:
 
 def test_images_whose_maps_do_not_fit_into_memory_are_named(tiny_voc: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(wsss.memory, "UNNOTICED", 0)
-    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Free", (), {"available": 500_000}))
+    monkeypatch.setattr(wsss.memory, "free_memory", lambda: 500_000.0)
     message = r"image 2012_000008 has 48×40 pixels.*2 classes need about .*GB.*are free.*smaller"
     with pytest.raises(WsssError, match=message):
         evaluated(checkpoint(tmp_path), tiny_voc, tmp_path / "out")
@@ -225,7 +225,7 @@ def test_images_whose_maps_do_not_fit_into_memory_are_named(tiny_voc: Path, tmp_
 
 
 def test_forty_eight_megapixels_need_more_than_a_laptop_has(monkeypatch) -> None:
-    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Free", (), {"available": 16 * 10**9}))
+    monkeypatch.setattr(wsss.memory, "free_memory", lambda: 16e9)
     with pytest.raises(
         WsssError, match=r"image big has 8000×6000 pixels: its maps of 20 classes need about 129\.6 GB.*16\.0 GB"
     ):

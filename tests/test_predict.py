@@ -1,6 +1,9 @@
 """Networks on folders of images, and pseudo-labels for other toolboxes."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -163,3 +166,62 @@ def test_photographs_that_are_stored_turned_are_turned(checkpoint: Path, images:
     np.testing.assert_array_equal(
         read_image(tmp_path / "out" / "overlays" / "d.png"), read_image(tmp_path / "out" / "overlays" / "b.png")
     )
+
+
+LIMITED = """
+import json, resource, sys
+from pathlib import Path
+import numpy as np, psutil, torch
+torch.set_num_threads(1)
+from wsss.predict import predict_folder
+from wsss.segmentation.predictor import load_predictor
+net, images, out = map(Path, sys.argv[1:4])
+predictor = load_predictor(net)
+list(predictor([np.zeros((32, 32, 3), "uint8")], torch.device("cpu")))  # all libraries are there now
+said = []
+for spare in sys.argv[4:]:
+    limit = psutil.Process().memory_info().vms + int(spare)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    skipped = []
+    found = predict_folder(predictor, images, out / spare, overlays=False, skip=skipped.append, progress=False)
+    said.append([[path.name for path in found], [str(error) for error in skipped]])
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux alone")
+def test_photographs_of_twelve_megapixels_fit_into_little_memory_or_are_named(tmp_path: Path) -> None:
+    """At their own size the maps of 20 classes of one of them take 1 GB; those of a batch were made at once, three times over."""
+    torch.manual_seed(0)
+    names = [f"c{number}" for number in range(20)]
+    facts = {"classes": names, "mean": HALF, "std": HALF, "long_side": 128, "scales": (1.5,)}
+    network = build_network(20, "Unet", "tu-mobilenetv3_small_050")
+    save_network(tmp_path / "net.safetensors", network, {key: json.dumps(value) for key, value in facts.items()})
+    (tmp_path / "big").mkdir()
+    for number in range(2):
+        Image.new("RGB", (4000, 3000), (90, 120, 200)).save(tmp_path / "big" / f"p{number}.jpg")
+    paths = (str(tmp_path / name) for name in ("net.safetensors", "big", "out"))
+    command = [sys.executable, "-c", LIMITED, *paths, "1800000000", "500000000"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    enough, little = json.loads(done.stdout)
+    assert enough == [["p0.png", "p1.png"], []]
+    assert little[0] == []
+    for number, said in enumerate(little[1]):
+        needed = rf"image .*p{number}\.jpg of 4000×3000 pixels needs about 1\.\d GB of memory, and 0\.[45] GB are free\. Make"
+        assert re.match(needed, said)
+        assert "\n" not in said
+    assert len(little[1]) == 2
+
+
+def test_an_image_for_which_memory_is_refused_is_named(checkpoint: Path, images: Path, tmp_path: Path) -> None:
+    predictor = load_predictor(checkpoint)
+
+    def refuse(_: object, given: tuple[torch.Tensor]) -> None:
+        if given[0].shape[-2] > given[0].shape[-1]:  # b.png is upright
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    predictor.network.register_forward_pre_hook(refuse)
+    with pytest.raises(WsssError, match=r"b\.png: an image of 20×50 pixels needs about"):
+        predict_folder(predictor, images, tmp_path / "out", progress=False)
+    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["a.png"]

@@ -1,15 +1,82 @@
 """Says that an image is too large before the system ends the process without a word."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import psutil
+import torch
 
 from wsss.errors import WsssError
 
-__all__ = ["require_memory"]
+try:
+    import resource
+except ImportError:  # not on Windows, which has no such limits either
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["GIGABYTE", "OUT_OF_MEMORY", "free_memory", "is_out_of_memory", "require_memory"]
 
 GIGABYTE = 1e9
 COPIES = 2  # of every map, while maps are put together
 WORKING_BYTES = 300  # a pixel, for cutting the image into regions
 UNNOTICED = 1e9  # bytes that are not worth asking the system about
+
+OUT_OF_MEMORY = (MemoryError, RuntimeError)
+"""What Python, NumPy and torch raise where memory is refused; of the second only what `is_out_of_memory` confirms."""
+
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+def free_memory(device: torch.device | None = None) -> float:
+    """Bytes that this process can still get: of the machine, its control groups and its address space; of CUDA's device there.
+
+    Limits count where they are lower than what the machine has: `ulimit -v`, and those of containers and batch systems.
+    """
+    if device is not None and device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + kept)
+    return max(0.0, min([float(psutil.virtual_memory().available), *_limits()]))
+
+
+def _limits() -> Iterator[float]:
+    """Bytes that the limits of this process leave, one for each limit there is."""
+    if resource is not None:
+        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if soft != resource.RLIM_INFINITY:
+            yield float(soft - psutil.Process().memory_info().vms)
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            yield from _left(_GROUPS, path, "memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            names = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+            yield from _left(_GROUPS / "memory", path, *names)
+
+
+def _left(base: Path, path: str, limit: str, usage: str, cached: str) -> Iterator[float]:
+    """Bytes left in a control group and in each of those that it lies in; what only caches files can be had back."""
+    own = base / path.strip("/")
+    for folder in (own, *own.parents):
+        if not folder.is_relative_to(base):
+            return
+        try:
+            most = int((folder / limit).read_text())
+            used = int((folder / usage).read_text())
+            facts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):  # no limit ("max"), or not to be seen from within a container
+            continue
+        yield float(most - used + int(facts.get(cached, 0)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory was refused."""
+    text = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("allocate memory" in text or "not enough memory" in text)
+    )
 
 
 def require_memory(image_id: str, size: tuple[int, int], classes: int, maps: int, at_once: int = 1) -> None:
@@ -26,7 +93,7 @@ def require_memory(image_id: str, size: tuple[int, int], classes: int, maps: int
     needed = at_once * height * width * (4 * COPIES * classes * maps + WORKING_BYTES)
     if needed < UNNOTICED:
         return
-    free = psutil.virtual_memory().available
+    free = free_memory()
     if needed > free:
         beside = f" with {at_once} images side by side" if at_once > 1 else ""
         raise WsssError(

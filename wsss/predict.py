@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm.auto import tqdm
 
 from wsss.checks import require_apart
@@ -18,6 +21,7 @@ from wsss.pseudo.labels import save_pseudo_label
 from wsss.report.pictures import overlay
 from wsss.report.style import class_colours
 from wsss.runtime import pick_device
+from wsss.segmentation.inference import NoMemory
 from wsss.segmentation.predictor import Predictor
 
 __all__ = ["FACTS", "image_files", "predict_folder", "shares"]
@@ -66,11 +70,19 @@ def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -
 
 
 def _readable(
-    paths: Sequence[Path], read: list[Path], skip: Callable[[WsssError], None] | None
+    paths: Sequence[Path],
+    read: list[Path],
+    skip: Callable[[WsssError], None] | None,
+    require: Callable[[str, tuple[int, int]], None],
 ) -> Iterator[NDArray[np.uint8]]:
-    """The images of `paths`; each that could be read is entered in `read`, each that could not is given to `skip`."""
+    """The images of `paths`; each that could be read is entered in `read`, each that could not is given to `skip`.
+
+    Args:
+        require: raises a `WsssError` for an image, by name and size `(H, W)`, that does not fit into memory.
+    """
     for path in paths:
         try:
+            require(f"image {path}", _size(path))
             image = read_image(path, turn=True)
         except WsssError as error:
             if skip is None:
@@ -79,6 +91,15 @@ def _readable(
             continue
         read.append(path)
         yield image
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """`(H, W)` of an image file from its first bytes; `(1, 1)` of one that is broken, of which `read_image` says what is wrong."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except Exception:  # Pillow raises a dozen types on a broken file
+        return 1, 1
 
 
 def predict_folder(
@@ -103,8 +124,8 @@ def predict_folder(
         The label maps of the whole folder, in the order of the names.
 
     Raises:
-        WsssError: the folder cannot be used, `out` is no folder apart from it or holds label maps of something else, or an image is
-            broken.
+        WsssError: the folder cannot be used, `out` is no folder apart from it or holds label maps of something else, an image is
+            broken, or one does not fit into memory.
     """
     require_apart(out, images)
     files = image_files(images, skip)
@@ -114,10 +135,11 @@ def predict_folder(
     colours = class_colours(predictor.classes)
     own = [files[index] for index in share(len(files))]
     read: list[Path] = []
-    labels = predictor(_readable(own, read, skip), pick_device())
+    device = pick_device()
+    require = partial(predictor.require_memory, device=device)
+    labels = _named(predictor(_readable(own, read, skip, require), device), read)
     bar = tqdm(labels, "predict", len(own), unit="image", leave=False, disable=not (progress and is_main()))
-    for number, label in enumerate(bar):
-        path = read[number]
+    for path, label in bar:
         save_pseudo_label(_target(out, path), label)
         if overlays:
             write_png(out / "overlays" / f"{path.stem}.png", overlay(read_image(path, turn=True), label, colours))
@@ -145,6 +167,18 @@ def _claimed(out: Path, predictor: Predictor) -> str | None:
         return f"{out} holds {held.name} already, and does not say ({FACTS}) which network made it. {remedy}"
     write_json(path, facts)
     return None
+
+
+def _named(labels: Iterator[NDArray[np.uint8]], read: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+    """Each label map with the file of its image; an error that comes in place of one names that file."""
+    for number in count():
+        try:
+            label = next(labels)
+        except StopIteration:
+            return
+        except NoMemory as error:
+            raise WsssError(f"{read[number]}: {error}") from error
+        yield read[number], label
 
 
 def _target(out: Path, image: Path) -> Path:

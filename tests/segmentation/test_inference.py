@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from wsss.segmentation import inference
 from wsss.segmentation.inference import predict, predict_batches
 from wsss.segmentation.network import build_network
 
@@ -71,3 +72,64 @@ def test_batches_of_mixed_shapes_come_in_order() -> None:
     for label, truth in zip(labels, truths, strict=True):
         np.testing.assert_array_equal(label, truth)
     assert list(predict_batches(NearestColour(), [], device=CPU, **NORMALISATION)) == []
+
+
+def sized_network(classes: int) -> nn.Module:
+    torch.manual_seed(0)
+    return build_network(classes, "Unet", "tu-mobilenetv3_small_050")
+
+
+@pytest.mark.parametrize("classes", [2, 7, 20])
+@pytest.mark.parametrize("options", [{}, {"scales": (0.5, 1.0, 1.5)}, {"long_side": 64, "flip": False}])
+def test_labels_of_large_images_are_those_of_small_ones_made_at_once(
+    classes: int, options: dict[str, Any], monkeypatch
+) -> None:
+    network = sized_network(classes)
+    images = list(np.random.default_rng(0).integers(0, 256, (5, 45, 70, 3), dtype=np.uint8))
+    given = {"device": CPU, **NORMALISATION, **options}
+    at_once = list(predict_batches(network, images, **given))
+    assert len(np.unique(at_once)) > 1
+    monkeypatch.setattr(inference, "AT_ONCE_BYTES", 1)  # each image alone, four classes at a time
+    for label, wanted in zip(predict_batches(network, images, **given), at_once, strict=True):
+        np.testing.assert_array_equal(label, wanted)
+
+
+def test_fewer_images_are_seen_at_a_time_where_memory_is_short(monkeypatch) -> None:
+    images = list(np.random.default_rng(0).integers(0, 256, (7, 32, 64, 3), dtype=np.uint8))
+    network, seen = sized_network(20), list[int]()
+    wanted = list(predict_batches(network, images, device=CPU, **NORMALISATION))
+    each, once = inference.needed_memory((32, 64), 21, scales=(1.0,), long_side=None)
+    monkeypatch.setattr(inference, "UNNOTICED", 0)
+    monkeypatch.setattr(inference, "free_memory", lambda _: (3.5 * each + once) / inference.MOST_OF_MEMORY)
+    network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0]) // 2))
+    found = list(predict_batches(network, images, device=CPU, **NORMALISATION))
+    assert seen == [3, 3, 1]
+    assert np.mean(np.stack(found) == np.stack(wanted)) > 0.999  # of other batches the last bits may differ
+
+
+def test_memory_that_is_refused_halves_the_batch(monkeypatch) -> None:
+    images = list(np.random.default_rng(0).integers(0, 256, (6, 32, 64, 3), dtype=np.uint8))
+    network, most = sized_network(3), 4
+    wanted = list(predict_batches(network, images, device=CPU, **NORMALISATION))
+
+    def refuse(_: nn.Module, given: tuple[torch.Tensor]) -> None:
+        if len(given[0]) > most:  # twice the images, for the mirror
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
+
+    network.register_forward_pre_hook(refuse)
+    found = list(predict_batches(network, images, device=CPU, **NORMALISATION))
+    assert np.mean(np.stack(found) == np.stack(wanted)) > 0.999
+    most = 1
+    with pytest.raises(inference.NoMemory, match=r"image of 64×32 pixels needs about .* GB of memory, and .* smaller"):
+        list(predict_batches(network, images, device=CPU, **NORMALISATION))
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    network = sized_network(3)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    network.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        list(predict_batches(network, [np.zeros((32, 32, 3), np.uint8)] * 2, device=CPU, **NORMALISATION))

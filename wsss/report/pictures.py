@@ -24,6 +24,10 @@ DEPTH_COLOURS = "viridis"
 PANEL_INCHES = 1.9
 
 
+STRIP = 1 << 20
+"""Pixels of a picture that are worked on at a time."""
+
+
 def overlay(
     image: NDArray[np.uint8], label: NDArray[np.uint8], colours: NDArray[np.uint8], alpha: float = 0.6
 ) -> NDArray[np.uint8]:
@@ -43,8 +47,13 @@ def overlay(
     """
     if image.shape[:2] != label.shape:
         raise ValueError(f"the image is {image.shape}, but the label map {label.shape}")
-    mixed = np.round((1 - alpha) * image + alpha * label_to_rgb(label, colours).astype(np.float64))
-    return np.where((label > 0)[..., None], mixed, image).astype(np.uint8)
+    laid = np.empty(image.shape, np.uint8)
+    step = max(1, STRIP // max(1, image.shape[1]))
+    for first in range(0, len(image), step):  # float64 maps of a whole large photograph would take 50 times its bytes
+        rows = slice(first, first + step)
+        mixed = np.round((1 - alpha) * image[rows] + alpha * label_to_rgb(label[rows], colours).astype(np.float64))
+        laid[rows] = np.where((label[rows] > 0)[..., None], mixed, image[rows])
+    return laid
 
 
 def score_map_on_image(

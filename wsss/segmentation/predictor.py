@@ -13,7 +13,8 @@ from torch import nn
 
 from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
-from wsss.segmentation.inference import predict_batches
+from wsss.memory import UNNOTICED, free_memory
+from wsss.segmentation.inference import needed_memory, predict_batches, too_large
 from wsss.segmentation.network import load_network
 
 __all__ = ["Predictor", "load_predictor"]
@@ -44,6 +45,12 @@ class Predictor:
         return predict_batches(
             self.network, images, mean=self.mean, std=self.std, scales=self.scales, long_side=self.long_side, device=device
         )  # fmt: skip
+
+    def require_memory(self, name: str, size: tuple[int, int], device: torch.device) -> None:
+        """Raise a `WsssError` that names an image of `size (H, W)` unless the memory that is free is enough to label it alone."""
+        needed = sum(needed_memory(size, len(self.classes) + 1, scales=self.scales, long_side=self.long_side))
+        if needed >= UNNOTICED and needed > (free := free_memory(device)):
+            raise WsssError(f"{name} of {size[1]}×{size[0]} pixels {too_large(needed, free)}")
 
 
 def load_predictor(checkpoint: Path) -> Predictor:
