@@ -158,9 +158,13 @@ def test_two_processes_train_one_network(caches: tuple[Path, Path]) -> None:
     assert networks == files(two, "network/*.safetensors") != []
     for name in networks:
         weights = [load_network(folder / name)[0].state_dict() for folder in (one, two)]
-        for key, tensor in weights[0].items():
-            if tensor.is_floating_point():
-                torch.testing.assert_close(weights[1][key], tensor, rtol=1e-3, atol=1e-4)
+        far = torch.cat(
+            [(tensor.float() - weights[1][key].float()).abs().flatten() for key, tensor in weights[0].items()]
+        )
+        assert (
+            far.max() < 2 * 2e-3
+        )  # Adam turns rounding, where a gradient is nearly 0, into two steps of 1e-3 either way at most
+        assert (far < 1e-5).float().mean() > 0.99
     assert not list(two.rglob("*.state"))
 
 

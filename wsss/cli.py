@@ -29,6 +29,7 @@ from wsss.cli_options import (
     open_run_of,
     settings_of,
 )
+from wsss.cli_training import trains
 from wsss.errors import WsssError
 from wsss.processes import launched
 
@@ -85,6 +86,7 @@ def render(
 
 
 @app.command()
+@trains()
 def train(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
@@ -101,6 +103,7 @@ def train(
 
 
 @app.command()
+@trains()
 def cam(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, seed: Seed = 0,
 ) -> None:  # fmt: skip
@@ -110,6 +113,7 @@ def cam(
 
 
 @app.command()
+@trains()
 def crops(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
@@ -120,6 +124,7 @@ def crops(
 
 
 @app.command()
+@trains()
 def pseudo(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
@@ -136,6 +141,7 @@ def pseudo(
 
 
 @app.command()
+@trains()
 def segment(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
@@ -183,6 +189,7 @@ def predict(
 
 
 @app.command()
+@trains()
 def export(
     out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
     method: Annotated[str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")] = None,
@@ -293,6 +300,7 @@ def run(
 
 
 @app.command("train-depth")
+@trains("depth_training.epochs")
 def train_depth(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, seed: Seed = 0,
     folds: Annotated[bool, typer.Option(help="Also a network for each fold of the training images.")] = False,
@@ -310,6 +318,7 @@ def train_depth(
     train = partial(
         train_with_folds, run.data("train"), path, config.classifier.backbone, config.depth_training, folds=folds,
         side=config.classifier.base_side, seed=seed, device=run.device, progress=run.progress, marked=True,
+        weights=config.classifier.weights,
     )  # fmt: skip
     histories = made_by_main(train)
     for name, history in histories.items():

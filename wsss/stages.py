@@ -264,10 +264,13 @@ class SeedStages:
         """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds too."""
         settings, data, backbone = self.config.depth_training, self.data("train"), self.config.classifier.backbone
         side = self.config.classifier.base_side
+        identity = self.config.classifier.identity()
         parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data_key(data)]
+        parts += [{"weights": identity["weights"]}] if identity["weights"] else []
         path = self._path("depth", content_hash(parts), ".safetensors")
         wanted = [path, *(fold_path(path, fold) for fold in range(FOLDS if folds else 0))]
-        train = partial(train_with_folds, side=side, device=self.device, progress=self.progress)
+        weights = self.config.classifier.weights
+        train = partial(train_with_folds, side=side, device=self.device, progress=self.progress, weights=weights)
 
         def make() -> None:
             self._absent(wanted)
