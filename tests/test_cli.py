@@ -1,5 +1,6 @@
 """The command line: help for everything, one-line errors, and commands that hand on what they were given."""
 
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -12,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from wsss import cli
+from wsss.config import Config, profile
 from wsss.errors import WsssError
 
 COMMANDS = {
@@ -56,6 +58,11 @@ COMMANDS = {
     "report": {"--records", "--figures", "--page"},
     "figures": {"--seed", "--out"},
 }
+
+
+TRAINING = {"--backbone", "--weights", "--epochs", "--batch-size", "--limit", "--device"}
+for _name in ("train", "cam", "crops", "pseudo", "segment", "export", "train-depth"):
+    COMMANDS[_name] |= TRAINING
 
 
 @pytest.fixture(autouse=True)
@@ -171,6 +178,60 @@ def test_settings_reach_the_run(monkeypatch, tiny_voc: Path) -> None:
     result = runner.invoke(cli.app, ["pseudo", *common, "--methods", "cam+par"], catch_exceptions=False)
     assert opened["pseudo"].pseudo_methods == ("cam+par",)
     assert "pseudo-labels of cam+par: cam+par" in result.output
+
+
+def test_options_of_training_reach_the_run(capsys, monkeypatch, tmp_path: Path) -> None:
+    opened: list[Any] = []
+    monkeypatch.setattr(cli, "_print_stage", lambda run, _: opened.append(run))
+    monkeypatch.delenv("WSSS_DEVICE", raising=False)
+    weights = tmp_path / "weights.safetensors"
+    weights.touch()
+    given = {"backbone": "resnet18", "weights": weights, "epochs": 3, "batch-size": 5, "limit": 7, "device": "cpu"}
+    arguments = [text for name, value in given.items() for text in (f"--{name}", str(value))]
+    assert CliRunner().invoke(cli.app, ["crops", *arguments], catch_exceptions=False).exit_code == 0
+    (run,) = opened
+    classifier = run.config.classifier
+    assert (classifier.backbone, classifier.weights, classifier.epochs) == ("resnet18", str(weights), 3)
+    assert [part.batch_size for part in (classifier, run.config.segmentation, run.config.depth_training)] == [5, 5, 5]
+    assert (run.config.train_limit, run.device.type) == (7, "cpu")
+    assert run.config.depth_training.epochs == Config(data="tabletop").depth_training.epochs * 5  # the profile's 40
+    assert CliRunner().invoke(cli.app, ["crops"], catch_exceptions=False).exit_code == 0
+    assert opened[1].config == profile("default", "tabletop")  # nothing is left over
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--backbone", "nonet", "nonet"),
+        ("--weights", "gone.pth", "no file gone.pth; give the backbone's weights with --weights"),
+        ("--epochs", "0", "setting classifier.epochs must be a number of at least 1, not 0"),
+        ("--batch-size", "1", "segmentation.batch_size must be a number of at least 2, not 1"),
+        ("--limit", "0", "train_limit must be a number of at least 1, not 0"),
+        ("--device", "gpu", "must be one of auto, cpu, cuda, mps, not 'gpu'"),
+    ],
+)
+def test_options_of_training_are_checked(capsys, monkeypatch, option: str, value: str, message: str) -> None:
+    assert message in fail(capsys, monkeypatch, "segment", option, value)
+    assert "WSSS_DEVICE" not in os.environ
+
+
+def test_a_device_that_is_not_here_is_one_line(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "no cuda device" in fail(capsys, monkeypatch, "train", "--device", "cuda")
+
+
+def test_train_depth_takes_the_epochs_for_its_network(monkeypatch, tmp_path: Path) -> None:
+    given: list[Any] = []
+
+    def train(data: Any, path: Path, backbone: str, settings: Any, **more: Any) -> dict[str, Any]:
+        given.append((backbone, settings.epochs, settings.batch_size, more["weights"]))
+        return {}
+
+    monkeypatch.setattr("wsss.depth_training.train_with_folds", train)
+    monkeypatch.setattr("wsss.pipeline.Run.data", lambda _, split: split)
+    arguments = ["train-depth", "--epochs", "2", "--batch-size", "3", "--out", str(tmp_path / "depth.safetensors")]
+    assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
+    assert given == [("tf_efficientnet_lite0", 2, 3, None)]
 
 
 def test_render_hands_on_folder_and_processes(monkeypatch, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsss.errors import WsssError
 
-__all__ = ["finite", "require_apart", "require_learning", "require_number", "require_numbers"]
+__all__ = ["finite", "require_apart", "require_images", "require_learning", "require_number", "require_numbers"]
 
 
 def finite(value: float) -> bool:
@@ -43,6 +43,15 @@ def require_learning(losses: Sequence[float], what: str, learning_rate: float) -
     if not all(map(math.isfinite, losses)):
         raise WsssError(
             f"the training of {what} has diverged (its loss is {losses[-1]}): learning_rate is {learning_rate:g}, lower it"
+        )
+
+
+def require_images(processes: int, images: int, what: str) -> None:
+    """Raise a `WsssError` unless there is an image for each of several processes in every batch of a training."""
+    if processes > max(1, images):
+        raise WsssError(
+            f"{processes} processes share each batch of {what}, which has {images} images: start {images} processes at most, or "
+            "give a larger --batch-size"
         )
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,14 +29,29 @@ from wsss.cli_options import (
     open_run_of,
     settings_of,
 )
+from wsss.cli_training import trains
 from wsss.errors import WsssError
-from wsss.processes import is_main
+from wsss.processes import launched
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
     from wsss.results import Stage
 
 __all__ = ["app", "main"]
+
+
+SHARED = ("train", "cam", "crops", "pseudo", "segment", "predict", "evaluate", "results", "train-depth")
+"""The commands that several processes may share."""
+
+
+@app.callback(help=app.info.help)
+def _check_processes(context: typer.Context) -> None:
+    name = context.invoked_subcommand
+    if launched() > 1 and name not in SHARED:
+        raise WsssError(
+            f"{name} is done by one process. Make the stages with several (train, crops, pseudo, segment): it then finds them in "
+            "the cache."
+        )
 
 
 def _print_stage(run: "Run", stage: "Stage") -> None:
@@ -70,6 +86,7 @@ def render(
 
 
 @app.command()
+@trains()
 def train(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
@@ -86,6 +103,7 @@ def train(
 
 
 @app.command()
+@trains()
 def cam(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, seed: Seed = 0,
 ) -> None:  # fmt: skip
@@ -95,6 +113,7 @@ def cam(
 
 
 @app.command()
+@trains()
 def crops(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
@@ -105,6 +124,7 @@ def crops(
 
 
 @app.command()
+@trains()
 def pseudo(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
@@ -121,6 +141,7 @@ def pseudo(
 
 
 @app.command()
+@trains()
 def segment(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0, methods: Methods = None,
@@ -168,6 +189,7 @@ def predict(
 
 
 @app.command()
+@trains()
 def export(
     out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
     method: Annotated[str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")] = None,
@@ -247,15 +269,9 @@ def run(
     """Execute the notebooks with papermill; stages that are in the cache are not computed again."""
     from wsss.io import runs_folder
     from wsss.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
-    from wsss.processes import num_processes
 
     settings = settings_of(root, classes, depth, depth_kind, seed, source)
     settings |= {"crops": str(crops.resolve()) if crops else None}
-    if num_processes() > 1:
-        raise WsssError(
-            "notebooks are executed by one process. Make the stages with several (train, crops, pseudo, segment): the notebooks "
-            "then find them in the cache."
-        )
     sources = settings.pop("sources")
     if sources:  # notebooks take the run's depth alone, which may declare what it names
         settings["depth"] = _with_declared(settings["depth"], sources)
@@ -284,6 +300,7 @@ def run(
 
 
 @app.command("train-depth")
+@trains("depth_training.epochs")
 def train_depth(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, seed: Seed = 0,
     folds: Annotated[bool, typer.Option(help="Also a network for each fold of the training images.")] = False,
@@ -292,15 +309,18 @@ def train_depth(
     """Train the monocular depth network on the RGB-D train split; use it with --depth learned:FILE, or as @learned."""
     from wsss.checks import require_apart
     from wsss.depth_training import train_with_folds
+    from wsss.processes import made_by_main
 
     run = open_run_of(profile, data, settings_of(root, None, None, None, seed))
     path = out or run.folder / run.data_name / "depth.safetensors"
     config = run.config
     require_apart(path, *config.inputs())
-    histories = train_with_folds(
-        run.data("train"), path, config.classifier.backbone, config.depth_training, folds=folds,
+    train = partial(
+        train_with_folds, run.data("train"), path, config.classifier.backbone, config.depth_training, folds=folds,
         side=config.classifier.base_side, seed=seed, device=run.device, progress=run.progress, marked=True,
+        weights=config.classifier.weights,
     )  # fmt: skip
+    histories = made_by_main(train)
     for name, history in histories.items():
         typer.echo(f"{name}: loss {history[0]['loss']:.3f} in the first epoch, {history[-1]['loss']:.3f} in the last")
     typer.echo(f"depth network {path}")
@@ -319,9 +339,9 @@ def _debugging() -> bool:
 def main() -> None:
     """Run the command line; what users can mend is said in one line, without a traceback (`WSSS_DEBUG=1` shows it)."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    if not is_main():
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends; the main process speaks for all
     try:
+        if launched() > 1 and os.environ["RANK"] != "0":
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends; the main process speaks for all
         app()
     except WsssError as error:
         if _debugging():

@@ -4,7 +4,7 @@ A stage's cache key is the hash of the parts it depends on, so that what is here
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -287,6 +287,7 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     Args:
         settings: fields of `Config`; a value of None keeps the profile's, a list will do for a tuple. `depth` may declare the
             source that it names, as in `near=files:DIR`; `depth_kind` may be a list, of a kind for all files and of `NAME=KIND`.
+            A dotted name is a field of a part, such as `classifier.epochs`.
 
     Raises:
         WsssError: unknown profile, data set or setting (the message lists those there are), or one of the wrong type or range.
@@ -295,11 +296,12 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
         raise WsssError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")
     if data not in _BY_DATA:
         raise WsssError(f"unknown data set {data!r}; choose from {', '.join(_BY_DATA)}")
+    of_parts = {key: settings.pop(key) for key in list(settings) if "." in key}
     known = {f.name for f in fields(Config)}
     unknown = sorted(set(settings) - known)
     if unknown:
         raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
-    config = PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data]))
+    config = _with_parts(PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data])), of_parts)
     if data == "voc" and settings.get("root") and Path(settings["root"]).resolve().name not in REFERENCE_ROOTS:
         config = replace(config, train_limit=None, tune_limit=None, report_limit=None)
     given: dict[str, Any] = {
@@ -349,3 +351,18 @@ def _named(setting: str, read: Callable[[], T]) -> T:
         return read()
     except WsssError as error:
         raise WsssError(f"setting {setting}: {error}") from error
+
+
+def _with_parts(config: Config, settings: dict[str, Any]) -> Config:
+    """`config` with other fields of its parts, by dotted names; None keeps what is there."""
+    for name, value in settings.items():
+        part, _, of_part = name.partition(".")
+        inner: Any = getattr(config, part, None)
+        known = {f.name for f in fields(inner)} if is_dataclass(inner) else set()
+        if of_part not in known:
+            raise WsssError(f"unknown setting {name!r}; {part} has {', '.join(sorted(known)) or 'no fields'}")
+        if value is not None:
+            own = tuple(value) if isinstance(value, list) else value
+            changed: dict[str, Any] = {part: replace(inner, **{of_part: own})}
+            config = replace(config, **changed)
+    return config

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from wsss.cam.backbones import backbone_state, normalisation
 from wsss.checks import require_learning
+from wsss.contents import weights_hash
 from wsss.data.base import Dataset, data_key
 from wsss.data.transforms import colour_jitter, normalise_batch, resize_long_side
 from wsss.depth.estimators import FOLDS, fold_path
@@ -216,6 +217,7 @@ def train_with_folds(
     device: torch.device | None = None,
     progress: bool = True,
     marked: bool = False,
+    weights: str | None = None,
 ) -> dict[str, list[dict[str, float]]]:
     """Train a network on all images of a data set and, with `folds`, one for each fold that has not seen it.
 
@@ -226,6 +228,7 @@ def train_with_folds(
         checkpoint: of the network that sees all images; the folds' lie beside it (`wsss.depth.estimators.fold_path`).
         side: long side in pixels at which images are looked at.
         marked: whether `CHECKPOINT.json` beside it says what training it is of; checkpoints of another one are then refused.
+        weights: file of the backbone's weights; None takes the registered ones.
 
     Returns:
         History of each network that was trained, by its checkpoint's name.
@@ -236,7 +239,7 @@ def train_with_folds(
     if not dataset.has_depth:
         raise WsssError(f"{dataset.name} comes without depth to learn from; train on tabletop or nyuv2")
     if marked:
-        _require_same(dataset, checkpoint, backbone, settings, side=side, seed=seed)
+        _require_same(dataset, checkpoint, backbone, settings, side=side, seed=seed, weights=weights)
     block = min(FOLD_BLOCK, -(-len(dataset) // FOLDS))
     number = np.arange(len(dataset)) // block % FOLDS
     wanted = {checkpoint: np.ones(len(dataset), bool)}
@@ -248,7 +251,8 @@ def train_with_folds(
         chosen = np.flatnonzero(members).tolist()
         network, histories[path.name] = train_depth_network(
             backbone, [pairs[index] for index in chosen], settings, test_side=side, seed=seed, device=device,
-            progress=progress, ids=[dataset.ids[index] for index in chosen], checkpoint=path.with_suffix(".state"),
+            progress=progress, ids=[dataset.ids[index] for index in chosen],
+            weights=backbone_state(backbone, Path(weights)) if weights else None, checkpoint=path.with_suffix(".state"),
         )  # fmt: skip
         save_depth_network(path, network)
         path.with_suffix(".state").unlink(missing_ok=True)
@@ -256,13 +260,21 @@ def train_with_folds(
 
 
 def _require_same(
-    dataset: Dataset, checkpoint: Path, backbone: str, settings: DepthTraining, *, side: int, seed: int
+    dataset: Dataset,
+    checkpoint: Path,
+    backbone: str,
+    settings: DepthTraining,
+    *,
+    side: int,
+    seed: int,
+    weights: str | None,
 ) -> None:
     """Raise a `WsssError` where the checkpoints that are there, which are kept, are not those of this training.
 
     What it is lies beside them, in `CHECKPOINT.json`, from before its first step.
     """
-    key = content_hash([asdict(settings), backbone, side, seed, data_key(dataset)])
+    given = [weights_hash(Path(weights))] if weights else []
+    key = content_hash([asdict(settings), backbone, side, seed, data_key(dataset), *given])
     facts, path = {"training_sha256": key}, checkpoint.with_suffix(".json")
     kept = [each for each in (checkpoint, *(fold_path(checkpoint, fold) for fold in range(FOLDS))) if each.exists()]
     if kept and (not path.exists() or read_json(path) != facts):

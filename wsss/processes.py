@@ -12,6 +12,8 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
+from wsss.errors import WsssError
+
 if TYPE_CHECKING:
     import torch
     from accelerate import PartialState
@@ -23,27 +25,94 @@ __all__ = [
     "device_here",
     "gathered",
     "is_main",
+    "launched",
     "made_by_main",
     "num_processes",
+    "on_cpu",
     "share",
+    "summed",
     "tell",
     "wait",
 ]
 
 T = TypeVar("T")
 
-_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")  # of torchrun and of MPI
 _PATIENCE = timedelta(days=2)  # others wait while the main process renders or downloads
+
+_TORCHRUN = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_OTHERS = {
+    "OMPI_COMM_WORLD_SIZE": "mpirun (Open MPI)",
+    "PMI_SIZE": "mpirun (MPICH, Intel MPI)",
+    "MV2_COMM_WORLD_SIZE": "mpirun (MVAPICH)",
+    "MPI_LOCALNRANKS": "mpirun",
+    "JSM_NAMESPACE_SIZE": "jsrun",
+    "PALS_SIZE": "PALS",
+    "FLUX_JOB_SIZE": "flux run",
+    "HOROVOD_SIZE": "horovodrun",
+}
+"""Variables in which other launchers say how many processes they have started, and what these launchers are called."""
+
+
+def launched() -> int:
+    """How many processes `torchrun` or `accelerate launch` has started for this run; 1 without them. Asks the environment only.
+
+    Raises:
+        WsssError: another launcher has started several, each of which would make the whole run for itself.
+    """
+    count = _number("WORLD_SIZE")
+    missing = [name for name in _TORCHRUN if name not in os.environ]
+    if count > 1 and missing:
+        raise WsssError(
+            f"WORLD_SIZE is {count}, but {missing[0]} is not set: start the processes with torchrun --nproc-per-node {count} "
+            "-m wsss …, or unset WORLD_SIZE"
+        )
+    for name, launcher in {_slurm(): "srun", **_OTHERS}.items():
+        if (others := _number(name)) > count:
+            raise WsssError(
+                f"{launcher} has started {others} processes ({name}), each of which would make the whole run for itself: start "
+                f"them with torchrun --nproc-per-node {others} -m wsss …, or start one process alone"
+            )
+    return count
+
+
+def _slurm() -> str:
+    """The variable in which Slurm says of how many tasks this one is; an empty name outside of `srun`.
+
+    In an allocation, or in the script of a batch, `SLURM_NTASKS` says what was asked for, though this is the only process.
+    """
+    if "SLURM_STEP_NUM_TASKS" in os.environ:
+        return "SLURM_STEP_NUM_TASKS"
+    batch = os.environ.get("ENVIRONMENT") == "BATCH" and "SLURM_STEP_ID" not in os.environ
+    return "SLURM_NTASKS" if "SLURM_PROCID" in os.environ and not batch else ""
+
+
+def _number(name: str) -> int:
+    """A variable of the environment as a number, 1 where it is not set or is none."""
+    value = os.environ.get(name, "") if name else ""
+    return int(value) if value.isdecimal() else 1
 
 
 @cache
 def _state() -> "PartialState | None":
-    if not any(int(os.environ.get(name) or 1) > 1 for name in _SIZES):
+    if launched() == 1:
         return None
     import torch
     from accelerate import PartialState
 
-    return PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
+    cpu = on_cpu()
+    if not cpu and _number("LOCAL_WORLD_SIZE") > torch.cuda.device_count():
+        raise WsssError(
+            f"{_number('LOCAL_WORLD_SIZE')} processes on a machine with {torch.cuda.device_count()} GPUs: start one for each, "
+            "or set WSSS_DEVICE=cpu"
+        )
+    return PartialState(cpu=cpu, timeout=_PATIENCE)
+
+
+def on_cpu() -> bool:
+    """Whether several processes compute on the CPU: where there is no CUDA device, and where `$WSSS_DEVICE` asks for it."""
+    import torch
+
+    return os.environ.get("WSSS_DEVICE") == "cpu" or not torch.cuda.is_available()
 
 
 def num_processes() -> int:
@@ -97,14 +166,30 @@ def agreed(value: T) -> T:
 
 
 def averaging(model: "nn.Module") -> "nn.Module":
-    """`model` so wrapped that backward passes average gradients over the processes; itself in a single process."""
+    """`model` so wrapped that backward passes average gradients over the processes; itself in a single process.
+
+    Its layers that look at the whole batch, those that take statistics or chance from it, then do so over all processes.
+    """
     if _state() is None:
         return model
-    import torch
     from accelerate import Accelerator
 
-    wrapped: nn.Module = Accelerator(cpu=not torch.cuda.is_available()).prepare_model(model)
+    from wsss.synchrony import see_whole_batch
+
+    see_whole_batch(model)
+    wrapped: nn.Module = Accelerator(cpu=on_cpu()).prepare_model(model)
     return wrapped
+
+
+def summed(value: "torch.Tensor") -> "torch.Tensor":
+    """Sum of a tensor over the processes, in every process; no gradient flows through it."""
+    if _state() is None:
+        return value
+    import torch
+
+    value = value.detach().clone()
+    torch.distributed.all_reduce(value)
+    return value
 
 
 def wait() -> None:

@@ -1,6 +1,7 @@
 """How the program runs on this machine: random seeds, device, dtype, memory."""
 
 import ctypes
+import os
 import random
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -8,6 +9,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from wsss.errors import WsssError
 from wsss.processes import device_here
 
 __all__ = ["autocast", "keep_freed_memory", "pick_device", "seed_everything", "to_device"]
@@ -29,9 +31,32 @@ def seed_everything(seed: int) -> None:
     torch.backends.cudnn.benchmark = False
 
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
 def pick_device() -> torch.device:
-    """CUDA where there is one, otherwise the CPU; among several processes, the device of this one."""
-    return device_here() or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device that `$WSSS_DEVICE` names; without it CUDA where there is one, else the CPU. Among several processes, this one's.
+
+    Raises:
+        WsssError: no such device is here.
+    """
+    wanted = os.environ.get("WSSS_DEVICE") or "auto"
+    if wanted not in DEVICES:
+        raise WsssError(f"--device (or WSSS_DEVICE) must be one of {', '.join(DEVICES)}, not {wanted!r}")
+    there = (
+        torch.cuda.is_available()
+        if wanted == "cuda"
+        else torch.backends.mps.is_available()
+        if wanted == "mps"
+        else True
+    )
+    if not there:
+        raise WsssError(f"this machine has no {wanted} device that torch can use: give --device cpu or --device auto")
+    own = device_here()
+    if own is not None and wanted not in ("auto", own.type):
+        raise WsssError(f"several processes compute on {own.type} here, not on {wanted}: give --device {own.type}")
+    automatic = "cuda" if torch.cuda.is_available() else "cpu"
+    return own or torch.device(automatic if wanted == "auto" else wanted)
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -15,7 +15,7 @@ from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
 from wsss.cam.features import check_class_maps, features_version
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
-from wsss.checks import require_apart
+from wsss.checks import require_apart, require_images
 from wsss.config import Config
 from wsss.crop_settings import GIVEN_METHOD, CropSettings
 from wsss.data.base import Dataset, data_key, subset
@@ -37,7 +37,7 @@ from wsss.io import content_hash, read_json, runs_folder, write_json
 from wsss.lean import lean_copy
 from wsss.locks import Locks
 from wsss.parallel import image_bar
-from wsss.processes import agreed, gathered, is_main, made_by_main, share, tell, wait
+from wsss.processes import agreed, gathered, is_main, made_by_main, num_processes, share, tell, wait
 from wsss.pseudo.refinement import REFINEMENTS, require_one_reading, split_refinement
 from wsss.runtime import keep_freed_memory, pick_device, seed_everything
 from wsss.scoring import Depths, Looker, choose_parameters, score_seeds
@@ -102,6 +102,11 @@ class SeedStages:
         self.depths = config.depths
         if taken := next((name for name in self.depths.declared if name in REFINEMENTS), None):
             raise WsssError(f"--source {taken}: that is the name of a refinement. Choose another name.")
+        for what, batch_size in (
+            ("the classifier", config.classifier.batch_size),
+            ("the segmentation network", config.segmentation.batch_size),
+        ):
+            require_images(num_processes(), batch_size, what)
         for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
             require_one_reading(name, config.root)
             base = split_refinement(name)[0]
@@ -259,10 +264,13 @@ class SeedStages:
         """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds too."""
         settings, data, backbone = self.config.depth_training, self.data("train"), self.config.classifier.backbone
         side = self.config.classifier.base_side
+        identity = self.config.classifier.identity()
         parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data_key(data)]
+        parts += [{"weights": identity["weights"]}] if identity["weights"] else []
         path = self._path("depth", content_hash(parts), ".safetensors")
         wanted = [path, *(fold_path(path, fold) for fold in range(FOLDS if folds else 0))]
-        train = partial(train_with_folds, side=side, device=self.device, progress=self.progress)
+        weights = self.config.classifier.weights
+        train = partial(train_with_folds, side=side, device=self.device, progress=self.progress, weights=weights)
 
         def make() -> None:
             self._absent(wanted)

@@ -13,12 +13,12 @@ from tqdm.auto import tqdm
 
 from wsss.cam.cam import class_maps, scaled_size, step_of
 from wsss.cam.classifier import Classifier, ClassifierInfo
-from wsss.checks import require_learning
+from wsss.checks import require_images, require_learning
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
 from wsss.freezing import freeze_early, train_mode
 from wsss.gradients import quick_gradients
 from wsss.lazy import lazy
-from wsss.processes import averaging, is_main, share
+from wsss.processes import averaging, is_main, num_processes, share, summed
 from wsss.runtime import to_device
 from wsss.training_state import CHECKPOINT_EVERY, Chance, TrainingState
 
@@ -51,8 +51,8 @@ def train_classifier(
 ) -> list[dict[str, float]]:
     """Train in place with multi-label soft margin loss and a polynomial schedule; the epochs are fixed in advance.
 
-    Several processes share each batch and average their gradients. A training that was interrupted goes on from its checkpoint,
-    and on the CPU ends with the same weights to the bit.
+    Several processes share each batch, and learn what one would, within rounding. A training that was interrupted goes on from its
+    checkpoint, and on the CPU ends with the same weights to the bit.
 
     Args:
         images: `H×W×3 uint8`, of any sizes; squares of `crop_side` are cut out at a random scale.
@@ -67,8 +67,10 @@ def train_classifier(
         One `{"epoch", "loss"}` per epoch.
 
     Raises:
-        WsssError: the checkpoint is broken or of another training (the message names it), or the loss is no longer finite.
+        WsssError: there are fewer images than processes, the checkpoint is broken or of another training (the message names it), or
+            the loss is no longer finite.
     """
+    require_images(num_processes(), min(batch_size, len(images)), "the classifier")
     device = device or torch.device("cpu")
     chance = Chance(seed, device)
     torch.manual_seed(seed)
@@ -105,11 +107,14 @@ def train_classifier(
         batch = to_device(_batch(images, chosen, crop_side, info, chance.generator)[own], device)
         target = to_device(torch.from_numpy(labels[chosen][own]).float(), device)
         loss = F.multilabel_soft_margin_loss(wrapped(batch).float().mean(dim=(2, 3)), target)
+        loss = loss * (
+            len(target) * num_processes() / len(chosen)
+        )  # gradients are averaged, whatever the sizes of parts
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         schedule.step()
-        losses.append(loss.item())
+        losses.append(summed(loss.detach()).item() / num_processes())
         require_learning(losses[-1:], "the classifier", learning_rate)
         bar.set_postfix(loss=f"{losses[-1]:.3f}")
         if checkpoint and len(losses) % checkpoint_every == 0 and is_main():

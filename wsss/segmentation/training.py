@@ -17,7 +17,7 @@ from wsss.data.base import IGNORE
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
 from wsss.freezing import freeze_early, train_mode
 from wsss.gradients import quick_gradients
-from wsss.processes import averaging, is_main, num_processes, share
+from wsss.processes import averaging, is_main, num_processes, share, summed
 from wsss.runtime import autocast, seed_everything, to_device
 from wsss.segmentation.network import encoder_model
 from wsss.training_state import CHECKPOINT_EVERY, TrainingState
@@ -59,7 +59,7 @@ def train_segmentation(
 
     Pixel-wise cross-entropy without the ignored pixels, AdamW, the polynomial schedule of DeepLab (power 0.9), random
     scale ¾…2, crop, flip and colour. Float32 on the CPU, where the backward pass of depthwise convolutions is slower
-    in bfloat16; mixed precision on CUDA. Several processes share each batch and average their gradients.
+    in bfloat16; mixed precision on CUDA. Several processes share each batch, and learn what one would, within rounding.
 
     A training that was interrupted goes on from its checkpoint, and on the CPU ends with the same weights to the bit: chance
     is drawn anew in every iteration, from the seed and the iteration's number.
@@ -67,7 +67,7 @@ def train_segmentation(
     Args:
         network: `(N, 3, H, W)` → logits `(N, classes + 1, H, W)`, with its initial weights already loaded.
         images_and_masks: images and label maps (0 background, 255 ignored).
-        batch_size: images per iteration, at least 2 for each process (the decoder's batch norm needs them).
+        batch_size: images per iteration of all processes: at least 2 (the decoder's batch norm needs them), 1 for each process.
         crop_size: side of the training crops in pixels, a multiple of the encoder's stride.
         learning_rate: of decoder and head at the start; the encoder's is a fifth. About 5e-4 is right.
         seed: fixes order, augmentation and dropout; initial weights are the caller's.
@@ -82,13 +82,13 @@ def train_segmentation(
         About 50 points of `{"iteration", "loss"}`: the mean loss of the iterations up to each.
 
     Raises:
-        ValueError: no images, no iterations, or fewer than two images per batch.
+        ValueError: no images, no iterations, or fewer than two images per batch, or than there are processes.
         WsssError: the checkpoint is broken or of another training (the message names it), or the loss is no longer finite.
     """
-    if len(images_and_masks) == 0 or iterations < 1 or batch_size < 2 * num_processes():
+    if len(images_and_masks) == 0 or iterations < 1 or batch_size < max(2, num_processes()):
         raise ValueError(
-            f"need images, iterations and a batch of 2 or more for each process; got {len(images_and_masks)}, {iterations}, "
-            f"{batch_size} for {num_processes()}"
+            f"need images, iterations and a batch of 2 or more, 1 or more for each process; got {len(images_and_masks)}, "
+            f"{iterations}, {batch_size} for {num_processes()}"
         )
     seed_everything(seed)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -114,7 +114,7 @@ def train_segmentation(
         scaler.step(optimiser)
         scaler.update()
         schedule.step()
-        losses.append(loss.item())
+        losses.append(summed(loss.detach()).item() / num_processes())
         require_learning(losses[-1:], "the segmentation network", learning_rate)
         if checkpoint and len(losses) % checkpoint_every == 0 and is_main():
             state.save(checkpoint, losses)
@@ -133,9 +133,13 @@ def _optimiser(network: nn.Module, learning_rate: float) -> torch.optim.Optimize
 
 
 def _loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy over the labelled pixels; 0, not NaN, where a whole batch is ignored."""
+    """Mean cross-entropy over the labelled pixels; 0, not NaN, where a whole batch is ignored.
+
+    Among several processes it is this one's part of that mean, over the labelled pixels of all, times their number, since gradients
+    are averaged.
+    """
     total = F.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="sum")
-    return total / (masks != IGNORE).sum().clamp(min=1)
+    return total / summed((masks != IGNORE).sum()).clamp(min=1) * num_processes()
 
 
 def _preloaded(samples: ImagesAndMasks) -> ImagesAndMasks:

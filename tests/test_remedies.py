@@ -1,0 +1,66 @@
+"""What messages, pages and docstrings tell people to type exists: commands, their options, targets of make, variables."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from wsss import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+OPTIONS = {
+    option
+    for command in COMMANDS.values()
+    for param in command.params
+    for option in (*param.opts, *param.secondary_opts)
+}
+FOREIGN = {
+    # of torchrun and accelerate
+    "--nproc-per-node", "--nnodes", "--node-rank", "--rdzv-backend", "--rdzv-endpoint", "--standalone", "--multi_gpu",
+    "--num_processes", "--help",
+}  # fmt: skip
+CODE = sorted(ROOT.glob("wsss/**/*.py"))
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("notebooks/*.ipynb"))]
+FOREIGN_FILES = {"notebooks.py", "provenance.py", "checked.py"}  # they call papermill and git
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file; what continues after a backslash is one line."""
+    return path.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+
+
+@pytest.mark.parametrize("path", [*CODE, *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_named_exists(path: Path) -> None:
+    """Every option behind a command is one of that command's; every other option is one of some command's."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    missing = []
+    for line in lines_of(path):
+        for target in re.findall(r"`make ([a-z][a-z-]*)", line):
+            missing += [] if target in targets else [f"make {target}"]
+        for name, rest in re.findall(r"python -m wsss ([a-z][a-z-]*)([^`#]*)", line):
+            command = COMMANDS.get(name)
+            known = {option for param in command.params for option in param.opts} if command else set()
+            used = re.findall(r"(?<![\w-])--[a-z][\w-]*", rest.split("python -m")[0])
+            missing += (
+                [f"{name} {option}" for option in used if option not in known | {"--help"}] if command else [name]
+            )
+        if path.name not in FOREIGN_FILES:
+            used = re.findall(r"(?<![\w-])--[a-z][\w-]*", line)
+            missing += [option for option in used if option not in OPTIONS | FOREIGN]
+    assert missing == []
+
+
+def test_something_is_looked_for() -> None:
+    named = {option for path in (*CODE, *PAGES) for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", path.read_text())}
+    assert named >= {
+        "--weights",
+        "--batch-size",
+        "--depth-kind",
+        "--classes",
+        "--device",
+        "--methods",
+        "--on-error",
+        "--out",
+    }

@@ -1,0 +1,99 @@
+"""The options of the commands that train: backbone, weights, epochs, batch size, number of images, and the device."""
+
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wsss.errors import WsssError
+
+__all__ = ["chosen_settings", "trains"]
+
+OPTIONS: dict[str, Any] = {
+    "backbone": Annotated[
+        str | None, typer.Option(help="Of classifier and depth network: a timm model; default: tf_efficientnet_lite0.")
+    ],
+    "weights": Annotated[Path | None, typer.Option(help="File of the backbone's weights, .safetensors or .pth.")],
+    "epochs": Annotated[
+        int | None, typer.Option(help="Of the classifier's training; of train-depth: the depth network's.")
+    ],
+    "batch_size": Annotated[int | None, typer.Option(help="Images per training step, of all networks.")],
+    "limit": Annotated[int | None, typer.Option(help="Train on at most so many images, evenly spaced.")],
+    "device": Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; default: $WSSS_DEVICE, or auto.")],
+}
+
+_CHOSEN: ContextVar[dict[str, Any]] = ContextVar("chosen", default={})  # noqa: B039 - never changed in place
+
+
+def chosen_settings() -> dict[str, Any]:
+    """What the options of the running command change, by the names of settings (`classifier.epochs`, `train_limit`, …)."""
+    return _CHOSEN.get()
+
+
+def trains(epochs: str = "classifier.epochs") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of training; `open_run_of` then opens its run with them.
+
+    Args:
+        epochs: the setting that `--epochs` changes.
+    """
+
+    def extended(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_options(**given: Any) -> None:
+            options = {name: given.pop(name) for name in OPTIONS}
+            with _in_force(_settings(epochs, **options), options["device"]):
+                command(**given)
+
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in OPTIONS.items()
+        ]
+        own = inspect.signature(command, eval_str=True)
+        with_options.__signature__ = own.replace(parameters=[*own.parameters.values(), *more])  # type: ignore[attr-defined]
+        return with_options
+
+    return extended
+
+
+def _settings(
+    epochs_of: str,
+    *,
+    backbone: str | None,
+    weights: Path | None,
+    epochs: int | None,
+    batch_size: int | None,
+    limit: int | None,
+    device: str | None,
+) -> dict[str, Any]:
+    if weights is not None and not weights.is_file():
+        raise WsssError(f"no file {weights}; give the backbone's weights with --weights")
+    networks = ("classifier", "segmentation", "depth_training")
+    changes = {
+        "classifier.backbone": backbone,
+        "classifier.weights": str(weights.resolve()) if weights else None,
+        epochs_of: epochs,
+        **{f"{network}.batch_size": batch_size for network in networks},
+        "train_limit": limit,
+    }
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+@contextmanager
+def _in_force(settings: dict[str, Any], device: str | None) -> Iterator[None]:
+    """`settings` are chosen, and the device is in the environment, where kernels of notebooks find it too."""
+    before, token = os.environ.get("WSSS_DEVICE"), _CHOSEN.set(settings)
+    if device is not None:
+        os.environ["WSSS_DEVICE"] = device
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
+        if device is not None:
+            os.environ.pop("WSSS_DEVICE")
+            os.environ.update({"WSSS_DEVICE": before} if before is not None else {})
