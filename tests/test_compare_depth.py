@@ -1,5 +1,6 @@
 """Several depth sources in one run: metric beside inverse, and folders that are called alike."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.conftest import write_palette_png
 from wsss import cli
 from wsss.config import ClassifierConfig, profile
 from wsss.errors import WsssError
@@ -199,3 +201,49 @@ def test_sources_reach_the_run(tiny_voc: Path, folders: dict[str, Path], monkeyp
     assert config.sources == (f"near=files:{folders['near'].resolve()}", "zoe=hf:Intel/zoe")
     assert (config.depth_kind, config.kinds) == ("metric", ("files=metric", "near=inverse"))
     assert config.methods == ("depth@near", "depth@zoe", "cam")
+
+
+def test_a_record_is_never_replaced_by_one_of_another_folder_of_its_name(
+    tiny_voc: Path, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "records"
+
+    def score(folder: Path, root: Path = tiny_voc, method: str = "depth", **more: Any) -> list[str]:
+        settings = {"depth": f"files:{folder}", "depth_kind": ["inverse"], "sources": [], "methods": [method], **more}
+        return [
+            each["method"] for each in write_stage([open_it(root, folders, tmp_path / "c", **settings)], "cam", out)
+        ]
+
+    near, wrong = folders["near"], folders["wrong"]
+    assert score(near) == score(near) == ["depth@files"]
+    with pytest.raises(
+        WsssError, match=r"depth@files\.json is of another folder .*--source NAME=files:.*b/depth, and depth@NAME"
+    ):
+        score(wrong)
+    assert score(near, method="depth@other", sources=[f"other=files:{wrong}"]) == ["depth@other"]
+
+
+def test_a_corrected_or_moved_folder_is_the_same(tiny_voc: Path, folders: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "records"
+
+    def score(root: Path, folder: Path) -> None:
+        run = open_it(
+            root, folders, tmp_path / "c", depth=f"files:{folder}", depth_kind="inverse", sources=[], methods=["depth"]
+        )
+        write_stage([run], "cam", out)
+
+    near = folders["near"]
+    score(tiny_voc, near)
+    first = next(near.iterdir())
+    np.save(first, np.load(first)[::-1])
+    score(tiny_voc, near)  # corrected in place
+    moved = Path(shutil.move(near, tmp_path / "c" / "depth"))
+    score(tiny_voc, moved)
+    elsewhere = shutil.copytree(tiny_voc, tmp_path / "elsewhere" / tiny_voc.name)
+    score(elsewhere, moved)
+    write_palette_png(elsewhere / "SegmentationClass" / "2012_000008.png", np.full((40, 48), 12, np.uint8))
+    score(elsewhere, moved)
+    with pytest.raises(
+        WsssError, match=r"is of another folder that has the same name as this data\. Rename the folder"
+    ):
+        score(tiny_voc, moved)

@@ -29,6 +29,7 @@ from wsss.lean import lean_copy
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.processes import tell
 from wsss.report.records import build_record, write_record
+from wsss.report.store import inputs_read, record_path, require_same_inputs
 from wsss.runtime import keep_freed_memory, pick_device
 from wsss.scoring import Depths, Looker, score_seeds
 
@@ -99,6 +100,7 @@ def evaluate_folder(
     short = depths_of.names(of_methods)
     full = {name: _full_name(name, depths_of, short) for name in names}
     _require_own_tree(out, dataset, checkpoint)
+    read = _require_same_inputs(out, dataset, _path(root), full, depths_of)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     looker = Looker(lean_copy(model), info, dataset.classes, regions, crops, device)
@@ -141,6 +143,7 @@ def evaluate_folder(
         skipped,
         settings,
         left_out,
+        read,
     )
 
 
@@ -154,6 +157,21 @@ def _sources(
     return DepthSources(
         resolve_place(own, root) if own else None, kind, found, ({FILES: kind} if kind else {}) | kinds, root
     )
+
+
+def _require_same_inputs(
+    out: Path, dataset: Dataset, root: Path | None, full: Mapping[str, str], depths: DepthSources
+) -> dict[str, Any]:
+    """What each method's record says of its inputs; see `wsss.report.store.require_same_inputs`."""
+    contents, found = dataset.fingerprint(), {}
+    for name, shown in full.items():
+        source = split_method(name)[1]
+        spec = depths.spec(source) if method(name).uses_depth else None
+        found[name] = inputs_read(root, contents, spec)
+        names = {"data": dataset.name, "stage": "cam", "split": dataset.split, "method": shown, "refinement": None}
+        remedy = f"Name this one: --source NAME={innermost(spec or '')}, and METHOD@NAME."
+        require_same_inputs(record_path(out, names), found[name], remedy)
+    return found
 
 
 def _require_own_tree(out: Path, dataset: Dataset, checkpoint: Path) -> None:
@@ -248,6 +266,7 @@ def _write(
     skipped: Mapping[str, str],
     settings: Mapping[str, Any],
     left_out: Mapping[str, Any],
+    read: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     records = []
     for name, score in scores.items():
@@ -261,6 +280,7 @@ def _write(
         )  # fmt: skip
         record["skipped"] = [{"id": name, "reason": reason} for name, reason in skipped.items()]
         record["provenance"]["settings"] = dict(settings)
+        record["provenance"]["read"] = read[name]
         if left_out:
             record["provenance"]["left_out"] = dict(left_out)
         path = write_record(out, record)

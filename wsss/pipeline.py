@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
-from wsss.cam.backbones import backbone_state, normalisation
+from wsss.cam.backbones import backbone_state, normalisation, weights_identity
 from wsss.config import Config
 from wsss.config import profile as configuration
 from wsss.crop_settings import read_crop_settings
@@ -76,10 +76,12 @@ class Run(LabelStages):
     def network_key(self, labels: str) -> str:
         """Hash of everything that a network trained on `labels` (a method, or `full-supervision`) depends on."""
         source = data_key(self.data("train")) if labels == FULL_SUPERVISION else self.label_key(labels)
+        encoder = self.config.segmentation.encoder.removeprefix("tu-")
         return content_hash(
             {
                 "version": ALGORITHM_VERSION["segmentation"],
                 "settings": asdict(self.config.segmentation),
+                **({} if encoder == self.config.classifier.backbone else weights_identity(encoder)),
                 "base_side": self.config.classifier.base_side,
                 "classifier": self.classifier_key,
                 "seed": self.config.seed,

