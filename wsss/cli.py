@@ -31,7 +31,7 @@ from wsss.cli_options import (
 )
 from wsss.cli_training import trains
 from wsss.errors import WsssError
-from wsss.processes import launched
+from wsss.processes import launched, speaks
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
@@ -340,7 +340,7 @@ def main() -> None:
     """Run the command line; what users can mend is said in one line, without a traceback (`WSSS_DEBUG=1` shows it)."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
-        if launched() > 1 and os.environ["RANK"] != "0":
+        if not speaks():
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends; the main process speaks for all
         app()
     except WsssError as error:

@@ -46,7 +46,7 @@ def trains(epochs: str = "classifier.epochs") -> Callable[[Callable[..., None]],
     def extended(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def with_options(**given: Any) -> None:
-            options = {name: given.pop(name) for name in OPTIONS}
+            options = {name: given.pop(name, None) for name in OPTIONS}
             with _in_force(_settings(epochs, **options), options["device"]):
                 command(**given)
 

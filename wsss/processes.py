@@ -30,6 +30,7 @@ __all__ = [
     "num_processes",
     "on_cpu",
     "share",
+    "speaks",
     "summed",
     "tell",
     "wait",
@@ -51,6 +52,11 @@ _OTHERS = {
     "HOROVOD_SIZE": "horovodrun",
 }
 """Variables in which other launchers say how many processes they have started, and what these launchers are called."""
+
+
+def speaks() -> bool:
+    """Whether this is the process that prints for all that `torchrun` or `accelerate launch` has started; see `launched`."""
+    return launched() == 1 or os.environ["RANK"] == "0"
 
 
 def launched() -> int:
