@@ -100,7 +100,6 @@ def evaluate_folder(
     short = depths_of.names(of_methods)
     full = {name: _full_name(name, depths_of, short) for name in names}
     _require_own_tree(out, dataset, checkpoint)
-    read = _require_same_inputs(out, dataset, _path(root), full, depths_of)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     looker = Looker(lean_copy(model), info, dataset.classes, regions, crops, device)
@@ -113,6 +112,7 @@ def evaluate_folder(
         files = [open_depth(spec, dataset, plain[spec]) for spec in sorted(plain) if spec.startswith("files:")]
         skipped = _unreadable(looker, dataset, files, progress)
         dataset = keep_ids(dataset, [name for name in dataset.ids if name not in skipped])
+    read = _require_same_inputs(out, dataset, _path(root), full, depths_of)
     start = time.perf_counter()
     depths: Depths = {source: open_depth(depths_of.spec(source), dataset, depths_of.kind(source)) for source in wanted}
     scores = score_seeds(looker, {name: info.chosen[name] for name in names}, dataset, depths, progress=progress)
