@@ -21,10 +21,10 @@ from benchmarks.measure import (
     timed_in_turns,
     versions_of,
 )
-from wsss.cam.cam import LevelMaps, class_maps, pyramid_maps, resize_image, scaled_size
+from wsss.cam.maps import LevelMaps, class_maps, pyramid_maps, resize_image, scaled_size
 from wsss.data.base import Sample
 from wsss.data.transforms import to_tensor
-from wsss.runtime import autocast
+from wsss.machine.runtime import autocast
 
 __all__ = ["measure"]
 

@@ -8,11 +8,11 @@ from threadpoolctl import threadpool_limits
 from benchmarks.material import CONFIG, labelled, looker, side_by_side
 from benchmarks.measure import Effort, Measured, at_most, ratio, shown, timed_in_turns
 from wsss.data.base import Sample
-from wsss.depth.crops import crop_plan, region_boxes
-from wsss.depth.fusion import FusionParameters, fuse
-from wsss.depth.proposals import by_depth
-from wsss.depth.regions import depth_regions
-from wsss.depth.trust import edge_ranks
+from wsss.methods.crops import crop_plan, region_boxes
+from wsss.methods.fusion import FusionParameters, fuse
+from wsss.methods.proposals import by_depth
+from wsss.methods.regions import depth_regions
+from wsss.methods.trust import edge_ranks
 
 __all__ = ["measure"]
 

@@ -15,10 +15,10 @@ from wsss.config import profile
 from wsss.data.base import Dataset, Sample
 from wsss.data.tabletop import TabletopDataset, TabletopSpec
 from wsss.data.tabletop_rendering import render_tabletop
-from wsss.lean import lean_copy
-from wsss.parallel import each_image
-from wsss.runtime import pick_device
-from wsss.scoring import Depths, Looker
+from wsss.machine.parallel import each_image
+from wsss.machine.runtime import pick_device
+from wsss.methods.scoring import Depths, Looker
+from wsss.networks.lean import lean_copy
 
 __all__ = ["CONFIG", "Logits", "classifier", "depths_of", "labelled", "looker", "repeated", "scenes", "side_by_side"]
 

@@ -15,9 +15,9 @@ from unittest import mock
 import numpy as np
 import torch
 
-from wsss import runtime
 from wsss.errors import WsssError
-from wsss.report.provenance import processor
+from wsss.machine import runtime
+from wsss.records.provenance import processor
 
 __all__ = [
     "CHECKOUT",

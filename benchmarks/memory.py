@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.material import CONFIG, classifier, depths_of, labelled, looker, repeated, scenes
 from benchmarks.measure import Effort, Measured, at_most, child
 from wsss.errors import WsssError
-from wsss.runtime import keep_freed_memory, pick_device
+from wsss.machine.runtime import keep_freed_memory, pick_device
 
 __all__ = ["measure"]
 
@@ -50,7 +50,7 @@ def _own_peak() -> int:
 
 def _seeds(images: int) -> None:
     from benchmarks.scaling import CHOICES
-    from wsss.scoring import score_seeds
+    from wsss.methods.scoring import score_seeds
 
     data = repeated(1, images)
     score_seeds(looker(), CHOICES, data, depths_of(data), progress=False)

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
 from wsss.cam.classifier import Classifier
-from wsss.runtime import autocast, keep_freed_memory
+from wsss.machine.runtime import autocast, keep_freed_memory
 from wsss.segmentation.network import build_network
 
 IMAGES = 10_582  # VOC 2012 train_aug

@@ -8,9 +8,9 @@ Needs the classifier and the choices of a default run (`make reproduce`), which 
 
 import time
 
+from wsss.machine.processes import is_main, num_processes, wait
+from wsss.methods.scoring import score_seeds
 from wsss.pipeline import open_run
-from wsss.processes import is_main, num_processes, wait
-from wsss.scoring import score_seeds
 
 METHODS, IMAGES = ("cam", "depth"), 60
 

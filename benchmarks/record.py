@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.measure import CHECKOUT, Figure, Measured, machine
 from wsss.errors import WsssError
 from wsss.io import atomic_path, read_json, write_json
-from wsss.report.provenance import git_state
+from wsss.records.provenance import git_state
 
 __all__ = ["COMMITTED", "add_part", "figures_of", "load_record", "slower", "table", "write_table"]
 

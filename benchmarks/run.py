@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.measure import FULL, QUICK, Effort, Measured
 from benchmarks.record import COMMITTED, add_part, load_record, slower, table, write_table
 from wsss.errors import WsssError
-from wsss.runtime import keep_freed_memory, pick_device
+from wsss.machine.runtime import keep_freed_memory, pick_device
 
 __all__ = ["LONG_PARTS", "PARTS", "run_bench"]
 

@@ -9,9 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.material import depths_of, looker, repeated
 from benchmarks.measure import Effort, Measured, at_most, shown, timed_in_turns
-from wsss.cam.cam import class_maps
-from wsss.parallel import images_at_once
-from wsss.scoring import score_seeds
+from wsss.cam.maps import class_maps
+from wsss.machine.parallel import images_at_once
+from wsss.methods.scoring import score_seeds
 
 __all__ = ["CHOICES", "measure"]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import CHECKOUT, Effort, Measured, at_most, child, shown, timed_in_turns
-from wsss.contents import SETTLED
+from wsss.machine.contents import SETTLED
 from wsss.report.pages import PAGES
 
 __all__ = ["measure"]
 
 FILES = 10_000
-ASK = "import sys; from pathlib import Path; from wsss.contents import folder_hash; folder_hash(Path(sys.argv[1]))"
+ASK = "import sys; from pathlib import Path; from wsss.machine.contents import folder_hash; folder_hash(Path(sys.argv[1]))"
 
 
 def measure(effort: Effort) -> Measured:

@@ -58,7 +58,7 @@ def _paint(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def hashes_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test remembers hashes of files in the checkout's `runs/`."""
     store = tmp_path_factory.getbasetemp() / "contents.sqlite"
-    monkeypatch.setattr("wsss.contents._store", lambda: store)
+    monkeypatch.setattr("wsss.machine.contents._store", lambda: store)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def tiny_weights() -> Iterator[None]:
     import timm
     import torch
 
-    from wsss.cam import backbones
+    from wsss.networks import backbones
 
     torch.manual_seed(0)
     state = timm.create_model("test_efficientnet", pretrained=False).state_dict()
@@ -141,8 +141,8 @@ def tiny_checkpoint(tmp_path: Path) -> Path:
     import torch
 
     from wsss.cam.classifier import Classifier, info_for, save_classifier
-    from wsss.depth.crops import CropParameters
-    from wsss.depth.regions import RegionParameters
+    from wsss.methods.crops import CropParameters
+    from wsss.methods.regions import RegionParameters
 
     torch.manual_seed(0)
     info = info_for("test_efficientnet", ("cat", "dog"), 16, 64)

@@ -24,13 +24,13 @@ import timm
 import torch
 
 import wsss.io
-from wsss.cam import backbones
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
-from wsss.depth_training import DepthTraining, train_with_folds
-from wsss.evaluate import evaluate_folder
-from wsss.export import export_voc
+from wsss.depth.training import DepthTraining, train_with_folds
+from wsss.experiments.evaluate import evaluate_folder
+from wsss.networks import backbones
 from wsss.pipeline import Run
-from wsss.predict import predict_folder
+from wsss.pseudo.export import export_voc
+from wsss.segmentation.folder import predict_folder
 from wsss.segmentation.predictor import load_predictor
 
 BACKBONE = "test_efficientnet"

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 
-from wsss.crop_settings import read_crop_settings
+from wsss.experiments.notebooks import notebook_folder
 from wsss.io import write_json
-from wsss.notebooks import notebook_folder
+from wsss.pipeline.crop_file import read_crop_settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -8,8 +8,8 @@ import pytest
 
 from wsss.config import PROFILES, RESULT_LABELS, RESULT_METHODS, Config, profile
 from wsss.data.registry import dataset_names
-from wsss.depth.methods import METHODS, method
 from wsss.errors import WsssError
+from wsss.methods.evidence import METHODS, method
 from wsss.pseudo.refinement import split_refinement
 
 

@@ -17,11 +17,11 @@ import timm
 import torch
 
 from wsss import cli
-from wsss.cam import backbones
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
 from wsss.data.voc import VocDataset
 from wsss.errors import WsssError
 from wsss.io import file_hash, read_json, write_json, write_png
+from wsss.networks import backbones
 from wsss.pipeline import Run
 
 BACKBONE = "test_efficientnet"

@@ -30,23 +30,23 @@ from wsss.analysis.score import Score, load_score, save_score
 from wsss.analysis.strata import scores_frame
 from wsss.cam.classifier import Classifier, info_for, load_classifier, save_classifier
 from wsss.config import Config, profile
-from wsss.crop_settings import CropSettings, read_crop_settings
 from wsss.data.annotations import xml_labels, xml_marks
 from wsss.data.download import extract, read_sbd_mask
 from wsss.data.splits import read_split
 from wsss.data.tabletop import CLASSES, TabletopDataset
 from wsss.data.voc import VOC_CLASSES, read_class_names
-from wsss.depth.crops import CropParameters
 from wsss.depth.files import read_depth_file
 from wsss.depth.monocular import DepthNetwork, load_depth_network, save_depth_network
-from wsss.depth.regions import RegionParameters
 from wsss.depth.sources import open_depth
 from wsss.depth.specs import check_source
 from wsss.errors import WsssError
+from wsss.experiments.notebooks import notebook_folder, parameters_of
 from wsss.io import read_image, read_json
-from wsss.notebooks import notebook_folder, parameters_of
+from wsss.methods.crops import CropParameters
+from wsss.methods.regions import RegionParameters
+from wsss.pipeline.crop_file import CropSettings, read_crop_settings
 from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
-from wsss.report.records import load_records
+from wsss.records.build import load_records
 from wsss.segmentation.network import build_network, load_network, save_network
 
 FACTOR = float(os.environ.get("WSSS_FUZZ", "1"))

@@ -1,6 +1,6 @@
 """A fixed input has a stored output: whoever changes what a stage computes must say so.
 
-If a test here fails because the output was changed on purpose, raise that stage's `ALGORITHM_VERSION` in `wsss/stages.py`
+If a test here fails because the output was changed on purpose, raise that stage's `ALGORITHM_VERSION` in `wsss/pipeline/seeds.py`
 (records and cache entries that were made before are then stale) and store the new numbers. If not on purpose, it is a bug.
 """
 
@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from wsss.cam.cam import pyramid_maps
-from wsss.depth.crops import CropParameters
-from wsss.depth.fusion import Evidence, FusionParameters, fuse
-from wsss.depth.guide import guided_filter
-from wsss.depth.methods import Look, Method, gather
-from wsss.depth.regions import RegionParameters, Regions
-from wsss.depth.trust import border_alignment, edge_ranks
-from wsss.pipeline import ALGORITHM_VERSION
+from wsss.cam.maps import pyramid_maps
+from wsss.methods.crops import CropParameters
+from wsss.methods.evidence import Look, Method, gather
+from wsss.methods.fusion import Evidence, FusionParameters, fuse
+from wsss.methods.guide import guided_filter
+from wsss.methods.regions import RegionParameters, Regions
+from wsss.methods.trust import border_alignment, edge_ranks
+from wsss.pipeline.run import ALGORITHM_VERSION
 from wsss.pseudo.labels import pseudo_label
 
 HINT = (
-    "the output of stage {!r} has changed: if that is meant, raise its ALGORITHM_VERSION in wsss/stages.py "
+    "the output of stage {!r} has changed: if that is meant, raise its ALGORITHM_VERSION in wsss/pipeline/seeds.py "
     "and store the new numbers here"
 )
 CLASSES = ("red", "green", "blue")

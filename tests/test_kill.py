@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from wsss.data.tabletop import TabletopDataset
-from wsss.predict import image_files
-from wsss.report.store import load_records
+from wsss.records.store import load_records
+from wsss.segmentation.folder import image_files
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
 TIMES = {"seconds", "seconds_per_image", "wall_s", "utc"}

@@ -8,13 +8,13 @@ import pytest
 
 from wsss import cli
 from wsss.cam.classifier import load_classifier
-from wsss.crop_settings import read_crop_settings
 from wsss.data.nyuv2 import NyuV2Dataset
 from wsss.data.voc import VOC_CLASSES, VocDataset
 from wsss.depth.files import files_depth, read_depth_file
 from wsss.errors import WsssError
 from wsss.io import file_hash, read_image, read_json
-from wsss.predict import image_files
+from wsss.pipeline.crop_file import read_crop_settings
+from wsss.segmentation.folder import image_files
 from wsss.segmentation.predictor import load_predictor
 
 SUFFIXES = (".jpg", ".png", ".npy", ".npz", ".xml", ".txt")

@@ -19,27 +19,27 @@ from wsss.analysis.objects import InstanceScore, instance_scores
 from wsss.analysis.score import Score
 from wsss.analysis.strata import scores_frame
 from wsss.analysis.thresholds import THRESHOLDS
-from wsss.cam import cam
-from wsss.cam.backbones import DEFAULT_BACKBONE
+from wsss.cam import maps as cam
 from wsss.cam.classifier import Classifier, build_classifier, info_for
 from wsss.cam.training import train_classifier
 from wsss.data.base import IGNORE, Sample
 from wsss.data.classes import keep_ids
+from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.data.registry import open_dataset
-from wsss.depth.crops import CropParameters, region_boxes, square_box
-from wsss.depth.fusion import Evidence, FusionParameters, fuse
-from wsss.depth.guide import guided_filter
-from wsss.depth.methods import METHODS, Look, gather
-from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
-from wsss.depth.regions import RegionParameters, Regions, depth_regions
 from wsss.depth.sources import open_depth
-from wsss.depth.trust import border_alignment, edge_ranks
-from wsss.depth_training import scale_and_shift_invariant_loss
+from wsss.depth.training import scale_and_shift_invariant_loss
 from wsss.errors import WsssError
+from wsss.methods.crops import CropParameters, region_boxes, square_box
+from wsss.methods.evidence import METHODS, Look, gather
+from wsss.methods.fusion import Evidence, FusionParameters, fuse
+from wsss.methods.guide import guided_filter
+from wsss.methods.regions import RegionParameters, Regions, depth_regions
+from wsss.methods.scoring import Looker, score_seeds
+from wsss.methods.trust import border_alignment, edge_ranks
+from wsss.networks.backbones import DEFAULT_BACKBONE
 from wsss.pseudo.labels import pseudo_label
-from wsss.report.records import build_record
+from wsss.records.build import build_record
 from wsss.report.tables import per_class_table, seed_table
-from wsss.scoring import Looker, score_seeds
 from wsss.segmentation.training import _loss
 
 CPU = torch.device("cpu")

@@ -18,12 +18,12 @@ from wsss.config import DepthTraining
 from wsss.data.registry import open_dataset
 from wsss.data.tabletop import default_root
 from wsss.data.tabletop_rendering import render_tabletop
-from wsss.depth_training import train_with_folds
+from wsss.depth.training import train_with_folds
 from wsss.errors import WsssError
-from wsss.evaluate import evaluate_folder
-from wsss.export import FACTS, export_voc
-from wsss.predict import predict_folder
+from wsss.experiments.evaluate import evaluate_folder
+from wsss.pseudo.export import FACTS, export_voc
 from wsss.pseudo.labels import save_pseudo_label
+from wsss.segmentation.folder import predict_folder
 from wsss.segmentation.network import build_network
 from wsss.segmentation.predictor import Predictor
 
@@ -53,11 +53,20 @@ def scene(tiny_voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     monkeypatch.setenv("WSSS_RUNS", str(work / "runs"))
     monkeypatch.setenv("WSSS_CACHE", str(tmp_path / "cache"))
     for place in (
-        "wsss.results._stage_scores", "wsss.stages.SeedStages.classifier", "wsss.depth_training.train_with_folds",
-        "wsss.predict.image_files", "wsss.export.require_same_export", "wsss.evaluate.load_classifier", "wsss.depth_report.tqdm",
-        "wsss.stages.SeedStages.series", "wsss.ablation._score", "wsss.report.records.load_records", "wsss.notebooks.execute",
-        "wsss.cli_records.report", "wsss.rerun.data_hash",
-    ):  # fmt: skip
+        "wsss.experiments.results._stage_scores",
+        "wsss.pipeline.seeds.SeedStages.classifier",
+        "wsss.depth.training.train_with_folds",
+        "wsss.segmentation.folder.image_files",
+        "wsss.pseudo.export.require_same_export",
+        "wsss.experiments.evaluate.load_classifier",
+        "wsss.experiments.depth_quality.tqdm",
+        "wsss.pipeline.seeds.SeedStages.series",
+        "wsss.experiments.ablation._score",
+        "wsss.records.build.load_records",
+        "wsss.experiments.notebooks.execute",
+        "wsss.cli.records.report",
+        "wsss.experiments.rerun.data_hash",
+    ):
         monkeypatch.setattr(
             place, reached if "classifier" not in place.rpartition(".")[2] or "load" in place else property(reached)
         )

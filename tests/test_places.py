@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
 """The names in the README's table."""
 
-OF_LAUNCHERS = ("wsss/processes.py",)
+OF_LAUNCHERS = ("wsss/machine/processes.py",)
 """Files that read variables which a launcher sets and no person."""
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from wsss.notebooks import NOTEBOOKS, notebook_folder
+from wsss.experiments.notebooks import NOTEBOOKS, notebook_folder
 
 
 @pytest.fixture(scope="module")

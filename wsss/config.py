@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from wsss.contents import weights_hash
 from wsss.data.tabletop import TabletopSpec, default_root
-from wsss.depth.crops import CropParameters
 from wsss.depth.declared import FILES, DepthSources, declarations, kinds_of, take_inline
-from wsss.depth.methods import split_method
-from wsss.depth.regions import RegionParameters
 from wsss.depth.specs import innermost, portable_spec, resolve_place
-from wsss.depth_training import DepthTraining
+from wsss.depth.training import DepthTraining
 from wsss.errors import WsssError
+from wsss.machine.contents import weights_hash
+from wsss.methods.crops import CropParameters
+from wsss.methods.evidence import split_method
+from wsss.methods.regions import RegionParameters
 from wsss.pseudo.refinement import split_refinement
 from wsss.settings import OPTIONAL, check_settings
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from wsss.cam.backbones import backbone_state
 from wsss.cam.classifier import Classifier, build_classifier, info_for, load_classifier, save_classifier
 from wsss.errors import WsssError
+from wsss.networks.backbones import backbone_state
 
 SMALL = "test_efficientnet"
 

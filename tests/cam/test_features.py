@@ -8,13 +8,13 @@ import pytest
 import timm
 import torch
 
-from wsss.cam.cam import pyramid_maps, step_of
 from wsss.cam.classifier import Classifier, build_classifier, info_for, load_classifier, save_classifier
 from wsss.cam.features import Sides, check_class_maps, feature_maps, features_version
+from wsss.cam.maps import pyramid_maps, step_of
 from wsss.cam.training import predict_probabilities, train_classifier
 from wsss.config import profile
 from wsss.errors import WsssError
-from wsss.lean import lean_copy
+from wsss.networks.lean import lean_copy
 from wsss.pipeline import Run
 
 CPU = torch.device("cpu")

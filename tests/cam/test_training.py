@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wsss.cam.training as training
-from wsss.cam.cam import class_maps
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for
+from wsss.cam.maps import class_maps
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.data.transforms import to_tensor
 from wsss.errors import WsssError

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.data.scenes import CLASSES, DISTRACTORS, MODELS, Model, Placement, Scene, draw_scene
-from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
-from wsss.depth.planes import find_planes
+from wsss.methods.planes import find_planes
 
 pytest.importorskip("pybullet", reason="rendering needs PyBullet, whose newest wheel is for Python 3.11")
 

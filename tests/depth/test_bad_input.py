@@ -12,18 +12,18 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from wsss.cam.backbones import check_backbone
 from wsss.data.base import Sample
-from wsss.depth.crops import CropParameters
+from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.estimators import hub_depth
 from wsss.depth.files import SIGN_SAMPLE, read_depth_file
-from wsss.depth.fusion import FusionParameters, fuse
-from wsss.depth.methods import METHODS, Look, gather
 from wsss.depth.monocular import DepthNetwork, load_depth_network, save_depth_network
-from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
-from wsss.depth.regions import RegionParameters, depth_regions
 from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
+from wsss.methods.crops import CropParameters
+from wsss.methods.evidence import METHODS, Look, gather
+from wsss.methods.fusion import FusionParameters, fuse
+from wsss.methods.regions import RegionParameters, depth_regions
+from wsss.networks.backbones import check_backbone
 
 SIZE = (20, 30)
 RAMP = np.linspace(1, 4, 600, dtype=np.float32).reshape(SIZE)  # metres, farther downwards

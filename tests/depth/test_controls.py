@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from wsss.data.registry import open_dataset
 from wsss.depth.controls import NOISE_LEVELS, degrade, derangement, inverted
-from wsss.depth.regions import continuous_parts
+from wsss.methods.regions import continuous_parts
 
 
 def scene(seed: int = 0, side: int = 128) -> tuple[np.ndarray, np.ndarray]:

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.depth.test_sources import Memory
-from wsss.cli_options import _absolute, methods_of
+from wsss.cli.options import _absolute, methods_of
 from wsss.config import Config, profile
 from wsss.depth.declared import FILES, DepthSources, declarations, inline, kinds_of, take_inline
-from wsss.depth.methods import split_method
 from wsss.depth.sources import open_depth
 from wsss.depth.specs import innermost, place_of, portable_spec, resolve_place, with_innermost
 from wsss.errors import WsssError
+from wsss.methods.evidence import split_method
+from wsss.pipeline.seeds import SeedStages
 from wsss.pseudo.refinement import require_one_reading, split_refinement
-from wsss.stages import SeedStages
 
 
 @pytest.mark.parametrize(

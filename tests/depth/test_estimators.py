@@ -15,10 +15,10 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from wsss.data.base import Sample
+from wsss.data.inverse_depth import normalise_inverse_depth
 from wsss.depth import estimators
 from wsss.depth.estimators import FOLDS, cached, fold_path, learned_depth, model_kind
 from wsss.depth.monocular import DepthNetwork, predict_inverse_depth, save_depth_network
-from wsss.depth.orientation import normalise_inverse_depth
 from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
 

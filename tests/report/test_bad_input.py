@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from wsss.errors import WsssError
-from wsss.report.ablations import load_ablation
-from wsss.report.records import load_records, record_path
-from wsss.report.series import load_series
+from wsss.records.build import load_records, record_path
+from wsss.report.ablation_charts import load_ablation
+from wsss.report.series_charts import load_series
 
 PLACE = {"data": "d", "stage": "cam", "split": "test", "method": "cam", "refinement": None}
 WHOLE: dict[str, Any] = {

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wsss.report.effects import effects_figure, effects_table
+from wsss.report.effect_charts import effects_figure, effects_table
 from wsss.report.object_charts import activation_figure
 
 

@@ -16,9 +16,9 @@ from wsss.analysis.instances import instances_of
 from wsss.analysis.thresholds import THRESHOLDS
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.base import Sample
-from wsss.depth.crops import Crop, CropParameters
-from wsss.depth.fusion import Evidence, FusionParameters
-from wsss.depth.regions import Regions
+from wsss.methods.crops import Crop, CropParameters
+from wsss.methods.fusion import Evidence, FusionParameters
+from wsss.methods.regions import Regions
 from wsss.report import panels, walk
 
 CLASSES = ("box", "night_stand")

@@ -19,7 +19,7 @@ from wsss.cam.classifier import Classifier, info_for
 from wsss.config import Config
 from wsss.data.tabletop import TabletopDataset
 from wsss.errors import WsssError
-from wsss.scoring import Looker, score_seeds
+from wsss.methods.scoring import Looker, score_seeds
 from wsss.widgets import failure_browser, threshold_browser
 from wsss.widgets.choices import Choice
 from wsss.widgets.controls import Slider

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from wsss.cam.classifier import Classifier, info_for
 from wsss.config import Config
-from wsss.crop_settings import read_crop_settings
 from wsss.data.base import Sample
-from wsss.depth.fusion import FusionParameters, fuse
 from wsss.errors import WsssError
-from wsss.scoring import Looker
+from wsss.methods.fusion import FusionParameters, fuse
+from wsss.methods.scoring import Looker
+from wsss.pipeline.crop_file import read_crop_settings
 from wsss.widgets import crop_explorer, headless
 from wsss.widgets.choices import Choice
 from wsss.widgets.controls import Slider

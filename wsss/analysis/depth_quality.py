@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from wsss.lazy import lazy
+from wsss.machine.lazy import lazy
 
 __all__ = ["around_objects", "metric_errors", "rank_correlation"]
 

@@ -12,12 +12,12 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from wsss.cam.backbones import backbone_state, check_backbone, normalisation
 from wsss.cam.features import feature_maps
-from wsss.checkpoints import load_tensors, read_tensors, require_finite
 from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.io import atomic_path
+from wsss.networks.backbones import backbone_state, check_backbone, normalisation
+from wsss.networks.checkpoints import load_tensors, read_tensors, require_finite
 
 __all__ = [
     "Classifier",

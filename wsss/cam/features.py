@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsss.cam.backbones import DEFAULT_BACKBONE, check_backbone
 from wsss.errors import WsssError, first_line
-from wsss.lazy import lazy
-from wsss.runtime import autocast
+from wsss.machine.lazy import lazy
+from wsss.machine.runtime import autocast
+from wsss.networks.backbones import DEFAULT_BACKBONE, check_backbone
 
 __all__ = ["Features", "Sides", "check_class_maps", "feature_maps", "features_version"]
 
@@ -24,7 +24,7 @@ timm = lazy("timm")
 
 STRIDES = (8, 16, 32)
 OWN = 32  # the stride of a convolutional network as it comes
-STEP = 16  # pixels, of which convolutional networks are given multiples by `wsss.cam.cam`
+STEP = 16  # pixels, of which convolutional networks are given multiples by `wsss.cam.maps`
 EXAMPLES = f"{DEFAULT_BACKBONE}, resnet50, convnext_tiny, vit_small_patch16_224 or swin_tiny_patch4_window7_224"
 _PROBED = 64  # pixels: about the side of the images that a model is tried on
 _LONG = 2048  # pixels: about the longest side, of flat images; some models have positions up to a number only

@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import find_objects
 
 from wsss.errors import WsssError
-from wsss.lazy import lazy
+from wsss.machine.lazy import lazy
 
 __all__ = ["SAME_BOX", "xml_labels", "xml_marks"]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wsss.contents import file_hashes
 from wsss.data.base import Sample
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_image
+from wsss.machine.contents import file_hashes
 
 __all__ = ["FolderDataset", "existing_folder", "is_file", "read_uint8_map"]
 

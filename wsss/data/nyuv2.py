@@ -10,8 +10,8 @@ import numpy as np
 
 from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.folder import FolderDataset, existing_folder, read_uint8_map
+from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.data.splits import check_split, cut_tune, read_split, without
-from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.errors import WsssError
 from wsss.io import read_image
 

@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from wsss.contents import file_hashes
 from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.scenes import CLASSES
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
 from wsss.io import cache_folder, content_hash, read_image, read_json
+from wsss.machine.contents import file_hashes
 
 __all__ = [
     "CLASSES",

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.data.scenes import draw_scene, scene_kind
 from wsss.data.series import SERIES, draw_series_scene, series_identity, series_length, series_place
 from wsss.data.tabletop import FROZEN, TabletopDataset, TabletopSpec, default_root
-from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.errors import WsssError
 from wsss.io import read_json, write_json, write_png
 

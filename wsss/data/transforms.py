@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from wsss.data.base import IGNORE
-from wsss.lazy import lazy
+from wsss.machine.lazy import lazy
 
 __all__ = ["colour_jitter", "normalise_batch", "random_scale_crop_flip", "resize_long_side", "to_tensor"]
 

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.data.base import Dataset
+from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.monocular import DepthNetwork, load_depth_network, predict_inverse_depth
-from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
 from wsss.errors import WsssError, first_line
 from wsss.io import read_image, write_png
-from wsss.runtime import pick_device
+from wsss.machine.runtime import pick_device
 
 __all__ = ["cached", "fold_path", "hub_depth", "learned_depth", "model_kind"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from wsss.data.base import Dataset, subset
-from wsss.depth.orientation import inverse_depth, normalise_inverse_depth
+from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.specs import is_there
 from wsss.errors import WsssError
 from wsss.io import read_image

@@ -1,6 +1,6 @@
 """A small network that predicts inverse depth from a photograph: the offline way to a *predicted* depth.
 
-A U-Net of segmentation_models_pytorch on the classifier's own backbone. It is trained (`wsss.depth_training`) up to scale and
+A U-Net of segmentation_models_pytorch on the classifier's own backbone. It is trained (`wsss.depth.training`) up to scale and
 shift, as MiDaS is (Ranftl et al., Towards Robust Monocular Depth Estimation, TPAMI 2022), and its output is
 normalised like every other source's.
 """
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from wsss.cam.backbones import check_backbone
-from wsss.cam.cam import resize_image, scaled_size
-from wsss.checkpoints import load_tensors, read_tensors, require_finite
+from wsss.cam.maps import resize_image, scaled_size
 from wsss.checks import require_number, require_numbers
 from wsss.data.transforms import to_tensor
 from wsss.errors import WsssError, first_line
 from wsss.io import atomic_path
-from wsss.lazy import lazy
-from wsss.runtime import autocast, to_device
+from wsss.machine.lazy import lazy
+from wsss.machine.runtime import autocast, to_device
+from wsss.networks.backbones import check_backbone
+from wsss.networks.checkpoints import load_tensors, read_tensors, require_finite
 
 __all__ = ["DepthNetwork", "load_depth_network", "predict_inverse_depth", "save_depth_network"]
 

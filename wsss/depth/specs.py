@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from wsss.contents import folder_hash, weights_hash
 from wsss.depth.controls import NOISE_LEVELS
 from wsss.errors import WsssError
 from wsss.io import content_hash
+from wsss.machine.contents import folder_hash, weights_hash
 
 __all__ = [
     "CONTROL_NAMES",

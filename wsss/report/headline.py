@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from wsss.records.store import STAGES, select_records
 from wsss.report.order import HEADLINE, SOURCES, STAGE_NAMES, in_order
-from wsss.report.store import STAGES, select_records
 from wsss.report.text import MISSING, mean_std, number_text
 
 __all__ = ["headline_table", "own_depth"]

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from wsss.records.store import full_name
 from wsss.report.order import in_order
 from wsss.report.panels import SIZE_TICKS
-from wsss.report.store import full_name
 from wsss.report.style import method_colour, use_style
 
 __all__ = ["activation_figure"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wsss.report.store import full_name
+from wsss.records.store import full_name
 from wsss.report.style import METHOD_COLOURS
 
 __all__ = ["HEADLINE", "SOURCES", "STAGE_NAMES", "in_order"]

@@ -7,10 +7,10 @@ from typing import Any
 
 from wsss.errors import WsssError
 from wsss.io import atomic_path
-from wsss.report.effects import effects_table
+from wsss.records.store import check_not_smoke, select_records
+from wsss.report.effect_charts import effects_table
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import HEADLINE
-from wsss.report.store import check_not_smoke, select_records
 from wsss.report.tables import best_control, label_quality_table, seed_table, settings_caption, strata_grid
 from wsss.report.text import number_text, to_markdown
 

@@ -24,7 +24,7 @@ from wsss.report.pictures import draw_boxes, image_grid, overlay, score_map_on_i
 from wsss.report.style import class_colours, use_style
 
 if TYPE_CHECKING:
-    from wsss.depth.fusion import Evidence
+    from wsss.methods.fusion import Evidence
     from wsss.pipeline import Run
 
 __all__ = [
@@ -103,8 +103,8 @@ class SeedView:
 
 def seed_view(run: "Run", name: str, index: int, split: str = "report") -> SeedView:
     """Look at image `index` of a split with method `name`, with the parameters that were chosen for it on `tune`."""
-    from wsss.depth.fusion import FusionParameters, fuse
-    from wsss.depth.methods import method, split_method
+    from wsss.methods.evidence import method, split_method
+    from wsss.methods.fusion import FusionParameters, fuse
     from wsss.pseudo.labels import pseudo_label
 
     sample = run.data(split)[index]

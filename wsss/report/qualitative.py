@@ -17,9 +17,9 @@ from wsss.analysis.quality import holds_classes, image_differences, pick_by_rule
 from wsss.analysis.strata import SIZE_BINS
 from wsss.data.base import IGNORE
 from wsss.errors import WsssError
+from wsss.records.provenance import git_state
 from wsss.report.panels import SeedView, class_legend, object_box, seed_view
 from wsss.report.pictures import draw_boxes, image_grid, method_figure, overlay, score_map_on_image
-from wsss.report.provenance import git_state
 from wsss.report.style import class_colours, save_figure
 from wsss.report.walk import method_panels
 

@@ -15,7 +15,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from wsss.data.base import IGNORE
 from wsss.io import atomic_path
-from wsss.lazy import lazy
+from wsss.machine.lazy import lazy
 
 __all__ = ["METHOD_COLOURS", "class_colours", "label_to_rgb", "method_colour", "save_figure", "use_style"]
 

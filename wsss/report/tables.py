@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from wsss.errors import WsssError
+from wsss.records.store import full_name, select_records
 from wsss.report.order import in_order
-from wsss.report.store import full_name, select_records
 from wsss.report.text import MISSING, interval_text, mean_std, number_text
 from wsss.segmentation.convergence import convergence
 

@@ -10,14 +10,14 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from wsss.cam.cam import normalise_maps, scaled_size
 from wsss.cam.classifier import ClassifierInfo
+from wsss.cam.maps import normalise_maps, scaled_size
 from wsss.data.base import Sample
 from wsss.data.transforms import to_tensor
-from wsss.depth.crops import Crop, CropParameters, layered_crop
-from wsss.depth.fusion import Evidence, FusionParameters, crop_evidence, fuse
-from wsss.depth.methods import crop_side
-from wsss.depth.regions import Regions
+from wsss.methods.crops import Crop, CropParameters, layered_crop
+from wsss.methods.evidence import crop_side
+from wsss.methods.fusion import Evidence, FusionParameters, crop_evidence, fuse
+from wsss.methods.regions import Regions
 from wsss.report.panels import SeedView
 from wsss.report.pictures import MethodPanels, draw_boxes, image_grid, score_map_on_image
 

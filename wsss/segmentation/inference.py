@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from wsss.data.transforms import normalise_batch, resize_long_side
 from wsss.errors import WsssError
-from wsss.memory import GIGABYTE, OUT_OF_MEMORY, UNNOTICED, free_memory, is_out_of_memory
-from wsss.runtime import autocast, to_device
+from wsss.machine.memory import GIGABYTE, OUT_OF_MEMORY, UNNOTICED, free_memory, is_out_of_memory
+from wsss.machine.runtime import autocast, to_device
 
 __all__ = ["NoMemory", "needed_memory", "outputs_of", "predict", "predict_batches", "too_large"]
 

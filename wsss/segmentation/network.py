@@ -10,11 +10,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from wsss.cam.backbones import DEFAULT_BACKBONE, check_backbone
-from wsss.checkpoints import load_tensors, read_tensors, require_finite
 from wsss.errors import WsssError, first_line
 from wsss.io import atomic_path
-from wsss.lazy import lazy
+from wsss.machine.lazy import lazy
+from wsss.networks.backbones import DEFAULT_BACKBONE, check_backbone
+from wsss.networks.checkpoints import load_tensors, read_tensors, require_finite
 
 __all__ = ["build_network", "check_network", "encoder_model", "load_encoder", "load_network", "save_network"]
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
-from wsss.memory import UNNOTICED, free_memory
+from wsss.machine.memory import UNNOTICED, free_memory
 from wsss.segmentation.inference import needed_memory, predict_batches, too_large
 from wsss.segmentation.network import load_network
 

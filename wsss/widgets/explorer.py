@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.analysis.confusion import confusion_matrix, iou_per_class, mean_iou
-from wsss.crop_settings import GIVEN_METHOD
 from wsss.data.base import Sample
-from wsss.depth.fusion import Evidence, FusionParameters, fuse
-from wsss.depth.methods import Look, gather, method
 from wsss.errors import WsssError
+from wsss.methods.evidence import Look, gather, method
+from wsss.methods.fusion import Evidence, FusionParameters, fuse
 from wsss.pipeline import Run
+from wsss.pipeline.crop_file import GIVEN_METHOD
 from wsss.pseudo.labels import pseudo_label
 from wsss.widgets.parameters import ExplorerParameters
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from wsss.data.base import IGNORE
-from wsss.depth.trust import border_pixels
+from wsss.methods.trust import border_pixels
 from wsss.report.pictures import DEPTH_COLOURS, MAP_COLOURS, Box, overlay
 from wsss.report.style import class_colours, use_style
 from wsss.widgets.explorer import Explorer, ExplorerView

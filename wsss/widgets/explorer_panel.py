@@ -10,12 +10,12 @@ from ipywidgets import HTML, Box, Button, HBox, Layout, Text, Textarea, VBox
 from matplotlib.figure import Figure
 
 from wsss.checks import require_apart
-from wsss.crop_settings import toml_of, write_crop_settings
 from wsss.depth.declared import inline
 from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.io import short_path
 from wsss.pipeline import Run
+from wsss.pipeline.crop_file import toml_of, write_crop_settings
 from wsss.widgets.choices import Choice, label_style
 from wsss.widgets.controls import CopyButton, Slider
 from wsss.widgets.explorer import Explorer

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from wsss.crop_settings import GIVEN_METHOD
-from wsss.depth.crops import CropParameters
-from wsss.depth.fusion import FusionParameters
-from wsss.depth.regions import RegionParameters
 from wsss.errors import WsssError
+from wsss.methods.crops import CropParameters
+from wsss.methods.fusion import FusionParameters
+from wsss.methods.regions import RegionParameters
 from wsss.pipeline import Run
+from wsss.pipeline.crop_file import GIVEN_METHOD
 from wsss.widgets.controls import SliderSpec
 
 __all__ = ["SLIDERS", "ExplorerParameters", "chosen_parameters", "sections_of", "static_grid"]
@@ -58,9 +58,9 @@ class ExplorerParameters:
         scene: index of the image in the split, ≥ 0.
         shown: name of the class whose maps are shown; None shows the strongest of all.
         source: depth, as in `depth@source`; None is the run's own.
-        plane_tolerance, jump, max_regions, min_area: see `wsss.depth.regions.RegionParameters`.
-        context, count: see `wsss.depth.crops.CropParameters`.
-        gate, crop_weight, vote, colour, reach: see `wsss.depth.fusion.FusionParameters`.
+        plane_tolerance, jump, max_regions, min_area: see `wsss.methods.regions.RegionParameters`.
+        context, count: see `wsss.methods.crops.CropParameters`.
+        gate, crop_weight, vote, colour, reach: see `wsss.methods.fusion.FusionParameters`.
         threshold: background threshold of the scores in [0, 1].
 
     Raises:

@@ -1,0 +1,429 @@
+"""The stages and their cache, on a tiny rendered folder with a tiny backbone."""
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import wsss.pipeline.labels as label_stages
+import wsss.pipeline.run as pipeline
+import wsss.pipeline.seeds as stages
+from wsss.analysis.confusion import confusion_matrix
+from wsss.cam.classifier import load_classifier
+from wsss.config import ClassifierConfig, Config, SegmentationConfig
+from wsss.data.base import data_key
+from wsss.data.tabletop import CLASSES
+from wsss.depth.monocular import load_depth_network
+from wsss.depth.training import DepthTraining
+from wsss.errors import WsssError
+from wsss.experiments.results import FULL_SUPERVISION, config_hash, display_name, write_stage
+from wsss.io import content_hash, runs_folder
+from wsss.methods.scoring import Tally
+from wsss.pipeline.run import SCORING_VERSION, Run, open_run
+from wsss.pseudo.labels import load_pseudo_label
+
+BACKBONE = "test_efficientnet"
+METHODS = Config().methods
+
+
+pytestmark = pytest.mark.usefixtures("tiny_weights")
+
+
+@pytest.fixture(scope="module")
+def config(tabletop_root: Path, tiny_weights: None) -> Config:
+    return Config(
+        profile="smoke", root=str(tabletop_root), tabletop_side=64, tabletop_scenes=(4, 2, 2),
+        classifier=ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),
+        segmentation=SegmentationConfig(encoder=f"tu-{BACKBONE}", iterations=2, batch_size=2, crop_size=64, frozen_stages=0),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def finished(config: Config, cache: Path) -> Run:
+    """A run whose stages are all in the cache."""
+    run = Run(config, cache, progress=False)
+    run.seeds(METHODS)
+    run.labels(config.pseudo_methods)
+    run.networks([*config.label_methods, FULL_SUPERVISION])
+    return run
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise AssertionError("computed again")
+
+
+@pytest.fixture
+def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "train_segmentation", refuse)
+    for name in ("train_classifier", "choose_parameters", "score_seeds"):
+        monkeypatch.setattr(stages, name, refuse)
+    for name in ("choose_labels", "write_labels"):
+        monkeypatch.setattr(label_stages, name, refuse)
+
+
+def score_file(run: Run, name: str) -> str:
+    return f"{content_hash([SCORING_VERSION, run.seed_key(name, 'report')])[:16]}.npz"
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
+def test_every_stage_leaves_its_files(finished: Run, cache: Path) -> None:
+    stages = ("classifier", "choice", "seeds", "label-choice", "labels", "pseudo", "network", "networks")
+    count = {stage: len(list((cache / stage).glob("*"))) for stage in stages}
+    assert count == {
+        "classifier": 2, "choice": 6, "seeds": 6, "label-choice": 4, "labels": 4, "pseudo": 4, "network": 8, "networks": 4,
+    }  # fmt: skip
+    report = finished.classifier_report()
+    assert len(report["history"]) == 1
+    assert set(report["map"]) == {"tune", "report"}
+    assert len(finished.network_report("cam+par")["history"]) == 2
+    assert not [name for name in files(cache) if ".part" in name]
+
+
+def test_scores_are_of_the_reported_split(finished: Run) -> None:
+    for name, score in finished.seeds(METHODS).items():
+        assert score.ids == finished.data("report").ids == ("test-0000", "test-0001")
+        assert score.classes == CLASSES
+        assert 0 <= score.miou <= 100
+        assert score.predicted.shape == score.confusions.shape
+        assert score.facts["parameters"] == finished.choose([name])[name]["parameters"]
+    for score in finished.networks(["cam+par"]).values():
+        assert score.facts["megapixels"] is None
+        assert len(score.curve) == 0
+
+
+def test_pseudo_labels_are_those_that_are_scored(finished: Run) -> None:
+    for name in finished.config.pseudo_methods:
+        folder = finished.pseudo_folder(name)
+        data = finished.data("train")
+        assert {path.name for path in folder.iterdir()} == {f"{id_}.png" for id_ in data.ids}
+        score = finished.labels([name])[name]
+        for sample, confusion in zip(data, score.confusions, strict=True):
+            label = load_pseudo_label(folder / f"{sample.id}.png")
+            np.testing.assert_array_equal(confusion_matrix(sample.mask, label, len(CLASSES)), confusion)
+            allowed = {0, 255, *(np.flatnonzero(sample.labels) + 1)}
+            assert set(np.unique(label)) <= allowed
+
+
+def test_networks_are_scored_by_their_predictions(finished: Run) -> None:
+    data = finished.data("report")
+    tally = Tally(data, thresholds=0)
+    for index, label in enumerate(finished.predictions("cam+par", data)):
+        assert label.shape == data[index].mask.shape
+        tally.add(index, data[index], label)
+    scored = finished.networks(["cam+par"])["cam+par"]
+    np.testing.assert_array_equal(tally.merged({}).confusions, scored.confusions)
+
+
+@pytest.mark.usefixtures("no_computing")
+def test_a_second_run_computes_nothing(finished: Run, config: Config, cache: Path) -> None:
+    before = files(cache)
+    again = Run(config, cache, progress=False)
+    scores = again.seeds(METHODS)
+    for name, score in finished.seeds(METHODS).items():
+        np.testing.assert_array_equal(scores[name].confusions, score.confusions)
+    assert again.pseudo_folder("depth+par-depth") == finished.pseudo_folder("depth+par-depth")
+    assert again.networks([FULL_SUPERVISION])[FULL_SUPERVISION].miou >= 0
+    assert files(cache) == before
+
+
+def test_the_same_seed_gives_the_same_everything(finished: Run, config: Config, tmp_path: Path) -> None:
+    again = Run(config, tmp_path, progress=False)
+    theirs, ours = finished.classifier[0].state_dict(), again.classifier[0].state_dict()
+    assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+    np.testing.assert_array_equal(again.seeds(["depth"])["depth"].curve, finished.seeds(["depth"])["depth"].curve)
+
+
+def keys(run: Run) -> dict[str, str]:
+    return {
+        "classifier": run.classifier_key,
+        "cam": run.seed_key("cam", "report"),
+        "depth": run.seed_key("depth", "report"),
+        "shuffled": run.seed_key("depth@shuffled", "report"),
+        "constant": run.seed_key("depth@constant", "report"),
+        "colour": run.seed_key("rgb-region", "report"),
+        "labels": run.label_key("depth"),
+        "refined": run.label_key("depth+par"),
+        "cam refined with depth": run.label_key("cam+par-depth"),
+        "network": run.network_key("depth+par"),
+        "full": run.network_key(FULL_SUPERVISION),
+    }
+
+
+def test_keys_change_with_what_they_depend_on(config: Config, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(**settings: Any) -> set[str]:
+        other = keys(Run(replace(config, **settings), cache, progress=False))
+        return {name for name, key in keys(Run(config, cache, progress=False)).items() if other[name] != key}
+
+    learnt = {"labels", "refined", "network"}  # from depth-guided seeds
+    guided = {"depth", "shuffled", "constant", *learnt}
+    seeds = {"cam", "colour", "depth", "shuffled", "constant"}
+    labels = {"labels", "refined", "cam refined with depth"}
+    everything = {"classifier", "network", "full", *seeds, *labels}
+    assert changed() == set()
+    assert changed(seed=1) == everything
+    assert changed(train_limit=2) == everything
+    assert changed(classifier=replace(config.classifier, epochs=2)) == everything  # networks start from its weights
+    assert changed(depth="noisy-08") == {"depth", "shuffled", "cam refined with depth", *learnt}
+    assert changed(regions=replace(config.regions, jump=0.1)) - {"colour"} == {*guided, "cam refined with depth"}
+    assert changed(crops=replace(config.crops, count=3)) == {*guided, "colour"}
+    assert changed(segmentation=replace(config.segmentation, iterations=3)) == {"network", "full"}
+    assert changed(tune_limit=1) == {*seeds, *labels, "network"}
+    assert changed(report_limit=1) == seeds
+    assert changed(methods=("cam",), label_methods=("depth+crf",), pseudo_methods=("cam",)) == set()
+    before = keys(Run(config, cache))
+    for stage, expected in (("cam", {*seeds, *labels, "network"}), ("pseudo", {*labels, "network"})):
+        with monkeypatch.context() as patch:
+            patch.setitem(pipeline.ALGORITHM_VERSION, stage, 99)
+            after = keys(Run(config, cache))
+        assert {name for name in before if before[name] != after[name]} == expected
+
+
+def test_keys_hold_the_contents_of_a_file_of_weights(config: Config, cache: Path, tmp_path: Path) -> None:
+    def with_weights(name: str, content: bytes | None) -> Run:
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        settings = replace(config.classifier, weights=str(tmp_path / name))
+        return Run(replace(config, classifier=settings), cache, progress=False)
+
+    plain = Run(config, cache, progress=False)
+    before = keys(with_weights("a.pth", b"one"))
+    assert not set(before.values()) & set(keys(plain).values())
+    assert keys(with_weights("b.pth", b"one")) == before  # its place does not matter
+    after = with_weights("a.pth", b"two")
+    assert not set(keys(after).values()) & set(before.values())
+    assert len({config_hash(run) for run in (plain, after, with_weights("b.pth", None))}) == 3
+    with pytest.raises(WsssError, match=r"c\.pth"):
+        _ = with_weights("c.pth", None).classifier_key
+
+
+def test_keys_without_a_file_of_weights_are_those_of_the_settings(config: Config, cache: Path) -> None:
+    run = Run(config, cache, progress=False)
+    parts = {"version": 1, "settings": asdict(config.classifier), "seed": 0, "data": data_key(run.data("train"))}
+    assert run.classifier_key == content_hash(parts)
+
+
+def test_keys_do_not_depend_on_the_place_of_the_data(config: Config, cache: Path, tmp_path: Path) -> None:
+    assert config.root is not None
+    link = tmp_path / "elsewhere"
+    link.symlink_to(config.root)
+    assert keys(Run(config, cache)) == keys(Run(replace(config, root=str(link)), cache))
+
+
+def test_an_interrupted_stage_goes_on(
+    finished: Run, config: Config, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = cache / "seeds" / score_file(finished, "zoom")
+    before = finished.seeds(["zoom"])["zoom"]
+    lost.unlink()
+    for name in ("train_classifier", "choose_parameters"):
+        monkeypatch.setattr(stages, name, refuse)
+    again = Run(config, cache, progress=False).seeds(METHODS)["zoom"]
+    assert lost.exists()
+    np.testing.assert_array_equal(again.confusions, before.confusions)
+
+
+def test_a_broken_cache_entry_is_named(finished: Run, config: Config, cache: Path) -> None:
+    path = cache / "seeds" / score_file(finished, "cam")
+    content = path.read_bytes()
+    path.write_bytes(content[:100])
+    try:
+        with pytest.raises(WsssError, match=f"{path.name}.*Delete it"):
+            Run(config, cache, progress=False).seeds(["cam"])
+    finally:
+        path.write_bytes(content)
+
+
+def test_unknown_methods_are_refused_at_once(config: Config, cache: Path) -> None:
+    with pytest.raises(WsssError, match="unknown method 'magic'"):
+        Run(replace(config, methods=("cam", "magic")), cache)
+    with pytest.raises(WsssError, match="unknown method 'none'"):
+        Run(replace(config, label_methods=("none",)), cache)
+    with pytest.raises(WsssError, match="unknown refinement 'polish'"):
+        Run(replace(config, pseudo_methods=("cam+polish",)), cache)
+
+
+def test_exported_checkpoints_carry_what_was_chosen(finished: Run, tmp_path: Path) -> None:
+    finished.export_classifier(tmp_path / "model.safetensors", ["cam", "depth"])
+    model, info = load_classifier(tmp_path / "model.safetensors")
+    assert info.chosen == finished.choose(["cam", "depth"])
+    assert info.classes == CLASSES
+    settings = {"regions": asdict(finished.config.regions), "crops": asdict(finished.config.crops)}
+    assert info.looks == json.loads(json.dumps(settings))
+    theirs = finished.classifier[0].state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.usefixtures("no_computing")
+def test_records_come_from_the_cache_and_are_stable(finished: Run, tmp_path: Path) -> None:
+    written: list[Path] = []
+    for stage in ("cam", "pseudo", "segmentation"):
+        write_stage([finished], stage, tmp_path, written.append)
+    names = sorted(str(path.relative_to(tmp_path)) for path in written)
+    assert names == [
+        "tabletop/cam/test/cam.json", "tabletop/cam/test/crop-only@sensor.json", "tabletop/cam/test/depth@sensor.json",
+        "tabletop/cam/test/region-only@sensor.json", "tabletop/cam/test/rgb-region.json", "tabletop/cam/test/zoom.json",
+        "tabletop/pseudo/train/cam+par.json", "tabletop/pseudo/train/cam.json",
+        "tabletop/pseudo/train/depth@sensor+par-depth.json", "tabletop/pseudo/train/depth@sensor.json",
+        "tabletop/segmentation/test/cam+par.json", "tabletop/segmentation/test/cam.json",
+        "tabletop/segmentation/test/depth@sensor+par-depth.json",
+        "tabletop/segmentation/test/full-supervision.json",
+    ]  # fmt: skip
+    assert config_hash(finished) == config_hash(Run(replace(finished.config, seed=9), finished.cache))
+
+
+def test_runs_lie_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WSSS_RUNS", str(tmp_path))
+    run = open_run("smoke", "nyuv2", root=str(tmp_path))
+    assert runs_folder() == tmp_path
+    assert run.folder == tmp_path / "smoke"
+    assert run.cache == tmp_path / "cache"
+
+
+def test_methods_name_other_depth(finished: Run) -> None:
+    assert finished.depth_spec() == finished.depth_spec("sensor") == "sensor"
+    assert finished.depth_spec("constant") == "constant"
+    assert finished.depth_spec("shuffled") == "shuffled+sensor"
+    assert finished.depth_spec("noisy-08") == "noisy-08+sensor"
+    assert finished.depth_spec("inverted+files:maps") == f"inverted+files:{finished.config.root}/maps"
+    files = Run(replace(finished.config, depth="files:/x/maps"), finished.cache)
+    assert files.depth_spec("shuffled") == "shuffled+files:/x/maps"
+    plain, other = (finished.depth_of("report", source)(0) for source in (None, "inverted"))
+    np.testing.assert_allclose(plain, 1 - other, atol=1e-6)
+    assert not finished.depth_of("report", "constant")(0).any()
+
+
+def test_scores_of_another_depth_are_others(finished: Run) -> None:
+    names = ("depth", "depth@sensor", "depth@constant", "depth@inverted")
+    assert len({finished.seed_key(name, "report") for name in names}) == 3  # the sensor's is the run's own
+    scores = finished.seeds(names)
+    np.testing.assert_array_equal(scores["depth"].curve, scores["depth@sensor"].curve)
+    assert scores["depth@constant"].facts["trust"] == 0
+    assert 0 <= scores["depth"].facts["trust"] <= 1
+    sample = finished.data("report")[0]
+    depths = {source: finished.depth_of("report", source) for source in (None, "constant", "inverted")}
+    look = finished.looker.at(sample, np.flatnonzero(sample.labels))
+    regions = [finished.looker.evidence(name, look, sample, depths, 0).regions for name in (names[0], *names[2:])]
+    counts = [len(each) for each in regions if each is not None]
+    assert counts[0] > counts[1] == 1
+    assert counts[2] > 1
+
+
+def test_depth_is_learnt_once_and_kept(finished: Run, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(replace(config, depth_training=DepthTraining(epochs=1, batch_size=2, side=64)), finished.cache)
+    network = run.depth_network()
+    assert load_depth_network(network).trained_on == run.data("train").ids
+    assert run.depth_spec("learned") == f"learned:{network}"
+    assert run.depth_spec("shuffled+learned") == f"shuffled+learned:{network}"
+    score = run.seeds(["depth@learned"])["depth@learned"]
+    assert score.ids == run.data("report").ids
+    kept = {path.name for path in (finished.cache / "depth").glob("*/*.png")}
+    assert kept == {f"{name}.png" for split in ("tune", "report") for name in run.data(split).ids}
+    monkeypatch.setattr("wsss.depth.training.train_depth_network", refuse)
+    monkeypatch.setattr("wsss.depth.estimators.predict_inverse_depth", refuse)
+    again = Run(run.config, finished.cache, progress=False)
+    before = again.depth_of("report", "learned")(0)
+    assert before.shape == run.data("report")[0].image.shape[:2]
+    np.testing.assert_array_equal(again.seeds(["depth@learned"])["depth@learned"].curve, score.curve)
+    other = Run(replace(run.config, depth_training=DepthTraining(epochs=2)), finished.cache, progress=False)
+    with pytest.raises(AssertionError, match="computed again"):
+        other.depth_network()
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("cam", "cam"), ("rgb-region", "rgb-region"), ("oracle-box", "oracle-box"), (FULL_SUPERVISION, FULL_SUPERVISION),
+        ("depth", "depth@meter"), ("region-only", "region-only@meter"), ("depth@sensor", "depth@sensor"),
+        ("depth@learned", "depth@learned"), ("depth@shuffled", "depth@shuffled"), ("depth@noisy-08", "depth@noisy-08"),
+        ("depth@constant", "depth@constant"), ("depth@files:depth_zoe", "depth@zoe"),
+    ],
+)  # fmt: skip
+def test_names_in_records_say_which_depth(config: Config, cache: Path, method: str, name: str) -> None:
+    run = Run(replace(config, depth="files:/x/DepthMETER", methods=("cam",)), cache)
+    assert display_name(run, method) == name
+
+
+def test_a_source_for_a_method_without_depth_is_refused_at_once(config: Config, cache: Path) -> None:
+    with pytest.raises(WsssError, match=r"rgb-region looks at no depth.*crop-only, region-only, depth"):
+        Run(replace(config, methods=("cam", "rgb-region@sensor")), cache)
+
+
+def test_the_classifiers_precision_is_that_of_the_splits_in_question(finished: Run, config: Config) -> None:
+    assert finished.average_precision() == finished.classifier_report()["map"]
+    fewer = Run(replace(config, report_limit=1), finished.cache, progress=False)
+    assert fewer.classifier_key == finished.classifier_key
+    assert set(fewer.average_precision()) == {"tune", "report"}
+    assert len(list((finished.cache / "average-precision").glob("*.json"))) == 2
+
+
+def test_a_split_without_a_class_has_no_precision(config: Config, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "mean_average_precision", lambda *_: float("nan"))
+    run = Run(replace(config, seed=1), cache, progress=False)
+    assert np.isnan(list(run.average_precision().values())).all()
+    assert np.isnan(list(run.average_precision().values())).all()  # from the cache
+
+
+def test_labels_that_somebody_deleted_are_made_anew(finished: Run, config: Config, tmp_path: Path) -> None:
+    shutil.copytree(finished.cache, tmp_path / "cache", ignore=shutil.ignore_patterns("pseudo"))
+    again = Run(config, tmp_path / "cache", progress=False)
+    for name in ("cam", "cam+par"):
+        made = again.pseudo_folder(name)
+        assert {path.name: path.read_bytes() for path in made.iterdir()} == {
+            path.name: path.read_bytes() for path in finished.pseudo_folder(name).iterdir()
+        }
+
+
+def test_a_stage_that_fails_gives_its_locks_back(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("out of order")
+
+    run = Run(config, tmp_path, progress=False)
+    monkeypatch.setattr(stages, "train_classifier", fail)
+    with pytest.raises(RuntimeError, match="out of order"):
+        run.seeds(["cam"])
+    assert not list((tmp_path / "locks").glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("depth", "source", "wanted"),
+    [
+        ("learned", "shuffled", True),
+        ("sensor", "shuffled+learned", True),
+        ("sensor", "learned", True),
+        ("sensor", "shuffled", False),
+    ],
+)
+def test_depth_of_the_train_split_is_cross_fitted(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: str, source: str, wanted: bool
+) -> None:
+    asked = []
+
+    def network(_: Run, folds: bool = False) -> Path:
+        asked.append(folds)
+        return tmp_path / "network.safetensors"
+
+    monkeypatch.setattr(Run, "depth_network", network)
+    monkeypatch.setattr(stages, "open_depth", lambda *_, **__: None)
+    Run(replace(config, depth=depth), tmp_path, progress=False).depth_of("train", source)
+    assert any(asked) == wanted
+
+
+def test_the_kind_of_a_methods_own_depth_files_is_never_guessed(config: Config, cache: Path, tmp_path: Path) -> None:
+    run = Run(replace(config, depth="constant"), cache, progress=False)
+    with pytest.raises(WsssError, match="--depth-kind metric"):
+        run.depth_of("tune", f"files:{tmp_path}")

@@ -1,0 +1,127 @@
+"""Multi-scale class activation maps, as evidence: logits that are rectified and normalised once, at the very end."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wsss.cam.classifier import ClassifierInfo
+from wsss.data.transforms import to_tensor
+from wsss.machine.runtime import autocast, to_device
+
+__all__ = [
+    "LevelMaps",
+    "class_maps",
+    "normalise_maps",
+    "pyramid_maps",
+    "resize_image",
+    "resize_maps",
+    "scaled_size",
+    "step_of",
+]
+
+_STEP = 16  # sides are multiples of the output stride, so that cells and pixels stay aligned
+_LEAST = 32
+
+
+@dataclass(frozen=True)
+class LevelMaps:
+    """Class maps of one image at several scales.
+
+    Attributes:
+        maps: `(S,K,H,W) float32`, logits per scale and present class at the image's own size, not rectified yet.
+        megapixels: what the backbone has seen.
+        seconds: wall time of the forward passes and the resizing.
+    """
+
+    maps: Tensor
+    megapixels: float
+    seconds: float
+
+
+def scaled_size(height: int, width: int, base_side: int, scale: float, step: int = _STEP) -> tuple[int, int]:
+    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1; multiples of `step`, at least 32.
+
+    So a very flat image does not keep its aspect ratio.
+    """
+    factor = scale * base_side / max(height, width)
+    least = step * -(-_LEAST // step)
+    rows, columns = (max(least, step * round(side * factor / step)) for side in (height, width))
+    return rows, columns
+
+
+def step_of(model: nn.Module) -> int:
+    """Pixels of which the sides of a classifier's images are multiples: 16, or what its backbone asks for (`Sides`)."""
+    step: int = getattr(getattr(model, "sides", None), "step", 1)
+    return _STEP if _STEP % step == 0 else step
+
+
+@torch.inference_mode()
+def class_maps(model: nn.Module, batch: Tensor, flip: bool) -> tuple[Tensor, Tensor]:
+    """Unrectified class maps `(N,C,h,w) float32` and probabilities `(N,C)` of normalised images `(N,3,H,W)`.
+
+    With `flip` the mean over the image and its mirror image, in one batch.
+    """
+    if flip:
+        batch = torch.cat([batch, batch.flip(3)])
+    with autocast(batch.device):
+        maps = model(batch.contiguous(memory_format=torch.channels_last))
+    maps = maps.float()
+    if flip:
+        plain, mirrored = maps.chunk(2)
+        maps = (plain + mirrored.flip(3)) / 2
+    return maps, maps.mean(dim=(2, 3)).sigmoid()
+
+
+def pyramid_maps(
+    model: nn.Module,
+    info: ClassifierInfo,
+    image: NDArray[np.uint8],
+    present: Sequence[int],
+    *,
+    scales: Sequence[float],
+    flip: bool,
+    device: torch.device,
+) -> LevelMaps:
+    """Class maps of the present classes at each of `scales`, brought back to the image's size.
+
+    Args:
+        image: `H×W×3 uint8`.
+        present: indices 0…C − 1 of the image-level classes, K of them.
+        scales: multiples of `info.base_side`.
+        flip: average with the mirror image at each scale.
+    """
+    start = time.perf_counter()
+    height, width = image.shape[:2]
+    # The clone has the strides by which torch finds its faster resampling; those of a view with a new axis are other ones.
+    tensor = to_device(to_tensor(image, info.mean, info.std)[None].clone(memory_format=torch.channels_last), device)
+    maps, pixels, step = [], 0, step_of(model)
+    for scale in scales:
+        size = scaled_size(height, width, info.base_side, scale, step)
+        level, _ = class_maps(model, resize_image(tensor, size), flip)
+        pixels += size[0] * size[1] * (2 if flip else 1)
+        maps.append(resize_maps(level[0, list(present)], (height, width)))
+    return LevelMaps(torch.stack(maps).cpu(), pixels / 1e6, time.perf_counter() - start)
+
+
+def resize_image(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize `(N,3,H,W)` to `(N,3,*size)`, bilinearly; antialiased where there are fewer pixels than before."""
+    shrinks = size[0] * size[1] < images.shape[2] * images.shape[3]
+    return F.interpolate(images, size=size, mode="bilinear", antialias=shrinks)
+
+
+def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize `(K,h,w)` to `(K,*size)`, bilinearly; K may be 0, for an image without any class."""
+    if not len(maps):
+        return maps.new_zeros(0, *size)
+    return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def normalise_maps(maps: Tensor) -> Tensor:
+    """Divide each map of `(…,H,W)` by its maximum over the image; an all-zero map stays zero."""
+    return maps / maps.amax(dim=(-2, -1), keepdim=True).clamp_min(1e-6)

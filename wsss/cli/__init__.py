@@ -1,0 +1,47 @@
+"""The commands: `python -m wsss --help`.
+
+Each command imports what it needs when it runs, so that `--help` answers at once.
+"""
+
+import logging
+import os
+import sys
+
+import typer
+
+from wsss.cli import stages  # noqa: F401 - enters its commands, which `--help` lists in the order of imports
+
+# isort: split
+from wsss.cli import bench, records  # noqa: F401 - likewise
+from wsss.cli.options import app
+from wsss.errors import WsssError
+from wsss.machine.processes import speaks
+
+__all__ = ["app", "main"]
+
+
+def _debugging() -> bool:
+    from wsss.io import switched_on
+
+    return switched_on("WSSS_DEBUG")
+
+
+def main() -> None:
+    """Run the command line; what users can mend is said in one line, without a traceback (`WSSS_DEBUG=1` shows it)."""
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        if not speaks():
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends; the main process speaks for all
+        app()
+    except WsssError as error:
+        if _debugging():
+            raise
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    except OSError as error:  # a disk or a folder that fails where no reader or writer of ours expects it
+        if _debugging() or isinstance(error, BrokenPipeError):
+            raise
+        place = f" {error.filename}" if error.filename else ""
+        reason = f"cannot read or write{place}: {error.strerror or error}. Check the disk, free space and permissions."
+        typer.secho(f"error: {reason}", fg=typer.colors.RED, err=True)
+        sys.exit(1)

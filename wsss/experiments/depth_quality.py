@@ -1,0 +1,48 @@
+"""Measures a depth source against the sensor's depth on a split, and writes a record of it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from wsss.analysis.depth_quality import around_objects, metric_errors, rank_correlation
+from wsss.depth.specs import source_name
+from wsss.io import write_json
+from wsss.pipeline.seeds import ALGORITHM_VERSION, SeedStages
+from wsss.records.provenance import provenance
+
+__all__ = ["depth_quality"]
+
+
+def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[str, Any]:
+    """Quality of a depth source, means over the images of a split.
+
+    `spearman` is the rank correlation with the sensor's inverse depth over the whole image, `spearman_objects` that on objects and
+    10 pixels around them; `abs_rel` and `delta` need distances in metres, which only some data sets have (else null).
+
+    Args:
+        source: as in `method@source`.
+        out: root of the record tree; the record is written to `{data}/depth/{split}/{source}.json` below it.
+
+    Raises:
+        WsssError: the data has no sensor depth to compare with.
+    """
+    data, truth, depth = run.data(split), run.depth_of(split, "sensor"), run.depth_of(split, source)
+    run.require_apart(out, source)
+    name, rows = source_name(source, run.depths.names([source])), []
+    for index in tqdm(range(len(data)), "depth quality", unit="image", leave=False, disable=not run.progress):
+        predicted, true = depth(index), truth(index)
+        metres = getattr(data, "metres", lambda _: None)(index)
+        errors = metric_errors(predicted, metres) if metres is not None else {"abs_rel": np.nan, "delta": np.nan}
+        everywhere, near = np.ones(true.shape, bool), around_objects(data[index].mask)
+        rows.append([rank_correlation(predicted, true, where) for where in (everywhere, near)] + list(errors.values()))
+    known = np.ma.masked_invalid(np.array(rows)).mean(axis=0)
+    values = [None if np.ma.is_masked(value) else round(float(value), 4) for value in known]
+    record = {
+        "data": run.data_name, "split": data.split, "source": name, "num_images": len(data),
+        **dict(zip(("spearman", "spearman_objects", "abs_rel", "delta"), values, strict=True)),
+        "provenance": provenance(data_sha256=data.fingerprint(), algorithm_version=ALGORITHM_VERSION["depth"]),
+    }  # fmt: skip
+    write_json(out / run.data_name / "depth" / data.split / f"{name}.json", record)
+    return record

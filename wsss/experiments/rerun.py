@@ -1,0 +1,288 @@
+"""Makes a record's numbers anew from what it says of itself, and tells whether they agree."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from wsss.config import RESULT_LABELS, RESULT_METHODS, Config, profile
+from wsss.depth.declared import declarations, take_inline
+from wsss.depth.specs import innermost, resolve_place, with_innermost
+from wsss.errors import WsssError
+from wsss.experiments.evaluate import evaluate_folder
+from wsss.experiments.results import FULL_SUPERVISION, STAGES, config_hash, data_hash, display_name, write_stage
+from wsss.io import file_hash, read_json, runs_folder
+from wsss.machine.contents import weights_hash
+from wsss.methods.evidence import split_method
+from wsss.pipeline import Run
+from wsss.pseudo.refinement import split_refinement
+from wsss.records.provenance import package_versions
+from wsss.records.store import full_name
+from wsss.settings import settings_from
+
+__all__ = ["AGREEMENT", "Outcome", "differences", "name_of_method", "rerun_record", "settings_of_record"]
+
+AGREEMENT = 0.1
+"""Points of mIoU within which another machine, or another number of threads, is said to agree."""
+
+_OTHER_EACH_TIME = ("provenance", "seconds_per_image", "paired")
+"""Time and place; and other methods, which are not run again."""
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a rerun.
+
+    Attributes:
+        old, new: the records.
+        different: places in them where they differ, time and place left out.
+    """
+
+    old: Record
+    new: Record
+    different: tuple[str, ...]
+
+    @property
+    def largest(self) -> float:
+        """Largest difference in mIoU of any seed, in points; infinite where one of them has none."""
+        pairs = zip(self.old["miou"]["per_seed"], self.new["miou"]["per_seed"], strict=True)
+        return max(_distance(old, new) for old, new in pairs)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every seed's mIoU is within `AGREEMENT` of the record's."""
+        return self.largest <= AGREEMENT
+
+    def lines(self) -> Iterator[str]:
+        """The outcome in words."""
+        old, new = (record["miou"]["mean"] for record in (self.old, self.new))
+        yield f"{full_name(self.old)} on {self.old['data']}, {self.old['split']}: mIoU {old} in the record, {new} now"
+        versions = self.old["provenance"].get("versions", {})
+        for name, now in package_versions().items():
+            if versions.get(name, now) != now:
+                yield f"note: {name} was {versions[name]} and is {now}"
+        if not self.different:
+            yield "identical: every number is that of the record"
+        elif self.agrees:
+            yield f"agrees: mIoU within {AGREEMENT} points; {len(self.different)} numbers differ, first {self.different[0]}"
+        else:
+            yield f"DIFFERS: mIoU by {self.largest:.3f} points; {len(self.different)} numbers differ, first {self.different[0]}"
+            if self.old["profile"] != "evaluate":
+                yield f"note: a training on another processor ends elsewhere, as one with another seed does{self._spread()}"
+
+    def _spread(self) -> str:
+        """How far apart the record's seeds are, in words; nothing for a single one."""
+        known = [value for value in self.old["miou"]["per_seed"] if value is not None]
+        return f"; the record's seeds are up to {max(known) - min(known):.3f} points apart" if len(known) > 1 else ""
+
+
+def _distance(old: float | None, new: float | None) -> float:
+    if old is None or new is None:
+        return 0.0 if old is new else float("inf")
+    return abs(old - new)
+
+
+def differences(old: Any, new: Any, place: str = "") -> list[str]:
+    """Places at which two JSON values differ, such as `iou.mug` or `strata.3.n`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted({*old, *new})
+        return [
+            found for key in keys for found in differences(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [found for at, (one, two) in pairs for found in differences(one, two, f"{place}.{at}".lstrip("."))]
+    return [] if old == new else [place]
+
+
+def _compared(record: Record, other: Record) -> list[str]:
+    """Differences in what both records hold, apart from what is other each time."""
+    shared = [key for key in record if key in other and key not in _OTHER_EACH_TIME]
+    return differences({key: record[key] for key in shared}, {key: other[key] for key in shared})
+
+
+def settings_of_record(path: Path, record: Record) -> Config:
+    """The configuration that a record was made with, its first seed's, without the place of the data.
+
+    A record that does not keep its settings was made with those of its profile, or cannot be made anew.
+
+    Raises:
+        WsssError: the settings are of another version of the code.
+    """
+    settings = record["provenance"].get("settings")
+    if settings is None:
+        data = record["data"] if record["data"] in RESULT_METHODS else "voc"
+        config = profile(record["profile"], data, seed=record["seeds"][0])
+    else:
+        try:
+            config = settings_from(Config, {**settings, "seed": record["seeds"][0]})
+        except (WsssError, TypeError) as error:
+            raise WsssError(f"{path} cannot be made anew by this code: {error}. Check out its commit.") from error
+    if config_hash(Run(config, progress=False)) != record["provenance"]["config_sha256"]:
+        commit = record["provenance"].get("commit")
+        raise WsssError(f"{path} was made with settings that are not this code's. Check out its commit, {commit}.")
+    return config
+
+
+def rerun_record(
+    path: Path,
+    *,
+    root: Path | None = None,
+    depth: str | None = None,
+    sources: Sequence[str] = (),
+    checkpoint: Path | None = None,
+    cache: Path | None = None,
+    progress: bool = True,
+) -> Outcome:
+    """Make a record anew, every stage of it, and compare.
+
+    Args:
+        path: of the record.
+        root: folder of the data, which no record knows; None for rendered data.
+        depth: the record's depth source where its files are not in the data's folder.
+        sources: `NAME=files:DIR`, where sources of methods lie, under their names in the record.
+        checkpoint: of a record of `python -m wsss evaluate`.
+        cache: folder of the stages; None is `runs/rerun/` with a folder for each record.
+
+    Raises:
+        WsssError: it is no such record, its settings are not this code's, or the data or checkpoint is another.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict) or record.get("stage") not in STAGES or "provenance" not in record:
+        raise WsssError(f"{path} is no record of a stage ({', '.join(STAGES)}), which are what can be made anew.")
+    with TemporaryDirectory(prefix="wsss-rerun-") as folder:
+        if record["profile"] == "evaluate":
+            new = _evaluated(path, record, Path(folder), root, depth, sources, checkpoint, progress)
+        else:
+            own = cache or runs_folder() / "rerun" / f"{path.stem}-{file_hash(path)[:12]}"
+            new = _made(path, record, Path(folder), root, depth, sources, own, progress)
+    return Outcome(record, new, tuple(_compared(record, new)))
+
+
+def _made(
+    path: Path,
+    record: Record,
+    folder: Path,
+    root: Path | None,
+    depth: str | None,
+    sources: Sequence[str],
+    cache: Path,
+    progress: bool,
+) -> Record:
+    config = settings_of_record(path, record)
+    place = str(root.resolve()) if root else None
+    if depth and (name := innermost(config.depth)) in config.depths.declared:
+        sources = (*sources, f"{name}={innermost(take_inline(depth)[0])}")  # the run's depth keeps its name
+        depth = None
+    config = _placed(path, config, declarations(sources))
+    config = replace(config, root=place, depth=resolve_place(depth or config.depth, place))
+    name = name_of_method(path, record, config)
+    methods = () if name == FULL_SUPERVISION else (name,)
+    match record["stage"]:
+        case "cam":
+            config = replace(config, methods=methods)
+        case "pseudo":
+            config = replace(config, pseudo_methods=methods)
+        case _:
+            config = replace(config, label_methods=methods)
+    runs = [Run(replace(config, seed=seed), cache, progress=progress) for seed in record["seeds"]]
+    runs[0].require_apart(cache, inputs=[path], remedy="Give another folder with --cache.")
+    if data_hash(runs[0], record["stage"]) != record["provenance"]["data_sha256"]:
+        raise WsssError(f"the data is not that of {path}. Give its folder with --root, or restore it.")
+    made = write_stage(runs, record["stage"], folder)
+    return _same(path, record, made)
+
+
+def _placed(path: Path, config: Config, places: Mapping[str, str]) -> Config:
+    """`config` with the places of some of its sources, by their names in records.
+
+    Raises:
+        WsssError: there is no such source; the message names those there are.
+    """
+    depths = config.depths
+    short = {name: plain for plain, name in depths.names(config.method_sources()).items()}
+    unknown = next((name for name in places if name not in short), None)
+    if unknown is not None:
+        raise WsssError(
+            f"{path} has no depth source {unknown!r}; it has {', '.join(short) or 'none'} (--source NAME=files:DIR)"
+        )
+
+    def named(source: str) -> str:
+        """The source by its name, so that another place does not change what it is called."""
+        plain = innermost(source)
+        name = next((name for name in places if short[name] == plain), None)
+        return with_innermost(source, name) if name else source
+
+    def renamed(method: str) -> str:
+        source = split_method(split_refinement(method)[0])[1]
+        return method.replace(f"@{source}", f"@{named(source)}", 1) if source else method
+
+    methods, pseudo, labels = (
+        tuple(map(renamed, names)) for names in (config.methods, config.pseudo_methods, config.label_methods)
+    )
+    declared = {**depths.declared, **places}
+    kinds = dict(depths.kinds)
+    if (name := named(config.depth)) != config.depth and config.depth_kind:
+        kinds[innermost(name)] = config.depth_kind
+    return replace(
+        config, methods=methods, pseudo_methods=pseudo, label_methods=labels, depth=named(config.depth),
+        sources=tuple(f"{name}={spec}" for name, spec in declared.items()),
+        kinds=tuple(f"{name}={kind}" for name, kind in kinds.items()),
+    )  # fmt: skip
+
+
+def _same(path: Path, record: Record, made: Sequence[Record]) -> Record:
+    """The one of the records that has the name of the first."""
+    found = next((one for one in made if full_name(one) == full_name(record)), None)
+    if found is None:
+        raise WsssError(
+            f"{path} is of {full_name(record)}, and what was made of {', '.join(map(full_name, made))}: give its depth by its "
+            "name, with --source NAME=files:DIR."
+        )
+    return found
+
+
+def name_of_method(path: Path, record: Record, config: Config) -> str:
+    """The method's name in the configuration, which may say which files `@meter` are.
+
+    Raises:
+        WsssError: no method of the configuration, or of the committed results, has the record's name.
+    """
+    run = Run(config, progress=False)
+    own = (*config.methods, *config.pseudo_methods, *config.label_methods)
+    known = (*own, *RESULT_METHODS[config.data], *RESULT_LABELS[config.data], FULL_SUPERVISION)
+    name = next((name for name in known if display_name(run, name) == full_name(record)), None)
+    if name is None:
+        raise WsssError(f"{path} does not say what {full_name(record)} is. Check out its commit.")
+    return name
+
+
+def _evaluated(
+    path: Path,
+    record: Record,
+    folder: Path,
+    root: Path | None,
+    depth: str | None,
+    sources: Sequence[str],
+    checkpoint: Path | None,
+    progress: bool,
+) -> Record:
+    settings = record["provenance"].get("settings")
+    if settings is None:
+        raise WsssError(f"{path} does not say how it was evaluated: make it again with `python -m wsss evaluate`.")
+    if checkpoint is None or weights_hash(checkpoint) != settings["checkpoint_sha256"]:
+        raise WsssError(f"{path} was made with {settings['checkpoint']}. Give that very file with --checkpoint.")
+    declared = {**declarations(settings.get("sources", ())), **declarations(sources)}
+    made = evaluate_folder(
+        checkpoint, folder, data=settings["data"], root=str(root) if root else None, split=settings["split"],
+        classes=settings["classes"], depth=depth or settings["depth"], depth_kind=settings["depth_kind"],
+        sources=[f"{name}={spec}" for name, spec in declared.items()],
+        methods=settings["methods"], limit=settings["limit"], on_error=settings["on_error"], progress=progress,
+    )  # fmt: skip
+    new = _same(path, record, made)
+    if new["provenance"]["data_sha256"] != record["provenance"]["data_sha256"]:
+        raise WsssError(f"the data is not that of {path}. Give its folder with --root, or restore it.")
+    return new

@@ -1,0 +1,1 @@
+"""The computer, not the subject: processes, threads, memory, devices, contents of files."""

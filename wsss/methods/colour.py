@@ -1,0 +1,80 @@
+"""Regions from colour: alone they are the control that looks at no depth, with depth a second opinion beside its own regions."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from skimage.color import rgb2lab
+from skimage.segmentation import felzenszwalb
+
+from wsss.methods.diffusion import COLOUR_SCALE, DEPTH_SCALE, region_means_of, unlikeness, walk
+from wsss.methods.regions import Regions
+
+__all__ = ["cielab", "colour_regions", "sharing"]
+
+SCALE, MIN_PIXELS = 2.0, 100  # at half the resolution: 40 to 70 regions an image
+DEPTH_WEIGHT = 3.0  # of normalised inverse depth beside CIELAB / 100
+
+
+def cielab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The image `H×W×3 uint8` in CIELAB, `H×W×3 float32`."""
+    return np.asarray(rgb2lab(image), np.float32)
+
+
+def colour_regions(
+    image: NDArray[np.uint8],
+    depth: NDArray[np.float32] | None = None,
+    trust: float = 1.0,
+    lab: NDArray[np.float32] | None = None,
+) -> Regions:
+    """Partition an image by colour (Felzenszwalb & Huttenlocher, IJCV 2004), at half its resolution, in CIELAB.
+
+    Args:
+        image: `H×W×3 uint8`.
+        depth: `H×W float32` inverse depth in [0, 1], which counts as a fourth channel; None for colour alone.
+        trust: in [0, 1], how much depth counts.
+        lab: `cielab` of the image, from a caller that has it.
+
+    Returns:
+        Regions 1…R, largest first, none of them a plane.
+    """
+    height, width = image.shape[:2]
+    channels = gaussian_filter(cielab(image) if lab is None else lab, (1, 1, 0)) / 100
+    if depth is not None:
+        channels = np.dstack([channels, trust * DEPTH_WEIGHT * depth])
+    smooth = np.ascontiguousarray(channels[::2, ::2], np.float32)
+    if min(smooth.shape[:2]) < 2:  # too thin for the library's grid graph
+        return Regions(np.ones((height, width), np.int32), np.zeros(1, bool))
+    with warnings.catch_warnings():  # the library asks whether four channels are meant; they are
+        warnings.filterwarnings("ignore", "Got image with third dimension of 4", RuntimeWarning)
+        coarse = felzenszwalb(smooth, scale=SCALE, sigma=0.0, min_size=MIN_PIXELS, channel_axis=-1)
+    full = coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
+    by_size = np.argsort(-np.bincount(full.ravel()), kind="stable")
+    rank = np.empty(len(by_size), np.int32)
+    rank[by_size] = np.arange(1, len(by_size) + 1)
+    return Regions(rank[full], np.zeros(len(by_size), bool))
+
+
+def sharing(
+    regions: Regions,
+    image: NDArray[np.uint8],
+    depth: NDArray[np.float32] | None = None,
+    trust: float = 1.0,
+    lab: NDArray[np.float32] | None = None,
+) -> Regions:
+    """`regions` with the walk by which they share votes: between neighbours of like colour and, with depth, of like depth.
+
+    Args:
+        image: `H×W×3 uint8`.
+        depth: `H×W float32` inverse depth in [0, 1].
+        trust: in [0, 1], how much a difference in depth counts.
+        lab: `cielab` of the image, from a caller that has it.
+    """
+    count = len(regions)
+    colours = cielab(image) if lab is None else lab
+    distances = unlikeness(region_means_of(regions.labels, count, colours) / COLOUR_SCALE)
+    if depth is not None:
+        distances += trust * unlikeness(region_means_of(regions.labels, count, depth[..., None]) / DEPTH_SCALE)
+    return replace(regions, step=walk(regions.labels, distances))

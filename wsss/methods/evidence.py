@@ -1,0 +1,295 @@
+"""The methods that are compared: the same classifier, the same image-level classes, other looks at the image.
+
+Each method is a plan of forward passes (`gather`) and a grid of twelve fusion parameters (`trials`), one of which is chosen on the
+tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears the second opinion alone, crops do not matter.)
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wsss.cam.classifier import ClassifierInfo
+from wsss.cam.maps import LevelMaps, class_maps, pyramid_maps
+from wsss.data.transforms import to_tensor
+from wsss.errors import WsssError
+from wsss.machine.runtime import to_device
+from wsss.methods.colour import cielab, colour_regions
+from wsss.methods.crops import Box, CropParameters, crop, crop_plan, layered_crop, uncrop
+from wsss.methods.fusion import Evidence, FusionParameters
+from wsss.methods.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_random
+from wsss.methods.regions import RegionParameters, Regions
+from wsss.methods.trust import edge_ranks
+
+__all__ = ["METHODS", "Look", "Method", "crop_side", "gather", "method", "split_method"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to make seeds.
+
+    Attributes:
+        trials: fusion parameters to choose from on the tune split.
+        proposal: who says where to look: `depth`, `colour`, `grid`, `random`, `cam`, `oracle`; None for nobody.
+        crops: whether those places are cropped and looked at; the passes over the whole image are then `CropParameters.scales`
+            without flip, and otherwise:
+        scales, flip: of the passes over the whole image.
+    """
+
+    trials: tuple[FusionParameters, ...] = (FusionParameters(),)
+    proposal: str | None = None
+    crops: bool = True
+    scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
+    flip: bool = True
+
+    @property
+    def uses_depth(self) -> bool:
+        """Whether the method looks at depth."""
+        return self.proposal == "depth"
+
+    @property
+    def passes(self) -> tuple[object, ...]:
+        """What decides the forward passes: methods of equal passes and depth have the same evidence."""
+        return self.proposal, self.crops, self.scales, self.flip
+
+
+def _grid(*second: tuple[float, float], **values: Sequence[float]) -> tuple[FusionParameters, ...]:
+    """Every combination of the values of some fusion parameters, and of pairs `colour`, `reach`."""
+    combinations = (dict(zip(values, each, strict=True)) for each in product(*values.values()))
+    grid = [replace(FusionParameters(), **each) for each in combinations]  # type: ignore[arg-type]
+    return tuple(replace(each, colour=c, reach=r) for each in grid for c, r in second or ((0.0, 0.0),))
+
+
+_LEVEL_WEIGHTS = ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 1), (0, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 0),
+                  (0, 1, 2), (0, 2, 1))  # fmt: skip
+_CROPS = _grid(crop_weight=(0.3, 1, 3, 10), gate=(0.5, 1, 2))
+
+METHODS: dict[str, Method] = {
+    "cam": Method(crops=False),
+    "zoom": Method(
+        tuple(FusionParameters(level_weights=w) for w in _LEVEL_WEIGHTS), None, False, (1.0, 2.0, 3.1), False
+    ),
+    "grid": Method(_CROPS, "grid"),
+    "random": Method(_CROPS, "random"),
+    "cam-box": Method(_CROPS, "cam"),
+    "rgb-region": Method(_grid((0, 0), (0, 0.9), crop_weight=(0, 0.3), vote=(0.5, 0.75, 1)), "colour"),
+    "crop-only": Method(_CROPS, "depth"),
+    "region-only": Method(_grid((0, 0), (0.5, 0), (0.5, 0.9), (1, 0.9), vote=(0.5, 0.75, 1)), "depth", crops=False),
+    "depth": Method(_grid((0, 0), (0.5, 0.9), (1, 0.9), crop_weight=(0, 1), vote=(0.75, 1)), "depth"),
+    "oracle-box": Method(_CROPS, "oracle"),
+}
+"""`cam` is the baseline, with nothing to choose; `zoom`, `grid`, `random`, `cam-box`, `rgb-region` are controls without depth."""
+
+
+def split_method(name: str) -> tuple[str, str | None]:
+    """Method and depth source of a name such as `depth@shuffled`; the source is None where the run's own is meant."""
+    base, _, source = name.partition("@")
+    return base, source or None
+
+
+def method(name: str) -> Method:
+    """Look up a method by name, with or without `@source`.
+
+    Raises:
+        WsssError: no such method, or a source for a method that looks at no depth; the message lists what there is.
+    """
+    base, source = split_method(name)
+    if base not in METHODS:
+        raise WsssError(f"unknown method {base!r}; choose from {', '.join(METHODS)}")
+    if source and not METHODS[base].uses_depth:
+        with_depth = ", ".join(each for each, plan in METHODS.items() if plan.uses_depth)
+        raise WsssError(f"{base} looks at no depth, so {name!r} is no method; with a source go {with_depth}")
+    return METHODS[base]
+
+
+def crop_side(height: int, width: int, base_side: int) -> int:
+    """Side of a resized crop: 7/8 of the side of a square as large as the image at scale 1, a multiple of 16."""
+    area = height * width * (base_side / max(height, width)) ** 2
+    side: int = max(32, 16 * round(0.875 * np.sqrt(area) / 16))
+    return side
+
+
+@dataclass
+class Look:
+    """One image under one classifier: passes over the whole image are made once, whichever methods ask for them.
+
+    Attributes:
+        image: `H×W×3 uint8`.
+        present: indices 0…C − 1 of the classes that the image-level labels name.
+        gathered: evidence by `Method.passes` and depth source, kept by whoever asks for several methods.
+    """
+
+    model: nn.Module
+    info: ClassifierInfo
+    image: NDArray[np.uint8]
+    present: Sequence[int]
+    device: torch.device
+    gathered: dict[object, Evidence] = field(default_factory=dict)
+    _levels: dict[tuple[tuple[float, ...], bool], LevelMaps] = field(default_factory=dict)
+    _by_depth: dict[tuple[bytes, str], tuple[Proposal, float]] = field(default_factory=dict)
+
+    def levels(self, scales: tuple[float, ...], flip: bool) -> LevelMaps:
+        """Class maps of the whole image at `scales`."""
+        key = scales, flip
+        if key not in self._levels:
+            self._levels[key] = pyramid_maps(
+                self.model, self.info, self.image, self.present, scales=scales, flip=flip, device=self.device
+            )
+        return self._levels[key]
+
+    def see(self, views: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Class maps `(N,K,h,w)` and probabilities `(N,K)` of crops `(3,side,side)`, in one batch, for the present classes."""
+        maps, probabilities = class_maps(self.model, to_device(torch.stack(list(views)), self.device), flip=False)
+        present = list(self.present)
+        return maps[:, present].cpu(), probabilities[:, present].cpu()
+
+    @cached_property
+    def lab(self) -> NDArray[np.float32]:
+        """The image in CIELAB, `H×W×3`."""
+        return cielab(self.image)
+
+    @cached_property
+    def colour(self) -> Regions:
+        """The image's regions of colour."""
+        return colour_regions(self.image, lab=self.lab)
+
+    def by_depth(self, depth: NDArray[np.float32], regions: RegionParameters) -> tuple[Proposal, float]:
+        """The proposal from a depth map, and the seconds that it took when it was made."""
+        key = depth.tobytes(), repr(regions)
+        if key not in self._by_depth:
+            start = time.perf_counter()
+            proposal = by_depth(self.image, depth, regions, self.ranks, self.lab)
+            self._by_depth[key] = proposal, time.perf_counter() - start
+        return self._by_depth[key]
+
+    @cached_property
+    def ranks(self) -> NDArray[np.float32]:
+        """The image's edge ranks `H×W`."""
+        return edge_ranks(self.image)
+
+
+def gather(
+    plan: Method,
+    look: Look,
+    *,
+    regions: RegionParameters,
+    crops: CropParameters,
+    depth: NDArray[np.float32] | None = None,
+    boxes: Sequence[Box] = (),
+) -> Evidence:
+    """Run a method's forward passes on one image.
+
+    Args:
+        depth: `H×W float32` inverse depth in [0, 1]; only methods that use depth look at it.
+        boxes: of the true instances; only `oracle-box` looks at them.
+
+    Raises:
+        WsssError: the method needs depth and there is none; or the classifier, the image, the classes or the depth are not what
+            `Look` and these arguments say.
+    """
+    _check_look(look)
+    if plan.uses_depth and depth is not None:
+        depth = _checked_depth(depth, look.image.shape[:2])
+    levels = look.levels(crops.scales, False) if plan.crops else look.levels(plan.scales, plan.flip)
+    if plan.proposal is None:
+        return Evidence(levels.maps, levels.megapixels, levels.seconds)
+    proposal, seconds = _proposal(plan.proposal, look, levels, regions, crops, depth, boxes)
+    evidence = Evidence(
+        levels.maps, levels.megapixels, levels.seconds + seconds,
+        partitions=proposal.partitions, colour=proposal.colour, trust=proposal.trust,
+    )  # fmt: skip
+    return _with_crops(evidence, look, proposal, crops) if plan.crops else evidence
+
+
+def _check_look(look: Look) -> None:
+    """Raise a `WsssError` unless the image is `H×W×3 uint8`, the classes exist and the classifier's scores are of sigmoids."""
+    image, classes = look.image, look.info.classes
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise WsssError(
+            f"the image must be an array H×W×3 uint8, RGB from 0 to 255, not {_described(image)}; of floats in [0, 1] give "
+            "(255 * image).round().astype(numpy.uint8)"
+        )
+    if wrong := [index for index in look.present if not 0 <= index < len(classes)]:
+        raise WsssError(
+            f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}"
+        )
+    look.info.check_activation()
+
+
+def _checked_depth(depth: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """The depth as `H×W float32`; a `WsssError` unless it is inverse depth in [0, 1] of the image's size."""
+    remedy = "make it with wsss.data.inverse_depth: normalise_inverse_depth(inverse_depth(values, kind))"
+    if not isinstance(depth, np.ndarray) or not np.issubdtype(depth.dtype, np.floating):
+        raise WsssError(
+            f"depth must be an array H×W of floats, inverse depth in [0, 1], not {_described(depth)}: {remedy}"
+        )
+    if depth.shape != size:
+        raise WsssError(f"depth is {depth.shape} (H, W), but the image {size}: resize it with wsss.depth.files.resized")
+    low, high = float(depth.min()), float(depth.max())
+    if not (low >= 0 and high <= 1):  # nor where one is NaN
+        raise WsssError(f"depth must be inverse depth in [0, 1], larger = nearer, not {low:g} to {high:g}: {remedy}")
+    return depth.astype(np.float32, copy=False)
+
+
+def _described(value: object) -> str:
+    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def _proposal(
+    kind: str,
+    look: Look,
+    levels: LevelMaps,
+    regions: RegionParameters,
+    crops: CropParameters,
+    depth: NDArray[np.float32] | None,
+    boxes: Sequence[Box],
+) -> tuple[Proposal, float]:
+    """The proposal of a kind that `Method.proposal` names, and the seconds that it takes to make it."""
+    if kind == "depth":
+        if depth is None:
+            raise WsssError(
+                "depth-guided crops need depth: give --depth sensor (if the data has it) or --depth files:DIR"
+            )
+        return look.by_depth(depth, regions)
+    size = look.image.shape[0], look.image.shape[1]
+    makers: dict[str, Callable[[], Proposal]] = {
+        "colour": lambda: by_colour(look.colour, look.image, look.lab),
+        "grid": lambda: by_grid(size, crops.count),
+        "random": lambda: by_random(look.image, crops.count),
+        "cam": lambda: by_cam(levels.maps.relu().mean(dim=0)),
+        "oracle": lambda: by_boxes(boxes),
+    }
+    start = time.perf_counter()
+    proposal = makers[kind]()
+    return proposal, time.perf_counter() - start
+
+
+def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: CropParameters) -> Evidence:
+    """The evidence with that of a proposal's crops, all seen in one batch."""
+    start = time.perf_counter()
+    height, width = look.image.shape[:2]
+    context = parameters.context if proposal.margin is None else proposal.margin
+    chosen = crop_plan(proposal.tight, (height, width), parameters, context)
+    side = crop_side(height, width, look.info.base_side)
+    tensor, grey = to_tensor(look.image, look.info.mean, look.info.std), torch.zeros(3)  # the mean colour, normalised
+    layered = proposal.partitions[0] if proposal.partitions and proposal.partitions[0].nearness is not None else None
+    if layered is None:  # only depth knows of layers to leave out
+        views = [crop(tensor, one.box, side, grey) for one in chosen]
+    else:
+        views = [layered_crop(tensor, one, side, layered, parameters) for one in chosen]
+    maps, probabilities = look.see(views)
+    pasted = uncrop(maps.unbind(), [one.box for one in chosen], (height, width))
+    return replace(
+        evidence,
+        megapixels=evidence.megapixels + len(chosen) * side * side / 1e6,
+        seconds=evidence.seconds + time.perf_counter() - start,
+        crops=pasted,
+        crop_probabilities=probabilities,
+        plan=tuple(chosen),
+    )

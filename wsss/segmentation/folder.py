@@ -1,0 +1,194 @@
+"""A trained network on a folder of images: label maps and overlays."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm.auto import tqdm
+
+from wsss.checks import require_apart
+from wsss.data.pictures import SUFFIXES, is_foreign, is_picture, refusal
+from wsss.errors import WsssError
+from wsss.io import content_hash, read_image, read_json, write_json, write_png
+from wsss.machine.processes import agreed, gathered, is_main, share, tell
+from wsss.machine.runtime import pick_device
+from wsss.pseudo.labels import save_pseudo_label
+from wsss.report.pictures import overlay
+from wsss.report.style import class_colours
+from wsss.segmentation.inference import NoMemory
+from wsss.segmentation.predictor import Predictor
+
+__all__ = ["FACTS", "image_files", "predict_folder", "shares"]
+
+FACTS = "labels.json"
+"""File that says what a folder's label maps mean: the network and its classes. It is written before the first map."""
+
+NAMED = 5
+"""How many of the files that are passed over are named."""
+
+
+def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -> list[Path]:
+    """The image files of a folder, in the order of their names; hidden ones, such as half-written files, are none.
+
+    What else lies there is passed over, which is said on the standard error: other files, and folders, which are not entered.
+
+    Args:
+        skip: told of each picture of a kind that cannot be read, such as `.heic`; None stops at the first one.
+
+    Raises:
+        WsssError: there is no such folder, no image in it, two images with the same name but for the suffix, or (without
+            `skip`) a picture of a kind that cannot be read.
+    """
+    if not folder.is_dir():
+        raise WsssError(f"there is no folder {folder} of images")
+    present = sorted(path for path in folder.iterdir() if path.name[0] != ".")
+    files = [path for path in present if is_picture(path.name) and path.is_file()]
+    foreign = [path for path in present if is_foreign(path.name) and path.is_file()]
+    for path in foreign:
+        if skip is None:
+            raise refusal(path)
+        skip(refusal(path))
+    if not files:
+        raise WsssError(f"{folder} holds no image ({', '.join(SUFFIXES)})")
+    stems: dict[str, Path] = {}
+    for path in files:
+        if path.stem in stems:
+            raise WsssError(f"{stems[path.stem]} and {path} would have the same label map. Rename one.")
+        stems[path.stem] = path
+    known = {*files, *foreign}
+    others = [f"{path.name}/" if path.is_dir() else path.name for path in present if path not in known]
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        tell(f"passed over in {folder}, no images: {', '.join(others[:NAMED])}{more}")
+    return files
+
+
+def _readable(
+    paths: Sequence[Path],
+    read: list[Path],
+    skip: Callable[[WsssError], None] | None,
+    require: Callable[[str, tuple[int, int]], None],
+) -> Iterator[NDArray[np.uint8]]:
+    """The images of `paths`; each that could be read is entered in `read`, each that could not is given to `skip`.
+
+    Args:
+        require: raises a `WsssError` for an image, by name and size `(H, W)`, that does not fit into memory.
+    """
+    for path in paths:
+        try:
+            require(f"image {path}", _size(path))
+            image = read_image(path, turn=True)
+        except WsssError as error:
+            if skip is None:
+                raise
+            skip(error)
+            continue
+        read.append(path)
+        yield image
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """`(H, W)` of an image file from its first bytes; `(1, 1)` of one that is broken, of which `read_image` says what is wrong."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except Exception:  # Pillow raises a dozen types on a broken file
+        return 1, 1
+
+
+def predict_folder(
+    predictor: Predictor,
+    images: Path,
+    out: Path,
+    *,
+    overlays: bool = True,
+    skip: Callable[[WsssError], None] | None = None,
+    progress: bool = True,
+) -> list[Path]:
+    """Write `out/ID.png`, a VOC-palette label map, and `out/overlays/ID.png` for every image of a folder.
+
+    Several processes share the images. A folder that holds label maps already is continued only if they are of the same network.
+    Photographs that are stored turned (EXIF) are turned first, and so are their label maps.
+
+    Args:
+        overlays: whether to write those.
+        skip: told of each image that cannot be read, which is then left out; None stops at the first one.
+
+    Returns:
+        The label maps of the whole folder, in the order of the names.
+
+    Raises:
+        WsssError: the folder cannot be used, `out` is no folder apart from it or holds label maps of something else, an image is
+            broken, or one does not fit into memory.
+    """
+    require_apart(out, images)
+    files = image_files(images, skip)
+    problem = agreed(_claimed(out, predictor) if is_main() else None)
+    if problem:
+        raise WsssError(problem)
+    colours = class_colours(predictor.classes)
+    own = [files[index] for index in share(len(files))]
+    read: list[Path] = []
+    device = pick_device()
+    require = partial(predictor.require_memory, device=device)
+    labels = _named(predictor(_readable(own, read, skip, require), device), read)
+    bar = tqdm(labels, "predict", len(own), unit="image", leave=False, disable=not (progress and is_main()))
+    for path, label in bar:
+        save_pseudo_label(_target(out, path), label)
+        if overlays:
+            write_png(out / "overlays" / f"{path.stem}.png", overlay(read_image(path, turn=True), label, colours))
+    return sorted(_target(out, path) for part in gathered([read]) for path in part)
+
+
+def _claimed(out: Path, predictor: Predictor) -> str | None:
+    """Mark a folder as that of a network's label maps; what is wrong with it where it is that of something else."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(predictor.network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    settings = [predictor.mean, predictor.std, predictor.long_side, predictor.scales]
+    facts = {"classes": list(predictor.classes), "network_sha256": content_hash([digest.hexdigest(), settings])}
+    path, remedy = out / FACTS, f"Give another folder with --out, or delete {out}."
+    if path.exists():
+        found = read_json(path)
+        known = found.get("classes") if isinstance(found, dict) else None
+        if found == facts:
+            return None
+        said = ", ".join(map(str, known)) if isinstance(known, list) else "unknown"
+        return f"{out} holds label maps of another network (its classes: {said}). {remedy}"
+    held = next((each for each in sorted(out.glob("*.png")) if each.name[0] != "."), None)
+    if held is not None:
+        return f"{out} holds {held.name} already, and does not say ({FACTS}) which network made it. {remedy}"
+    write_json(path, facts)
+    return None
+
+
+def _named(labels: Iterator[NDArray[np.uint8]], read: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+    """Each label map with the file of its image; an error that comes in place of one names that file."""
+    for number in count():
+        try:
+            label = next(labels)
+        except StopIteration:
+            return
+        except NoMemory as error:
+            raise WsssError(f"{read[number]}: {error}") from error
+        yield read[number], label
+
+
+def _target(out: Path, image: Path) -> Path:
+    return out / f"{image.stem}.png"
+
+
+def shares(labels: Sequence[Path], classes: Sequence[str]) -> dict[str, float]:
+    """Percent of all pixels with each label, background first."""
+    counts = np.zeros(256, np.int64)
+    for path in labels:
+        counts += np.bincount(read_image(path, mode=None).ravel(), minlength=256)
+    names = ("background", *classes)
+    return {name: 100 * float(counts[label]) / float(counts.sum()) for label, name in enumerate(names)}
