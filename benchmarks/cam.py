@@ -21,9 +21,9 @@ from benchmarks.measure import (
     timed_in_turns,
     versions_of,
 )
-from wsss.cam.maps import LevelMaps, class_maps, pyramid_maps, resize_image, scaled_size
+from wsss.cam.maps import LevelMaps, class_maps, pyramid_maps
 from wsss.data.base import Sample
-from wsss.data.transforms import to_tensor
+from wsss.data.transforms import resize_image, scaled_size, to_tensor
 from wsss.machine.runtime import autocast
 
 __all__ = ["measure"]

@@ -9,7 +9,8 @@ from benchmarks.material import CONFIG, labelled, looker, side_by_side
 from benchmarks.measure import Effort, Measured, at_most, ratio, shown, timed_in_turns
 from wsss.data.base import Sample
 from wsss.methods.crops import crop_plan, region_boxes
-from wsss.methods.fusion import FusionParameters, fuse
+from wsss.methods.fusion import fuse
+from wsss.methods.parameters import FusionParameters
 from wsss.methods.proposals import by_depth
 from wsss.methods.regions import depth_regions
 from wsss.methods.trust import edge_ranks

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for
-from wsss.config import profile
 from wsss.data.base import Dataset, Sample
 from wsss.data.tabletop import TabletopDataset, TabletopSpec
 from wsss.data.tabletop_rendering import render_tabletop
 from wsss.machine.parallel import each_image
 from wsss.machine.runtime import pick_device
-from wsss.methods.scoring import Depths, Looker
+from wsss.methods.evidence import Depths, Looker
 from wsss.networks.lean import lean_copy
+from wsss.pipeline.profiles import profile
 
 __all__ = ["CONFIG", "Logits", "classifier", "depths_of", "labelled", "looker", "repeated", "scenes", "side_by_side"]
 

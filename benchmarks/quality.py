@@ -7,7 +7,8 @@ from benchmarks.measure import Effort, Measured, at_most, float32, shown
 from benchmarks.training_peer import PlainTraining, plain_loop
 from wsss.cam.classifier import build_classifier
 from wsss.cam.training import mean_average_precision, predict_probabilities
-from wsss.methods.scoring import Depths, choose_parameters
+from wsss.methods.evidence import Depths
+from wsss.methods.scoring import choose_parameters
 from wsss.pipeline import Run, open_run
 
 __all__ = ["measure"]

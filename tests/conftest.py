@@ -141,8 +141,7 @@ def tiny_checkpoint(tmp_path: Path) -> Path:
     import torch
 
     from wsss.cam.classifier import Classifier, info_for, save_classifier
-    from wsss.methods.crops import CropParameters
-    from wsss.methods.regions import RegionParameters
+    from wsss.methods.parameters import CropParameters, RegionParameters
 
     torch.manual_seed(0)
     info = info_for("test_efficientnet", ("cat", "dog"), 16, 64)

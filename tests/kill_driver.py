@@ -24,8 +24,8 @@ import timm
 import torch
 
 import wsss.io
-from wsss.config import ClassifierConfig, Config, SegmentationConfig
-from wsss.depth.training import DepthTraining, train_with_folds
+from wsss.config import ClassifierConfig, Config, DepthTraining, SegmentationConfig
+from wsss.depth.training import train_with_folds
 from wsss.experiments.evaluate import evaluate_folder
 from wsss.networks import backbones
 from wsss.pipeline import Run

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 
-from wsss.experiments.notebooks import notebook_folder
 from wsss.io import write_json
+from wsss.paths import notebook_folder
 from wsss.pipeline.crop_file import read_crop_settings
 
 if TYPE_CHECKING:

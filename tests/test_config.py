@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from wsss.config import PROFILES, RESULT_LABELS, RESULT_METHODS, Config, profile
+from wsss.config import Config
 from wsss.data.registry import dataset_names
 from wsss.errors import WsssError
-from wsss.methods.evidence import METHODS, method
-from wsss.pseudo.refinement import split_refinement
+from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
+from wsss.methods.names import MethodName
+from wsss.methods.registry import METHODS, method
+from wsss.pipeline.profiles import PROFILES, profile
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -20,7 +22,7 @@ def test_every_profile_fits_every_data_set(name: str, data: str) -> None:
     assert (config.profile, config.data) == (name, data)
     assert set(config.methods) <= set(METHODS)
     assert set(config.label_methods) <= set(config.pseudo_methods)
-    assert {split_refinement(each)[0] for each in config.pseudo_methods} <= set(config.methods)
+    assert {MethodName.parse(each).seeds for each in config.pseudo_methods} <= set(config.methods)
     assert set(config.label_methods) <= set(RESULT_LABELS[data])
     assert (
         config.classifier.base_side % 16 == config.classifier.crop_side % 16 == config.segmentation.crop_size % 16 == 0

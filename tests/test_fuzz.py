@@ -29,7 +29,7 @@ from wsss.analysis.objects import InstanceScore
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.analysis.strata import scores_frame
 from wsss.cam.classifier import Classifier, info_for, load_classifier, save_classifier
-from wsss.config import Config, profile
+from wsss.config import Config
 from wsss.data.annotations import xml_labels, xml_marks
 from wsss.data.download import extract, read_sbd_mask
 from wsss.data.splits import read_split
@@ -40,13 +40,14 @@ from wsss.depth.monocular import DepthNetwork, load_depth_network, save_depth_ne
 from wsss.depth.sources import open_depth
 from wsss.depth.specs import check_source
 from wsss.errors import WsssError
-from wsss.experiments.notebooks import notebook_folder, parameters_of
+from wsss.experiments.notebooks import parameters_of
 from wsss.io import read_image, read_json
-from wsss.methods.crops import CropParameters
-from wsss.methods.regions import RegionParameters
+from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.paths import notebook_folder
 from wsss.pipeline.crop_file import CropSettings, read_crop_settings
+from wsss.pipeline.profiles import profile
 from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
-from wsss.records.build import load_records
+from wsss.records.store import load_records
 from wsss.segmentation.network import build_network, load_network, save_network
 
 FACTOR = float(os.environ.get("WSSS_FUZZ", "1"))

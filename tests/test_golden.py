@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import torch
 
+from wsss.analysis.thresholds import pseudo_label
 from wsss.cam.maps import pyramid_maps
-from wsss.methods.crops import CropParameters
-from wsss.methods.evidence import Look, Method, gather
-from wsss.methods.fusion import Evidence, FusionParameters, fuse
+from wsss.config import ALGORITHM_VERSION
+from wsss.methods.evidence import Look, gather
+from wsss.methods.fusion import Evidence, fuse
 from wsss.methods.guide import guided_filter
-from wsss.methods.regions import RegionParameters, Regions
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.regions import Regions
+from wsss.methods.registry import Method
 from wsss.methods.trust import border_alignment, edge_ranks
-from wsss.pipeline.run import ALGORITHM_VERSION
-from wsss.pseudo.labels import pseudo_label
 
 HINT = (
     "the output of stage {!r} has changed: if that is meant, raise its ALGORITHM_VERSION in wsss/pipeline/seeds.py "

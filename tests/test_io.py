@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from wsss.data.palette import voc_palette
 from wsss.errors import WsssError
-from wsss.io import atomic_path, content_hash, read_image, read_json, read_palette, short_path, write_json, write_png
-from wsss.pseudo.palette import voc_palette
+from wsss.io import atomic_path, content_hash, read_image, read_json, read_palette, write_json, write_png
+from wsss.paths import short_path
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from wsss.analysis.confusion import confusion_matrix, mean_iou, threshold_confus
 from wsss.analysis.objects import InstanceScore, instance_scores
 from wsss.analysis.score import Score
 from wsss.analysis.strata import scores_frame
-from wsss.analysis.thresholds import THRESHOLDS
+from wsss.analysis.thresholds import THRESHOLDS, pseudo_label
 from wsss.cam import maps as cam
 from wsss.cam.classifier import Classifier, build_classifier, info_for
 from wsss.cam.training import train_classifier
@@ -29,15 +29,16 @@ from wsss.data.registry import open_dataset
 from wsss.depth.sources import open_depth
 from wsss.depth.training import scale_and_shift_invariant_loss
 from wsss.errors import WsssError
-from wsss.methods.crops import CropParameters, region_boxes, square_box
-from wsss.methods.evidence import METHODS, Look, gather
-from wsss.methods.fusion import Evidence, FusionParameters, fuse
+from wsss.methods.crops import region_boxes, square_box
+from wsss.methods.evidence import Look, Looker, gather
+from wsss.methods.fusion import Evidence, fuse
 from wsss.methods.guide import guided_filter
-from wsss.methods.regions import RegionParameters, Regions, depth_regions
-from wsss.methods.scoring import Looker, score_seeds
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.regions import Regions, depth_regions
+from wsss.methods.registry import METHODS
+from wsss.methods.scoring import score_seeds
 from wsss.methods.trust import border_alignment, edge_ranks
 from wsss.networks.backbones import DEFAULT_BACKBONE
-from wsss.pseudo.labels import pseudo_label
 from wsss.records.build import build_record
 from wsss.report.tables import per_class_table, seed_table
 from wsss.segmentation.training import _loss

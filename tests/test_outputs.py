@@ -62,10 +62,10 @@ def scene(tiny_voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         "wsss.experiments.depth_quality.tqdm",
         "wsss.pipeline.seeds.SeedStages.series",
         "wsss.experiments.ablation._score",
-        "wsss.records.build.load_records",
+        "wsss.records.store.load_records",
         "wsss.experiments.notebooks.execute",
         "wsss.cli.records.report",
-        "wsss.experiments.rerun.data_hash",
+        "wsss.pipeline.Run.data_hash",
     ):
         monkeypatch.setattr(
             place, reached if "classifier" not in place.rpartition(".")[2] or "load" in place else property(reached)
@@ -130,7 +130,7 @@ def refused(arguments: str) -> bool:
     ],
 )  # fmt: skip
 def test_where_a_command_may_write(scene: Path, command: str, places: str, allowed: str) -> None:
-    from wsss.config import profile
+    from wsss.pipeline.profiles import profile
 
     (scene / "results").mkdir()
     tabletop = default_root(profile("smoke").tabletop_spec)

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from wsss import io
+from wsss.checks import switched_on
 from wsss.data import download
 from wsss.data.tabletop import default_root
 from wsss.errors import WsssError
-from wsss.io import PACKAGE, cache_folder, checkout, checkout_folder, runs_folder, switched_on
+from wsss.paths import PACKAGE, cache_folder, checkout, checkout_folder, runs_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)

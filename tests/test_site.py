@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from wsss.experiments.notebooks import NOTEBOOKS, notebook_folder
+from wsss.experiments.notebooks import NOTEBOOKS
+from wsss.paths import notebook_folder
 
 
 @pytest.fixture(scope="module")

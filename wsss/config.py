@@ -3,35 +3,38 @@
 A stage's cache key is the hash of the parts it depends on, so that what is here decides what is computed anew.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from wsss.checks import OPTIONAL
 from wsss.data.tabletop import TabletopSpec, default_root
-from wsss.depth.declared import FILES, DepthSources, declarations, kinds_of, take_inline
-from wsss.depth.specs import innermost, portable_spec, resolve_place
-from wsss.depth.training import DepthTraining
-from wsss.errors import WsssError
+from wsss.depth.declared import DepthSources, declarations, kinds_of
+from wsss.depth.specs import innermost, portable_spec, source_name
+from wsss.io import content_hash
 from wsss.machine.contents import weights_hash
-from wsss.methods.crops import CropParameters
-from wsss.methods.evidence import split_method
-from wsss.methods.regions import RegionParameters
-from wsss.pseudo.refinement import split_refinement
-from wsss.settings import OPTIONAL, check_settings
+from wsss.methods.names import MethodName
+from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.methods.registry import full_name
 
 __all__ = [
-    "PROFILES",
+    "ALGORITHM_VERSION",
     "RESULT_KINDS",
-    "RESULT_LABELS",
-    "RESULT_METHODS",
+    "SCORING_VERSION",
     "ClassifierConfig",
     "Config",
+    "DepthTraining",
     "SegmentationConfig",
-    "profile",
+    "config_hash",
+    "hashed_splits",
 ]
 
-T = TypeVar("T")
+ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 3, "segmentation": 4}
+"""Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
+
+SCORING_VERSION = 2
+"""Raised whenever a `Score` says more or other things of the same label maps; part of the cache keys of scores."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,25 @@ class ClassifierConfig:
         """
         settings = asdict(self)
         return settings | {"weights": weights_hash(Path(self.weights))} if self.weights else settings
+
+
+@dataclass(frozen=True)
+class DepthTraining:
+    """The depth network's training.
+
+    Attributes:
+        epochs: fixed in advance.
+        batch_size: windows per step.
+        side: of the training windows in pixels, a multiple of 32.
+        learning_rate: of the decoder (AdamW, polynomial schedule); the encoder learns at a fifth.
+        frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
+    """
+
+    epochs: int = 8
+    batch_size: int = 8
+    side: int = 192
+    learning_rate: float = 1e-3
+    frozen_stages: int = 1
 
 
 @dataclass(frozen=True)
@@ -145,8 +167,18 @@ class Config:
     def method_sources(self) -> list[str]:
         """The `@source` of every method that names one."""
         names = (*self.methods, *self.pseudo_methods, *self.label_methods)
-        found = (split_method(split_refinement(name)[0])[1] for name in names)
+        found = (MethodName.parse(name).source for name in names)
         return [source for source in dict.fromkeys(found) if source]
+
+    @property
+    def source_names(self) -> dict[str, str]:
+        """Names in records of what the sources of the methods are made from, see `DepthSources.names`."""
+        return self.depths.names(self.method_sources())
+
+    def full_name(self, name: str) -> str:
+        """A method's name in records and tables: `depth@sensor` where it uses depth, with its `+refinement`."""
+        parts = MethodName.parse(name)
+        return full_name(parts, parts.source or self.depth, self.source_names)
 
     def inputs(self, *more: str | None) -> list[Path]:
         """The files and folders that a run reads: its data, depth and weights.
@@ -179,9 +211,8 @@ class Config:
             return spec
 
         def without_place(name: str) -> str:
-            method, refinement = split_refinement(name)
-            base, source = split_method(method)
-            return f"{base}@{carried(source)}" + (f"+{refinement}" if refinement else "") if source else name
+            parts = MethodName.parse(name)
+            return str(replace(parts, source=carried(parts.source))) if parts.source else name
 
         settings = self.dictionary()
         del settings["seed"]
@@ -193,176 +224,34 @@ class Config:
         return settings
 
 
-# Chosen on the tune splits with the classifier of seed 0. Sensor and predicted depth are noisier than rendered depth (Kinect depth
-# here has steps of 4 cm), and the objects of photographs are larger: looks at the whole image are worth more there than crops.
-_REGIONS = RegionParameters(plane_tolerance=0.02, smooth=2.0, jump=0.015, min_area=0.003)
-
-_CROPS = CropParameters(scales=(1.0, 2.0, 2.8), count=2)
-
-_BY_DATA: dict[str, dict[str, Any]] = {
-    "tabletop": {
-        "regions": RegionParameters(guides=(0, 4)),
-        # Five times the epochs of other data took `depth@learned` on tune from 49.0 to 52.7 mIoU (400 pictures are few).
-        "depth_training": DepthTraining(epochs=40),
-    },
-    "nyuv2": {
-        "classifier": ClassifierConfig(epochs=10),
-        "regions": replace(_REGIONS, guides=(4,)),
-        "crops": _CROPS,
-        # Sixteen classes in crowded rooms: after 300 iterations even true masks have taught a network little (18.2 mIoU).
-        "segmentation": SegmentationConfig(iterations=1200),
-    },
-    "voc": {
-        "report_split": "val", "train_split": "train_aug", "train_limit": 1000,
-        "depth": "files:DepthMETER", "depth_kind": "metric",
-        "pseudo_methods": ("cam", "cam+par", "depth", "depth+par"),
-        "label_methods": ("cam", "cam+par", "depth+par"),
-        "classifier": ClassifierConfig(epochs=6),
-        "regions": replace(_REGIONS, guides=(4, 8)),
-        "crops": _CROPS,
-    },
-}  # fmt: skip
-
-REFERENCE_ROOTS = ("voc-animals",)
-"""Names of the `voc` folders that the profiles' limits are for, beside the VOC 2012 that is downloaded."""
-
-RESULT_METHODS = {
-    "tabletop": (
-        "cam", "zoom", "grid", "random", "cam-box", "rgb-region", "crop-only", "region-only", "depth",
-        "depth@learned", "depth@noisy-08", "depth@shuffled", "depth@constant", "depth@inverted", "oracle-box",
-    ),
-    "nyuv2": (
-        "cam", "zoom", "grid", "random", "cam-box", "rgb-region", "crop-only", "region-only", "depth",
-        "depth@learned", "depth@files:depth_meter", "depth@shuffled", "oracle-box",
-    ),
-    "voc": (
-        "cam", "zoom", "grid", "random", "cam-box", "rgb-region", "crop-only", "region-only", "depth",
-        "depth@shuffled", "oracle-box",
-    ),
-}  # fmt: skip
-"""What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper bound."""
-
 RESULT_KINDS: dict[str, dict[str, str]] = {"nyuv2": {"files:depth_meter": "metric"}}
 """Kinds of the depth files that `RESULT_METHODS` names, by data set and source; of all others the user states the kind."""
 
-RESULT_LABELS = {
-    "tabletop": tuple(
-        f"{method}{refinement}"
-        for method in ("cam", "rgb-region", "depth")
-        for refinement in ("", "+crf", "+par", "+par-depth")
-    ),
-    "nyuv2": ("cam", "cam+par", "cam+par-depth", "depth", "depth+par", "depth+par-depth"),
-    "voc": ("cam", "cam+par", "cam+par-depth", "depth", "depth+par", "depth+par-depth"),
-}
-"""Pseudo-labels that `make results` compares. On `tabletop` each refinement of baseline, best control and depth."""
 
+def config_hash(config: Config, given: Mapping[str, Any] | None = None) -> str:
+    """Hash of the settings that a record depends on, and of how scores are counted.
 
-def _smoke(config: Config) -> Config:
-    return replace(
-        config,
-        train_limit=16, tune_limit=4, report_limit=6, tabletop_side=96, tabletop_scenes=(16, 4, 6),
-        series_groups=1,
-        classifier=replace(config.classifier, base_side=96, crop_side=64, epochs=1, batch_size=8),
-        depth_training=replace(config.depth_training, epochs=1, side=64),
-        segmentation=replace(config.segmentation, iterations=4, batch_size=4, crop_size=64),
-    )  # fmt: skip
-
-
-def _full(config: Config) -> Config:
-    # Paper scale: needs a GPU and a hub; see the README.
-    return replace(
-        config,
-        train_limit=None, tabletop_scenes=(4000, 400, 1000),
-        classifier=replace(config.classifier, backbone="resnet50", base_side=512, crop_side=448, epochs=12),
-        segmentation=SegmentationConfig(encoder="resnet50", iterations=20_000, batch_size=16, crop_size=448, frozen_stages=0),
-    )  # fmt: skip
-
-
-PROFILES: dict[str, Callable[[Config], Config]] = {"smoke": _smoke, "default": lambda config: config, "full": _full}
-
-
-def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> Config:
-    """The configuration of a profile on a data set, with some settings replaced.
+    The seed does not enter, and the data by its name instead of its place; what is in it is in its own hash.
 
     Args:
-        settings: fields of `Config`; a value of None keeps the profile's, a list will do for a tuple. `depth` may declare the
-            source that it names, as in `near=files:DIR`; `depth_kind` may be a list, of a kind for all files and of `NAME=KIND`.
-            A dotted name is a field of a part, such as `classifier.epochs`.
-
-    Raises:
-        WsssError: unknown profile, data set or setting (the message lists those there are), or one of the wrong type or range.
+        given: what a file of crop parameters gives in place of choosing it.
     """
-    if name not in PROFILES:
-        raise WsssError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")
-    if data not in _BY_DATA:
-        raise WsssError(f"unknown data set {data!r}; choose from {', '.join(_BY_DATA)}")
-    of_parts = {key: settings.pop(key) for key in list(settings) if "." in key}
-    known = {f.name for f in fields(Config)}
-    unknown = sorted(set(settings) - known)
-    if unknown:
-        raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
-    config = _with_parts(PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data])), of_parts)
-    if data == "voc" and settings.get("root") and Path(settings["root"]).resolve().name not in REFERENCE_ROOTS:
-        config = replace(config, train_limit=None, tune_limit=None, report_limit=None)
-    given: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items() if value is not None
-    }
-    config = _with_kinds(config, given)
-    check_settings(config)
-    return replace(
-        config,
-        depth=resolve_place(config.depth, config.root),
-        sources=tuple(f"{name}={resolve_place(spec, config.root)}" for name, spec in config.depths.declared.items()),
-    )
+    settings = config.dictionary() | {"classifier": config.classifier.identity()}
+    for name in _NOT_HASHED:
+        settings.pop(name, None)
+    if own := config.depths.kinds.get(innermost(config.depth)):
+        settings["depth_kind"] = own
+    if given:
+        settings["given"] = given
+    depth = source_name(config.depth, config.source_names)
+    return content_hash({**settings, "depth": depth, "scoring": SCORING_VERSION})
 
 
-def _with_kinds(config: Config, given: dict[str, Any]) -> Config:
-    """`config` with the settings `given`, in which depth may declare its source and kinds may be of several sources."""
-    given = dict(given)
-    stated = given.pop("depth_kind", None)
-    if isinstance(given.get("depth"), str):
-        given["depth"], declared = take_inline(given["depth"])
-        given["sources"] = (*given.get("sources", ()), *([declared] if declared else []))
-        given["depth_kind"] = None  # the profile's is that of the profile's depth
-    config = replace(config, **given)
-    check_settings(config)
-    if stated is not None and not _is_text(stated):
-        raise WsssError(f"setting depth_kind must be text or a list of text, not {stated!r}")
-    known = _named("sources", lambda: declarations(config.sources))
-    own, named = _named("depth_kind", lambda: kinds_of(stated, known))
-    if own:  # what the user states is true of all files; what a profile does, of its own depth
-        config, named = replace(config, depth_kind=own), {FILES: own, **named}
-    plain, before = _named("kinds", lambda: kinds_of(config.kinds, known))
-    if plain:
-        raise WsssError(f"setting kinds: each must be NAME=KIND, not {plain!r} (that is depth_kind)")
-    named = before | named
-    if innermost(config.depth) in named:
-        config = replace(config, depth_kind=None)
-    return replace(config, kinds=tuple(f"{name}={kind}" for name, kind in named.items()))
+_NOT_HASHED = (
+    "seed", "root", "methods", "pseudo_methods", "label_methods", "depth", "series_groups", "sources", "kinds",
+)  # fmt: skip
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(each, str) for each in value))
-
-
-def _named(setting: str, read: Callable[[], T]) -> T:
-    """What `read` makes of a setting; its error says which setting is wrong."""
-    try:
-        return read()
-    except WsssError as error:
-        raise WsssError(f"setting {setting}: {error}") from error
-
-
-def _with_parts(config: Config, settings: dict[str, Any]) -> Config:
-    """`config` with other fields of its parts, by dotted names; None keeps what is there."""
-    for name, value in settings.items():
-        part, _, of_part = name.partition(".")
-        inner: Any = getattr(config, part, None)
-        known = {f.name for f in fields(inner)} if is_dataclass(inner) else set()
-        if of_part not in known:
-            raise WsssError(f"unknown setting {name!r}; {part} has {', '.join(sorted(known)) or 'no fields'}")
-        if value is not None:
-            own = tuple(value) if isinstance(value, list) else value
-            changed: dict[str, Any] = {part: replace(inner, **{of_part: own})}
-            config = replace(config, **changed)
-    return config
+def hashed_splits(stage: str) -> tuple[str, ...]:
+    """The splits that `data_hash` covers."""
+    return ("train", "tune") if stage == "pseudo" else ("train", "tune", "report")

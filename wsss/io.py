@@ -4,10 +4,8 @@ import hashlib
 import json
 import os
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +16,11 @@ from wsss.errors import WsssError
 
 __all__ = [
     "atomic_path",
-    "cache_folder",
-    "checkout",
-    "checkout_folder",
     "content_hash",
     "file_hash",
     "read_image",
     "read_json",
     "read_palette",
-    "runs_folder",
-    "short_path",
-    "switched_on",
     "write_json",
     "write_png",
 ]
@@ -41,60 +33,6 @@ _ONE_16_BIT_CHANNEL = ("I;16", "I;16L", "I;16B", "I;16N")
 
 LEAST_OF_16_BITS = 0x4000
 """A photograph of 16 bits whose values all lie below this has 14 bits or fewer in them: its upper 8 bits would be nearly black."""
-
-
-PACKAGE = Path(__file__).resolve().parent
-"""Folder of this package's sources."""
-
-PROJECT = "wsss-depth-cam"
-"""Name of this project in its `pyproject.toml`."""
-
-
-def checkout() -> Path | None:
-    """Root of the checkout that this package lies in; None for an installed copy.
-
-    A checkout has this project's own `pyproject.toml` beside the package.
-    """
-    return _checkout_of(PACKAGE)
-
-
-@cache
-def _checkout_of(package: Path) -> Path | None:
-    try:
-        described = tomllib.loads((package.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    project = described.get("project")
-    return package.parent if isinstance(project, dict) and project.get("name") == PROJECT else None
-
-
-def checkout_folder(name: str) -> Path:
-    """A folder of the checkout that is not part of the package: `notebooks`, `benchmarks`.
-
-    Raises:
-        WsssError: the package is installed without its checkout.
-    """
-    root = checkout()
-    if root is None or not (root / name).is_dir():
-        raise WsssError(
-            f"there is no {name}/ beside {PACKAGE}: run from a checkout of the project, installed with `pip install -e .`"
-        )
-    return root / name
-
-
-def runs_folder() -> Path:
-    """Where runs leave what they make: `$WSSS_RUNS`; else `runs/` of the checkout, wherever a kernel was started; else `./runs`."""
-    return Path(os.environ.get("WSSS_RUNS") or (checkout() or Path.cwd()) / "runs")
-
-
-def cache_folder() -> Path:
-    """Where data is kept that was rendered or downloaded: `$WSSS_CACHE`, else `~/.cache/wsss`."""
-    return Path(os.environ.get("WSSS_CACHE") or Path.home() / ".cache" / "wsss")
-
-
-def switched_on(variable: str) -> bool:
-    """Whether an environment variable is set, and neither empty nor 0."""
-    return os.environ.get(variable, "0") not in ("", "0")
 
 
 @contextmanager
@@ -252,12 +190,6 @@ def _photograph(image: Image.Image) -> np.ndarray | None:
         grey = (np.array(image) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     return None if image.mode in ("I", "F") else np.array(image.convert("RGB"))
-
-
-def short_path(path: str | os.PathLike[str]) -> str:
-    """`path` as seen from the working folder where it lies below it, else as it is: for messages that others will read."""
-    path = Path(path)
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def content_hash(content: Any) -> str:

@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.analysis.failures import (
-    at_quantiles,
-    error_shares,
-    hard_images,
-    occlusion_measure,
-    strata_sentence,
-    worst_objects,
-)
+from wsss.analysis.failures import at_quantiles, error_shares, hard_images, occlusion_measure, worst_objects
+from wsss.report.sentences import strata_sentence
 
 
 def objects(**columns):

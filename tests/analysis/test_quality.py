@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from wsss.analysis.confusion import confusion_matrix, mean_iou, threshold_confusions
-from wsss.analysis.quality import band_effect, holds_classes, image_differences, pick_by_rule, rule_text
+from wsss.analysis.quality import band_effect, holds_classes, image_differences, pick_by_rule
 from wsss.analysis.score import Score
-from wsss.analysis.thresholds import THRESHOLDS
-from wsss.pseudo.labels import pseudo_label
+from wsss.analysis.thresholds import THRESHOLDS, pseudo_label
+from wsss.report.sentences import rule_text
 
 
 def score_of(confusions: np.ndarray, curve: np.ndarray | None = None, **facts: float) -> Score:

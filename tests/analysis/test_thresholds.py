@@ -16,8 +16,8 @@ from wsss.analysis import (
     threshold_confusions,
     with_ignored,
 )
+from wsss.analysis.thresholds import pseudo_label
 from wsss.errors import WsssError
-from wsss.pseudo.labels import pseudo_label
 
 
 def confusion_with(correct):

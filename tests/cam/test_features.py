@@ -12,10 +12,10 @@ from wsss.cam.classifier import Classifier, build_classifier, info_for, load_cla
 from wsss.cam.features import Sides, check_class_maps, feature_maps, features_version
 from wsss.cam.maps import pyramid_maps, step_of
 from wsss.cam.training import predict_probabilities, train_classifier
-from wsss.config import profile
 from wsss.errors import WsssError
 from wsss.networks.lean import lean_copy
 from wsss.pipeline import Run
+from wsss.pipeline.profiles import profile
 
 CPU = torch.device("cpu")
 

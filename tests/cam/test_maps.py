@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.cam.maps import class_maps, normalise_maps, pyramid_maps, resize_maps, scaled_size
-from wsss.data.transforms import to_tensor
+from wsss.cam.maps import class_maps, normalise_maps, pyramid_maps, resize_maps
+from wsss.data.transforms import scaled_size, to_tensor
 
 CPU = torch.device("cpu")
 CLASSES = ("a", "b", "c")

@@ -13,9 +13,10 @@ import typer
 from typer.testing import CliRunner
 
 from wsss import cli
-from wsss.config import Config, profile
+from wsss.config import Config
 from wsss.errors import WsssError
 from wsss.pipeline import open_run
+from wsss.pipeline.profiles import profile
 
 COMMANDS = {
     "render": {"--root", "--processes", "--series", "--groups"},
@@ -335,7 +336,7 @@ def test_results_skip_data_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stage", [None, "cam"])
 def test_results_are_of_every_seed_and_method(monkeypatch, tmp_path: Path, stage: str | None) -> None:
-    from wsss.config import RESULT_METHODS
+    from wsss.experiments.plan import RESULT_METHODS
 
     calls: list[tuple[list[Any], list[str]]] = []
     monkeypatch.setattr(
@@ -403,8 +404,7 @@ def test_evaluate_prints_a_table_and_the_records(tiny_voc: Path, tmp_path: Path)
     import torch
 
     from wsss.cam.classifier import Classifier, info_for, save_classifier
-    from wsss.methods.crops import CropParameters
-    from wsss.methods.regions import RegionParameters
+    from wsss.methods.parameters import CropParameters, RegionParameters
 
     torch.manual_seed(0)
     info = info_for("test_efficientnet", ("cat", "dog"), 16, 64)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wsss.pseudo.palette import voc_palette
+from wsss.data.palette import voc_palette
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,11 @@ from wsss.depth.files import SIGN_SAMPLE, read_depth_file
 from wsss.depth.monocular import DepthNetwork, load_depth_network, save_depth_network
 from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
-from wsss.methods.crops import CropParameters
-from wsss.methods.evidence import METHODS, Look, gather
-from wsss.methods.fusion import FusionParameters, fuse
-from wsss.methods.regions import RegionParameters, depth_regions
+from wsss.methods.evidence import Look, gather
+from wsss.methods.fusion import fuse
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.regions import depth_regions
+from wsss.methods.registry import METHODS
 from wsss.networks.backbones import check_backbone
 
 SIZE = (20, 30)

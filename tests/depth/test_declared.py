@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from tests.depth.test_sources import Memory
 from wsss.cli.options import _absolute, methods_of
-from wsss.config import Config, profile
+from wsss.config import Config
 from wsss.depth.declared import FILES, DepthSources, declarations, inline, kinds_of, take_inline
 from wsss.depth.sources import open_depth
 from wsss.depth.specs import innermost, place_of, portable_spec, resolve_place, with_innermost
 from wsss.errors import WsssError
-from wsss.methods.evidence import split_method
+from wsss.methods.names import MethodName
+from wsss.pipeline.profiles import profile
 from wsss.pipeline.seeds import SeedStages
-from wsss.pseudo.refinement import require_one_reading, split_refinement
+from wsss.pseudo.refinement import require_one_reading
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_a_record_keeps_names_and_kinds_but_no_place() -> None:
         Config(**{**vars(config), **{k: settings[k] for k in ("methods", "depth", "sources")}}), Path("c")
     )
     own = SeedStages(config, Path("c"))
-    names = [run.source_names for run in (own, kept)]
+    names = [run.config.source_names for run in (own, kept)]
     assert set(names[0].values()) == set(names[1].values()) == {"near", "files-a", "files-b", "zoe"}
     assert [kept.depths.kind(source) for source in ("near", "files-a", "files:zoe")] == ["inverse", "metric", "metric"]
 
@@ -180,11 +181,11 @@ def test_folders_may_have_any_name(name: str, controls: list[str]) -> None:
                 methods_of(f"cam,depth@{spec}")
             return
         first, method = methods_of(f"cam,depth@{spec}") or ()
-        assert (first, split_method(method)[1]) == ("cam", spec)
+        assert (first, MethodName.of_seeds(method).source) == ("cam", spec)
         require_one_reading(method)
-        assert split_refinement(method) == (method, None)
-        with_refinement = split_refinement(f"{method}+par-depth")
-        assert with_refinement == (method, "par-depth")
+        assert MethodName.parse(method).refinement is None
+        refined = MethodName.parse(f"{method}+par-depth")
+        assert (refined.seeds, refined.refinement) == (method, "par-depth")
 
 
 @pytest.mark.parametrize("end", ["par", "crf", "par-depth"])

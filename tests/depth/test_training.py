@@ -15,16 +15,11 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 import wsss.depth.training as training
+from wsss.config import DepthTraining
 from wsss.data.base import Sample
 from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.monocular import DepthNetwork, load_depth_network, predict_inverse_depth
-from wsss.depth.training import (
-    FOLD_BLOCK,
-    DepthTraining,
-    scale_and_shift_invariant_loss,
-    train_depth_network,
-    train_with_folds,
-)
+from wsss.depth.training import FOLD_BLOCK, scale_and_shift_invariant_loss, train_depth_network, train_with_folds
 from wsss.errors import WsssError
 from wsss.networks import backbones
 

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 
 from wsss.analysis import mean_iou
-from wsss.config import ClassifierConfig, Config, profile
+from wsss.config import ClassifierConfig, Config
 from wsss.errors import WsssError
-from wsss.experiments import ablation
-from wsss.experiments.ablation import VARIANTS, Variant, ablate, ablation_path
+from wsss.experiments import plan
+from wsss.experiments.ablation import ablate
+from wsss.experiments.plan import VARIANTS, Variant
 from wsss.io import read_json, write_json
-from wsss.methods.crops import CropParameters
-from wsss.methods.evidence import method
-from wsss.methods.regions import RegionParameters
+from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.methods.registry import method
 from wsss.pipeline import Run
-from wsss.report.ablation_charts import ablation_figure, ablation_table, draw_ablations, load_ablation
+from wsss.pipeline.profiles import profile
+from wsss.records.store import ablation_path, load_ablation
+from wsss.report.ablation_charts import ablation_figure, ablation_table, draw_ablations
 
 BACKBONE = "test_efficientnet"
 SOME = (
@@ -121,7 +123,7 @@ def test_a_missing_record_is_none_and_a_broken_one_is_named(tmp_path: Path) -> N
 def test_trust_is_switched_off_for_any_alignment() -> None:
     from wsss.methods.trust import trust_in
 
-    assert trust_in(-1.0, *ablation._ALWAYS_TRUSTED["trust"]) == 1
+    assert trust_in(-1.0, *plan._ALWAYS_TRUSTED["trust"]) == 1
 
 
 def test_charts_are_drawn_from_records(record: dict[str, Any], tmp_path: Path) -> None:

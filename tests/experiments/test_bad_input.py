@@ -16,15 +16,14 @@ from typer.testing import CliRunner
 import wsss.machine.memory
 from wsss import cli
 from wsss.cam.classifier import Classifier, info_for, save_classifier
-from wsss.config import profile
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
 from wsss.experiments.notebooks import execute
 from wsss.machine.memory import require_memory
-from wsss.methods.crops import CropParameters
-from wsss.methods.regions import RegionParameters
+from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.pipeline.profiles import profile
 
 BACKBONE = "test_efficientnet"
 CHOSEN: dict[str, Any] = {

@@ -10,14 +10,15 @@ from typer.testing import CliRunner
 
 from tests.conftest import write_palette_png
 from wsss import cli
-from wsss.config import ClassifierConfig, profile
+from wsss.config import ClassifierConfig
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
 from wsss.experiments.notebooks import NOTEBOOKS
 from wsss.experiments.rerun import rerun_record
-from wsss.experiments.results import config_hash, write_stage
+from wsss.experiments.results import write_stage
 from wsss.io import read_image, read_json
 from wsss.pipeline import Run, open_run
+from wsss.pipeline.profiles import profile
 
 pytestmark = pytest.mark.usefixtures("tiny_weights")
 
@@ -70,7 +71,7 @@ def test_a_key_holds_the_kind_of_each_source(tiny_voc: Path, folders: dict[str, 
     assert changed == {"depth": False, "depth@near": True, "depth@shuffled+near": True, "depth@wrong": False}
     plain = open_it(tiny_voc, folders, tmp_path, sources=[], depth_kind="metric", methods=["depth"])
     assert plain.seed_key("depth", "report") == one.seed_key("depth", "report")
-    assert config_hash(plain) == config_hash(one)
+    assert plain.config_hash == one.config_hash
 
 
 def test_a_run_on_a_named_source_has_its_kind_in_the_hash(
@@ -80,7 +81,7 @@ def test_a_run_on_a_named_source_has_its_kind_in_the_hash(
         open_it(tiny_voc, folders, tmp_path, depth="near", methods=["depth"], depth_kind=[f"near={kind}"], sources=[
             f"near=files:{folders['near']}"]) for kind in ("metric", "inverse")
     ]  # fmt: skip
-    assert config_hash(runs[0]) != config_hash(runs[1])
+    assert runs[0].config_hash != runs[1].config_hash
 
 
 def test_an_unstated_kind_is_refused_beside_a_stated_one(

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from wsss.config import profile
 from wsss.errors import WsssError
 from wsss.experiments.depth_quality import depth_quality
 from wsss.io import read_json
+from wsss.pipeline.profiles import profile
 from wsss.pipeline.seeds import SeedStages
 
 

@@ -15,8 +15,7 @@ from wsss.cam.classifier import Classifier, info_for, save_classifier
 from wsss.data.tabletop import CLASSES
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
-from wsss.methods.crops import CropParameters
-from wsss.methods.regions import RegionParameters
+from wsss.methods.parameters import CropParameters, RegionParameters
 
 BACKBONE = "test_efficientnet"
 CHOSEN: dict[str, Any] = {

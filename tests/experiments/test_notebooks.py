@@ -12,15 +12,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from wsss.errors import WsssError
-from wsss.experiments.notebooks import (
-    NOTEBOOKS,
-    check_outputs,
-    check_parameters,
-    execute,
-    notebook_folder,
-    parameters_of,
-)
+from wsss.experiments.notebooks import NOTEBOOKS, check_outputs, check_parameters, execute, parameters_of
 from wsss.io import read_json
+from wsss.paths import notebook_folder
 
 PARAMETERS = {
     "profile": "default",

@@ -10,16 +10,16 @@ import torch
 from typer.testing import CliRunner
 
 from wsss import cli
-from wsss.config import ClassifierConfig, Config, SegmentationConfig, profile
+from wsss.checks import settings_from
+from wsss.config import ClassifierConfig, Config, SegmentationConfig
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
 from wsss.experiments.rerun import Outcome, differences, name_of_method, rerun_record, settings_of_record
-from wsss.experiments.results import display_name, write_stage
+from wsss.experiments.results import write_stage
 from wsss.io import read_json, write_json
 from wsss.pipeline import Run
-from wsss.records.build import load_records, record_path
-from wsss.records.store import full_name
-from wsss.settings import settings_from
+from wsss.pipeline.profiles import profile
+from wsss.records.store import full_name, load_records, record_path
 
 BACKBONE = "test_efficientnet"
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -152,7 +152,7 @@ def test_every_committed_record_tells_its_settings(path: Path) -> None:
         pytest.skip("no record of a stage")
     config = settings_of_record(path, record)
     assert config.data in ("tabletop", "nyuv2", "voc")
-    assert display_name(Run(config, progress=False), name_of_method(path, record, config)) == full_name(record)
+    assert Run(config, progress=False).config.full_name(name_of_method(path, record, config)) == full_name(record)
 
 
 def test_there_are_committed_records() -> None:

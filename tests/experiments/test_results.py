@@ -7,18 +7,25 @@ from typing import Any
 
 import pytest
 
-from wsss.config import profile
+from wsss.config import ALGORITHM_VERSION
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
-from wsss.experiments.ablation import VARIANTS, ablation_path
 from wsss.experiments.committed import check_committed
-from wsss.experiments.notebooks import NOTEBOOKS, check_outputs, notebook_folder
-from wsss.experiments.results import config_hash
-from wsss.experiments.series import series_path
+from wsss.experiments.notebooks import NOTEBOOKS, check_outputs
+from wsss.experiments.plan import VARIANTS
 from wsss.io import content_hash, read_json, write_json
-from wsss.pipeline.run import ALGORITHM_VERSION, Run
-from wsss.records.store import check_fresh, check_not_smoke, find_record, load_records
-from wsss.report.ablation_charts import load_ablation
+from wsss.paths import notebook_folder
+from wsss.pipeline.profiles import profile
+from wsss.pipeline.run import Run
+from wsss.records.store import (
+    ablation_path,
+    check_fresh,
+    check_not_smoke,
+    find_record,
+    load_ablation,
+    load_records,
+    series_path,
+)
 from wsss.report.pages import PAGES, is_current
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -36,12 +43,12 @@ def test_records_of_tabletop_are_fresh(stage: str) -> None:
         split=split,
     )
     data = content_hash([FROZEN[each] for each in dict.fromkeys(("train", "tune", split))])
-    check_fresh(record, config_hash(Run(profile("default", "tabletop"))), data, ALGORITHM_VERSION[stage])
+    check_fresh(record, Run(profile("default", "tabletop")).config_hash, data, ALGORITHM_VERSION[stage])
 
 
 @pytest.mark.parametrize("name", ["nyuv2", "voc"])
 def test_records_of_real_data_have_the_settings_of_the_profile(name: str) -> None:
-    wanted = config_hash(Run(profile("default", name)))
+    wanted = Run(profile("default", name)).config_hash
     real = [record for record in RECORDS if record["data"].startswith(name)]
     assert real
     assert {record["provenance"]["config_sha256"] for record in real} == {wanted}
@@ -53,7 +60,7 @@ def test_the_ablation_is_fresh() -> None:
     assert record["profile"] == "default"
     assert [(row["group"], row["variant"]) for row in record["rows"]] == [(each.group, each.name) for each in VARIANTS]
     found = record["provenance"]
-    assert found["config_sha256"] == config_hash(Run(profile("default", "tabletop")))
+    assert found["config_sha256"] == Run(profile("default", "tabletop")).config_hash
     assert (found["data_sha256"], found["algorithm_version"]) == (FROZEN["tune"], ALGORITHM_VERSION["cam"])
 
 

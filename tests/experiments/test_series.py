@@ -14,19 +14,13 @@ from wsss.data.base import Sample
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
 from wsss.experiments import series
-from wsss.experiments.series import SERIES_MEASURES, measure_series, object_logits, series_path, series_rows
+from wsss.experiments.series import SERIES_MEASURES, measure_series, object_logits, series_rows
 from wsss.io import write_json
-from wsss.methods.crops import CropParameters
-from wsss.methods.regions import RegionParameters
-from wsss.methods.scoring import Looker
+from wsss.methods.evidence import Looker
+from wsss.methods.parameters import CropParameters, RegionParameters
 from wsss.pipeline import Run
-from wsss.report.series_charts import (
-    draw_series,
-    load_series,
-    series_changes,
-    series_figure,
-    series_table,
-)
+from wsss.records.store import load_series, series_path
+from wsss.report.series_charts import draw_series, series_changes, series_figure, series_table
 
 BACKBONE = "test_efficientnet"
 

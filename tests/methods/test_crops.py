@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from wsss.errors import WsssError
 from wsss.methods.crops import (
     BLUR,
-    EXCLUSIONS,
     Crop,
-    CropParameters,
     crop,
     crop_plan,
     hidden_pixels,
@@ -21,6 +19,7 @@ from wsss.methods.crops import (
     uncrop,
     without_hidden,
 )
+from wsss.methods.parameters import EXCLUSIONS, CropParameters
 from wsss.methods.regions import Regions
 
 lengths = st.integers(1, 200)

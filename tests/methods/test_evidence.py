@@ -10,17 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsss.cam.maps import class_maps, normalise_maps, pyramid_maps
-from wsss.config import RESULT_METHODS, profile
 from wsss.data.transforms import to_tensor
 from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
+from wsss.experiments.plan import RESULT_METHODS
 from wsss.methods import evidence as methods
 from wsss.methods.colour import colour_regions
-from wsss.methods.crops import CropParameters, crop, uncrop
-from wsss.methods.evidence import METHODS, Look, Method, crop_side, gather, method, split_method
-from wsss.methods.fusion import Evidence, FusionParameters, fuse
-from wsss.methods.regions import RegionParameters
+from wsss.methods.crops import crop, uncrop
+from wsss.methods.evidence import Look, crop_side, gather
+from wsss.methods.fusion import Evidence, fuse
+from wsss.methods.names import MethodName
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.registry import METHODS, Method, method
 from wsss.methods.trust import edge_ranks
+from wsss.pipeline.profiles import profile
 
 CPU = torch.device("cpu")
 DATA = ("tabletop", "nyuv2", "voc")
@@ -293,7 +296,8 @@ def test_missing_depth_and_unknown_method(look) -> None:
     ],
 )
 def test_a_method_may_name_its_source(name, parts) -> None:
-    assert split_method(name) == parts
+    parsed = MethodName.of_seeds(name)
+    assert (parsed.base, parsed.source) == parts
     assert method(name) is METHODS[parts[0]]
 
 

@@ -13,18 +13,10 @@ from wsss.cam.maps import normalise_maps
 from wsss.errors import WsssError
 from wsss.methods.crops import Crop
 from wsss.methods.diffusion import diffusion, walk
-from wsss.methods.evidence import METHODS
-from wsss.methods.fusion import (
-    Evidence,
-    FusionParameters,
-    crop_evidence,
-    crop_means,
-    fuse,
-    region_means,
-    region_votes,
-    shared,
-)
+from wsss.methods.fusion import Evidence, crop_evidence, crop_means, fuse, region_means, region_votes, shared
+from wsss.methods.parameters import FusionParameters
 from wsss.methods.regions import Regions
+from wsss.methods.registry import METHODS
 
 
 def halves(size: tuple[int, int]) -> Regions:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from wsss.methods.colour import colour_regions, sharing
-from wsss.methods.crops import Box, Crop, CropParameters, crop_plan
+from wsss.methods.crops import Box, Crop, crop_plan
 from wsss.methods.guide import guided_filter
+from wsss.methods.parameters import CropParameters, RegionParameters
 from wsss.methods.proposals import (
     CAM_BOX_MARGIN,
     MIN_CAM_BOX,
@@ -21,7 +22,7 @@ from wsss.methods.proposals import (
     by_grid,
     by_random,
 )
-from wsss.methods.regions import RegionParameters, aligned_depths, depth_partitions
+from wsss.methods.regions import aligned_depths, depth_partitions
 from wsss.methods.trust import edge_ranks
 
 lengths = st.integers(1, 80)

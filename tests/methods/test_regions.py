@@ -9,8 +9,8 @@ from skimage.measure import label
 
 from wsss.errors import WsssError
 from wsss.methods.guide import guided_filter
+from wsss.methods.parameters import RegionParameters
 from wsss.methods.regions import (
-    RegionParameters,
     Regions,
     aligned_depths,
     continuous_parts,

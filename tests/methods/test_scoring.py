@@ -9,18 +9,18 @@ import torch
 
 from wsss.analysis.confusion import confusion_matrix, mean_iou
 from wsss.analysis.instances import instances_of
-from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
+from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, pseudo_label
 from wsss.data.base import Sample
 from wsss.data.registry import open_dataset
 from wsss.depth.sources import DepthSource, open_depth
 from wsss.errors import WsssError
 from wsss.methods import scoring
-from wsss.methods.crops import CropParameters
-from wsss.methods.evidence import METHODS, Look, gather, method, split_method
-from wsss.methods.fusion import FusionParameters, fuse
-from wsss.methods.regions import RegionParameters
-from wsss.methods.scoring import Depths, Looker, choose_parameters, score_seeds, true_boxes
-from wsss.pseudo.labels import pseudo_label
+from wsss.methods.evidence import Depths, Look, Looker, gather, true_boxes
+from wsss.methods.fusion import fuse
+from wsss.methods.names import MethodName
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.registry import METHODS, method
+from wsss.methods.scoring import choose_parameters, score_seeds
 
 NAMES = ("cat", "dog")
 
@@ -51,7 +51,8 @@ def looker_of(tiny_classifier):
 
 def scored(looker: Looker, name: str, data, depths, parameters: FusionParameters, threshold: float) -> list[np.ndarray]:
     """Label maps made one by one."""
-    labels, (base, source) = [], split_method(name)
+    labels, parts = [], MethodName.of_seeds(name)
+    base, source = parts.base, parts.source
     for index, sample in enumerate(data):
         present = np.flatnonzero(sample.labels)
         outputs = [looker.info.classes.index(looker.classes[one]) for one in present]
@@ -140,7 +141,7 @@ def test_only_the_oracle_sees_the_true_boxes(looker_of, data, depths, monkeypatc
     top, left, bottom, right = true_boxes(sample)[0]
     assert plan[0].box[0] <= top < bottom <= plan[0].box[2]
     assert plan[0].box[1] <= left < right <= plan[0].box[3]
-    monkeypatch.setattr("wsss.methods.scoring.true_boxes", lambda _: pytest.fail("looked at the truth"))
+    monkeypatch.setattr("wsss.methods.evidence.true_boxes", lambda _: pytest.fail("looked at the truth"))
     for name in set(METHODS) - {"oracle-box"}:
         looker.evidence(name, looker.at(sample, look.present), sample, depths, 0)
 

@@ -8,7 +8,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from wsss.methods import trust
-from wsss.methods.trust import FULL_TRUST, NO_TRUST, border_alignment, border_pixels, edge_ranks, trust_in
+from wsss.methods.parameters import FULL_TRUST, NO_TRUST
+from wsss.methods.trust import border_alignment, border_pixels, edge_ranks, trust_in
 
 
 def blobs(seed: int, size: tuple[int, int] = (128, 128), wide: float = 8) -> np.ndarray:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from timm.layers import BatchNormAct2d, Conv2dSame
 from torch import Tensor, nn
 
+from wsss.networks.backbones import encoder_model
 from wsss.networks.freezing import freeze_early, train_mode
 from wsss.networks.gradients import quick_gradients
-from wsss.segmentation.network import build_network, encoder_model
+from wsss.segmentation.network import build_network
 
 SAME_KERNELS = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
 

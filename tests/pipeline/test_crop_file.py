@@ -8,8 +8,7 @@ import pytest
 
 from wsss.config import Config
 from wsss.errors import WsssError
-from wsss.experiments.results import config_hash
-from wsss.methods.fusion import FusionParameters
+from wsss.methods.parameters import FusionParameters
 from wsss.pipeline import Run, open_run
 from wsss.pipeline.crop_file import CropSettings, read_crop_settings, toml_of, write_crop_settings
 from wsss.report.panels import run_line
@@ -104,7 +103,7 @@ def test_without_a_file_nothing_changes(tmp_path: Path, settings: dict[str, obje
     same = open_run("smoke", crops=written(tmp_path, "[crops]\ncount = 13\n"), **settings)  # type: ignore[arg-type]
     for run in (none, same):
         assert run.config == plain.config
-        assert config_hash(run) == config_hash(plain)
+        assert run.config_hash == plain.config_hash
         for name in ("cam", "depth", "crop-only"):
             assert run.seed_key(name, "tune") == plain.seed_key(name, "tune")
     assert none.folder.name == "smoke"
@@ -117,7 +116,7 @@ def test_a_file_has_keys_of_its_own(tmp_path: Path, settings: dict[str, object])
     text = FUSION + "[label]\nthreshold = 0.6\n"
     fusion = open_run("smoke", crops=str(written(tmp_path, text)), **settings)  # type: ignore[arg-type]
     other = open_run("smoke", crops=written(tmp_path, text.replace("0.6", "0.5")), **settings)  # type: ignore[arg-type]
-    assert len({config_hash(run) for run in (plain, crops, fusion, other)}) == 4
+    assert len({run.config_hash for run in (plain, crops, fusion, other)}) == 4
     assert len({run.seed_key("depth", "train") for run in (plain, crops, fusion, other)}) == 4
     assert len({run.network_key("depth") for run in (plain, crops, fusion, other)}) == 4
     # What the file gives is for `depth` with the run's own depth alone; `cam` never changes.

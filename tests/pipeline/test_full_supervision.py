@@ -11,7 +11,8 @@ from wsss import cli
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
 from wsss.errors import WsssError
 from wsss.experiments.results import record_of, write_stage
-from wsss.pipeline.run import FULL_SUPERVISION, NO_FULL_SUPERVISION, Run
+from wsss.pipeline.run import Run
+from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION
 from wsss.report.label_panels import label_figure
 from wsss.report.sentences import difference_sentence
 from wsss.segmentation.convergence import convergence

@@ -13,10 +13,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
-from wsss.experiments.results import FULL_SUPERVISION
 from wsss.pipeline import Run
 from wsss.pipeline.crop_file import read_crop_settings
 from wsss.pseudo.refinement import REFINEMENTS
+from wsss.records.store import FULL_SUPERVISION
 
 XML = "<annotation><object><name>cat</name><bndbox/><occluded>0</occluded></object></annotation>"
 VAL, TRAIN, AUGMENTED, TUNE = "2012_000008", "2012_000000", "2012_000006", "2012_000002"

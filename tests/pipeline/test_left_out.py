@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.config import Config, profile
+from wsss.config import Config
 from wsss.experiments.evaluate import evaluate_folder
 from wsss.pipeline import Run
+from wsss.pipeline.profiles import profile
 
 
 def test_a_profiles_limits_are_for_the_reference_data_only(tiny_voc: Path, tmp_path: Path) -> None:

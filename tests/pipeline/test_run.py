@@ -14,18 +14,19 @@ import wsss.pipeline.labels as label_stages
 import wsss.pipeline.run as pipeline
 import wsss.pipeline.seeds as stages
 from wsss.analysis.confusion import confusion_matrix
+from wsss.analysis.tally import Tally
 from wsss.cam.classifier import load_classifier
-from wsss.config import ClassifierConfig, Config, SegmentationConfig
+from wsss.config import SCORING_VERSION, ClassifierConfig, Config, DepthTraining, SegmentationConfig
 from wsss.data.base import data_key
 from wsss.data.tabletop import CLASSES
 from wsss.depth.monocular import load_depth_network
-from wsss.depth.training import DepthTraining
 from wsss.errors import WsssError
-from wsss.experiments.results import FULL_SUPERVISION, config_hash, display_name, write_stage
-from wsss.io import content_hash, runs_folder
-from wsss.methods.scoring import Tally
-from wsss.pipeline.run import SCORING_VERSION, Run, open_run
+from wsss.experiments.results import write_stage
+from wsss.io import content_hash
+from wsss.paths import runs_folder
+from wsss.pipeline.run import Run, open_run
 from wsss.pseudo.labels import load_pseudo_label
+from wsss.records.store import FULL_SUPERVISION
 
 BACKBONE = "test_efficientnet"
 METHODS = Config().methods
@@ -204,7 +205,7 @@ def test_keys_hold_the_contents_of_a_file_of_weights(config: Config, cache: Path
     assert keys(with_weights("b.pth", b"one")) == before  # its place does not matter
     after = with_weights("a.pth", b"two")
     assert not set(keys(after).values()) & set(before.values())
-    assert len({config_hash(run) for run in (plain, after, with_weights("b.pth", None))}) == 3
+    assert len({run.config_hash for run in (plain, after, with_weights("b.pth", None))}) == 3
     with pytest.raises(WsssError, match=r"c\.pth"):
         _ = with_weights("c.pth", None).classifier_key
 
@@ -281,7 +282,7 @@ def test_records_come_from_the_cache_and_are_stable(finished: Run, tmp_path: Pat
         "tabletop/segmentation/test/depth@sensor+par-depth.json",
         "tabletop/segmentation/test/full-supervision.json",
     ]  # fmt: skip
-    assert config_hash(finished) == config_hash(Run(replace(finished.config, seed=9), finished.cache))
+    assert finished.config_hash == Run(replace(finished.config, seed=9), finished.cache).config_hash
 
 
 def test_runs_lie_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -353,7 +354,7 @@ def test_depth_is_learnt_once_and_kept(finished: Run, config: Config, monkeypatc
 )  # fmt: skip
 def test_names_in_records_say_which_depth(config: Config, cache: Path, method: str, name: str) -> None:
     run = Run(replace(config, depth="files:/x/DepthMETER", methods=("cam",)), cache)
-    assert display_name(run, method) == name
+    assert run.config.full_name(method) == name
 
 
 def test_a_source_for_a_method_without_depth_is_refused_at_once(config: Config, cache: Path) -> None:

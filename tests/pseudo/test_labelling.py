@@ -8,16 +8,14 @@ import pytest
 import torch
 
 from wsss.analysis.confusion import confusion_matrix, mean_iou
-from wsss.analysis.thresholds import THRESHOLDS
+from wsss.analysis.thresholds import THRESHOLDS, pseudo_label
 from wsss.data.registry import open_dataset
 from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
-from wsss.methods.crops import CropParameters
-from wsss.methods.fusion import FusionParameters
-from wsss.methods.regions import RegionParameters
-from wsss.methods.scoring import Looker
+from wsss.methods.evidence import Looker
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
 from wsss.pseudo.labelling import Labeller, choose_labels, write_labels
-from wsss.pseudo.labels import load_pseudo_label, pseudo_label
+from wsss.pseudo.labels import load_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine
 
 CLASSES = ("cat", "dog")

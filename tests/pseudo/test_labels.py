@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from wsss.analysis.thresholds import pseudo_label
+from wsss.data.palette import voc_palette
 from wsss.errors import WsssError
-from wsss.pseudo.labels import load_pseudo_label, pseudo_label, save_pseudo_label
-from wsss.pseudo.palette import voc_palette
+from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
 
 UNIT = st.floats(0, 1, width=32)
 

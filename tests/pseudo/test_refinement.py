@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from wsss.errors import WsssError
+from wsss.methods.names import REFINEMENT_NAMES, MethodName
 from wsss.pseudo import crf
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
 from wsss.pseudo.crf import crf_available, dense_crf
-from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine, split_refinement
+from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine
 
 
 def noisy_square() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,12 +34,18 @@ def noisy_square() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ],
 )
 def test_names_are_split(name: str, parts: tuple[str, str | None]) -> None:
-    assert split_refinement(name) == parts
+    parsed = MethodName.parse(name)
+    assert (parsed.seeds, parsed.refinement) == parts
+    assert str(parsed) == name
+
+
+def test_every_refinement_has_a_name() -> None:
+    assert tuple(REFINEMENTS) == REFINEMENT_NAMES
 
 
 def test_an_unknown_refinement_is_named() -> None:
     with pytest.raises(WsssError, match=r"unknown refinement 'paar'.*par-depth"):
-        split_refinement("cam+paar")
+        MethodName.parse("cam+paar")
 
 
 def test_every_refinement_has_as_many_trials() -> None:

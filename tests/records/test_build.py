@@ -11,21 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss import io
+from wsss import paths
 from wsss.analysis import FIXED_THRESHOLD, THRESHOLDS, iou_per_class, mean_iou, scores_frame, threshold_confusions
 from wsss.analysis.objects import InstanceScore
 from wsss.analysis.score import Score
 from wsss.errors import WsssError
 from wsss.records import provenance
-from wsss.records.build import (
-    build_record,
-    check_fresh,
-    check_not_smoke,
-    find_record,
-    load_records,
-    record_path,
-    write_record,
-)
+from wsss.records.build import build_record
+from wsss.records.store import check_fresh, check_not_smoke, find_record, load_records, record_path, write_record
 
 CLASSES = ("duck", "mug")
 KEYS = {
@@ -312,7 +305,7 @@ def test_the_source_is_changed_if_it_or_other_files_are(monkeypatch: pytest.Monk
     git("add", "-A")
     git("commit", "-qm", "all")
     monkeypatch.setattr(provenance, "PACKAGE", source.resolve())
-    monkeypatch.setattr(io, "PACKAGE", source.resolve())
+    monkeypatch.setattr(paths, "PACKAGE", source.resolve())
     result.write_text("2")
     assert provenance.git_state(other)[1] is False
     other.write_text("2")
@@ -321,7 +314,7 @@ def test_the_source_is_changed_if_it_or_other_files_are(monkeypatch: pytest.Monk
     (source / "a.py").write_text("2")
     assert provenance.git_state()[1] is True
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "another"\n')
-    io._checkout_of.cache_clear()
+    paths._checkout_of.cache_clear()
     assert provenance.git_state() == (None, None)  # a copy in another project's repository
 
 

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from wsss.errors import WsssError
-from wsss.records.build import load_records, record_path
-from wsss.report.ablation_charts import load_ablation
-from wsss.report.series_charts import load_series
+from wsss.records.store import load_ablation, load_records, load_series, record_path
 
 PLACE = {"data": "d", "stage": "cam", "split": "test", "method": "cam", "refinement": None}
 WHOLE: dict[str, Any] = {

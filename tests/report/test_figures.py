@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from PIL import Image
 
+from wsss.data.palette import class_colours, label_to_rgb, overlay
 from wsss.report.figures import (
     learning_curves,
     miou_bars,
@@ -20,8 +21,8 @@ from wsss.report.figures import (
     strata_heatmaps,
     threshold_curves,
 )
-from wsss.report.pictures import MethodPanels, draw_boxes, image_grid, method_figure, overlay, score_map_on_image
-from wsss.report.style import METHOD_COLOURS, class_colours, label_to_rgb, method_colour, save_figure, use_style
+from wsss.report.pictures import MethodPanels, draw_boxes, image_grid, method_figure, score_map_on_image
+from wsss.report.style import METHOD_COLOURS, method_colour, save_figure, use_style
 
 
 def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:

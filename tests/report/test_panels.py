@@ -16,8 +16,9 @@ from wsss.analysis.instances import instances_of
 from wsss.analysis.thresholds import THRESHOLDS
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.base import Sample
-from wsss.methods.crops import Crop, CropParameters
-from wsss.methods.fusion import Evidence, FusionParameters
+from wsss.methods.crops import Crop
+from wsss.methods.fusion import Evidence
+from wsss.methods.parameters import CropParameters, FusionParameters
 from wsss.methods.regions import Regions
 from wsss.report import panels, walk
 

@@ -7,17 +7,11 @@ import timm
 import torch
 
 from wsss.cam.classifier import Classifier
-from wsss.config import profile
 from wsss.errors import WsssError
+from wsss.networks.backbones import encoder_model, load_encoder
 from wsss.pipeline import Run
-from wsss.segmentation.network import (
-    build_network,
-    check_network,
-    encoder_model,
-    load_encoder,
-    load_network,
-    save_network,
-)
+from wsss.pipeline.profiles import profile
+from wsss.segmentation.network import build_network, check_network, load_network, save_network
 
 META = {"classes": json.dumps(["duck", "mug"]), "mean": "[0.5, 0.5, 0.5]"}
 

@@ -19,7 +19,8 @@ from wsss.cam.classifier import Classifier, info_for
 from wsss.config import Config
 from wsss.data.tabletop import TabletopDataset
 from wsss.errors import WsssError
-from wsss.methods.scoring import Looker, score_seeds
+from wsss.methods.evidence import Looker
+from wsss.methods.scoring import score_seeds
 from wsss.widgets import failure_browser, threshold_browser
 from wsss.widgets.choices import Choice
 from wsss.widgets.controls import Slider

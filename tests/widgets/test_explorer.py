@@ -14,8 +14,9 @@ from wsss.cam.classifier import Classifier, info_for
 from wsss.config import Config
 from wsss.data.base import Sample
 from wsss.errors import WsssError
-from wsss.methods.fusion import FusionParameters, fuse
-from wsss.methods.scoring import Looker
+from wsss.methods.evidence import Looker
+from wsss.methods.fusion import fuse
+from wsss.methods.parameters import FusionParameters
 from wsss.pipeline.crop_file import read_crop_settings
 from wsss.widgets import crop_explorer, headless
 from wsss.widgets.choices import Choice

@@ -3,8 +3,7 @@
 What is reported is counted over a whole split; single images and objects serve as examples only.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pandas as pd
 from wsss.analysis.effects import occlusion_column
 from wsss.analysis.strata import BORDER_BINS, MARK_BINS, OCCLUSION_BINS, SIZE_BINS
 
-__all__ = ["at_quantiles", "error_shares", "hard_images", "occlusion_measure", "strata_sentence", "worst_objects"]
+__all__ = ["at_quantiles", "error_shares", "hard_images", "occlusion_measure", "worst_objects"]
 
 _MEASURES = {
     "occlusion_ratio": ("hidden share of the amodal mask", OCCLUSION_BINS),
@@ -89,33 +88,3 @@ def hard_images(instances: pd.DataFrame) -> pd.Series:
     )
     counts = hard.groupby(instances["image_id"], sort=False).sum()
     return counts.sort_values(ascending=False, kind="stable").rename("hard objects")
-
-
-def strata_sentence(
-    strata: Sequence[Mapping[str, Any]], one: tuple[str, str], other: tuple[str, str], value: str = "recall"
-) -> str:
-    """Compare two cells of the size × occlusion table in words; they differ if their 95 % intervals do not overlap.
-
-    Args:
-        strata: cells as from `wsss.analysis.strata.strata_table`.
-        one, other: (size, occlusion) of the cells, "all" for a margin.
-        value: one of `wsss.analysis.strata.MEASURES`.
-    """
-    cells = {(cell["size"], cell["occlusion"]): cell for cell in strata}
-    first, second = cells[one], cells[other]
-    name = "IoU" if value == "iou" else value
-    if first[value] is None or second[value] is None:
-        return f"{name} of {_cell_name(one)} against {_cell_name(other)}: one of them has nothing to compare."
-    texts = []
-    for key, cell in ((one, first), (other, second)):
-        low, high = cell[f"{value}_ci"]
-        texts.append(f"{cell[value]:.1f} % [{low:.1f}, {high:.1f}] for {_cell_name(key)} (n={cell['n']})")
-    (low, high), (lower, upper) = first[f"{value}_ci"], second[f"{value}_ci"]
-    word = "lower" if high < lower else "higher" if low > upper else "no clear difference, the intervals overlap"
-    return f"{name} is {texts[0]} and {texts[1]}: {word}."
-
-
-def _cell_name(cell: tuple[str, str]) -> str:
-    size, occlusion = cell
-    parts = [*([f"size {size}"] if size != "all" else []), *([f"occlusion {occlusion}"] if occlusion != "all" else [])]
-    return ", ".join(parts) or "all objects"

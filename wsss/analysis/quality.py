@@ -1,7 +1,5 @@
 """How good label maps are, image by image, and what the ignored band of pseudo-labels does."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +7,7 @@ from wsss.analysis.confusion import coverage, mean_iou
 from wsss.analysis.score import Score
 from wsss.analysis.thresholds import THRESHOLDS
 
-__all__ = ["band_effect", "band_sentence", "holds_classes", "image_differences", "pick_by_rule", "rule_text"]
+__all__ = ["band_effect", "holds_classes", "image_differences", "pick_by_rule"]
 
 
 def band_effect(score: Score) -> dict[str, float]:
@@ -40,15 +38,6 @@ def band_effect(score: Score) -> dict[str, float]:
         "right where labelled": _share(right, labelled.sum()),
         "right in the band": _share(np.trace(plain) - right, ignored),
     }
-
-
-def band_sentence(effect: Mapping[str, float]) -> str:
-    """What `band_effect` found, in words."""
-    ignored, inside, outside = 100 - effect["coverage"], effect["right in the band"], effect["right where labelled"]
-    if not ignored:
-        return f"nothing is ignored; {outside:.1f} % of the labels are right."
-    word = "doubtful pixels were left out" if inside < outside else "what was left out is no worse than what was kept"
-    return f"{ignored:.1f} % ignored, of which {inside:.1f} % would have been right, against {outside:.1f} % elsewhere: {word}."
 
 
 def _share(part: np.integer, whole: np.integer) -> float:
@@ -94,17 +83,3 @@ def pick_by_rule(differences: NDArray[np.float64], wanted: NDArray[np.bool_] | N
     if len(order) > 1:
         picked["worst"] = int(order[-1])
     return picked
-
-
-def rule_text(rule: str, difference: float) -> str:
-    """What the image that `pick_by_rule` chose is, with its difference in points: the worst is a loss only below 0.
-
-    Args:
-        rule: `best`, `median` or `worst`.
-    """
-    names = {
-        "best": "largest gain" if difference > 0 else "least loss",
-        "median": "median",
-        "worst": "largest loss" if difference < 0 else "least gain",
-    }
-    return f"{names[rule]}\n{difference:+.1f} points".replace("-", "−")

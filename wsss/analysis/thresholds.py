@@ -8,9 +8,18 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from wsss.analysis.confusion import mean_iou
+from wsss.data.base import IGNORE
 from wsss.errors import WsssError
 
-__all__ = ["FIXED_THRESHOLD", "THRESHOLDS", "choose_threshold", "choose_two_thresholds", "miou_curve", "with_ignored"]
+__all__ = [
+    "FIXED_THRESHOLD",
+    "THRESHOLDS",
+    "choose_threshold",
+    "choose_two_thresholds",
+    "miou_curve",
+    "pseudo_label",
+    "with_ignored",
+]
 
 THRESHOLDS = np.round(0.02 * np.arange(1, 48), 2)
 """The grid 0.02, 0.04 … 0.94, on which thresholds are chosen and curves are drawn."""
@@ -106,3 +115,39 @@ def choose_two_thresholds(
     best = int(np.argmax(smooth))
     i, j = int(low[best]), int(high[best])
     return float(thresholds[i]), float(thresholds[j]), float(surface[i, j])
+
+
+def pseudo_label(scores: np.ndarray, classes: np.ndarray, low: float, high: float | None = None) -> np.ndarray:
+    """Label each pixel with its strongest class, with background, or with 255 where the score is undecided.
+
+    A pixel is background up to `low`, ignored (255) above that and up to `high`, and of its strongest class above. What is
+    ignored between sure foreground and sure background follows AffinityNet (Ahn and Kwak, CVPR 2018).
+
+    Args:
+        scores: `(K, H, W) float32` in [0, 1], one map for each class that the image holds; K may be 0.
+        classes: `(K,)` integers 1…254, the class of each map. The first of equal scores wins.
+        low: threshold of sure background, in the unit of `scores`.
+        high: threshold of sure classes, ≥ `low`; None is `low`, so that nothing is ignored.
+
+    Returns:
+        `H×W uint8`: 0 background, 1…254 classes, 255 ignore.
+
+    Raises:
+        ValueError: shapes do not agree, a class is outside 1…254, or `high` is below `low`.
+    """
+    classes = np.asarray(classes, dtype=np.int64)
+    if scores.ndim != 3 or classes.shape != scores.shape[:1]:
+        raise ValueError(f"expected scores (K, H, W) and classes (K,), got {scores.shape} and {classes.shape}")
+    if ((classes < 1) | (classes >= IGNORE)).any():
+        raise ValueError(f"classes must be 1…{IGNORE - 1}, got {classes.tolist()}")
+    high = low if high is None else high
+    if high < low:
+        raise ValueError(f"the threshold of classes, {high}, lies below that of background, {low}")
+    if len(classes) == 0:
+        return np.zeros(scores.shape[1:], np.uint8)
+    best = scores.max(axis=0)
+    label: np.ndarray = classes.astype(np.uint8)[scores.argmax(axis=0)]
+    # `~(a > b)` rather than `a <= b`: a pixel whose score is NaN has no evidence, so it is background.
+    label[~(best > high)] = IGNORE
+    label[~(best > low)] = 0
+    return label

@@ -11,22 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wsss.cam.classifier import ClassifierInfo
-from wsss.data.transforms import to_tensor
+from wsss.data.transforms import _STEP, resize_image, scaled_size, to_tensor
 from wsss.machine.runtime import autocast, to_device
 
-__all__ = [
-    "LevelMaps",
-    "class_maps",
-    "normalise_maps",
-    "pyramid_maps",
-    "resize_image",
-    "resize_maps",
-    "scaled_size",
-    "step_of",
-]
-
-_STEP = 16  # sides are multiples of the output stride, so that cells and pixels stay aligned
-_LEAST = 32
+__all__ = ["LevelMaps", "class_maps", "normalise_maps", "pyramid_maps", "resize_maps", "step_of"]
 
 
 @dataclass(frozen=True)
@@ -42,17 +30,6 @@ class LevelMaps:
     maps: Tensor
     megapixels: float
     seconds: float
-
-
-def scaled_size(height: int, width: int, base_side: int, scale: float, step: int = _STEP) -> tuple[int, int]:
-    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1; multiples of `step`, at least 32.
-
-    So a very flat image does not keep its aspect ratio.
-    """
-    factor = scale * base_side / max(height, width)
-    least = step * -(-_LEAST // step)
-    rows, columns = (max(least, step * round(side * factor / step)) for side in (height, width))
-    return rows, columns
 
 
 def step_of(model: nn.Module) -> int:
@@ -107,12 +84,6 @@ def pyramid_maps(
         pixels += size[0] * size[1] * (2 if flip else 1)
         maps.append(resize_maps(level[0, list(present)], (height, width)))
     return LevelMaps(torch.stack(maps).cpu(), pixels / 1e6, time.perf_counter() - start)
-
-
-def resize_image(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize `(N,3,H,W)` to `(N,3,*size)`, bilinearly; antialiased where there are fewer pixels than before."""
-    shrinks = size[0] * size[1] < images.shape[2] * images.shape[3]
-    return F.interpolate(images, size=size, mode="bilinear", antialias=shrinks)
 
 
 def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:

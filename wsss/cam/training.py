@@ -12,13 +12,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from wsss.cam.classifier import Classifier, ClassifierInfo
-from wsss.cam.maps import class_maps, scaled_size, step_of
-from wsss.checks import require_images, require_learning
-from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, to_tensor
+from wsss.cam.maps import class_maps, step_of
+from wsss.checks import require_images
+from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, scaled_size, to_tensor
 from wsss.machine.lazy import lazy
 from wsss.machine.processes import averaging, is_main, num_processes, share, summed
 from wsss.machine.runtime import to_device
-from wsss.networks.freezing import freeze_early, train_mode
+from wsss.networks.freezing import freeze_early, require_learning, train_mode
 from wsss.networks.gradients import quick_gradients
 from wsss.networks.training_state import CHECKPOINT_EVERY, Chance, TrainingState
 

@@ -21,7 +21,7 @@ __all__ = ["app", "main"]
 
 
 def _debugging() -> bool:
-    from wsss.io import switched_on
+    from wsss.checks import switched_on
 
     return switched_on("WSSS_DEBUG")
 

@@ -19,7 +19,7 @@ def bench(
     quick: Annotated[bool, typer.Option(help="Few and small: does it run? Not a result.")] = False,
 ) -> None:  # fmt: skip
     """Measure speed and memory beside other libraries (15 minutes; pip install -e ".\\[bench,crf]"); resumable part by part."""
-    from wsss.io import checkout_folder, runs_folder
+    from wsss.paths import checkout_folder, runs_folder
 
     root = str(checkout_folder("benchmarks").parent)
     if root not in sys.path:

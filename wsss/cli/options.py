@@ -117,7 +117,7 @@ def _exists(place: str, root: Path | None) -> bool:
 
 def _is_method(text: str) -> bool:
     """Whether a part of `--methods` begins with a method's name."""
-    from wsss.methods.evidence import METHODS
+    from wsss.methods.registry import METHODS
 
     return re.split("[@+]", text.strip(), maxsplit=1)[0] in METHODS
 

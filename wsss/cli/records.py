@@ -43,9 +43,10 @@ def results(
     ),
 ) -> None:
     """Make the committed records of every method and seed, on each data set that is there (hours; resumable)."""
-    from wsss.config import RESULT_LABELS, RESULT_METHODS
-    from wsss.experiments.results import STAGES, write_all
+    from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
+    from wsss.experiments.results import write_all
     from wsss.pipeline import open_run
+    from wsss.records.store import STAGES
 
     if stage is not None and stage not in STAGES:
         raise WsssError(f"unknown stage {stage!r}; choose from {', '.join(STAGES)}")
@@ -71,7 +72,7 @@ def ablate(
 ) -> None:  # fmt: skip
     """Change or switch off steps of the method in turn, on the tune split of `tabletop` (half an hour; resumable)."""
     from wsss.experiments.ablation import ablate as measure
-    from wsss.experiments.ablation import ablation_path
+    from wsss.records.store import ablation_path
 
     run = open_run_of(profile, "tabletop", {"seed": seed})
     folder = out or (Path("results") if profile == "default" else run.folder / "results")
@@ -161,8 +162,8 @@ def report(
     The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
     """
     from wsss.checks import require_apart
-    from wsss.experiments.checked import check_once
-    from wsss.records.build import load_records
+    from wsss.experiments.committed import check_once
+    from wsss.records.store import load_records
     from wsss.report.ablation_charts import ablation_charts
     from wsss.report.drawing import draw_charts
     from wsss.report.figures import record_charts

@@ -30,10 +30,11 @@ from wsss.cli.options import (
 from wsss.cli.training import trains
 from wsss.errors import WsssError
 from wsss.machine.processes import launched
+from wsss.methods.names import MethodName
 
 if TYPE_CHECKING:
-    from wsss.experiments.results import Stage
     from wsss.pipeline import Run
+    from wsss.records.store import Stage
 
 SHARED = ("train", "cam", "crops", "pseudo", "segment", "predict", "evaluate", "results", "train-depth")
 """The commands that several processes may share."""
@@ -193,13 +194,11 @@ def export(
     val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
 ) -> None:  # fmt: skip
     """Write images and pseudo-labels of the train split as a VOC folder, on which other toolboxes train as it is."""
-    from wsss.methods.evidence import split_method
     from wsss.pseudo.export import export_voc, require_same_export
-    from wsss.pseudo.refinement import split_refinement
 
     run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed, source))
     name = method or run.config.label_methods[-1]
-    run.require_apart(out, split_method(split_refinement(name)[0])[1])
+    run.require_apart(out, MethodName.parse(name).source)
     run.require_runs_apart()
     require_same_export(run.data("train"), out, "train")
     if val:
@@ -264,7 +263,7 @@ def run(
 ) -> None:  # fmt: skip
     """Execute the notebooks with papermill; stages that are in the cache are not computed again."""
     from wsss.experiments.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
-    from wsss.io import runs_folder
+    from wsss.paths import runs_folder
 
     settings = settings_of(root, classes, depth, depth_kind, seed, source)
     settings |= {"crops": str(crops.resolve()) if crops else None}

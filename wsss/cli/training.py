@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from wsss.checks import settings_of_environment
 from wsss.errors import WsssError
-from wsss.settings import settings_of_environment
 
 __all__ = ["trains"]
 

@@ -19,7 +19,8 @@ from tqdm.auto import tqdm
 
 from wsss.data.splits import read_split, without
 from wsss.errors import WsssError
-from wsss.io import atomic_path, cache_folder, write_png
+from wsss.io import atomic_path, write_png
+from wsss.paths import cache_folder
 
 __all__ = [
     "SBD",

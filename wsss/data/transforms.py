@@ -7,12 +7,25 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
 
 from wsss.data.base import IGNORE
 from wsss.machine.lazy import lazy
 
-__all__ = ["colour_jitter", "normalise_batch", "random_scale_crop_flip", "resize_long_side", "to_tensor"]
+__all__ = [
+    "colour_jitter",
+    "normalise_batch",
+    "random_scale_crop_flip",
+    "resize_image",
+    "resize_long_side",
+    "scaled_size",
+    "to_tensor",
+]
 
+
+_STEP = 16  # sides are multiples of the output stride, so that cells and pixels stay aligned
+_LEAST = 32
 
 T, F = lazy("torchvision.transforms"), lazy("torchvision.transforms.v2.functional")
 
@@ -111,3 +124,20 @@ def _padded_window(array: np.ndarray, top: int, left: int, window: int, fill: np
     row, column = max(0, -top), max(0, -left)
     result[row : row + source.shape[0], column : column + source.shape[1]] = source
     return result
+
+
+def scaled_size(height: int, width: int, base_side: int, scale: float, step: int = _STEP) -> tuple[int, int]:
+    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1; multiples of `step`, at least 32.
+
+    So a very flat image does not keep its aspect ratio.
+    """
+    factor = scale * base_side / max(height, width)
+    least = step * -(-_LEAST // step)
+    rows, columns = (max(least, step * round(side * factor / step)) for side in (height, width))
+    return rows, columns
+
+
+def resize_image(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize `(N,3,H,W)` to `(N,3,*size)`, bilinearly; antialiased where there are fewer pixels than before."""
+    shrinks = size[0] * size[1] < images.shape[2] * images.shape[3]
+    return interpolate(images, size=size, mode="bilinear", antialias=shrinks)

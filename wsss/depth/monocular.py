@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from wsss.cam.maps import resize_image, scaled_size
 from wsss.checks import require_number, require_numbers
-from wsss.data.transforms import to_tensor
+from wsss.data.transforms import resize_image, scaled_size, to_tensor
 from wsss.errors import WsssError, first_line
 from wsss.io import atomic_path
 from wsss.machine.lazy import lazy

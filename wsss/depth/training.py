@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from wsss.checks import require_learning
+from wsss.config import DepthTraining
 from wsss.data.base import Dataset, data_key
 from wsss.data.transforms import colour_jitter, normalise_batch, resize_long_side
 from wsss.depth.estimators import FOLDS, fold_path
@@ -21,43 +21,18 @@ from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.contents import weights_hash
 from wsss.machine.runtime import seed_everything, to_device
-from wsss.networks.backbones import backbone_state, normalisation
-from wsss.networks.freezing import freeze_early, train_mode
+from wsss.networks.backbones import backbone_state, encoder_model, load_encoder, normalisation
+from wsss.networks.freezing import freeze_early, require_learning, train_mode
 from wsss.networks.gradients import quick_gradients
 from wsss.networks.training_state import CHECKPOINT_EVERY, Chance, TrainingState
-from wsss.segmentation.network import encoder_model, load_encoder
 
-__all__ = [
-    "DepthTraining",
-    "scale_and_shift_invariant_loss",
-    "train_depth_network",
-    "train_with_folds",
-]
+__all__ = ["scale_and_shift_invariant_loss", "train_depth_network", "train_with_folds"]
 
 ENCODER_RATE = 0.2  # learning rate of the pretrained encoder relative to the new decoder
 GRADIENT_SCALES = 3
 GRADIENT_WEIGHT = 0.5
 FOLD_BLOCK = 20  # neighbouring images
 SMALLEST_WINDOW = 0.6  # side of the random training window, as a share of the image's shorter side
-
-
-@dataclass(frozen=True)
-class DepthTraining:
-    """The depth network's training.
-
-    Attributes:
-        epochs: fixed in advance.
-        batch_size: windows per step.
-        side: of the training windows in pixels, a multiple of 32.
-        learning_rate: of the decoder (AdamW, polynomial schedule); the encoder learns at a fifth.
-        frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
-    """
-
-    epochs: int = 8
-    batch_size: int = 8
-    side: int = 192
-    learning_rate: float = 1e-3
-    frozen_stages: int = 1
 
 
 Pairs = Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]]

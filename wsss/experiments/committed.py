@@ -4,33 +4,41 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wsss.config import RESULT_LABELS, RESULT_METHODS, profile
+from wsss.config import ALGORITHM_VERSION, Config, config_hash, hashed_splits
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
-from wsss.experiments.ablation import VARIANTS, ablation_path
-from wsss.experiments.results import FULL_SUPERVISION, STAGES, Stage, config_hash, display_name, hashed_splits
-from wsss.experiments.series import series_path
-from wsss.io import content_hash
-from wsss.pipeline.run import ALGORITHM_VERSION, Run
-from wsss.pseudo.refinement import split_refinement
-from wsss.records.build import check_fresh, check_not_smoke, find_record
-from wsss.report.ablation_charts import load_ablation
-from wsss.report.series_charts import load_series
+from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS, VARIANTS
+from wsss.io import content_hash, file_hash, read_json, write_json
+from wsss.methods.names import MethodName
+from wsss.paths import PACKAGE, runs_folder
+from wsss.pipeline.profiles import profile
+from wsss.records.store import (
+    FULL_SUPERVISION,
+    STAGES,
+    Stage,
+    ablation_path,
+    check_fresh,
+    check_not_smoke,
+    find_record,
+    load_ablation,
+    load_series,
+    series_path,
+)
 
-__all__ = ["check_committed", "committed_names"]
+__all__ = ["check_committed", "check_once", "committed_names"]
 
 Record = Mapping[str, Any]
 
 
-def committed_names(run: Run, stage: Stage) -> tuple[str, ...]:
+def committed_names(config: Config, stage: Stage) -> tuple[str, ...]:
     """Names of the methods whose records `make results` makes for a stage."""
     methods = {
-        "cam": RESULT_METHODS[run.config.data],
-        "pseudo": RESULT_LABELS[run.config.data],
-        "segmentation": (*run.config.label_methods, FULL_SUPERVISION),
+        "cam": RESULT_METHODS[config.data],
+        "pseudo": RESULT_LABELS[config.data],
+        "segmentation": (*config.label_methods, FULL_SUPERVISION),
     }
-    return tuple(display_name(run, method) for method in methods[stage])
+    return tuple(config.full_name(method) for method in methods[stage])
 
 
 def check_committed(records: Sequence[Record], root: Path) -> None:
@@ -49,21 +57,25 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
     check_not_smoke(records)
     expected = 0
     for data in RESULT_METHODS:
-        run = Run(profile("default", data), progress=False)
+        config = profile("default", data)
         # Data in VOC layout has the name of its folder.
         own = [r for r in records if r["data"] == data or (data == "voc" and r["data"] not in RESULT_METHODS)]
         for stage in STAGES:
-            for name in committed_names(run, stage):
-                plain, refinement = split_refinement(name)
+            for name in committed_names(config, stage):
+                parts = MethodName.parse(name)
                 record = find_record(
-                    own, data=own[0]["data"] if own else data, stage=stage, method=plain, refinement=refinement
+                    own,
+                    data=own[0]["data"] if own else data,
+                    stage=stage,
+                    method=parts.seeds,
+                    refinement=parts.refinement,
                 )
                 expected += 1
                 digest = record["provenance"]["data_sha256"]
                 if data == "tabletop":
                     names = ("test" if split == "report" else split for split in hashed_splits(stage))
                     digest = content_hash([FROZEN[name] for name in names])
-                check_fresh(record, config_hash(run), digest, ALGORITHM_VERSION[stage])
+                check_fresh(record, config_hash(config), digest, ALGORITHM_VERSION[stage])
     if len(records) > expected:
         raise WsssError(
             f"{root} holds {len(records)} records, but `make results` makes {expected}. Delete those left over."
@@ -73,7 +85,7 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
 
 def _check_others(root: Path) -> None:
     """The series and the ablation: there, not of the smoke profile, and of the settings and the version of the code."""
-    wanted = config_hash(Run(profile("default", "tabletop"), progress=False)), ALGORITHM_VERSION["cam"]
+    wanted = config_hash(profile("default", "tabletop")), ALGORITHM_VERSION["cam"]
     ablation = load_ablation(ablation_path(root, "tabletop", 0))
     if ablation is None:
         raise WsssError(f"there is no record {ablation_path(root, 'tabletop', 0)}. Make it with `make results`.")
@@ -87,3 +99,35 @@ def _check_others(root: Path) -> None:
         made = record["provenance"]
         if record["profile"] == "smoke" or (made["config_sha256"], made["algorithm_version"]) != wanted:
             raise WsssError(f"{path} is stale, or of the smoke profile. Make it with `make results`.")
+
+
+def check_once(records: Sequence[Mapping[str, Any]], root: Path) -> None:
+    """`check_committed`, unless it has already found these files good with this code; `checked.json` in `runs/` says so.
+
+    Args:
+        records: all below `root`.
+        root: of the record tree.
+
+    Raises:
+        WsssError: see `wsss.experiments.committed.check_committed`.
+    """
+    mark, state = runs_folder() / "checked.json", {"passed": _state(root)}
+    if _read(mark) == state:
+        return
+    check_committed(records, root)
+    write_json(mark, state)
+
+
+def _state(root: Path) -> str:
+    """Hash of the records and of this package's sources, names and contents."""
+    files = [
+        (base, path) for base, kind in ((root, "json"), (PACKAGE, "py")) for path in sorted(base.rglob(f"*.{kind}"))
+    ]
+    return content_hash([[str(path.relative_to(base)), file_hash(path)] for base, path in files])
+
+
+def _read(mark: Path) -> Any:
+    try:
+        return read_json(mark) if mark.exists() else None
+    except WsssError:  # broken: as good as none
+        return None

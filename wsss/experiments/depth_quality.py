@@ -7,9 +7,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from wsss.analysis.depth_quality import around_objects, metric_errors, rank_correlation
+from wsss.config import ALGORITHM_VERSION
 from wsss.depth.specs import source_name
 from wsss.io import write_json
-from wsss.pipeline.seeds import ALGORITHM_VERSION, SeedStages
+from wsss.pipeline.seeds import SeedStages
 from wsss.records.provenance import provenance
 
 __all__ = ["depth_quality"]

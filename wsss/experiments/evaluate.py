@@ -12,26 +12,26 @@ from tqdm.auto import tqdm
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
 from wsss.checks import require_apart, require_number
+from wsss.config import ALGORITHM_VERSION
 from wsss.data.base import Dataset, subset
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
 from wsss.depth.declared import FILES, DepthSources, declarations, kinds_of, take_inline
 from wsss.depth.sources import DepthSource, open_depth
-from wsss.depth.specs import innermost, portable_spec, resolve_place, source_identity, source_name
+from wsss.depth.specs import innermost, portable_spec, resolve_place, source_identity
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json
 from wsss.machine.contents import weights_hash
 from wsss.machine.processes import tell
 from wsss.machine.runtime import keep_freed_memory, pick_device
-from wsss.methods.crops import CropParameters
-from wsss.methods.evidence import METHODS, method, split_method
-from wsss.methods.fusion import FusionParameters
-from wsss.methods.regions import RegionParameters
-from wsss.methods.scoring import Depths, Looker, score_seeds
+from wsss.methods.evidence import Depths, Looker
+from wsss.methods.names import MethodName
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.registry import METHODS, full_name, method
+from wsss.methods.scoring import score_seeds
 from wsss.networks.lean import lean_copy
-from wsss.pipeline.run import ALGORITHM_VERSION
-from wsss.records.build import build_record, write_record
-from wsss.records.store import inputs_read, record_path, require_same_inputs
+from wsss.records.build import build_record
+from wsss.records.store import inputs_read, record_path, require_same_inputs, write_record
 
 __all__ = ["evaluate_folder"]
 
@@ -95,7 +95,7 @@ def evaluate_folder(
         left_out["images"] = {split: [len(kept), len(dataset)]}
         tell(f"{dataset.name}, {split}: {len(kept):,} of {len(dataset):,} images, evenly spaced")
         dataset = keep_ids(dataset, kept)
-    of_methods = {split_method(name)[1] for name in names if method(name).uses_depth}
+    of_methods = {MethodName.of_seeds(name).source for name in names if method(name).uses_depth}
     require_apart(out, *depths_of.places(of_methods))
     short = depths_of.names(of_methods)
     full = {name: _full_name(name, depths_of, short) for name in names}
@@ -165,7 +165,7 @@ def _require_same_inputs(
     """What each method's record says of its inputs; see `wsss.records.store.require_same_inputs`."""
     contents, found = dataset.fingerprint(), {}
     for name, shown in full.items():
-        source = split_method(name)[1]
+        source = MethodName.of_seeds(name).source
         spec = depths.spec(source) if method(name).uses_depth else None
         found[name] = inputs_read(root, contents, spec)
         names = {"data": dataset.name, "stage": "cam", "split": dataset.split, "method": shown, "refinement": None}
@@ -292,5 +292,5 @@ def _write(
 
 def _full_name(name: str, depths: DepthSources, short: Mapping[str, str]) -> str:
     """A method's name in records: with the short name of its depth source, where it uses depth."""
-    base, source = split_method(name)
-    return f"{base}@{source_name(depths.written(source), short)}" if method(name).uses_depth else base
+    parts = MethodName.of_seeds(name)
+    return full_name(parts, depths.written(parts.source), short)

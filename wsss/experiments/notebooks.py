@@ -11,17 +11,10 @@ import nbformat
 import papermill
 
 from wsss.errors import WsssError
-from wsss.io import atomic_path, checkout_folder, content_hash
+from wsss.io import atomic_path, content_hash
+from wsss.paths import notebook_folder
 
-__all__ = [
-    "NOTEBOOKS",
-    "check_outputs",
-    "check_parameters",
-    "execute",
-    "keep_outputs",
-    "notebook_folder",
-    "parameters_of",
-]
+__all__ = ["NOTEBOOKS", "check_outputs", "check_parameters", "execute", "keep_outputs", "parameters_of"]
 
 NOTEBOOKS = (
     "01_baseline_cam",
@@ -31,15 +24,6 @@ NOTEBOOKS = (
     "05_segmentation_training",
     "06_miou_tables",
 )
-
-
-def notebook_folder() -> Path:
-    """`notebooks/` of the checkout that this package lies in.
-
-    Raises:
-        WsssError: the package is installed without its checkout.
-    """
-    return checkout_folder("notebooks")
 
 
 def parameters_of(path: Path) -> dict[str, Any]:

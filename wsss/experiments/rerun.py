@@ -6,20 +6,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from wsss.config import RESULT_LABELS, RESULT_METHODS, Config, profile
+from wsss.checks import settings_from
+from wsss.config import Config, config_hash
 from wsss.depth.declared import declarations, take_inline
 from wsss.depth.specs import innermost, resolve_place, with_innermost
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
-from wsss.experiments.results import FULL_SUPERVISION, STAGES, config_hash, data_hash, display_name, write_stage
-from wsss.io import file_hash, read_json, runs_folder
+from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
+from wsss.experiments.results import write_stage
+from wsss.io import file_hash, read_json
 from wsss.machine.contents import weights_hash
-from wsss.methods.evidence import split_method
+from wsss.methods.names import MethodName
+from wsss.paths import runs_folder
 from wsss.pipeline import Run
-from wsss.pseudo.refinement import split_refinement
+from wsss.pipeline.profiles import profile
 from wsss.records.provenance import package_versions
-from wsss.records.store import full_name
-from wsss.settings import settings_from
+from wsss.records.store import FULL_SUPERVISION, STAGES, full_name
 
 __all__ = ["AGREEMENT", "Outcome", "differences", "name_of_method", "rerun_record", "settings_of_record"]
 
@@ -121,7 +123,7 @@ def settings_of_record(path: Path, record: Record) -> Config:
             config = settings_from(Config, {**settings, "seed": record["seeds"][0]})
         except (WsssError, TypeError) as error:
             raise WsssError(f"{path} cannot be made anew by this code: {error}. Check out its commit.") from error
-    if config_hash(Run(config, progress=False)) != record["provenance"]["config_sha256"]:
+    if config_hash(config) != record["provenance"]["config_sha256"]:
         commit = record["provenance"].get("commit")
         raise WsssError(f"{path} was made with settings that are not this code's. Check out its commit, {commit}.")
     return config
@@ -190,7 +192,7 @@ def _made(
             config = replace(config, label_methods=methods)
     runs = [Run(replace(config, seed=seed), cache, progress=progress) for seed in record["seeds"]]
     runs[0].require_apart(cache, inputs=[path], remedy="Give another folder with --cache.")
-    if data_hash(runs[0], record["stage"]) != record["provenance"]["data_sha256"]:
+    if runs[0].data_hash(record["stage"]) != record["provenance"]["data_sha256"]:
         raise WsssError(f"the data is not that of {path}. Give its folder with --root, or restore it.")
     made = write_stage(runs, record["stage"], folder)
     return _same(path, record, made)
@@ -217,7 +219,7 @@ def _placed(path: Path, config: Config, places: Mapping[str, str]) -> Config:
         return with_innermost(source, name) if name else source
 
     def renamed(method: str) -> str:
-        source = split_method(split_refinement(method)[0])[1]
+        source = MethodName.parse(method).source
         return method.replace(f"@{source}", f"@{named(source)}", 1) if source else method
 
     methods, pseudo, labels = (
@@ -254,7 +256,7 @@ def name_of_method(path: Path, record: Record, config: Config) -> str:
     run = Run(config, progress=False)
     own = (*config.methods, *config.pseudo_methods, *config.label_methods)
     known = (*own, *RESULT_METHODS[config.data], *RESULT_LABELS[config.data], FULL_SUPERVISION)
-    name = next((name for name in known if display_name(run, name) == full_name(record)), None)
+    name = next((name for name in known if run.config.full_name(name) == full_name(record)), None)
     if name is None:
         raise WsssError(f"{path} does not say what {full_name(record)} is. Check out its commit.")
     return name

@@ -4,74 +4,35 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from wsss.analysis.score import Score
-from wsss.depth.specs import innermost, source_name
-from wsss.io import content_hash
+from wsss.config import ALGORITHM_VERSION
+from wsss.depth.specs import innermost
 from wsss.machine.processes import is_main
-from wsss.methods.evidence import METHODS, split_method
-from wsss.pipeline.run import ALGORITHM_VERSION, FULL_SUPERVISION, NO_FULL_SUPERVISION, SCORING_VERSION, Run
-from wsss.pseudo.refinement import REFINEMENTS, split_refinement
-from wsss.records.build import build_record, find_record, write_record
-from wsss.records.store import inputs_read, record_path, require_same_inputs
+from wsss.methods.names import MethodName
+from wsss.methods.registry import uses_depth
+from wsss.pipeline.run import Run
+from wsss.pseudo.refinement import REFINEMENTS
+from wsss.records.build import build_record
+from wsss.records.store import (
+    FULL_SUPERVISION,
+    NO_FULL_SUPERVISION,
+    STAGES,
+    Stage,
+    find_record,
+    inputs_read,
+    record_path,
+    require_same_inputs,
+    write_record,
+)
 
-__all__ = [
-    "FULL_SUPERVISION",
-    "STAGES",
-    "config_hash",
-    "data_hash",
-    "display_name",
-    "hashed_splits",
-    "record_of",
-    "write_all",
-    "write_stage",
-]
-
-Stage = Literal["cam", "pseudo", "segmentation"]
-STAGES: tuple[Stage, ...] = ("cam", "pseudo", "segmentation")
+__all__ = ["record_of", "write_all", "write_stage"]
 
 Scores = Mapping[str, Sequence[Score]]
 """Method name → one score per seed."""
-
-
-def config_hash(run: Run) -> str:
-    """Hash of the settings that a record depends on, and of how scores are counted.
-
-    The seed does not enter, and the data by its name instead of its place; what is in it is in its own hash.
-    """
-    settings = run.config.dictionary() | {"classifier": run.config.classifier.identity()}
-    for name in (
-        "seed",
-        "root",
-        "methods",
-        "pseudo_methods",
-        "label_methods",
-        "depth",
-        "series_groups",
-        "sources",
-        "kinds",
-    ):
-        settings.pop(name, None)
-    if own := run.depths.kinds.get(innermost(run.config.depth)):
-        settings["depth_kind"] = own
-    if run.crop_settings and run.crop_settings.given:
-        settings["given"] = run.crop_settings.given
-    return content_hash(
-        {**settings, "depth": source_name(run.config.depth, run.source_names), "scoring": SCORING_VERSION}
-    )
-
-
-def display_name(run: Run, method: str) -> str:
-    """Full name of a method in records and tables: `depth@sensor` where it uses depth, with its `+refinement`."""
-    plain, refinement = split_refinement(method)
-    base, source = split_method(plain)
-    suffix = f"+{refinement}" if refinement else ""
-    if base not in METHODS or not METHODS[base].uses_depth:
-        return base + suffix
-    return f"{base}@{source_name(source or run.config.depth, run.source_names)}{suffix}"
 
 
 def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name: str) -> Mapping[str, Any]:
@@ -84,18 +45,8 @@ def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name
     """
     if stage == "segmentation" and name == FULL_SUPERVISION and not run.has_masks:
         return {"method": name, "refinement": None, "miou": {"mean": float("nan")}, "not_trained": NO_FULL_SUPERVISION}
-    plain, refinement = split_refinement(display_name(run, name))
-    return find_record(records, data=run.data_name, stage=stage, method=plain, refinement=refinement)
-
-
-def data_hash(run: Run, stage: str) -> str:
-    """Hash of the images that a record of a stage depends on: those that are learnt from, chosen on and scored."""
-    return content_hash([run.data(split).fingerprint() for split in hashed_splits(stage)])
-
-
-def hashed_splits(stage: str) -> tuple[str, ...]:
-    """The splits that `data_hash` covers."""
-    return ("train", "tune") if stage == "pseudo" else ("train", "tune", "report")
+    parts = MethodName.parse(run.config.full_name(name))
+    return find_record(records, data=run.data_name, stage=stage, method=parts.seeds, refinement=parts.refinement)
 
 
 def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
@@ -115,19 +66,19 @@ def _stage_methods(run: Run, stage: str) -> Sequence[str]:
 
 def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]:
     """What each method's record says of the inputs that it is made from; see `wsss.records.store.require_same_inputs`."""
-    split, contents = run.data("train" if stage == "pseudo" else "report").split, data_hash(run, stage)
+    split, contents = run.data("train" if stage == "pseudo" else "report").split, run.data_hash(stage)
     found = {}
     for name in _stage_methods(run, stage):
-        plain, refinement = split_refinement(name)
-        base, source = split_method(plain)
-        uses_depth = base in METHODS and METHODS[base].uses_depth
-        if refinement is not None:
-            uses_depth |= REFINEMENTS[refinement].uses_depth
-        spec = run.depths.spec(source)
-        found[name] = inputs_read(run.root, contents, spec if uses_depth else None)
-        names = {"data": run.data_name, "stage": stage, "split": split}
-        path = record_path(folder, names | {"method": display_name(run, plain), "refinement": refinement})
-        require_same_inputs(path, found[name], f"Name this one: --source NAME={innermost(spec)}, and {base}@NAME.")
+        parts = MethodName.parse(name)
+        refinement = REFINEMENTS.get(parts.refinement or "")
+        reads_depth = uses_depth(parts.base) or (refinement is not None and refinement.uses_depth)
+        spec = run.depths.spec(parts.source)
+        found[name] = inputs_read(run.root, contents, spec if reads_depth else None)
+        shown = {"method": run.config.full_name(parts.seeds), "refinement": parts.refinement}
+        path = record_path(folder, {"data": run.data_name, "stage": stage, "split": split} | shown)
+        require_same_inputs(
+            path, found[name], f"Name this one: --source NAME={innermost(spec)}, and {parts.base}@NAME."
+        )
     return found
 
 
@@ -164,12 +115,12 @@ def write_stage(
         record = build_record(
             own,
             data=first.data_name, split=split.split, profile=first.config.profile, stage=stage,
-            method=display_name(first, split_refinement(name)[0]),
-            refinement=split_refinement(name)[1], backbone=first.config.classifier.backbone,
+            method=first.config.full_name(MethodName.parse(name).seeds),
+            refinement=MethodName.parse(name).refinement, backbone=first.config.classifier.backbone,
             image_labels="none" if stage == "segmentation" else "given",
             seeds=[run.config.seed for run in runs],
-            against={display_name(first, other): theirs for other, theirs in scores.items() if other != name},
-            config_sha256=config_hash(first), data_sha256=data_hash(first, stage),
+            against={first.config.full_name(other): theirs for other, theirs in scores.items() if other != name},
+            config_sha256=first.config_hash, data_sha256=first.data_hash(stage),
             algorithm_version=ALGORITHM_VERSION[stage], device=str(first.device), threads=torch.get_num_threads(),
             wall_s=time.perf_counter() - start,
         )  # fmt: skip

@@ -16,20 +16,21 @@ import torch
 from scipy.ndimage import find_objects
 
 from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_image
-from wsss.cam.maps import class_maps, resize_image, resize_maps
+from wsss.cam.maps import class_maps, resize_maps
+from wsss.config import ALGORITHM_VERSION
 from wsss.data.base import Dataset, Sample, data_key
 from wsss.data.series import SERIES
-from wsss.data.transforms import to_tensor
+from wsss.data.transforms import resize_image, to_tensor
 from wsss.errors import WsssError
-from wsss.experiments.results import config_hash, display_name
 from wsss.io import content_hash, read_json, write_json
 from wsss.methods.crops import crop, square_box
-from wsss.methods.evidence import split_method
-from wsss.methods.scoring import Looker
-from wsss.pipeline.run import ALGORITHM_VERSION, Run
+from wsss.methods.evidence import Looker
+from wsss.methods.names import MethodName
+from wsss.pipeline.run import Run
 from wsss.records.provenance import provenance
+from wsss.records.store import series_path
 
-__all__ = ["COVER_EDGES", "LOGITS", "SERIES_MEASURES", "measure_series", "object_logits", "series_path", "series_rows"]
+__all__ = ["COVER_EDGES", "LOGITS", "SERIES_MEASURES", "measure_series", "object_logits", "series_rows"]
 
 COVER_EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 """Lower ends of the bins of `covering` by hidden share; the last reaches to 1."""
@@ -43,11 +44,6 @@ CONTEXT = 0.25
 """Margin of the crop around the object, as a share of its longer side."""
 
 
-def series_path(folder: Path, name: str) -> Path:
-    """Where the record of a series lies below the root of the record tree."""
-    return Path(folder) / "tabletop" / "series" / f"{name}.json"
-
-
 def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) -> list[Path]:
     """Measure every series with every seed and write a record of each; returns their paths.
 
@@ -55,7 +51,7 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
         runs: of `tabletop`, the same configuration with different seeds.
     """
     paths = [series_path(folder, name) for name in SERIES]
-    runs[0].require_apart(paths, *(split_method(method)[1] for method in methods))
+    runs[0].require_apart(paths, *(MethodName.of_seeds(method).source for method in methods))
     for path, name in zip(paths, SERIES, strict=True):
         data = runs[0].series(name)
         by_seed = [_objects(run, methods, name) for run in runs]
@@ -65,12 +61,12 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
             numbers = list(frames[0].select_dtypes("floating"))
             mean = frames[0].copy()
             mean[numbers] = np.mean([frame[numbers].to_numpy() for frame in frames], axis=0)
-            rows += [{"method": display_name(runs[0], method), **row} for row in series_rows(mean, name)]
+            rows += [{"method": runs[0].config.full_name(method), **row} for row in series_rows(mean, name)]
         record = {
             "data": "tabletop", "series": name, "profile": runs[0].config.profile,
             "seeds": [run.config.seed for run in runs], "num_images": len(data), "rows": rows,
             "provenance": provenance(
-                config_sha256=config_hash(runs[0]), data_sha256=data.fingerprint(),
+                config_sha256=runs[0].config_hash, data_sha256=data.fingerprint(),
                 algorithm_version=ALGORITHM_VERSION["cam"],
             ),
         }  # fmt: skip

@@ -16,7 +16,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from wsss.errors import WsssError
-from wsss.io import content_hash, file_hash, runs_folder
+from wsss.io import content_hash, file_hash
+from wsss.paths import runs_folder
 
 __all__ = ["file_hashes", "folder_hash", "weights_hash"]
 

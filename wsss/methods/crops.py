@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, find_objects
 from torch import Tensor
 
-from wsss.cam.maps import resize_image, resize_maps
-from wsss.checks import require_number, require_numbers
-from wsss.errors import WsssError
+from wsss.cam.maps import resize_maps
+from wsss.data.transforms import resize_image
+from wsss.methods.parameters import CropParameters
 from wsss.methods.regions import Regions
 
 __all__ = [
     "Box",
     "Crop",
-    "CropParameters",
     "crop",
     "crop_plan",
     "hidden_pixels",
@@ -35,42 +34,7 @@ __all__ = [
 
 Box = tuple[int, int, int, int]
 
-EXCLUSIONS = ("others", "nearer", "fill", "blur", "box")
 BLUR = 31  # pixels, odd: wide enough that nothing of a thing can be recognised
-
-
-@dataclass(frozen=True)
-class CropParameters:
-    """How regions become crops.
-
-    Attributes:
-        scales: of the passes over the whole image that come with the crops, in units of the classifier's base side.
-        count: crops per image, always exactly this many, so that every image costs the same.
-        context: margin on each side, as a share of the region's longer side.
-        min_side: smallest side of a box in pixels: caps the upscale.
-        exclude: what the classifier must not see of other layers, painted with the mean colour: `others` are the other things,
-            `nearer` only those in front of the region, `fill` is everything but the region and its surroundings of `keep`
-            pixels, `blur` is what `others` is, but blurred instead of painted, `box` is nothing.
-        keep: pixels around a region that stay visible with `fill`.
-    """
-
-    scales: tuple[float, ...] = (1.0, 2.0)
-    count: int = 13
-    context: float = 0.5
-    min_side: int = 32
-    exclude: str = "others"
-    keep: int = 6
-
-    def __post_init__(self) -> None:
-        require_numbers("crops: scales", self.scales, 0.01, 100)
-        if not self.scales:
-            raise WsssError("crops: scales must name at least one pass over the whole image")
-        require_number("crops: count", self.count, 1, 1000, whole=True)
-        require_number("crops: context", self.context, 0)
-        require_number("crops: min_side", self.min_side, 1, whole=True)
-        require_number("crops: keep", self.keep, 0, whole=True)
-        if self.exclude not in EXCLUSIONS:
-            raise WsssError(f"unknown exclusion {self.exclude!r}; choose from {', '.join(EXCLUSIONS)}")
 
 
 @dataclass(frozen=True)

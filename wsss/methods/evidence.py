@@ -5,107 +5,37 @@ tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 from torch import Tensor, nn
 
+from wsss.analysis.instances import instances_of
 from wsss.cam.classifier import ClassifierInfo
 from wsss.cam.maps import LevelMaps, class_maps, pyramid_maps
+from wsss.data.base import Sample
 from wsss.data.transforms import to_tensor
+from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
+from wsss.machine.memory import require_memory
+from wsss.machine.parallel import images_at_once
 from wsss.machine.runtime import to_device
 from wsss.methods.colour import cielab, colour_regions
-from wsss.methods.crops import Box, CropParameters, crop, crop_plan, layered_crop, uncrop
-from wsss.methods.fusion import Evidence, FusionParameters
+from wsss.methods.crops import Box, crop, crop_plan, layered_crop, uncrop
+from wsss.methods.fusion import Evidence
+from wsss.methods.names import MethodName
+from wsss.methods.parameters import CropParameters, RegionParameters
 from wsss.methods.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_random
-from wsss.methods.regions import RegionParameters, Regions
+from wsss.methods.regions import Regions
+from wsss.methods.registry import Method, method
 from wsss.methods.trust import edge_ranks
 
-__all__ = ["METHODS", "Look", "Method", "crop_side", "gather", "method", "split_method"]
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to make seeds.
-
-    Attributes:
-        trials: fusion parameters to choose from on the tune split.
-        proposal: who says where to look: `depth`, `colour`, `grid`, `random`, `cam`, `oracle`; None for nobody.
-        crops: whether those places are cropped and looked at; the passes over the whole image are then `CropParameters.scales`
-            without flip, and otherwise:
-        scales, flip: of the passes over the whole image.
-    """
-
-    trials: tuple[FusionParameters, ...] = (FusionParameters(),)
-    proposal: str | None = None
-    crops: bool = True
-    scales: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
-    flip: bool = True
-
-    @property
-    def uses_depth(self) -> bool:
-        """Whether the method looks at depth."""
-        return self.proposal == "depth"
-
-    @property
-    def passes(self) -> tuple[object, ...]:
-        """What decides the forward passes: methods of equal passes and depth have the same evidence."""
-        return self.proposal, self.crops, self.scales, self.flip
-
-
-def _grid(*second: tuple[float, float], **values: Sequence[float]) -> tuple[FusionParameters, ...]:
-    """Every combination of the values of some fusion parameters, and of pairs `colour`, `reach`."""
-    combinations = (dict(zip(values, each, strict=True)) for each in product(*values.values()))
-    grid = [replace(FusionParameters(), **each) for each in combinations]  # type: ignore[arg-type]
-    return tuple(replace(each, colour=c, reach=r) for each in grid for c, r in second or ((0.0, 0.0),))
-
-
-_LEVEL_WEIGHTS = ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 1), (0, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 0),
-                  (0, 1, 2), (0, 2, 1))  # fmt: skip
-_CROPS = _grid(crop_weight=(0.3, 1, 3, 10), gate=(0.5, 1, 2))
-
-METHODS: dict[str, Method] = {
-    "cam": Method(crops=False),
-    "zoom": Method(
-        tuple(FusionParameters(level_weights=w) for w in _LEVEL_WEIGHTS), None, False, (1.0, 2.0, 3.1), False
-    ),
-    "grid": Method(_CROPS, "grid"),
-    "random": Method(_CROPS, "random"),
-    "cam-box": Method(_CROPS, "cam"),
-    "rgb-region": Method(_grid((0, 0), (0, 0.9), crop_weight=(0, 0.3), vote=(0.5, 0.75, 1)), "colour"),
-    "crop-only": Method(_CROPS, "depth"),
-    "region-only": Method(_grid((0, 0), (0.5, 0), (0.5, 0.9), (1, 0.9), vote=(0.5, 0.75, 1)), "depth", crops=False),
-    "depth": Method(_grid((0, 0), (0.5, 0.9), (1, 0.9), crop_weight=(0, 1), vote=(0.75, 1)), "depth"),
-    "oracle-box": Method(_CROPS, "oracle"),
-}
-"""`cam` is the baseline, with nothing to choose; `zoom`, `grid`, `random`, `cam-box`, `rgb-region` are controls without depth."""
-
-
-def split_method(name: str) -> tuple[str, str | None]:
-    """Method and depth source of a name such as `depth@shuffled`; the source is None where the run's own is meant."""
-    base, _, source = name.partition("@")
-    return base, source or None
-
-
-def method(name: str) -> Method:
-    """Look up a method by name, with or without `@source`.
-
-    Raises:
-        WsssError: no such method, or a source for a method that looks at no depth; the message lists what there is.
-    """
-    base, source = split_method(name)
-    if base not in METHODS:
-        raise WsssError(f"unknown method {base!r}; choose from {', '.join(METHODS)}")
-    if source and not METHODS[base].uses_depth:
-        with_depth = ", ".join(each for each, plan in METHODS.items() if plan.uses_depth)
-        raise WsssError(f"{base} looks at no depth, so {name!r} is no method; with a source go {with_depth}")
-    return METHODS[base]
+__all__ = ["Depths", "Look", "Looker", "crop_side", "gather", "true_boxes"]
 
 
 def crop_side(height: int, width: int, base_side: int) -> int:
@@ -293,3 +223,62 @@ def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: 
         crop_probabilities=probabilities,
         plan=tuple(chosen),
     )
+
+
+Depths = Mapping[str | None, DepthSource]
+"""The depth source of each `@source` that the methods in question name; the run's own under None."""
+
+
+@dataclass(frozen=True)
+class Looker:
+    """A classifier with the settings of its crops: what turns an image into evidence.
+
+    Attributes:
+        classes: names of the data's classes 1…C, each of which the classifier must know; matched by name.
+        at_once: images that will be worked on side by side, as far as is known when this is made.
+    """
+
+    model: nn.Module
+    info: ClassifierInfo
+    classes: tuple[str, ...]
+    regions: RegionParameters
+    crops: CropParameters
+    device: torch.device
+    at_once: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at_once", images_at_once(self.device))
+        unknown = [name for name in self.classes if name not in self.info.classes]
+        if unknown:
+            raise WsssError(
+                f"the checkpoint does not know class {unknown[0]!r}; it knows {', '.join(self.info.classes)}"
+            )
+
+    def at(self, sample: Sample, present: Iterable[int]) -> Look:
+        """A look at one image for the classes `present`, indices 0…C − 1 into `classes`."""
+        outputs = [self.info.classes.index(self.classes[int(index)]) for index in present]
+        height, width = sample.mask.shape
+        maps = len(self.crops.scales) + self.crops.count
+        require_memory(sample.id, (height, width), len(outputs), maps, self.at_once)
+        return Look(self.model, self.info, sample.image, outputs, self.device)
+
+    def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
+        """Evidence of method `name` on image `index`, which is `sample`; `look` has been made `at` it."""
+        plan, source = method(name), MethodName.of_seeds(name).source
+        key = plan.passes, source
+        if key not in look.gathered:
+            look.gathered[key] = gather(
+                plan, look, regions=self.regions, crops=self.crops,
+                depth=depths[source](index) if plan.uses_depth and source in depths else None,
+                boxes=true_boxes(sample) if plan.proposal == "oracle" else (),
+            )  # fmt: skip
+        return look.gathered[key]
+
+
+def true_boxes(sample: Sample) -> list[Box]:
+    """The tight boxes of the sample's visible objects, largest first."""
+    objects = instances_of(sample)
+    found = find_objects(objects.map, max_label=len(objects.area))
+    order = np.argsort(-objects.area, kind="stable")
+    slices = [found[number] for number in order if found[number]]
+    return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in slices]

@@ -13,22 +13,13 @@ from scipy.ndimage import find_objects
 from torch import Tensor
 
 from wsss.cam.maps import normalise_maps
-from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.methods.crops import Crop
 from wsss.methods.diffusion import diffusion
+from wsss.methods.parameters import FusionParameters
 from wsss.methods.regions import Regions
 
-__all__ = [
-    "Evidence",
-    "FusionParameters",
-    "crop_evidence",
-    "crop_means",
-    "fuse",
-    "region_means",
-    "region_votes",
-    "shared",
-]
+__all__ = ["Evidence", "crop_evidence", "crop_means", "fuse", "region_means", "region_votes", "shared"]
 
 
 @dataclass(frozen=True)
@@ -72,38 +63,6 @@ class Evidence:
         if key not in self.parts:
             self.parts[key] = compute()
         return self.parts[key]
-
-
-@dataclass(frozen=True)
-class FusionParameters:
-    """How evidence becomes a map.
-
-    Attributes:
-        level_weights: one weight per scale; empty for all alike.
-        crop_weight: weight of the crops' evidence beside the whole image's, ≥ 0.
-        gate: exponent of a crop's class probability; 0 lets every crop speak, large values only the sure ones.
-        vote: 0 keeps the maps, 1 replaces them by the regions' votes.
-        colour: share of the second opinion's regions, of colour and depth, in the vote.
-        reach: how far regions share their votes, in [0, 1): the probability with which their walk goes on after each step.
-    """
-
-    level_weights: tuple[float, ...] = ()
-    crop_weight: float = 0.0
-    gate: float = 1.0
-    vote: float = 0.0
-    colour: float = 0.0
-    reach: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_numbers("fusion: level_weights", self.level_weights, 0)
-        if self.level_weights and not any(self.level_weights):
-            raise WsssError("fusion: level_weights must not all be 0")
-        for name in ("crop_weight", "gate"):
-            require_number(f"fusion: {name}", getattr(self, name), 0)
-        for name in ("vote", "colour", "reach"):
-            require_number(f"fusion: {name}", getattr(self, name), 0, 1)
-        if self.reach == 1:
-            raise WsssError("fusion: reach must be below 1: a walk that never ends has no vote")
 
 
 def crop_evidence(crops: Tensor, probabilities: Tensor, gate: float) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from wsss.methods.colour import cielab, colour_regions, sharing
 from wsss.methods.crops import Box, Crop, region_boxes
-from wsss.methods.regions import RegionParameters, Regions, aligned_depths, depth_partitions, depth_regions
+from wsss.methods.parameters import RegionParameters
+from wsss.methods.regions import Regions, aligned_depths, depth_partitions, depth_regions
 from wsss.methods.trust import border_alignment, trust_in
 
 __all__ = ["Proposal", "by_boxes", "by_cam", "by_colour", "by_depth", "by_grid", "by_random"]

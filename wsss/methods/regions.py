@@ -11,70 +11,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 from skimage.filters import threshold_multiotsu
 
-from wsss.checks import require_number, require_numbers
-from wsss.errors import WsssError
 from wsss.methods.guide import guided_filter
+from wsss.methods.parameters import RegionParameters
 from wsss.methods.planes import find_planes
-from wsss.methods.trust import FULL_TRUST, NO_TRUST
 
-__all__ = [
-    "RegionParameters",
-    "Regions",
-    "aligned_depths",
-    "continuous_parts",
-    "depth_levels",
-    "depth_partitions",
-    "depth_regions",
-]
+__all__ = ["Regions", "aligned_depths", "continuous_parts", "depth_levels", "depth_partitions", "depth_regions"]
 
 FloatMap = NDArray[np.float32]
-
-LAYERINGS = ("jumps", "levels")
-
-
-@dataclass(frozen=True)
-class RegionParameters:
-    """Thresholds of the region proposal, in units of normalised inverse depth or shares of the image.
-
-    Attributes:
-        plane_tolerance: largest distance from a support plane.
-        planes: how many support planes are searched for; 0 looks for none.
-        layering: what splits the rest: `jumps` between neighbouring pixels, or `levels`, automatic thresholds of depth.
-        smooth: standard deviation in pixels of a Gaussian that takes the steps out of coarsely quantised sensor depth; 0 is off.
-        jump: smallest step between neighbouring pixels that separates two regions; `levels` does not look at it.
-        min_area: smallest region, as a share of the image; smaller ones join their nearest region.
-        max_regions: how many are kept, largest first.
-        guides: radii in pixels of guided filters that align depth with the image; each gives a partition of its own, and they
-            vote side by side. 0 takes depth as it is.
-        trust: border alignment at and below which depth is not believed, and from which on it is believed entirely.
-    """
-
-    plane_tolerance: float = 0.008
-    planes: int = 5
-    layering: str = "jumps"
-    smooth: float = 0.0
-    jump: float = 0.015
-    min_area: float = 0.0008
-    max_regions: int = 40
-    guides: tuple[int, ...] = (0,)
-    trust: tuple[float, float] = (NO_TRUST, FULL_TRUST)
-
-    def __post_init__(self) -> None:
-        if not self.guides:
-            raise WsssError("regions need at least one guide radius; 0 takes depth as it is")
-        if self.layering not in LAYERINGS:
-            raise WsssError(f"unknown layering {self.layering!r}; choose from {', '.join(LAYERINGS)}")
-        for name in ("plane_tolerance", "smooth", "jump"):
-            require_number(f"regions: {name}", getattr(self, name), 0)
-        require_number("regions: min_area", self.min_area, 0, 1)
-        require_number("regions: planes", self.planes, 0, 1000, whole=True)
-        require_number("regions: max_regions", self.max_regions, 1, whole=True)
-        require_numbers("regions: guides", self.guides, 0, 1000, whole=True)
-        require_numbers(
-            "regions: trust", self.trust, -10, 10
-        )  # alignments are in [−1, 1]; beyond it is always or never
-        if len(self.trust) != 2 or self.trust[0] >= self.trust[1]:
-            raise WsssError(f"regions: trust must be two rising numbers, not {self.trust!r}")
 
 
 @dataclass(frozen=True)

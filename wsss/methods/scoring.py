@@ -1,153 +1,31 @@
 """Scores methods on a split, image by image: nothing but counts is kept, so memory does not grow with the data."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from threading import Lock
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
-from torch import nn
 
-from wsss.analysis.confusion import confusion_matrix, threshold_confusions
-from wsss.analysis.instances import Instances, instances_of
-from wsss.analysis.objects import instance_scores
+from wsss.analysis.confusion import threshold_confusions
+from wsss.analysis.instances import instances_of
 from wsss.analysis.score import Score
-from wsss.analysis.strata import scores_frame
-from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
-from wsss.cam.classifier import ClassifierInfo
-from wsss.data.base import Dataset, Sample
-from wsss.depth.sources import DepthSource
-from wsss.errors import WsssError
-from wsss.machine.memory import require_memory
-from wsss.machine.parallel import each_image, images_at_once
+from wsss.analysis.tally import Tally
+from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, pseudo_label
+from wsss.data.base import Dataset
+from wsss.machine.parallel import each_image
 from wsss.machine.processes import gathered, share
-from wsss.methods.crops import Box, CropParameters
-from wsss.methods.evidence import Look, gather, method, split_method
-from wsss.methods.fusion import Evidence, FusionParameters, fuse
-from wsss.methods.regions import RegionParameters
-from wsss.pseudo.labels import pseudo_label
+from wsss.methods.evidence import Depths, Looker
+from wsss.methods.fusion import fuse
+from wsss.methods.parameters import FusionParameters
+from wsss.methods.registry import method
 
-__all__ = [
-    "Cost",
-    "Depths",
-    "Looker",
-    "Tally",
-    "choose_parameters",
-    "looks_facts",
-    "score_seeds",
-    "true_boxes",
-]
+__all__ = ["Cost", "choose_parameters", "looks_facts", "score_seeds"]
 
-Depths = Mapping[str | None, DepthSource]
-"""The depth source of each `@source` that the methods in question name; the run's own under None."""
 
 Cost = tuple[float, float, float]
 """Megapixels, seconds and trust of a method's evidence of one image."""
-
-
-@dataclass(frozen=True)
-class Looker:
-    """A classifier with the settings of its crops: what turns an image into evidence.
-
-    Attributes:
-        classes: names of the data's classes 1…C, each of which the classifier must know; matched by name.
-        at_once: images that will be worked on side by side, as far as is known when this is made.
-    """
-
-    model: nn.Module
-    info: ClassifierInfo
-    classes: tuple[str, ...]
-    regions: RegionParameters
-    crops: CropParameters
-    device: torch.device
-    at_once: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "at_once", images_at_once(self.device))
-        unknown = [name for name in self.classes if name not in self.info.classes]
-        if unknown:
-            raise WsssError(
-                f"the checkpoint does not know class {unknown[0]!r}; it knows {', '.join(self.info.classes)}"
-            )
-
-    def at(self, sample: Sample, present: Iterable[int]) -> Look:
-        """A look at one image for the classes `present`, indices 0…C − 1 into `classes`."""
-        outputs = [self.info.classes.index(self.classes[int(index)]) for index in present]
-        height, width = sample.mask.shape
-        maps = len(self.crops.scales) + self.crops.count
-        require_memory(sample.id, (height, width), len(outputs), maps, self.at_once)
-        return Look(self.model, self.info, sample.image, outputs, self.device)
-
-    def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
-        """Evidence of method `name` on image `index`, which is `sample`; `look` has been made `at` it."""
-        plan, source = method(name), split_method(name)[1]
-        key = plan.passes, source
-        if key not in look.gathered:
-            look.gathered[key] = gather(
-                plan, look, regions=self.regions, crops=self.crops,
-                depth=depths[source](index) if plan.uses_depth and source in depths else None,
-                boxes=true_boxes(sample) if plan.proposal == "oracle" else (),
-            )  # fmt: skip
-        return look.gathered[key]
-
-
-def true_boxes(sample: Sample) -> list[Box]:
-    """The tight boxes of the sample's visible objects, largest first."""
-    objects = instances_of(sample)
-    found = find_objects(objects.map, max_label=len(objects.area))
-    order = np.argsort(-objects.area, kind="stable")
-    slices = [found[number] for number in order if found[number]]
-    return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in slices]
-
-
-class Tally:
-    """Counts up one method's results on a split, this process's share of its images; several threads may count at a time."""
-
-    def __init__(self, data: Dataset, thresholds: int) -> None:
-        self._data = data
-        self._classes = len(data.classes)
-        self._curve = np.zeros((thresholds, self._classes + 1, self._classes + 2), np.int64)
-        self._adding = Lock()
-        self._counted: dict[int, tuple[NDArray[np.int64], list[Any]]] = {}
-        self._predicted: dict[int, NDArray[np.int64]] = {}
-
-    def add(
-        self,
-        index: int,
-        sample: Sample,
-        label: NDArray[np.uint8],
-        instances: Instances | None = None,
-        maps: Mapping[int, NDArray[np.float32]] | None = None,
-    ) -> None:
-        """Count a label map `H×W` of image `index`; see `instance_scores` for its objects and the scores it was made from."""
-        objects = instance_scores(sample, label, instances, maps)
-        self._counted[index] = confusion_matrix(sample.mask, label, self._classes), objects
-
-    def add_curve(self, sample: Sample, scores: NDArray[np.float32], classes: NDArray[np.int64]) -> None:
-        """Count scores `(K,H,W)` of the labels `classes (K,)` at every threshold."""
-        counts = threshold_confusions(scores, classes, sample.mask, self._classes, THRESHOLDS)
-        with self._adding:
-            self._curve += counts
-
-    def add_predicted(self, index: int, sample: Sample, label: NDArray[np.uint8]) -> None:
-        """Count a label map of image `index` that was made with predicted image labels."""
-        self._predicted[index] = confusion_matrix(sample.mask, label, self._classes)
-
-    def merged(self, facts: dict[str, Any]) -> Score:
-        """The split's `Score`, from the shares of all processes."""
-        parts = gathered([(self._counted, self._predicted, self._curve)])
-        counted = {index: count for part in parts for index, count in part[0].items()}
-        predicted = {index: count for part in parts for index, count in part[1].items()}
-        order = sorted(counted)
-        confusions = np.stack([counted[index][0] for index in order])
-        frame = scores_frame([row for index in order for row in counted[index][1]])
-        others = np.stack([predicted[index] for index in order]) if predicted else confusions[:0]
-        curve = np.sum([part[2] for part in parts], axis=0)
-        return Score(self._data.classes, self._data.ids, confusions, curve, others, frame, facts)
 
 
 def choose_parameters(

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
-__all__ = ["FULL_TRUST", "NO_TRUST", "border_alignment", "border_pixels", "edge_ranks", "trust_in"]
+from wsss.methods.parameters import FULL_TRUST, NO_TRUST
+
+__all__ = ["border_alignment", "border_pixels", "edge_ranks", "trust_in"]
 
 SHIFT = 12
 """Pixels by which borders are moved aside for comparison: beyond the reach of one edge, within the same surroundings."""
@@ -18,9 +20,6 @@ MOVES = ((0, SHIFT), (0, -SHIFT), (SHIFT, 0), (-SHIFT, 0), (SHIFT, SHIFT), (-SHI
 EDGE_SCALE, TOLERANCE = 1.5, 3.0
 """Standard deviations in pixels of the Gaussian under the image gradient, and of the one over it: a border that is a few
 pixels off its edge still counts."""
-
-NO_TRUST, FULL_TRUST = 0.005, 0.02
-"""Border alignment at and below which depth is not believed at all, and from which on it is believed entirely."""
 
 
 def edge_ranks(image: NDArray[np.uint8]) -> NDArray[np.float32]:

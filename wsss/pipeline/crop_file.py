@@ -29,9 +29,7 @@ from typing import TYPE_CHECKING, Any
 from wsss.checks import finite
 from wsss.errors import WsssError
 from wsss.io import atomic_path
-from wsss.methods.crops import CropParameters
-from wsss.methods.fusion import FusionParameters
-from wsss.methods.regions import RegionParameters
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
 
 if TYPE_CHECKING:
     from wsss.config import Config

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from wsss.analysis.score import Score, load_score, save_score
+from wsss.config import ALGORITHM_VERSION, SCORING_VERSION
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.processes import is_main
-from wsss.methods.evidence import split_method
-from wsss.pipeline.seeds import ALGORITHM_VERSION, SCORING_VERSION, SeedStages, frees_locks
+from wsss.methods.names import MethodName
+from wsss.pipeline.seeds import SeedStages, frees_locks
 from wsss.pseudo.labelling import Labeller, choose_labels, write_labels
-from wsss.pseudo.refinement import REFINEMENTS, split_refinement
+from wsss.pseudo.refinement import REFINEMENTS
 
 __all__ = ["LabelStages"]
 
@@ -22,17 +23,18 @@ class LabelStages(SeedStages):
 
     def label_key(self, name: str) -> str:
         """Hash of everything that the pseudo-labels of a label method depend on."""
-        base, refinement = split_refinement(name)
+        parsed = MethodName.parse(name)
+        refinement = parsed.refinement
         parts: dict[str, Any] = {
             "version": ALGORITHM_VERSION["pseudo"],
-            "seeds": self.seed_key(base, "train"),
+            "seeds": self.seed_key(parsed.seeds, "train"),
             "refinement": refinement,
         }
         if refinement:
             parts["trials"] = [asdict(trial) for trial in REFINEMENTS[refinement].trials]
             parts["refinement_version"] = REFINEMENTS[refinement].version
             if REFINEMENTS[refinement].uses_depth:
-                parts |= {**self._depth_parts(split_method(base)[1]), "jump": self.config.regions.jump}
+                parts |= {**self._depth_parts(parsed.source), "jump": self.config.regions.jump}
         return content_hash(parts)
 
     @frees_locks
@@ -79,9 +81,9 @@ class LabelStages(SeedStages):
         return self._path("labels", content_hash([SCORING_VERSION, self.label_key(name)]))
 
     def _labeller(self, names: Sequence[str], split: str) -> Labeller:
-        bases = list(dict.fromkeys(split_refinement(name)[0] for name in names))
+        bases = list(dict.fromkeys(MethodName.parse(name).seeds for name in names))
         depths = self._depths(bases, split)
-        refinements = [split_refinement(name)[1] for name in names]
+        refinements = [MethodName.parse(name).refinement for name in names]
         if any(each and REFINEMENTS[each].uses_depth for each in refinements):
             depths = {None: self.depth_of(split), **depths}
         return Labeller(self.looker, self.choose(bases), depths)
@@ -101,6 +103,6 @@ class LabelStages(SeedStages):
             WsssError: there is none.
         """
         for name in self.config.label_methods:
-            if split_method(split_refinement(name)[0])[0] == base:
+            if MethodName.parse(name).base == base:
                 return name
         raise WsssError(f"no network learns from labels of {base!r}; label methods are {self.config.label_methods}")

@@ -18,33 +18,29 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
-from wsss.config import Config
-from wsss.config import profile as configuration
+from wsss.analysis.tally import Tally
+from wsss.checks import settings_of_environment, switched_on
+from wsss.config import ALGORITHM_VERSION, SCORING_VERSION, Config
 from wsss.data.base import IGNORE, Sample, data_key
 from wsss.data.transforms import resize_long_side
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_json, switched_on, write_json
+from wsss.io import content_hash, read_json, write_json
 from wsss.machine.lazy import lazy
 from wsss.machine.parallel import image_bar
 from wsss.machine.processes import is_main, share, wait
 from wsss.machine.runtime import seed_everything
-from wsss.methods.scoring import Tally
-from wsss.networks.backbones import backbone_state, normalisation, weights_identity
+from wsss.networks.backbones import backbone_state, load_encoder, normalisation, weights_identity
 from wsss.pipeline.crop_file import read_crop_settings
 from wsss.pipeline.labels import LabelStages
-from wsss.pipeline.seeds import ALGORITHM_VERSION, SCORING_VERSION, frees_locks
+from wsss.pipeline.profiles import profile as configuration
+from wsss.pipeline.seeds import frees_locks
 from wsss.pseudo.labels import load_pseudo_label
-from wsss.segmentation.network import build_network, check_network, load_encoder, save_network
+from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION
+from wsss.segmentation.network import build_network, check_network, save_network
 from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.training import train_segmentation
-from wsss.settings import settings_of_environment
 
-__all__ = ["ALGORITHM_VERSION", "FULL_SUPERVISION", "NO_FULL_SUPERVISION", "SCORING_VERSION", "Run", "open_run"]
-
-FULL_SUPERVISION = "full-supervision"
-"""Name of the labels that are the true masks: of the network that is the upper bound."""
-
-NO_FULL_SUPERVISION = f"{FULL_SUPERVISION.replace('-', ' ')} skipped: no pixel of train has a label"
+__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "Run", "open_run"]
 
 
 def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool = True, **settings: Any) -> "Run":

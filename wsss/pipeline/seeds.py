@@ -16,7 +16,7 @@ from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, in
 from wsss.cam.features import check_class_maps, features_version
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.checks import require_apart, require_images
-from wsss.config import Config
+from wsss.config import ALGORITHM_VERSION, SCORING_VERSION, Config, config_hash, hashed_splits
 from wsss.data.base import Dataset, data_key, subset
 from wsss.data.classes import keep_ids
 from wsss.data.registry import open_dataset
@@ -30,26 +30,24 @@ from wsss.depth.sources import DepthSource, open_depth
 from wsss.depth.specs import innermost, source_identity, with_innermost
 from wsss.depth.training import train_with_folds
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_json, runs_folder, write_json
+from wsss.io import content_hash, read_json, write_json
 from wsss.machine.parallel import image_bar
 from wsss.machine.processes import agreed, gathered, is_main, made_by_main, num_processes, share, tell, wait
 from wsss.machine.runtime import keep_freed_memory, pick_device, seed_everything
-from wsss.methods.evidence import method, split_method
-from wsss.methods.fusion import FusionParameters
-from wsss.methods.scoring import Depths, Looker, choose_parameters, score_seeds
+from wsss.methods.evidence import Depths, Looker
+from wsss.methods.names import MethodName
+from wsss.methods.parameters import FusionParameters
+from wsss.methods.registry import method
+from wsss.methods.scoring import choose_parameters, score_seeds
 from wsss.networks.backbones import weights_identity
 from wsss.networks.lean import lean_copy
+from wsss.paths import runs_folder
 from wsss.pipeline.crop_file import GIVEN_METHOD, CropSettings
 from wsss.pipeline.locks import Locks
-from wsss.pseudo.refinement import REFINEMENTS, require_one_reading, split_refinement
+from wsss.pseudo.refinement import REFINEMENTS, require_one_reading
 
-__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "SeedStages", "frees_locks"]
+__all__ = ["SeedStages", "frees_locks"]
 
-ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 3, "segmentation": 4}
-"""Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
-
-SCORING_VERSION = 2
-"""Raised whenever a `Score` says more or other things of the same label maps; part of the cache keys of scores."""
 
 PREDICTED_THRESHOLD = 0.5
 """Probability above which the classifier's own prediction stands in for a given image label."""
@@ -110,9 +108,9 @@ class SeedStages:
             require_images(num_processes(), batch_size, what)
         for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
             require_one_reading(name, config.root)
-            base = split_refinement(name)[0]
+            base = MethodName.parse(name).seeds
             if method(base).uses_depth:  # an unknown name is an error now, not hours later
-                self.depths.check(split_method(base)[1])
+                self.depths.check(MethodName.of_seeds(base).source)
         check_class_maps(config.classifier.backbone, config.classifier.output_stride)
 
     @property
@@ -239,6 +237,15 @@ class SeedStages:
         """The `{data}` of the records."""
         return self.data("tune").name
 
+    @property
+    def config_hash(self) -> str:
+        """Hash of the settings that a record depends on."""
+        return config_hash(self.config, self.crop_settings.given if self.crop_settings else None)
+
+    def data_hash(self, stage: str) -> str:
+        """Hash of the images that a record of a stage depends on: those that are learnt from, chosen on and scored."""
+        return content_hash([self.data(split).fingerprint() for split in hashed_splits(stage)])
+
     def depth_of(self, split: str, source: str | None = None) -> DepthSource:
         """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method `…@source`."""
         if split == "train" and innermost(self.depths.written(source)) == "learned":
@@ -254,11 +261,6 @@ class SeedStages:
         """
         spec = self.depths.spec(source)
         return with_innermost(spec, f"learned:{self.depth_network()}") if innermost(spec) == "learned" else spec
-
-    @cached_property
-    def source_names(self) -> dict[str, str]:
-        """Names in records of what the sources of the configured methods are made from, see `DepthSources.names`."""
-        return self.depths.names(self.config.method_sources())
 
     @frees_locks
     def depth_network(self, folds: bool = False) -> Path:
@@ -384,7 +386,7 @@ class SeedStages:
         if plan.proposal == "cam":
             parts["boxes"] = "of the classes that are looked for"
         if plan.uses_depth:
-            parts |= self._depth_parts(split_method(name)[1])
+            parts |= self._depth_parts(MethodName.of_seeds(name).source)
         if name in self._given():
             parts["given"] = self.crop_settings.given  # type: ignore[union-attr]
         return content_hash(parts)
@@ -404,7 +406,7 @@ class SeedStages:
         return self.cache / stage / f"{key[:16]}{suffix}"
 
     def _depths(self, names: Sequence[str], split: str) -> Depths:
-        sources = {split_method(name)[1] for name in names if method(name).uses_depth}
+        sources = {MethodName.of_seeds(name).source for name in names if method(name).uses_depth}
         return {source: self.depth_of(split, source) for source in sources}
 
     @frees_locks
@@ -480,7 +482,7 @@ class SeedStages:
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
         """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`."""
-        self.require_apart(path, *(split_method(name)[1] for name in methods))
+        self.require_apart(path, *(MethodName.of_seeds(name).source for name in methods))
         self.require_runs_apart()
         model, info = self.classifier
         settings = {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}

@@ -13,15 +13,18 @@ from wsss.analysis.boundary import boundary_counts, boundary_scores
 from wsss.analysis.confusion import threshold_confusions
 from wsss.analysis.instances import instances_of
 from wsss.analysis.score import Score
-from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, choose_two_thresholds
+from wsss.analysis.tally import Tally
+from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, choose_two_thresholds, pseudo_label
 from wsss.data.base import Dataset, Sample
 from wsss.machine.parallel import each_image
 from wsss.machine.processes import gathered, share
-from wsss.methods.evidence import Look, split_method
-from wsss.methods.fusion import FusionParameters, fuse
-from wsss.methods.scoring import Cost, Depths, Looker, Tally, looks_facts
-from wsss.pseudo.labels import pseudo_label, save_pseudo_label
-from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine, split_refinement
+from wsss.methods.evidence import Depths, Look, Looker
+from wsss.methods.fusion import fuse
+from wsss.methods.names import MethodName
+from wsss.methods.parameters import FusionParameters
+from wsss.methods.scoring import Cost, looks_facts
+from wsss.pseudo.labels import save_pseudo_label
+from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine
 
 __all__ = ["Labeller", "choose_labels", "write_labels"]
 
@@ -43,7 +46,7 @@ class Labeller:
 
     def seed_scores(self, name: str, look: Look, sample: Sample, index: int) -> NDArray[np.float32]:
         """Scores `(K,H,W)` of label method `name` before refinement."""
-        base = split_refinement(name)[0]
+        base = MethodName.parse(name).seeds
         evidence = self.looker.evidence(base, look, sample, self.depths, index)
         key = "seed", base  # several refinements start from the same seeds
         fused = evidence.once(key, lambda: fuse(evidence, FusionParameters(**self.seeds[base]["parameters"])))
@@ -53,17 +56,18 @@ class Labeller:
         self, name: str, scores: NDArray[np.float32], sample: Sample, index: int, trials: Sequence[RefinementParameters]
     ) -> list[NDArray[np.float32]]:
         """The scores after the refinement of `name` with each of `trials`."""
-        base, refinement = split_refinement(name)
+        parts = MethodName.parse(name)
+        base, refinement = parts.seeds, parts.refinement
         depth = None
         if refinement is not None and REFINEMENTS[refinement].uses_depth:
-            source = split_method(base)[1]
+            source = parts.source
             depth = self.depths[source if source in self.depths else None](index)
         scene = Scene(sample.image, self.seeds[base]["threshold"], depth, self.looker.regions.jump)
         return refine(refinement, scene, scores, trials)
 
 
 def _trials(name: str) -> tuple[RefinementParameters, ...]:
-    refinement = split_refinement(name)[1]
+    refinement = MethodName.parse(name).refinement
     return REFINEMENTS[refinement].trials if refinement else (RefinementParameters(),)
 
 
@@ -134,7 +138,7 @@ def write_labels(
             parameters = RefinementParameters(**choice["refinement"])
             refined = labeller.refined(name, scores, sample, index, [parameters])[0]
             label = pseudo_label(refined, present + 1, choice["low"], choice["high"])
-            evidence = labeller.looker.evidence(split_refinement(name)[0], look, sample, labeller.depths, index)
+            evidence = labeller.looker.evidence(MethodName.parse(name).seeds, look, sample, labeller.depths, index)
             cost = evidence.megapixels, time.perf_counter() - start, evidence.trust
             tallies[name].add(index, sample, label, instances, dict(zip((present + 1).tolist(), refined, strict=True)))
             tallies[name].add_curve(sample, refined, present + 1)
@@ -146,7 +150,7 @@ def write_labels(
     parts = list(each_image(written, share(len(data)), text, device=device, progress=progress))
     out = {}
     for name, choice in choices.items():
-        base = split_refinement(name)[0]
+        base = MethodName.parse(name).seeds
         borders = np.sum(gathered([part[name][1] for part in parts]), axis=0)
         facts = {
             **choice,

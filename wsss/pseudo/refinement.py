@@ -10,18 +10,11 @@ from numpy.typing import NDArray
 
 from wsss.depth.specs import innermost, place_of, resolve_place
 from wsss.errors import WsssError
+from wsss.methods.names import MethodName
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
 from wsss.pseudo.crf import dense_crf
 
-__all__ = [
-    "REFINEMENTS",
-    "Refinement",
-    "RefinementParameters",
-    "Scene",
-    "refine",
-    "require_one_reading",
-    "split_refinement",
-]
+__all__ = ["REFINEMENTS", "Refinement", "RefinementParameters", "Scene", "refine", "require_one_reading"]
 
 Scores = NDArray[np.float32]
 
@@ -88,25 +81,6 @@ def refine(name: str | None, scene: Scene, scores: Scores, trials: Sequence[Refi
     return REFINEMENTS[name].run(scene, scores, trials)
 
 
-def split_refinement(name: str) -> tuple[str, str | None]:
-    """Method and refinement of a name such as `depth@learned+par-depth`; None for one without.
-
-    >>> split_refinement("cam+par"), split_refinement("depth@shuffled+files:maps")
-    (('cam', 'par'), ('depth@shuffled+files:maps', None))
-
-    Raises:
-        WsssError: what follows a `+` is neither a refinement nor part of a depth source.
-    """
-    base, plus, refinement = name.rpartition("+")
-    if not plus:
-        return name, None
-    if refinement in REFINEMENTS:
-        return base, refinement
-    if "@" in base:
-        return name, None  # a control made from another source
-    raise WsssError(f"unknown refinement {refinement!r} in {name!r}; choose from {', '.join(REFINEMENTS)}")
-
-
 def require_one_reading(name: str, root: str | None = None) -> None:
     """Raise a `WsssError` where what follows the last `+` of a name may be a refinement, or the end of its depth folder's name.
 
@@ -114,7 +88,7 @@ def require_one_reading(name: str, root: str | None = None) -> None:
         root: folder of the data, in which the depth folder may lie.
     """
     base, _, source = name.partition("@")
-    place = place_of(resolve_place(source, root)) if source and split_refinement(name)[1] else None
+    place = place_of(resolve_place(source, root)) if source and MethodName.parse(name).refinement else None
     if place is not None and place.exists():
         raise WsssError(
             f"{name!r} may mean a refinement, or the folder {place}: declare the folder with --source NAME={innermost(source)} "

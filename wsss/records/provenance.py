@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import wsss
-from wsss.io import PACKAGE, checkout
+from wsss.paths import PACKAGE, checkout
 
 __all__ = ["git_state", "package_versions", "processor", "provenance"]
 

@@ -3,26 +3,34 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from wsss.data.series import SERIES
 from wsss.depth.specs import place_of, source_identity
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 
 __all__ = [
+    "FULL_SUPERVISION",
+    "NO_FULL_SUPERVISION",
     "STAGES",
+    "ablation_path",
     "check_fresh",
     "check_not_smoke",
     "find_record",
     "inputs_read",
+    "load_ablation",
     "load_records",
+    "load_series",
     "record_path",
     "require_same_inputs",
     "select_records",
+    "series_path",
     "write_record",
 ]
 
-STAGES = ("cam", "pseudo", "segmentation")
+Stage = Literal["cam", "pseudo", "segmentation"]
+STAGES: tuple[Stage, ...] = ("cam", "pseudo", "segmentation")
 
 _EVERY_RECORD = ("profile", "seeds", "num_images", "classes", "miou", "iou", "strata", "paired", "provenance")
 """What a record has besides what its place says: enough to tell it from another file."""
@@ -181,3 +189,49 @@ def check_fresh(record: Mapping[str, Any], config_sha256: str, data_sha256: str,
     if stale:
         place = f"{record['data']}/{record['stage']}/{record['split']}/{full_name(record)}"
         raise WsssError(f"the record {place} is stale: {', '.join(stale)} differ from the code's. {_REMEDY}")
+
+
+FULL_SUPERVISION = "full-supervision"
+"""Name of the labels that are the true masks: of the network that is the upper bound."""
+
+NO_FULL_SUPERVISION = f"{FULL_SUPERVISION.replace('-', ' ')} skipped: no pixel of train has a label"
+
+
+def load_series(path: Path) -> dict[str, Any]:
+    """The record at `path`.
+
+    Raises:
+        WsssError: it is missing, broken or no record of a series.
+    """
+    if not path.exists():
+        raise WsssError(
+            f"there is no record {path}. Make it with `python -m wsss series` (the committed ones: `make results`)."
+        )
+    record: dict[str, Any] = read_json(path)
+    if not isinstance(record, dict) or record.get("series") not in SERIES or "rows" not in record:
+        raise WsssError(f"{path} is no record of a series. Delete it and run `python -m wsss series` again.")
+    return record
+
+
+def load_ablation(path: Path) -> dict[str, Any] | None:
+    """The record at `path`; None where there is none.
+
+    Raises:
+        WsssError: the file is broken.
+    """
+    if not path.exists():
+        return None
+    record: dict[str, Any] = read_json(path)
+    if not isinstance(record, dict) or "rows" not in record:
+        raise WsssError(f"{path} is no record of an ablation. Delete it and run `python -m wsss ablate` again.")
+    return record
+
+
+def series_path(folder: Path, name: str) -> Path:
+    """Where the record of a series lies below the root of the record tree."""
+    return Path(folder) / "tabletop" / "series" / f"{name}.json"
+
+
+def ablation_path(folder: Path, data: str, seed: int) -> Path:
+    """The file of an ablation below the root of the record tree."""
+    return folder / data / "ablation" / "tune" / f"seed-{seed}.json"

@@ -8,30 +8,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wsss.errors import WsssError
-from wsss.io import read_json
+from wsss.data.palette import OKABE_ITO
+from wsss.records.store import load_ablation
 from wsss.report.drawing import Chart, draw_charts
-from wsss.report.style import OKABE_ITO, use_style
+from wsss.report.style import use_style
 from wsss.report.text import MISSING, interval_text, number_text
 
-__all__ = ["ablation_charts", "ablation_figure", "ablation_table", "draw_ablations", "load_ablation"]
+__all__ = ["ablation_charts", "ablation_figure", "ablation_table", "draw_ablations"]
 
 COLOURS = (OKABE_ITO[5], OKABE_ITO[4])
 """Of the first row of a group, and of the changed ones."""
-
-
-def load_ablation(path: Path) -> dict[str, Any] | None:
-    """The record at `path`; None where there is none.
-
-    Raises:
-        WsssError: the file is broken.
-    """
-    if not path.exists():
-        return None
-    record: dict[str, Any] = read_json(path)
-    if not isinstance(record, dict) or "rows" not in record:
-        raise WsssError(f"{path} is no record of an ablation. Delete it and run `python -m wsss ablate` again.")
-    return record
 
 
 def ablation_table(record: Mapping[str, Any]) -> pd.DataFrame:

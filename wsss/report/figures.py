@@ -12,13 +12,14 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from wsss.data.palette import overlay
 from wsss.machine.lazy import lazy
 from wsss.records.store import full_name
 from wsss.report.drawing import Chart, draw_charts
 from wsss.report.effect_charts import effects_figure
 from wsss.report.object_charts import activation_figure
 from wsss.report.order import HEADLINE, STAGE_NAMES, in_order
-from wsss.report.pictures import MethodPanels, image_grid, method_figure, overlay, score_map_on_image
+from wsss.report.pictures import MethodPanels, image_grid, method_figure, score_map_on_image
 from wsss.report.style import method_colour, use_style
 from wsss.report.tables import baseline, best_control, one_each
 

@@ -8,8 +8,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from wsss.data.base import IGNORE, Sample
-from wsss.report.pictures import image_grid, overlay
-from wsss.report.style import class_colours
+from wsss.data.palette import class_colours, overlay
+from wsss.report.pictures import image_grid
 
 __all__ = ["label_figure"]
 

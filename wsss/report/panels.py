@@ -5,7 +5,6 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +19,15 @@ from PIL import Image
 
 from wsss.analysis.thresholds import THRESHOLDS, miou_curve
 from wsss.data.base import IGNORE, Sample
-from wsss.report.pictures import draw_boxes, image_grid, overlay, score_map_on_image
-from wsss.report.style import class_colours, use_style
+from wsss.data.palette import class_colours, overlay
+from wsss.pipeline.view import SeedView
+from wsss.report.pictures import draw_boxes, image_grid, score_map_on_image
+from wsss.report.style import use_style
 
 if TYPE_CHECKING:
-    from wsss.methods.fusion import Evidence
     from wsss.pipeline import Run
 
 __all__ = [
-    "SeedView",
     "class_legend",
     "comparison",
     "figure_png",
@@ -37,7 +36,6 @@ __all__ = [
     "object_scatter",
     "object_sheet",
     "run_line",
-    "seed_view",
     "show_figures",
     "threshold_choice",
     "training_curve",
@@ -73,49 +71,6 @@ def run_line(run: "Run") -> str:
     line = f"{run.data_name}, profile {config.profile}, seed {config.seed}, depth {config.depth}, on {run.device}"
     line += f", crops of {run.crop_settings.name}.toml" if run.crop_settings else ""
     return f"NOT A RESULT (smoke profile)\n{line}" if config.profile == "smoke" else line
-
-
-@dataclass(frozen=True)
-class SeedView:
-    """One image as one method sees it; K classes are present.
-
-    Attributes:
-        name: of the method.
-        sample: the image.
-        classes: `(K,) int64`, their labels in 1…C.
-        evidence: the classifier's maps before fusion.
-        scores: `(K,H,W) float32` in [0, 1].
-        label: `H×W uint8` at the threshold that was chosen on the tune split.
-    """
-
-    name: str
-    sample: Sample
-    classes: NDArray[np.int64]
-    evidence: "Evidence"
-    scores: NDArray[np.float32]
-    label: NDArray[np.uint8]
-
-    @property
-    def strongest(self) -> NDArray[np.float32]:
-        """`H×W`, the highest score of any class; 0 in an image without classes."""
-        return np.asarray(self.scores.max(axis=0, initial=0))
-
-
-def seed_view(run: "Run", name: str, index: int, split: str = "report") -> SeedView:
-    """Look at image `index` of a split with method `name`, with the parameters that were chosen for it on `tune`."""
-    from wsss.methods.evidence import method, split_method
-    from wsss.methods.fusion import FusionParameters, fuse
-    from wsss.pseudo.labels import pseudo_label
-
-    sample = run.data(split)[index]
-    present = np.flatnonzero(sample.labels)
-    source = split_method(name)[1]
-    depths = {source: run.depth_of(split, source)} if method(name).uses_depth else {}
-    evidence = run.looker.evidence(name, run.looker.at(sample, present), sample, depths, index)
-    choice = run.choose([name])[name]
-    scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
-    label = pseudo_label(scores, present + 1, choice["threshold"])
-    return SeedView(name, sample, present + 1, evidence, scores, label)
 
 
 def class_legend(figure: Figure, classes: Sequence[str], labels: Sequence[NDArray[np.uint8]]) -> Figure:

@@ -13,47 +13,16 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from wsss.data.base import IGNORE
-from wsss.report.style import label_to_rgb, use_style
+from wsss.data.palette import overlay
+from wsss.report.style import use_style
 
-__all__ = ["MethodPanels", "draw_boxes", "image_grid", "method_figure", "overlay", "score_map_on_image"]
+__all__ = ["MethodPanels", "draw_boxes", "image_grid", "method_figure", "score_map_on_image"]
 
 Box = tuple[int, int, int, int]
 
 MAP_COLOURS = "inferno"
 DEPTH_COLOURS = "viridis"
 PANEL_INCHES = 1.9
-
-
-STRIP = 1 << 20
-"""Pixels of a picture that are worked on at a time."""
-
-
-def overlay(
-    image: NDArray[np.uint8], label: NDArray[np.uint8], colours: NDArray[np.uint8], alpha: float = 0.6
-) -> NDArray[np.uint8]:
-    """Lay a label map over an image; where it says background the image shows unchanged.
-
-    Args:
-        image: `H×W×3 uint8`.
-        label: `H×W uint8`, 0…C or 255 (white).
-        colours: `(C+1, 3) uint8`, see `class_colours`.
-        alpha: weight of the label's colour, in [0, 1].
-
-    Returns:
-        `H×W×3 uint8`.
-
-    Raises:
-        ValueError: the shapes differ or a label has no colour.
-    """
-    if image.shape[:2] != label.shape:
-        raise ValueError(f"the image is {image.shape}, but the label map {label.shape}")
-    laid = np.empty(image.shape, np.uint8)
-    step = max(1, STRIP // max(1, image.shape[1]))
-    for first in range(0, len(image), step):  # float64 maps of a whole large photograph would take 50 times its bytes
-        rows = slice(first, first + step)
-        mixed = np.round((1 - alpha) * image[rows] + alpha * label_to_rgb(label[rows], colours).astype(np.float64))
-        laid[rows] = np.where((label[rows] > 0)[..., None], mixed, image[rows])
-    return laid
 
 
 def score_map_on_image(

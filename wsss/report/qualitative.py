@@ -13,14 +13,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from wsss.analysis.failures import hard_images, occlusion_measure
-from wsss.analysis.quality import holds_classes, image_differences, pick_by_rule, rule_text
+from wsss.analysis.quality import holds_classes, image_differences, pick_by_rule
 from wsss.analysis.strata import SIZE_BINS
 from wsss.data.base import IGNORE
+from wsss.data.palette import class_colours, overlay
 from wsss.errors import WsssError
+from wsss.pipeline.view import SeedView, seed_view
 from wsss.records.provenance import git_state
-from wsss.report.panels import SeedView, class_legend, object_box, seed_view
-from wsss.report.pictures import draw_boxes, image_grid, method_figure, overlay, score_map_on_image
-from wsss.report.style import class_colours, save_figure
+from wsss.report.panels import class_legend, object_box
+from wsss.report.pictures import draw_boxes, image_grid, method_figure, score_map_on_image
+from wsss.report.sentences import rule_text
+from wsss.report.style import save_figure
 from wsss.report.walk import method_panels
 
 if TYPE_CHECKING:

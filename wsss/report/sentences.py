@@ -13,10 +13,13 @@ from wsss.report.tables import verdict
 
 __all__ = [
     "agreement_sentence",
+    "band_sentence",
     "beside_committed",
     "class_sentence",
     "colophon",
     "difference_sentence",
+    "rule_text",
+    "strata_sentence",
     "strata_sentences",
 ]
 
@@ -210,3 +213,56 @@ def _commit(made: Mapping[str, Any]) -> str:
     if made["commit"] is None:
         return "unknown"
     return f"{made['commit'][:12]}{' with uncommitted changes' if made['dirty'] else ''}"
+
+
+def strata_sentence(
+    strata: Sequence[Mapping[str, Any]], one: tuple[str, str], other: tuple[str, str], value: str = "recall"
+) -> str:
+    """Compare two cells of the size × occlusion table in words; they differ if their 95 % intervals do not overlap.
+
+    Args:
+        strata: cells as from `wsss.analysis.strata.strata_table`.
+        one, other: (size, occlusion) of the cells, "all" for a margin.
+        value: one of `wsss.analysis.strata.MEASURES`.
+    """
+    cells = {(cell["size"], cell["occlusion"]): cell for cell in strata}
+    first, second = cells[one], cells[other]
+    name = "IoU" if value == "iou" else value
+    if first[value] is None or second[value] is None:
+        return f"{name} of {_cell_name(one)} against {_cell_name(other)}: one of them has nothing to compare."
+    texts = []
+    for key, cell in ((one, first), (other, second)):
+        low, high = cell[f"{value}_ci"]
+        texts.append(f"{cell[value]:.1f} % [{low:.1f}, {high:.1f}] for {_cell_name(key)} (n={cell['n']})")
+    (low, high), (lower, upper) = first[f"{value}_ci"], second[f"{value}_ci"]
+    word = "lower" if high < lower else "higher" if low > upper else "no clear difference, the intervals overlap"
+    return f"{name} is {texts[0]} and {texts[1]}: {word}."
+
+
+def _cell_name(cell: tuple[str, str]) -> str:
+    size, occlusion = cell
+    parts = [*([f"size {size}"] if size != "all" else []), *([f"occlusion {occlusion}"] if occlusion != "all" else [])]
+    return ", ".join(parts) or "all objects"
+
+
+def band_sentence(effect: Mapping[str, float]) -> str:
+    """What `band_effect` found, in words."""
+    ignored, inside, outside = 100 - effect["coverage"], effect["right in the band"], effect["right where labelled"]
+    if not ignored:
+        return f"nothing is ignored; {outside:.1f} % of the labels are right."
+    word = "doubtful pixels were left out" if inside < outside else "what was left out is no worse than what was kept"
+    return f"{ignored:.1f} % ignored, of which {inside:.1f} % would have been right, against {outside:.1f} % elsewhere: {word}."
+
+
+def rule_text(rule: str, difference: float) -> str:
+    """What the image that `pick_by_rule` chose is, with its difference in points: the worst is a loss only below 0.
+
+    Args:
+        rule: `best`, `median` or `worst`.
+    """
+    names = {
+        "best": "largest gain" if difference > 0 else "least loss",
+        "median": "median",
+        "worst": "largest loss" if difference < 0 else "least gain",
+    }
+    return f"{names[rule]}\n{difference:+.1f} points".replace("-", "−")

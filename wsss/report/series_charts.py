@@ -10,21 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from wsss.errors import WsssError
-from wsss.io import read_json
+from wsss.data.palette import OKABE_ITO
+from wsss.records.store import load_series
 from wsss.report.drawing import Chart, draw_charts
-from wsss.report.style import OKABE_ITO, method_colour, use_style
+from wsss.report.style import method_colour, use_style
 from wsss.report.text import interval_text, number_text
 
-__all__ = [
-    "draw_series",
-    "load_series",
-    "series_changes",
-    "series_charts",
-    "series_figure",
-    "series_table",
-    "series_title",
-]
+__all__ = ["draw_series", "series_changes", "series_charts", "series_figure", "series_table", "series_title"]
 
 Record = Mapping[str, Any]
 
@@ -38,22 +30,6 @@ _AXES = {
     "covering": ("occlusion", "hidden share of the object (%)", "an object that is covered"),
 }
 _MARKERS = "osD^v"
-
-
-def load_series(path: Path) -> dict[str, Any]:
-    """The record at `path`.
-
-    Raises:
-        WsssError: it is missing, broken or no record of a series.
-    """
-    if not path.exists():
-        raise WsssError(
-            f"there is no record {path}. Make it with `python -m wsss series` (the committed ones: `make results`)."
-        )
-    record: dict[str, Any] = read_json(path)
-    if not isinstance(record, dict) or record.get("series") not in _AXES or "rows" not in record:
-        raise WsssError(f"{path} is no record of a series. Delete it and run `python -m wsss series` again.")
-    return record
 
 
 def series_table(record: Record, measures: Sequence[str] = ("recall", "iou", "hit")) -> pd.DataFrame:

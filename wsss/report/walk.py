@@ -11,14 +11,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from wsss.cam.classifier import ClassifierInfo
-from wsss.cam.maps import normalise_maps, scaled_size
+from wsss.cam.maps import normalise_maps
 from wsss.data.base import Sample
-from wsss.data.transforms import to_tensor
-from wsss.methods.crops import Crop, CropParameters, layered_crop
+from wsss.data.transforms import scaled_size, to_tensor
+from wsss.methods.crops import Crop, layered_crop
 from wsss.methods.evidence import crop_side
-from wsss.methods.fusion import Evidence, FusionParameters, crop_evidence, fuse
+from wsss.methods.fusion import Evidence, crop_evidence, fuse
+from wsss.methods.parameters import CropParameters, FusionParameters
 from wsss.methods.regions import Regions
-from wsss.report.panels import SeedView
+from wsss.pipeline.view import SeedView
 from wsss.report.pictures import MethodPanels, draw_boxes, image_grid, score_map_on_image
 
 if TYPE_CHECKING:

@@ -13,14 +13,13 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from wsss.checks import require_apart
+from wsss.data.palette import class_colours, overlay
 from wsss.data.pictures import SUFFIXES, is_foreign, is_picture, refusal
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_image, read_json, write_json, write_png
 from wsss.machine.processes import agreed, gathered, is_main, share, tell
 from wsss.machine.runtime import pick_device
 from wsss.pseudo.labels import save_pseudo_label
-from wsss.report.pictures import overlay
-from wsss.report.style import class_colours
 from wsss.segmentation.inference import NoMemory
 from wsss.segmentation.predictor import Predictor
 

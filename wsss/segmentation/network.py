@@ -1,7 +1,6 @@
 """Segmentation networks of segmentation_models_pytorch on timm encoders: build, initialise, save, load."""
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -13,16 +12,15 @@ from torch import nn
 from wsss.errors import WsssError, first_line
 from wsss.io import atomic_path
 from wsss.machine.lazy import lazy
-from wsss.networks.backbones import DEFAULT_BACKBONE, check_backbone
+from wsss.networks.backbones import DEFAULT_BACKBONE, check_backbone, load_encoder
 from wsss.networks.checkpoints import load_tensors, read_tensors, require_finite
 
-__all__ = ["build_network", "check_network", "encoder_model", "load_encoder", "load_network", "save_network"]
+__all__ = ["build_network", "check_network", "load_network", "save_network"]
 
 smp, timm = lazy("segmentation_models_pytorch"), lazy("timm")
 
 DEFAULT_ARCHITECTURE, DEFAULT_ENCODER = "DeepLabV3Plus", f"tu-{DEFAULT_BACKBONE}"
 STRIDE = 16  # pixels, of the default network
-_LEAST_MATCHED = 0.8  # an encoder with less than this share of its tensors loaded is as good as random
 METADATA = "wsss_network"
 """Key of the one entry of metadata: safetensors writes several in random order."""
 
@@ -103,48 +101,6 @@ def check_network(architecture: str, encoder: str, crop_size: int) -> None:
     for size, found in shapes.items():
         if size != tuple(found):
             raise _refused(architecture, encoder, f"it answers images of {size[0]}×{size[1]} pixels with other sizes")
-
-
-def encoder_model(network: nn.Module) -> nn.Module:
-    """The encoder of a network; of a `tu-` encoder the timm model inside its wrapper, with timm's names."""
-    encoder = network.get_submodule("encoder")
-    return encoder.get_submodule("model") if "model" in dict(encoder.named_children()) else encoder
-
-
-def load_encoder(network: nn.Module, backbone_state: Mapping[str, torch.Tensor]) -> int:
-    """Copy a timm backbone's weights into the network's encoder, by name and shape; the rest is left as it is.
-
-    Args:
-        network: from `build_network` with a `tu-` encoder.
-        backbone_state: `state_dict` of the whole timm model, or of a classifier's `features`; its head is not used.
-
-    Returns:
-        How many of the encoder's tensors were loaded.
-
-    Raises:
-        WsssError: fewer than 80 % of the encoder's tensors have a counterpart: the wrong backbone.
-    """
-    encoder = encoder_model(network)
-    state = encoder.state_dict()
-    given = {name.removeprefix("model."): tensor for name, tensor in backbone_state.items()}
-    matched = {}
-    for name, tensor in state.items():
-        name_there = name.removeprefix("model.")
-        source = given.get(name_there, given.get(_unflattened(name_there)))
-        if source is not None and source.shape == tensor.shape:
-            matched[name] = source
-    if len(matched) < _LEAST_MATCHED * len(state):
-        raise WsssError(
-            f"only {len(matched)} of the encoder's {len(state)} tensors are in the backbone's weights: "
-            "the network's encoder and the backbone must be the same timm model."
-        )
-    encoder.load_state_dict(matched, strict=False)
-    return len(matched)
-
-
-def _unflattened(name: str) -> str:
-    """Name of a tensor in the whole timm model: a `features_only` wrapper writes `stages_0.` for `stages.0.`."""
-    return re.sub(r"^(stem|stages|layers)_(\d+)\.", r"\1.\2.", name)
 
 
 def save_network(path: Path, network: nn.Module, meta: Mapping[str, str]) -> None:

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsss.analysis.confusion import confusion_matrix, iou_per_class, mean_iou
+from wsss.analysis.thresholds import pseudo_label
 from wsss.data.base import Sample
 from wsss.errors import WsssError
-from wsss.methods.evidence import Look, gather, method
-from wsss.methods.fusion import Evidence, FusionParameters, fuse
+from wsss.methods.evidence import Look, gather
+from wsss.methods.fusion import Evidence, fuse
+from wsss.methods.parameters import FusionParameters
+from wsss.methods.registry import method
 from wsss.pipeline import Run
 from wsss.pipeline.crop_file import GIVEN_METHOD
-from wsss.pseudo.labels import pseudo_label
 from wsss.widgets.parameters import ExplorerParameters
 
 __all__ = ["Explorer", "ExplorerView", "KeptLook"]

@@ -14,9 +14,10 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from wsss.data.base import IGNORE
+from wsss.data.palette import class_colours, overlay
 from wsss.methods.trust import border_pixels
-from wsss.report.pictures import DEPTH_COLOURS, MAP_COLOURS, Box, overlay
-from wsss.report.style import class_colours, use_style
+from wsss.report.pictures import DEPTH_COLOURS, MAP_COLOURS, Box
+from wsss.report.style import use_style
 from wsss.widgets.explorer import Explorer, ExplorerView
 from wsss.widgets.parameters import ExplorerParameters
 

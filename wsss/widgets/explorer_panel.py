@@ -13,7 +13,7 @@ from wsss.checks import require_apart
 from wsss.depth.declared import inline
 from wsss.depth.specs import source_name
 from wsss.errors import WsssError
-from wsss.io import short_path
+from wsss.paths import short_path
 from wsss.pipeline import Run
 from wsss.pipeline.crop_file import toml_of, write_crop_settings
 from wsss.widgets.choices import Choice, label_style

@@ -13,7 +13,8 @@ from wsss.analysis.failures import occlusion_measure
 from wsss.analysis.strata import SIZE_BINS
 from wsss.errors import WsssError
 from wsss.pipeline import Run
-from wsss.report.panels import object_sheet, seed_view
+from wsss.pipeline.view import seed_view
+from wsss.report.panels import object_sheet
 from wsss.widgets.choices import Choice, label_style
 from wsss.widgets.live import HINT, Live, headless
 

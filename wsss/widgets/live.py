@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from wsss.checks import switched_on
 from wsss.errors import WsssError
-from wsss.io import switched_on
 from wsss.widgets.choices import Choice
 
 __all__ = ["HINT", "Live", "figure_bytes", "headless", "picture_html", "settle"]

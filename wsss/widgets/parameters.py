@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from wsss.errors import WsssError
-from wsss.methods.crops import CropParameters
-from wsss.methods.fusion import FusionParameters
-from wsss.methods.regions import RegionParameters
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
 from wsss.pipeline import Run
 from wsss.pipeline.crop_file import GIVEN_METHOD
 from wsss.widgets.controls import SliderSpec
@@ -58,9 +56,9 @@ class ExplorerParameters:
         scene: index of the image in the split, ≥ 0.
         shown: name of the class whose maps are shown; None shows the strongest of all.
         source: depth, as in `depth@source`; None is the run's own.
-        plane_tolerance, jump, max_regions, min_area: see `wsss.methods.regions.RegionParameters`.
-        context, count: see `wsss.methods.crops.CropParameters`.
-        gate, crop_weight, vote, colour, reach: see `wsss.methods.fusion.FusionParameters`.
+        plane_tolerance, jump, max_regions, min_area: see `wsss.methods.parameters.RegionParameters`.
+        context, count: see `wsss.methods.parameters.CropParameters`.
+        gate, crop_weight, vote, colour, reach: see `wsss.methods.parameters.FusionParameters`.
         threshold: background threshold of the scores in [0, 1].
 
     Raises:

@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from wsss.analysis.confusion import iou_per_class, mean_iou
-from wsss.analysis.thresholds import FIXED_THRESHOLD, THRESHOLDS
+from wsss.analysis.thresholds import FIXED_THRESHOLD, THRESHOLDS, pseudo_label
 from wsss.data.base import IGNORE
+from wsss.data.palette import class_colours, overlay
 from wsss.errors import WsssError
 from wsss.pipeline import Run
-from wsss.pseudo.labels import pseudo_label
-from wsss.report.panels import LINE_COLOURS, SeedView, seed_view
-from wsss.report.pictures import overlay
-from wsss.report.style import class_colours, use_style
+from wsss.pipeline.view import SeedView, seed_view
+from wsss.report.panels import LINE_COLOURS
+from wsss.report.style import use_style
 from wsss.widgets.choices import Choice
 from wsss.widgets.controls import Slider, SliderSpec
 from wsss.widgets.live import HINT, Live, headless

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from wsss.errors import WsssError
-from wsss.experiments import checked, committed
-from wsss.experiments.checked import check_once
+from wsss.experiments import committed
+from wsss.experiments.committed import check_once
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_they_are_checked_again_when_anything_is_another(
     elif change == "name":
         record.rename(record.with_name("zoom.json"))
     elif change == "code":
-        monkeypatch.setattr(checked, "__file__", str(tmp_path / "other" / "checked.py"))
+        monkeypatch.setattr(committed, "PACKAGE", tmp_path / "other")
     else:
         (tmp_path / "runs" / "checked.json").write_text("broken")
     check_once([], root)

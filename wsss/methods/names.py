@@ -1,0 +1,63 @@
+"""Names of methods, such as `depth@learned+par-depth`: a method, a depth source, a refinement."""
+
+from dataclasses import dataclass, replace
+
+from wsss.errors import WsssError
+
+__all__ = ["REFINEMENT_NAMES", "MethodName"]
+
+REFINEMENT_NAMES = ("crf", "par", "par-depth")
+"""What may follow a plus; what these do is in `wsss.pseudo.refinement`."""
+
+
+@dataclass(frozen=True)
+class MethodName:
+    """A method's name, taken apart.
+
+    Attributes:
+        base: the method itself, a key of `METHODS`, or `full-supervision`.
+        source: the depth source after `@`; None where the run's own is meant, or none is used.
+        refinement: of the pseudo-labels, after `+`; None for none.
+
+    >>> MethodName.parse("depth@learned+par-depth")
+    MethodName(base='depth', source='learned', refinement='par-depth')
+    >>> MethodName.parse("depth@shuffled+files:maps")
+    MethodName(base='depth', source='shuffled+files:maps', refinement=None)
+    >>> str(MethodName("cam", refinement="par"))
+    'cam+par'
+    """
+
+    base: str
+    source: str | None = None
+    refinement: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "MethodName":
+        """The parts of a name.
+
+        Raises:
+            WsssError: what follows a plus is neither a refinement nor part of a depth source.
+        """
+        rest, plus, refinement = text.rpartition("+")
+        if not plus:
+            return cls.of_seeds(text)
+        if refinement in REFINEMENT_NAMES:
+            return replace(cls.of_seeds(rest), refinement=refinement)
+        if "@" in rest:
+            return cls.of_seeds(text)  # a control made from another source
+        raise WsssError(f"unknown refinement {refinement!r} in {text!r}; choose from {', '.join(REFINEMENT_NAMES)}")
+
+    @classmethod
+    def of_seeds(cls, text: str) -> "MethodName":
+        """The parts of a name without refinement: what follows a plus belongs to the depth source."""
+        base, _, source = text.partition("@")
+        return cls(base, source or None)
+
+    @property
+    def seeds(self) -> str:
+        """The name without its refinement: of the seeds that the pseudo-labels start from."""
+        return str(MethodName(self.base, self.source))
+
+    def __str__(self) -> str:
+        source = f"@{self.source}" if self.source else ""
+        return self.base + source + (f"+{self.refinement}" if self.refinement else "")

@@ -1,0 +1,55 @@
+"""What one method makes of one image of a run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsss.analysis.thresholds import pseudo_label
+from wsss.data.base import Sample
+from wsss.methods.fusion import Evidence, fuse
+from wsss.methods.names import MethodName
+from wsss.methods.parameters import FusionParameters
+from wsss.methods.registry import method
+from wsss.pipeline.run import Run
+
+__all__ = ["SeedView", "seed_view"]
+
+
+@dataclass(frozen=True)
+class SeedView:
+    """One image as one method sees it; K classes are present.
+
+    Attributes:
+        name: of the method.
+        sample: the image.
+        classes: `(K,) int64`, their labels in 1…C.
+        evidence: the classifier's maps before fusion.
+        scores: `(K,H,W) float32` in [0, 1].
+        label: `H×W uint8` at the threshold that was chosen on the tune split.
+    """
+
+    name: str
+    sample: Sample
+    classes: NDArray[np.int64]
+    evidence: Evidence
+    scores: NDArray[np.float32]
+    label: NDArray[np.uint8]
+
+    @property
+    def strongest(self) -> NDArray[np.float32]:
+        """`H×W`, the highest score of any class; 0 in an image without classes."""
+        return np.asarray(self.scores.max(axis=0, initial=0))
+
+
+def seed_view(run: Run, name: str, index: int, split: str = "report") -> SeedView:
+    """Look at image `index` of a split with method `name`, with the parameters that were chosen for it on `tune`."""
+    sample = run.data(split)[index]
+    present = np.flatnonzero(sample.labels)
+    source = MethodName.of_seeds(name).source
+    depths = {source: run.depth_of(split, source)} if method(name).uses_depth else {}
+    evidence = run.looker.evidence(name, run.looker.at(sample, present), sample, depths, index)
+    choice = run.choose([name])[name]
+    scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
+    label = pseudo_label(scores, present + 1, choice["threshold"])
+    return SeedView(name, sample, present + 1, evidence, scores, label)
