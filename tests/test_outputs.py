@@ -297,6 +297,38 @@ def test_label_maps_of_another_network_are_refused(photos: Path, tmp_path: Path)
     assert contents(out) == {name: held for name, held in before.items() if name != "labels.json"}
 
 
+def test_label_maps_of_other_images_of_the_same_name_are_kept(photos: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    predict_folder(predictor(), photos, out, overlays=False, progress=False)
+    Image.new("RGB", (64, 64), (10, 10, 200)).save(photos / "b.png")
+    predict_folder(predictor(), photos, out, overlays=False, progress=False)  # corrected in place
+    photos = photos.rename(tmp_path / "moved")
+    predict_folder(predictor(), photos, out, overlays=False, progress=False)
+    other.mkdir()
+    for name in "bc":
+        Image.new("RGB", (64, 64), (10, 200, 10)).save(other / f"{name}.png")
+    before = contents(out)
+    with pytest.raises(WsssError, match=r"another image that is called b too\. Give another folder with --out"):
+        predict_folder(predictor(), other, out, overlays=False, progress=False)
+    assert contents(out) == before
+    (other / "b.png").unlink()
+    assert [path.name for path in predict_folder(predictor(), other, out, progress=False)] == ["c.png"]
+
+
+def test_pictures_that_are_there_are_not_replaced_by_overlays(photos: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "out" / "overlays"
+    kept.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(kept / "mine.png")
+    with pytest.raises(WsssError, match=r"holds overlays/mine\.png already"):
+        predict_folder(predictor(), photos, tmp_path / "out", progress=False)
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "overlays").symlink_to(photos)
+    with pytest.raises(WsssError, match="is, holds or lies in"):
+        predict_folder(predictor(), photos, linked, progress=False)
+    assert [path.name for path in kept.iterdir()] == ["mine.png"]
+
+
 def test_what_label_maps_are_is_said_before_the_first(photos: Path, tmp_path: Path) -> None:
     (photos / "a.png").write_bytes(b"broken")
     with pytest.raises(WsssError, match=r"a\.png"):
@@ -348,3 +380,24 @@ def test_a_depth_network_of_another_training_is_not_taken_for_this_one(tabletop_
     with pytest.raises(WsssError, match="does not say of which"):
         train()
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("there", ["folder", "photograph", "network"])
+def test_train_replaces_nothing_but_a_classifier(scene: Path, tiny_checkpoint: Path, there: str) -> None:
+    from wsss.segmentation.network import save_network
+
+    out = scene / "there.png"
+    if there == "folder":
+        out.mkdir()
+    elif there == "photograph":
+        Image.new("RGB", (8, 8)).save(out)
+    else:
+        save_network(out, build_network(1, "Unet", "tu-mobilenetv3_small_050"), {"classes": '["cat"]'})
+    before = contents(scene)
+    result = CliRunner().invoke(cli.app, f"train {VOC} --out {out}".split())
+    assert isinstance(result.exception, WsssError)
+    assert "Give another file with --out." in str(result.exception)
+    assert contents(scene) == before
+    shutil.copy(tiny_checkpoint, scene / "mine.safetensors")  # an earlier one
+    result = CliRunner().invoke(cli.app, f"train {VOC} --out mine.safetensors".split())
+    assert isinstance(result.exception, ReachedError)

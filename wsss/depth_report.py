@@ -7,9 +7,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from wsss.analysis.depth_quality import around_objects, metric_errors, rank_correlation
-from wsss.depth.specs import source_name
+from wsss.depth.specs import innermost, source_name
 from wsss.io import write_json
 from wsss.report.provenance import provenance
+from wsss.report.store import inputs_read, require_same_inputs
 from wsss.stages import ALGORITHM_VERSION, SeedStages
 
 __all__ = ["depth_quality"]
@@ -26,11 +27,15 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
         out: root of the record tree; the record is written to `{data}/depth/{split}/{source}.json` below it.
 
     Raises:
-        WsssError: the data has no sensor depth to compare with.
+        WsssError: the data has no sensor depth to compare with, or the record that is there is of another source of this name.
     """
     data, truth, depth = run.data(split), run.depth_of(split, "sensor"), run.depth_of(split, source)
     run.require_apart(out, source)
     name, rows = source_name(source, run.depths.names([source])), []
+    path = out / run.data_name / "depth" / data.split / f"{name}.json"
+    spec = run.depths.spec(source)
+    read = inputs_read(run.root, data.fingerprint(), spec)
+    require_same_inputs(path, read, f"Name this one: --source NAME={innermost(spec)}, and --depth NAME.")
     for index in tqdm(range(len(data)), "depth quality", unit="image", leave=False, disable=not run.progress):
         predicted, true = depth(index), truth(index)
         metres = getattr(data, "metres", lambda _: None)(index)
@@ -42,7 +47,8 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
     record = {
         "data": run.data_name, "split": data.split, "source": name, "num_images": len(data),
         **dict(zip(("spearman", "spearman_objects", "abs_rel", "delta"), values, strict=True)),
-        "provenance": provenance(data_sha256=data.fingerprint(), algorithm_version=ALGORITHM_VERSION["depth"]),
+        "provenance": provenance(data_sha256=data.fingerprint(), algorithm_version=ALGORITHM_VERSION["depth"])
+        | {"read": read},
     }  # fmt: skip
-    write_json(out / run.data_name / "depth" / data.split / f"{name}.json", record)
+    write_json(path, record)
     return record

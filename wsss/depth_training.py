@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from wsss.cam.backbones import backbone_state, normalisation
+from wsss.cam.backbones import backbone_state, normalisation, weights_identity
 from wsss.checks import require_learning
 from wsss.contents import weights_hash
 from wsss.data.base import Dataset, data_key
@@ -273,9 +273,13 @@ def _require_same(
 
     What it is lies beside them, in `CHECKPOINT.json`, from before its first step.
     """
-    given = [weights_hash(Path(weights))] if weights else []
+    given = [weights_hash(Path(weights))] if weights else [weights_identity(backbone)]
     key = content_hash([asdict(settings), backbone, side, seed, data_key(dataset), *given])
     facts, path = {"training_sha256": key}, checkpoint.with_suffix(".json")
+    if path.exists() and set(read_json(path)) != set(facts):
+        raise WsssError(
+            f"{path}, which would say what {checkpoint} is, holds something else. Give another file with --out."
+        )
     kept = [each for each in (checkpoint, *(fold_path(checkpoint, fold) for fold in range(FOLDS))) if each.exists()]
     if kept and (not path.exists() or read_json(path) != facts):
         raise WsssError(

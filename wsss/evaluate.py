@@ -29,7 +29,7 @@ from wsss.lean import lean_copy
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.processes import tell
 from wsss.report.records import build_record, write_record
-from wsss.report.store import inputs_read, record_path, require_same_inputs
+from wsss.report.store import inputs_read, record_path, require_names_apart, require_same_inputs
 from wsss.runtime import keep_freed_memory, pick_device
 from wsss.scoring import Depths, Looker, score_seeds
 
@@ -99,6 +99,11 @@ def evaluate_folder(
     require_apart(out, *depths_of.places(of_methods))
     short = depths_of.names(of_methods)
     full = {name: _full_name(name, depths_of, short) for name in names}
+    identities = {
+        name: (source_identity(depths_of.spec(source)), depths_of.kind(source)) if method(name).uses_depth else None
+        for name, source in ((name, split_method(name)[1]) for name in names)
+    }
+    require_names_apart(full, identities)
     _require_own_tree(out, dataset, checkpoint)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -128,15 +133,13 @@ def evaluate_folder(
     }  # fmt: skip
     if depths_of.declared:
         settings["sources"] = [f"{name}={portable_spec(spec)}" for name, spec in depths_of.declared.items()]
-    identity = source_identity(depths_of.spec(None)) if depth else source_identity("")
     return _write(
         scores,
         out,
-        checkpoint,
         info.backbone,
         dataset,
         full,
-        identity,
+        identities,
         start,
         device,
         on_written,
@@ -255,11 +258,10 @@ def _tupled(settings: dict[str, Any]) -> dict[str, Any]:
 def _write(
     scores: dict[str, Score],
     out: Path,
-    checkpoint: Path,
     backbone: str,
     dataset: Any,
     full: Mapping[str, str],
-    depth_identity: str,
+    identities: Mapping[str, tuple[str, str | None] | None],
     start: float,
     device: Any,
     on_written: Any,
@@ -274,7 +276,7 @@ def _write(
             [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=full[name],
             refinement=None, backbone=backbone, image_labels="given",
             seeds=[0], against={full[other]: [theirs] for other, theirs in scores.items() if other != name},
-            config_sha256=content_hash([checkpoint.name, score.facts["parameters"], depth_identity]),
+            config_sha256=content_hash([settings["checkpoint_sha256"], score.facts["parameters"], identities[name]]),
             data_sha256=dataset.fingerprint(), algorithm_version=ALGORITHM_VERSION["cam"], device=str(device),
             threads=torch.get_num_threads(), wall_s=time.perf_counter() - start,
         )  # fmt: skip

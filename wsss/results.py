@@ -10,13 +10,13 @@ import torch
 
 from wsss.analysis.score import Score
 from wsss.depth.methods import METHODS, split_method
-from wsss.depth.specs import innermost, source_name
+from wsss.depth.specs import innermost, source_identity, source_name
 from wsss.io import content_hash
 from wsss.pipeline import ALGORITHM_VERSION, FULL_SUPERVISION, NO_FULL_SUPERVISION, SCORING_VERSION, Run
 from wsss.processes import is_main
 from wsss.pseudo.refinement import REFINEMENTS, split_refinement
 from wsss.report.records import build_record, find_record, write_record
-from wsss.report.store import inputs_read, record_path, require_same_inputs
+from wsss.report.store import inputs_read, record_path, require_names_apart, require_same_inputs
 
 __all__ = [
     "FULL_SUPERVISION",
@@ -114,20 +114,26 @@ def _stage_methods(run: Run, stage: str) -> Sequence[str]:
 
 
 def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]:
-    """What each method's record says of the inputs that it is made from; see `wsss.report.store.require_same_inputs`."""
+    """What each method's record says of the inputs that it is made from, which no other record is or was made from under its name.
+
+    See `wsss.report.store.require_same_inputs` and `require_names_apart`.
+    """
     split, contents = run.data("train" if stage == "pseudo" else "report").split, data_hash(run, stage)
-    found = {}
+    found, shown, depths = {}, {}, {}
     for name in _stage_methods(run, stage):
         plain, refinement = split_refinement(name)
         base, source = split_method(plain)
-        uses_depth = base in METHODS and METHODS[base].uses_depth
-        if refinement is not None:
-            uses_depth |= REFINEMENTS[refinement].uses_depth
+        named = base in METHODS and METHODS[base].uses_depth
+        uses_depth = named or (refinement is not None and REFINEMENTS[refinement].uses_depth)
         spec = run.depths.spec(source)
         found[name] = inputs_read(run.root, contents, spec if uses_depth else None)
+        shown[name] = display_name(run, name)
+        depths[name] = (source_identity(spec), run.depths.kind(source)) if uses_depth else None
         names = {"data": run.data_name, "stage": stage, "split": split}
         path = record_path(folder, names | {"method": display_name(run, plain), "refinement": refinement})
-        require_same_inputs(path, found[name], f"Name this one: --source NAME={innermost(spec)}, and {base}@NAME.")
+        remedy = f"Name this one: --source NAME={innermost(spec)}, and {base}@NAME."
+        require_same_inputs(path, found[name], remedy if named else None)
+    require_names_apart(shown, depths)
     return found
 
 

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.backbones import weights_identity
-from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
+from wsss.cam.classifier import (
+    Classifier,
+    ClassifierInfo,
+    build_classifier,
+    info_for,
+    load_classifier,
+    require_classifier,
+    save_classifier,
+)
 from wsss.cam.features import check_class_maps, features_version
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.checks import require_apart, require_images
@@ -479,8 +487,13 @@ class SeedStages:
         return {}
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
-        """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`."""
+        """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`.
+
+        Raises:
+            WsssError: `path` is among what is read, or is there and is no classifier: only an earlier one is replaced.
+        """
         self.require_apart(path, *(split_method(name)[1] for name in methods))
+        require_classifier(path)
         self.require_runs_apart()
         model, info = self.classifier
         settings = {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}

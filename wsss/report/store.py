@@ -17,6 +17,7 @@ __all__ = [
     "inputs_read",
     "load_records",
     "record_path",
+    "require_names_apart",
     "require_same_inputs",
     "select_records",
     "write_record",
@@ -67,7 +68,27 @@ def inputs_read(root: Path | None, contents: str, depth: str | None) -> dict[str
     return read | {"depth": kept(place, source_identity(depth))} if depth and place else read
 
 
-def require_same_inputs(path: Path, read: Mapping[str, Mapping[str, str | None]], remedy: str) -> None:
+def require_names_apart(shown: Mapping[str, str], depths: Mapping[str, tuple[str, str | None] | None]) -> None:
+    """Refuse two methods that would have one name in records though they read other depth.
+
+    Args:
+        shown: method → its name in records.
+        depths: method → what of its source enters cache keys, and the kind; None where it reads no depth.
+
+    Raises:
+        WsssError: there are two such methods; the message names them.
+    """
+    first: dict[str, str] = {}
+    for name, own in shown.items():
+        other = first.setdefault(own, name)
+        if depths[other] != depths[name]:
+            raise WsssError(
+                f"{other} and {name} read other depth, but would both be called {own} in records. Name one of the sources: "
+                "--source NAME=files:DIR --depth-kind NAME=metric|inverse, and METHOD@NAME."
+            )
+
+
+def require_same_inputs(path: Path, read: Mapping[str, Mapping[str, str | None]], remedy: str | None) -> None:
     """Refuse to replace a record that was made from another input of the same name.
 
     An input that was corrected in place, or moved as it is, is the same one.
@@ -75,7 +96,7 @@ def require_same_inputs(path: Path, read: Mapping[str, Mapping[str, str | None]]
     Args:
         path: of the record; nothing is refused where there is none, or one that does not say what it was made from.
         read: see `inputs_read`.
-        remedy: what to do about another depth.
+        remedy: what to do about another depth; None where a name for it would not change that of the record.
 
     Raises:
         WsssError: an input lies elsewhere and holds something else; the message names the record.
@@ -86,13 +107,13 @@ def require_same_inputs(path: Path, read: Mapping[str, Mapping[str, str | None]]
     for name, now in read.items():
         then = before.get(name, now)
         if then["place"] != now["place"] and then["contents"] != now["contents"]:
-            raise WsssError(
-                f"{path} is of another folder that has the same name as this {name}. "
-                + (
-                    remedy
-                    if name == "depth"
-                    else "Rename the folder, set WSSS_RUNS to another one, or delete that record."
+            if name == "depth":
+                raise WsssError(
+                    f"{path} is of another folder of depth. {remedy or 'Set WSSS_RUNS to another folder, or delete that record.'}"
                 )
+            raise WsssError(
+                f"{path} is of another folder that has the same name as this {name}. Rename the folder, set WSSS_RUNS to another "
+                "one, or delete that record."
             )
 
 
