@@ -13,9 +13,10 @@ from wsss import cli
 from wsss.config import ClassifierConfig, profile
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
-from wsss.io import read_image, read_json
+from wsss.io import read_image, read_json, write_json
 from wsss.notebooks import NOTEBOOKS
 from wsss.pipeline import Run, open_run
+from wsss.report.store import inputs_read, name_it, require_same_inputs
 from wsss.rerun import rerun_record
 from wsss.results import config_hash, write_stage
 
@@ -216,6 +217,8 @@ def test_a_record_is_never_replaced_by_one_of_another_folder_of_its_name(
 
     near, wrong = folders["near"], folders["wrong"]
     assert score(near) == score(near) == ["depth@files"]
+    with pytest.raises(WsssError, match="no depth folder"):
+        score(tmp_path / "gone" / "depth")
     with pytest.raises(
         WsssError, match=r"depth@files\.json is of another folder .*--source NAME=files:.*b/depth, and depth@NAME"
     ):
@@ -279,7 +282,8 @@ def test_a_refinement_with_another_depth_has_a_remedy_that_helps(
 
     label("near", "one")
     with pytest.raises(
-        WsssError, match=r"cam\+par-depth\.json is of another folder of depth\. Set WSSS_RUNS to another folder"
+        WsssError,
+        match=r"cam\+par-depth\.json is of another folder or model of depth\. Set WSSS_RUNS to another folder",
     ):
         label("wrong", "one")
     label("wrong", "two")
@@ -314,3 +318,20 @@ def test_depth_quality_of_another_profile_is_no_committed_record(
     assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
     assert [path.name for path in tmp_path.rglob("*.json")] == ["shuffled.json"]
     assert not (tmp_path / "results").exists()
+
+
+def test_models_of_the_same_last_name_are_told_apart(tmp_path: Path) -> None:
+    path, (data, theirs) = tmp_path / "depth@zoe.json", (Path("data"), "hash")
+    write_json(path, {"provenance": {"read": inputs_read(data, theirs, "hf:one/zoe")}})
+    require_same_inputs(path, inputs_read(data, theirs, "hf:one/zoe"), None)
+    other = inputs_read(data, theirs, "hf:two/zoe")
+    with pytest.raises(
+        WsssError, match=r"of another folder or model of depth\. Name this one: --source NAME=hf:two/zoe"
+    ):
+        require_same_inputs(path, other, name_it("hf:two/zoe", "depth@NAME"))
+    write_json(path, {"provenance": {"read": inputs_read(data, theirs, "learned")}})  # trained in the run
+    (tmp_path / "net").write_bytes(b"net")
+    own = f"learned:{tmp_path / 'net'}"
+    with pytest.raises(WsssError, match=r"--source NAME=learned:.*net, and depth@NAME"):
+        require_same_inputs(path, inputs_read(data, theirs, own), name_it(own, "depth@NAME"))
+    assert name_it("noisy:0.1+learned", "depth@NAME") is None

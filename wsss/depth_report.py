@@ -7,10 +7,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from wsss.analysis.depth_quality import around_objects, metric_errors, rank_correlation
-from wsss.depth.specs import innermost, source_name
+from wsss.depth.specs import source_name
 from wsss.io import write_json
 from wsss.report.provenance import provenance
-from wsss.report.store import inputs_read, require_same_inputs
+from wsss.report.store import inputs_read, name_it, require_same_inputs
 from wsss.stages import ALGORITHM_VERSION, SeedStages
 
 __all__ = ["depth_quality"]
@@ -35,7 +35,7 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
     path = out / run.data_name / "depth" / data.split / f"{name}.json"
     spec = run.depths.spec(source)
     read = inputs_read(run.root, data.fingerprint(), spec)
-    require_same_inputs(path, read, f"Name this one: --source NAME={innermost(spec)}, and --depth NAME.")
+    require_same_inputs(path, read, name_it(spec, "--depth NAME"))
     for index in tqdm(range(len(data)), "depth quality", unit="image", leave=False, disable=not run.progress):
         predicted, true = depth(index), truth(index)
         metres = getattr(data, "metres", lambda _: None)(index)

@@ -29,7 +29,7 @@ from wsss.lean import lean_copy
 from wsss.pipeline import ALGORITHM_VERSION
 from wsss.processes import tell
 from wsss.report.records import build_record, write_record
-from wsss.report.store import inputs_read, record_path, require_names_apart, require_same_inputs
+from wsss.report.store import inputs_read, name_it, record_path, require_names_apart, require_same_inputs
 from wsss.runtime import keep_freed_memory, pick_device
 from wsss.scoring import Depths, Looker, score_seeds
 
@@ -172,8 +172,7 @@ def _require_same_inputs(
         spec = depths.spec(source) if method(name).uses_depth else None
         found[name] = inputs_read(root, contents, spec)
         names = {"data": dataset.name, "stage": "cam", "split": dataset.split, "method": shown, "refinement": None}
-        remedy = f"Name this one: --source NAME={innermost(spec or '')}, and METHOD@NAME."
-        require_same_inputs(record_path(out, names), found[name], remedy)
+        require_same_inputs(record_path(out, names), found[name], name_it(spec or "", "METHOD@NAME"))
     return found
 
 

@@ -14,10 +14,9 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from wsss.checks import require_apart
-from wsss.contents import file_hashes
 from wsss.data.pictures import SUFFIXES, is_foreign, is_picture, refusal
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_image, read_json, write_json, write_png
+from wsss.io import content_hash, file_hash, read_image, read_json, write_json, write_png
 from wsss.processes import agreed, gathered, is_main, share, tell
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.report.pictures import overlay
@@ -184,8 +183,7 @@ def _identities(files: Sequence[Path]) -> dict[str, dict[str, str]]:
     """Of each image that may be read, by its name: hashes of the folder that it lies in, and of its contents."""
     readable = [path for path in files if os.access(path, os.R_OK)]
     places = {folder: content_hash(str(folder.resolve()))[:16] for folder in {path.parent for path in readable}}
-    pairs = zip(readable, file_hashes(readable), strict=True)
-    return {path.stem: {"place": places[path.parent], "contents": digest} for path, digest in pairs}
+    return {path.stem: {"place": places[path.parent], "contents": file_hash(path)} for path in readable}
 
 
 def _named(labels: Iterator[NDArray[np.uint8]], read: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:

@@ -16,7 +16,7 @@ from wsss.pipeline import ALGORITHM_VERSION, FULL_SUPERVISION, NO_FULL_SUPERVISI
 from wsss.processes import is_main
 from wsss.pseudo.refinement import REFINEMENTS, split_refinement
 from wsss.report.records import build_record, find_record, write_record
-from wsss.report.store import inputs_read, record_path, require_names_apart, require_same_inputs
+from wsss.report.store import inputs_read, name_it, record_path, require_names_apart, require_same_inputs
 
 __all__ = [
     "FULL_SUPERVISION",
@@ -131,8 +131,7 @@ def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]
         depths[name] = (source_identity(spec), run.depths.kind(source)) if uses_depth else None
         names = {"data": run.data_name, "stage": stage, "split": split}
         path = record_path(folder, names | {"method": display_name(run, plain), "refinement": refinement})
-        remedy = f"Name this one: --source NAME={innermost(spec)}, and {base}@NAME."
-        require_same_inputs(path, found[name], remedy if named else None)
+        require_same_inputs(path, found[name], name_it(spec, f"{base}@NAME") if named else None)
     require_names_apart(shown, depths)
     return found
 

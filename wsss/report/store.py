@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wsss.depth.specs import place_of, source_identity
+from wsss.depth.specs import KINDS_OF_PLACE, innermost, place_of, source_identity
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 
@@ -16,6 +16,7 @@ __all__ = [
     "find_record",
     "inputs_read",
     "load_records",
+    "name_it",
     "record_path",
     "require_names_apart",
     "require_same_inputs",
@@ -57,15 +58,25 @@ def inputs_read(root: Path | None, contents: str, depth: str | None) -> dict[str
 
     Args:
         root: folder of the data, whose `contents` are known.
-        depth: source of depth; None, or one that is read from no place, is left out.
+        depth: source of depth; one that is read from no place lies under its own name. None is left out, and so is a place that
+            is not there: whoever opens it says so.
     """
 
-    def kept(place: Path | None, held: str) -> dict[str, str | None]:
-        return {"place": content_hash(str(place.resolve()))[:16] if place else None, "contents": held}
+    def kept(place: str | None, held: str) -> dict[str, str | None]:
+        return {"place": content_hash(place)[:16] if place else None, "contents": held}
 
-    read = {"data": kept(root, contents)}
+    read = {"data": kept(str(root.resolve()) if root else None, contents)}
     place = place_of(depth) if depth else None
-    return read | {"depth": kept(place, source_identity(depth))} if depth and place else read
+    if depth and (place is None or place.exists()):
+        read["depth"] = kept(str(place.resolve()) if place else depth, source_identity(depth))
+    return read
+
+
+def name_it(depth: str, use: str) -> str | None:
+    """How to give a source a name of its own, which `use` then mentions; None for one that cannot have one."""
+    plain = innermost(depth)
+    kind, _, argument = plain.partition(":")
+    return f"Name this one: --source NAME={plain}, and {use}." if kind in KINDS_OF_PLACE and argument else None
 
 
 def require_names_apart(shown: Mapping[str, str], depths: Mapping[str, tuple[str, str | None] | None]) -> None:
@@ -108,9 +119,8 @@ def require_same_inputs(path: Path, read: Mapping[str, Mapping[str, str | None]]
         then = before.get(name, now)
         if then["place"] != now["place"] and then["contents"] != now["contents"]:
             if name == "depth":
-                raise WsssError(
-                    f"{path} is of another folder of depth. {remedy or 'Set WSSS_RUNS to another folder, or delete that record.'}"
-                )
+                remedy = remedy or "Set WSSS_RUNS to another folder, or delete that record."
+                raise WsssError(f"{path} is of another folder or model of depth. {remedy}")
             raise WsssError(
                 f"{path} is of another folder that has the same name as this {name}. Rename the folder, set WSSS_RUNS to another "
                 "one, or delete that record."
