@@ -21,7 +21,7 @@ from wsss.data.tabletop_rendering import render_tabletop
 from wsss.depth_training import train_with_folds
 from wsss.errors import WsssError
 from wsss.evaluate import evaluate_folder
-from wsss.export import FACTS, export_voc
+from wsss.export import FACTS, export_voc, require_same_export
 from wsss.predict import predict_folder
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.segmentation.network import build_network
@@ -401,3 +401,13 @@ def test_train_replaces_nothing_but_a_classifier(scene: Path, tiny_checkpoint: P
     shutil.copy(tiny_checkpoint, scene / "mine.safetensors")  # an earlier one
     result = CliRunner().invoke(cli.app, f"train {VOC} --out mine.safetensors".split())
     assert isinstance(result.exception, ReachedError)
+
+
+@pytest.mark.parametrize("command", ["export", "evaluate", "predict"])
+def test_a_folder_to_fill_is_no_file(scene: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsss.export.require_same_export", require_same_export)
+    (scene / "notes.txt").write_text("mine")
+    result = CliRunner().invoke(cli.app, COMMANDS[command].format("notes.txt").split())
+    assert isinstance(result.exception, WsssError)
+    assert "notes.txt is a file, and a folder is to be filled" in str(result.exception)
+    assert (scene / "notes.txt").read_text() == "mine"

@@ -9,7 +9,15 @@ from typing import Any
 
 from wsss.errors import WsssError
 
-__all__ = ["finite", "require_apart", "require_images", "require_learning", "require_number", "require_numbers"]
+__all__ = [
+    "finite",
+    "require_apart",
+    "require_folder",
+    "require_images",
+    "require_learning",
+    "require_number",
+    "require_numbers",
+]
 
 
 def finite(value: float) -> bool:
@@ -76,6 +84,12 @@ def require_apart(
                 raise WsssError(
                     f"{each} is, holds or lies in {source}, which is read: files could be replaced. {remedy}"
                 )
+
+
+def require_folder(out: Path) -> None:
+    """Raise a `WsssError` if a folder that is to be filled is a file: said before hours of work, not after."""
+    if out.exists() and not out.is_dir():
+        raise WsssError(f"{out} is a file, and a folder is to be filled. Give another folder with --out.")
 
 
 def _with_links(place: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
-from wsss.checks import require_apart, require_number
+from wsss.checks import require_apart, require_folder, require_number
 from wsss.contents import weights_hash
 from wsss.data.base import Dataset, subset
 from wsss.data.classes import keep_ids
@@ -74,6 +74,7 @@ def evaluate_folder(
         require_number("limit", limit, 1, whole=True)
     depths_of = _sources(depth, depth_kind, sources, root)
     require_apart(out, _path(root), checkpoint)
+    require_folder(out)
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
     names = _methods(checkpoint, info.chosen, methods, depth)

@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image
 from tqdm.auto import tqdm
 
+from wsss.checks import require_folder
 from wsss.contents import file_hashes
 from wsss.data.base import Dataset
 from wsss.errors import WsssError
@@ -74,6 +75,7 @@ def require_same_export(data: Dataset, out: Path, split: str, labels: str | None
     Returns:
         What is known of the lists that are there.
     """
+    require_folder(out)
     remedy = f"Give another folder with --out, or delete {out}."
     if not (out / FACTS).exists():
         found = next((name for name in _LAYOUT if (out / name).exists()), None)

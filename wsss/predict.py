@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm.auto import tqdm
 
-from wsss.checks import require_apart
+from wsss.checks import require_apart, require_folder
 from wsss.data.pictures import SUFFIXES, is_foreign, is_picture, refusal
 from wsss.errors import WsssError
 from wsss.io import content_hash, file_hash, read_image, read_json, write_json, write_png
@@ -130,6 +130,7 @@ def predict_folder(
             broken, or one does not fit into memory.
     """
     require_apart(out, images)
+    require_folder(out)
     files = image_files(images, skip)
     problem = agreed(_claimed(out, predictor, files) if is_main() else None)
     if problem:
