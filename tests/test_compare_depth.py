@@ -326,7 +326,7 @@ def test_models_of_the_same_last_name_are_told_apart(tmp_path: Path) -> None:
     require_same_inputs(path, inputs_read(data, theirs, "hf:one/zoe"), None)
     other = inputs_read(data, theirs, "hf:two/zoe")
     with pytest.raises(
-        WsssError, match=r"of another folder or model of depth\. Name this one: --source NAME=hf:two/zoe"
+        WsssError, match=r"of another folder or model of depth\. Give this one another name: --source NAME=hf:two/zoe"
     ):
         require_same_inputs(path, other, name_it("hf:two/zoe", "depth@NAME"))
     write_json(path, {"provenance": {"read": inputs_read(data, theirs, "learned")}})  # trained in the run

@@ -380,6 +380,11 @@ def test_a_depth_network_of_another_training_is_not_taken_for_this_one(tabletop_
     with pytest.raises(WsssError, match="does not say of which"):
         train()
     assert path.read_bytes() == before
+    path.unlink()
+    path.with_suffix(".json").write_text('{"mine": 1}')
+    with pytest.raises(WsssError, match=r"depth\.json, which would say .* holds something else\..*--out"):
+        train()
+    assert path.with_suffix(".json").read_text() == '{"mine": 1}'
 
 
 @pytest.mark.parametrize("there", ["folder", "photograph", "network"])

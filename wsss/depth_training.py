@@ -276,15 +276,13 @@ def _require_same(
     given = [weights_hash(Path(weights))] if weights else [weights_identity(backbone)]
     key = content_hash([asdict(settings), backbone, side, seed, data_key(dataset), *given])
     facts, path = {"training_sha256": key}, checkpoint.with_suffix(".json")
-    if path.exists() and set(read_json(path)) != set(facts):
-        raise WsssError(
-            f"{path}, which would say what {checkpoint} is, holds something else. Give another file with --out."
-        )
     kept = [each for each in (checkpoint, *(fold_path(checkpoint, fold) for fold in range(FOLDS))) if each.exists()]
-    if kept and (not path.exists() or read_json(path) != facts):
+    found, remedy = read_json(path) if path.exists() else {}, "Give another file with --out, or delete it."
+    if found and set(found) != set(facts):
+        raise WsssError(f"{path}, which would say what {checkpoint} is, holds something else. {remedy}")
+    if kept and found != facts:
         raise WsssError(
-            f"{kept[0]} is of another training (data, seed or settings), or does not say of which. Give another file "
-            "with --out, or delete it."
+            f"{kept[0]} is of another training (data, seed or settings), or does not say of which. {remedy}"
         )
     write_json(path, facts)
 

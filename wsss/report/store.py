@@ -76,7 +76,11 @@ def name_it(depth: str, use: str) -> str | None:
     """How to give a source a name of its own, which `use` then mentions; None for one that cannot have one."""
     plain = innermost(depth)
     kind, _, argument = plain.partition(":")
-    return f"Name this one: --source NAME={plain}, and {use}." if kind in KINDS_OF_PLACE and argument else None
+    return (
+        f"Give this one another name: --source NAME={plain}, and {use}."
+        if kind in KINDS_OF_PLACE and argument
+        else None
+    )
 
 
 def require_names_apart(shown: Mapping[str, str], depths: Mapping[str, tuple[str, str | None] | None]) -> None:
