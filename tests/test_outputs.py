@@ -219,6 +219,7 @@ def test_an_export_goes_on_and_takes_further_lists(tiny_voc: Path, labels: Path,
         ("classes", "classes cat, dog, not dog, cat: its masks would mean something else"), ("fewer classes", "not cat"),
         ("method", "other labels of the list train"), ("truth", "other labels of the list train"),
         ("shorter", r"list train of other images \(5, of which 3 would be left out\)"),
+        ("masks", "list train of other images, or of other masks"),
         ("data", "images of tiny-voc, not of other"), ("overlap", r"holds image 2012_000000 in its list train already"),
         ("unknown", r"holds JPEGImages already, and does not say"), ("broken", "does not say what"),
     ],
@@ -240,6 +241,8 @@ def test_an_export_of_something_else_is_refused(
             save_pseudo_label(source / f"{data.ids[0]}.png", np.full((40, 48), 2, np.uint8))
         case "shorter":
             data = open_dataset("voc", "train", root=tiny_voc, classes=("cat", "dog"), limit=2)
+        case "masks":
+            save_pseudo_label(tiny_voc / "SegmentationClass" / f"{data.ids[0]}.png", np.full((40, 48), 12, np.uint8))
         case "data":
             shutil.copytree(tiny_voc, tmp_path / "other")
             data = open_dataset("voc", "train", root=tmp_path / "other", classes=("cat", "dog"))

@@ -98,9 +98,8 @@ def require_same_export(data: Dataset, out: Path, split: str, labels: str | None
                 raise WsssError(f"{out} holds images of {facts['name']}, not of {data.name}. {remedy}")
             if name == split and facts["data"] != data.fingerprint():
                 lost = len(facts["ids"]) - len(shared)
-                raise WsssError(
-                    f"{out} holds a list {split} of other images ({len(facts['ids'])}, of which {lost} would be left out). {remedy}"
-                )
+                left = f" ({len(facts['ids'])}, of which {lost} would be left out)" if lost else ", or of other masks"
+                raise WsssError(f"{out} holds a list {split} of other images{left}. {remedy}")
             if name == split and labels not in (None, facts["labels"]):
                 raise WsssError(f"{out} holds other labels of the list {split}. {remedy}")
             if name != split and shared:
