@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 
 from wsss.analysis.depth_quality import around_objects, metric_errors, rank_correlation
 from wsss.depth.specs import source_name
+from wsss.errors import WsssError
 from wsss.io import write_json
 from wsss.report.provenance import provenance
 from wsss.stages import ALGORITHM_VERSION, SeedStages
@@ -28,7 +29,13 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
     Raises:
         WsssError: the data has no sensor depth to compare with.
     """
-    data, truth, depth = run.data(split), run.depth_of(split, "sensor"), run.depth_of(split, source)
+    data = run.data(split)
+    if not data.has_depth:
+        raise WsssError(
+            f"depth-quality compares with the depth that the data comes with, and {data.name} comes without: use --data tabletop "
+            "or nyuv2"
+        )
+    truth, depth = run.depth_of(split, "sensor"), run.depth_of(split, source)
     run.require_apart(out, source)
     name, rows = source_name(source, run.depths.names([source])), []
     for index in tqdm(range(len(data)), "depth quality", unit="image", leave=False, disable=not run.progress):
