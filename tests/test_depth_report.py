@@ -39,5 +39,5 @@ def test_kinect_depth_has_metres(shared_data: Path, tmp_path: Path) -> None:
 
 def test_data_without_a_sensor_has_nothing_to_compare_with(tiny_voc: Path, tmp_path: Path) -> None:
     run = SeedStages(profile("smoke", "voc", root=str(tiny_voc)), tmp_path / "cache", progress=False)
-    with pytest.raises(WsssError, match="without depth"):
+    with pytest.raises(WsssError, match="comes without: use --data tabletop or nyuv2"):
         depth_quality(run, "constant", "val", tmp_path)

@@ -31,7 +31,7 @@ from wsss.cli_options import (
 )
 from wsss.cli_training import trains
 from wsss.errors import WsssError
-from wsss.processes import launched, speaks
+from wsss.processes import launched, lost_another, speaks
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
@@ -359,4 +359,11 @@ def main() -> None:
         place = f" {error.filename}" if error.filename else ""
         reason = f"cannot read or write{place}: {error.strerror or error}. Check the disk, free space and permissions."
         typer.secho(f"error: {reason}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    except RuntimeError as error:
+        if _debugging() or not lost_another(error):
+            raise
+        typer.secho(
+            "error: another process of this run has stopped; its own message says why", fg=typer.colors.RED, err=True
+        )
         sys.exit(1)

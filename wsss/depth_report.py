@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 
 from wsss.analysis.depth_quality import around_objects, metric_errors, rank_correlation
 from wsss.depth.specs import source_name
+from wsss.errors import WsssError
 from wsss.io import write_json
 from wsss.report.provenance import provenance
 from wsss.report.store import inputs_read, name_it, require_same_inputs
@@ -29,7 +30,13 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
     Raises:
         WsssError: the data has no sensor depth to compare with, or the record that is there is of another source of this name.
     """
-    data, truth, depth = run.data(split), run.depth_of(split, "sensor"), run.depth_of(split, source)
+    data = run.data(split)
+    if not data.has_depth:
+        raise WsssError(
+            f"depth-quality compares with the depth that the data comes with, and {data.name} comes without: use --data tabletop "
+            "or nyuv2"
+        )
+    truth, depth = run.depth_of(split, "sensor"), run.depth_of(split, source)
     run.require_apart(out, source)
     name, rows = source_name(source, run.depths.names([source])), []
     path = out / run.data_name / "depth" / data.split / f"{name}.json"

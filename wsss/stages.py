@@ -324,6 +324,11 @@ class SeedStages:
         weights = Path(settings.weights) if settings.weights else None
         model = build_classifier(settings.backbone, len(data.classes), settings.output_stride, weights)
         images, labels = self._images_and_labels("train")
+        if not np.any(labels):
+            raise WsssError(
+                f"no image of {data.name}, {data.split} shows {', '.join(data.classes)}: there is nothing to learn. Name other "
+                "classes with --classes."
+            )
         history = train_classifier(
             model, info, images, labels,
             epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate,

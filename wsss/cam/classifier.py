@@ -132,7 +132,7 @@ def build_classifier(
     found = {name: tensor for name, tensor in found.items() if tensor.shape == own[name].shape}
     if len(found) < 0.9 * len(own):
         raise WsssError(
-            f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights; is it another model's file?"
+            f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights: give a file of that model with --weights"
         )
     model.features.load_state_dict({**own, **found})
     return model
