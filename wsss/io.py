@@ -176,6 +176,8 @@ def read_image(
                 _verify(source)
             deep = _has_16_bits(image)  # which Pillow no longer says of colours when it has read them
             image.load()
+            if mode is None and image.format == "JPEG":
+                raise ValueError("it is a JPEG, whatever its name, whose compression changes numbers")
             if mode is None and (palette or image.mode != "P"):
                 return np.array(image)
             if mode is None:
