@@ -14,7 +14,7 @@ from wsss.data.annotations import xml_labels, xml_marks
 from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder, is_file, read_uint8_map
-from wsss.data.masks import check_masks, read_class_mask
+from wsss.data.masks import Colours, check_masks, read_class_mask
 from wsss.data.pictures import PictureFolder
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.data.vocabulary import VOC_CLASSES, choose_classes, read_class_names
@@ -92,6 +92,7 @@ class VocDataset(FolderDataset):
         self.classes = self.vocabulary if classes is None else check_classes(classes, self.vocabulary, self.name)
         self.has_depth = False
         self._pictures = PictureFolder(self.root / "JPEGImages")
+        self._colours: Colours = {}
         listed = self._split_ids()
         self._check_masks(listed)
         self.ids = subset(listed, limit)
@@ -187,7 +188,7 @@ class VocDataset(FolderDataset):
         if truth.suffix == ".xml":
             return xml_labels(truth, self.vocabulary)
         count = len(self.vocabulary)
-        return labels_of_mask(read_class_mask(truth, None, count), count)
+        return labels_of_mask(read_class_mask(truth, None, count, self._colours), count)
 
     def fingerprint(self) -> str:
         """As of `FolderDataset`, and over the names of all mask ids: others give the same masks another meaning."""
@@ -200,7 +201,8 @@ class VocDataset(FolderDataset):
             labels = xml_labels(truth, self.vocabulary)
             sample = Sample(name, image, labels, np.full(image.shape[:2], IGNORE, dtype=np.uint8))
         else:
-            sample = self._with_mask(name, image, read_class_mask(truth, image.shape[:2], len(self.vocabulary)))
+            mask = read_class_mask(truth, image.shape[:2], len(self.vocabulary), self._colours)
+            sample = self._with_mask(name, image, mask)
         return select_classes(sample, self.vocabulary, self.classes)
 
     def _with_mask(self, name: str, image: np.ndarray, mask: np.ndarray) -> Sample:
