@@ -19,7 +19,7 @@ from wsss.data.pictures import PictureFolder
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.data.vocabulary import VOC_CLASSES, choose_classes, read_class_names
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_image
+from wsss.io import content_hash, is_turned, read_image
 
 __all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "usual_classes"]
 
@@ -55,7 +55,7 @@ def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray,
 class VocDataset(FolderDataset):
     """A folder with `JPEGImages/ID.jpg`, masks `SegmentationClass{,Aug}/ID.png` and `ImageSets/Segmentation/SPLIT.txt`.
 
-    Images may have any suffix of `wsss.data.pictures.SUFFIXES`.
+    Images may have any suffix of `wsss.data.pictures.SUFFIXES`. One that is stored turned (EXIF) is turned where it has no mask.
 
     Masks have one 8-bit class id a pixel (palette or greyscale PNG). `SegmentationClass` is preferred, image by image,
     for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from
@@ -195,11 +195,12 @@ class VocDataset(FolderDataset):
         return content_hash([super().fingerprint(), self.vocabulary])
 
     def _read(self, name: str) -> Sample:
-        image = read_image(self._pictures.path(name))
+        photograph = self._pictures.path(name)
+        image = read_image(photograph, turn=self._mask_file(name) is None)
         truth = self._truth_file(name)
         if truth.suffix == ".xml":
-            labels = xml_labels(truth, self.vocabulary)
-            sample = Sample(name, image, labels, np.full(image.shape[:2], IGNORE, dtype=np.uint8))
+            labels, unknown = xml_labels(truth, self.vocabulary), np.full(image.shape[:2], IGNORE, dtype=np.uint8)
+            sample = Sample(name, image, labels, unknown, turned=is_turned(photograph))
         else:
             mask = read_class_mask(truth, image.shape[:2], len(self.vocabulary), self._colours)
             sample = self._with_mask(name, image, mask)

@@ -115,8 +115,13 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
     ] = []  # whether the maps are one grid for images of several shapes; found out when one does not fit
 
     def depth_of(index: int) -> NDArray[np.float32]:
-        name, size = dataset.ids[index], dataset[index].image.shape[:2]
-        depth = read(name)
+        name, sample = dataset.ids[index], dataset[index]
+        size, depth = sample.image.shape[:2], read(name)
+        if sample.turned:
+            raise WsssError(
+                f"the photograph of {name} is stored turned or mirrored (EXIF), and its depth {_file_of(folder, name)} may not be. "
+                "Turn the pixels for good, for instance with ImageMagick: mogrify -auto-orient, and make the depth from that."
+            )
         if not _fits(depth.shape, size):
             stretched[:] = stretched or [_is_stretched_grid(dataset, folder)]
             if not stretched[0]:
