@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from wsss import cli
 from wsss.config import Config, profile
 from wsss.errors import WsssError
+from wsss.pipeline import open_run
 
 COMMANDS = {
     "render": {"--root", "--processes", "--series", "--groups"},
@@ -61,7 +62,7 @@ COMMANDS = {
 
 
 TRAINING = {"--backbone", "--weights", "--epochs", "--batch-size", "--limit", "--device"}
-for _name in ("train", "cam", "crops", "pseudo", "segment", "export", "train-depth"):
+for _name in ("train", "cam", "crops", "pseudo", "segment", "export", "run", "train-depth"):
     COMMANDS[_name] |= TRAINING
 
 
@@ -70,6 +71,7 @@ def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WSSS_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("WSSS_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("WSSS_DEBUG", raising=False)
+    monkeypatch.delenv("WSSS_SETTINGS", raising=False)
 
 
 def fail(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
@@ -218,6 +220,35 @@ def test_options_of_training_are_checked(capsys, monkeypatch, option: str, value
 def test_a_device_that_is_not_here_is_one_line(capsys, monkeypatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "no cuda device" in fail(capsys, monkeypatch, "train", "--device", "cuda")
+
+
+def test_options_of_training_reach_the_kernels_of_notebooks(monkeypatch, tabletop_root: Path) -> None:
+    """By the environment, which they inherit; what is there already stays, and comes after options."""
+    seen: list[tuple[str, Any]] = []
+
+    def execute(parameters: Any, output: Path, names: Any) -> list[Path]:
+        seen.append((os.environ["WSSS_DEVICE"], open_run("smoke", "tabletop", seed=3).config))
+        return []
+
+    monkeypatch.setattr("wsss.notebooks.execute", execute)
+    monkeypatch.setenv("WSSS_SETTINGS", '{"classifier.epochs": 9, "segmentation.iterations": 2}')
+    common = ["run", "--profile", "smoke", "--root", str(tabletop_root)]
+    arguments = [*common, "--epochs", "3", "--device", "cpu"]
+    assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
+    ((device, config),) = seen
+    assert (device, config.classifier.epochs, config.segmentation.iterations, config.seed) == ("cpu", 3, 2, 3)
+    assert os.environ["WSSS_SETTINGS"] == '{"classifier.epochs": 9, "segmentation.iterations": 2}'
+
+
+def test_outputs_of_other_settings_are_not_kept(capsys, monkeypatch, tabletop_root: Path) -> None:
+    message = fail(capsys, monkeypatch, "run", "--root", str(tabletop_root), "--epochs", "3", "--save-outputs")
+    assert "leave out options of training, and WSSS_SETTINGS" in message
+
+
+@pytest.mark.parametrize("text", ["epochs=3", "[3]", "3"])
+def test_settings_of_the_environment_are_json(capsys, monkeypatch, tmp_path: Path, text: str) -> None:
+    monkeypatch.setenv("WSSS_SETTINGS", text)
+    assert "WSSS_SETTINGS must be a JSON object" in fail(capsys, monkeypatch, "crops")
 
 
 def test_train_depth_takes_the_epochs_for_its_network(monkeypatch, tmp_path: Path) -> None:

@@ -259,6 +259,7 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
 
 
 @app.command()
+@trains()
 def run(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, classes: Classes = None, depth: Depth = None,
     depth_kind: DepthKind = None, source: Sources = None, seed: Seed = 0,
@@ -279,6 +280,10 @@ def run(
     opened.require_runs_apart(inputs=[crops] if crops else [])
     if save_outputs and crops:
         raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
+    if save_outputs and os.environ.get("WSSS_SETTINGS"):
+        raise WsssError(
+            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and WSSS_SETTINGS"
+        )
     if save_outputs and data != "tabletop":
         raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
     names = names_of(notebooks) or NOTEBOOKS

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wsss.cli_training import chosen_settings
 from wsss.errors import WsssError
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ def settings_of(
 
 
 def open_run_of(profile: str, data: str, settings: dict[str, Any], **more: Any) -> "Run":
-    """A run with the settings of the command line, those of the options of training included."""
+    """A run with the settings of the command line."""
     from wsss.pipeline import open_run
 
-    return open_run(profile, data, **settings, **chosen_settings(), **more)
+    return open_run(profile, data, **settings, **more)

@@ -1,10 +1,10 @@
 """The options of the commands that train: backbone, weights, epochs, batch size, number of images, and the device."""
 
 import inspect
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from wsss.errors import WsssError
+from wsss.settings import settings_of_environment
 
-__all__ = ["chosen_settings", "trains"]
+__all__ = ["trains"]
 
 OPTIONS: dict[str, Any] = {
     "backbone": Annotated[
@@ -28,16 +29,9 @@ OPTIONS: dict[str, Any] = {
     "device": Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; default: $WSSS_DEVICE, or auto.")],
 }
 
-_CHOSEN: ContextVar[dict[str, Any]] = ContextVar("chosen", default={})  # noqa: B039 - never changed in place
-
-
-def chosen_settings() -> dict[str, Any]:
-    """What the options of the running command change, by the names of settings (`classifier.epochs`, `train_limit`, …)."""
-    return _CHOSEN.get()
-
 
 def trains(epochs: str = "classifier.epochs") -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of training; `open_run_of` then opens its run with them.
+    """Give a command the options of training; `open_run` then opens its runs with them.
 
     Args:
         epochs: the setting that `--epochs` changes.
@@ -86,14 +80,14 @@ def _settings(
 
 @contextmanager
 def _in_force(settings: dict[str, Any], device: str | None) -> Iterator[None]:
-    """`settings` are chosen, and the device is in the environment, where kernels of notebooks find it too."""
-    before, token = os.environ.get("WSSS_DEVICE"), _CHOSEN.set(settings)
+    """What is chosen is in the environment, where `open_run` finds it, that of notebooks' kernels too."""
+    before = dict(os.environ)
+    if settings:
+        os.environ["WSSS_SETTINGS"] = json.dumps(settings_of_environment() | settings)
     if device is not None:
         os.environ["WSSS_DEVICE"] = device
     try:
         yield
     finally:
-        _CHOSEN.reset(token)
-        if device is not None:
-            os.environ.pop("WSSS_DEVICE")
-            os.environ.update({"WSSS_DEVICE": before} if before is not None else {})
+        os.environ.clear()
+        os.environ.update(before)

@@ -36,6 +36,7 @@ from wsss.scoring import Tally
 from wsss.segmentation.network import build_network, check_network, load_encoder, save_network
 from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.training import train_segmentation
+from wsss.settings import settings_of_environment
 from wsss.stages import ALGORITHM_VERSION, SCORING_VERSION, frees_locks
 
 __all__ = ["ALGORITHM_VERSION", "FULL_SUPERVISION", "NO_FULL_SUPERVISION", "SCORING_VERSION", "Run", "open_run"]
@@ -52,12 +53,14 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
     Args:
         settings: fields of `Config` that differ from the profile (`root`, `depth`, `depth_kind`, `seed`, …); None keeps the
             profile's. `crops` may also be the path of a TOML file (see `wsss.crop_settings`), such as the crop explorer writes.
+            Those of the environment variable `WSSS_SETTINGS` are added, a JSON object such as `{"classifier.epochs": 3}`.
         progress: show progress bars; never in notebooks that papermill executes, where each would leave a line behind.
 
     Raises:
         WsssError: unknown profile, data or setting, or a file of crop parameters that cannot be used.
     """
     shown, file = progress and not switched_on("WSSS_HEADLESS"), settings.get("crops")
+    settings = settings_of_environment() | settings
     if not isinstance(file, str | Path):
         return Run(configuration(profile, data, **settings), progress=shown)
     given = read_crop_settings(file)

@@ -1,6 +1,8 @@
 """Checks that settings have the right type and lie in their range, before hours are spent on them."""
 
+import json
 import math
+import os
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -10,7 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from wsss.checks import finite, require_number
 from wsss.errors import WsssError
 
-__all__ = ["OPTIONAL", "check_settings", "settings_from"]
+__all__ = ["OPTIONAL", "check_settings", "settings_from", "settings_of_environment"]
 
 OPTIONAL = MappingProxyType({"optional": True})
 """Metadata of a field that came after records had been made: it is left out of plain values while it has its default."""
@@ -77,6 +79,22 @@ def settings_from(kind: type[T], plain: Mapping[str, Any]) -> T:
     }
     settings = kind(**values)
     check_settings(settings)
+    return settings
+
+
+def settings_of_environment() -> dict[str, Any]:
+    """Settings that enter every run that is opened, those of notebooks too: the JSON object in `WSSS_SETTINGS`.
+
+    Raises:
+        WsssError: it is something else.
+    """
+    text = os.environ.get("WSSS_SETTINGS") or "{}"
+    try:
+        settings = json.loads(text)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise WsssError(f'WSSS_SETTINGS must be a JSON object, such as {{"classifier.epochs": 3}}, not {text}')
     return settings
 
 
