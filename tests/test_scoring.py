@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from wsss import scoring
 from wsss.analysis.confusion import confusion_matrix, mean_iou
@@ -287,3 +288,13 @@ def test_given_labels_are_scored_alike_whatever_labels_are_predicted(looker_of, 
             np.testing.assert_array_equal(other[name].confusions, alone[name].confusions)
             np.testing.assert_array_equal(other[name].curve, alone[name].curve)
         np.testing.assert_array_equal(same[name].predicted, same[name].confusions)
+
+
+def test_background_alone_is_not_scored(looker_of, tiny_voc: Path) -> None:
+    """An answer of `background` everywhere would have 100 mIoU."""
+    for file in tiny_voc.glob("SegmentationClass/*.png"):
+        Image.fromarray(np.zeros_like(np.array(Image.open(file)))).save(file)
+    choice = {"cam": {"parameters": {}, "threshold": 0.3, "miou": 0.0, "trials": 1}}
+    data = open_dataset("voc", "val", root=tiny_voc, classes=NAMES)
+    with pytest.raises(WsssError, match=r"no pixel of tiny-voc, val shows cat or dog, .*--classes"):
+        score_seeds(looker_of(), choice, data, {}, progress=False)

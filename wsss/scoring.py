@@ -222,6 +222,9 @@ def score_seeds(
         choices: per method, from `choose_parameters`.
         depths: see `Depths`.
         predicted: `(N,C) bool` image labels from the classifier; None scores with given labels only.
+
+    Raises:
+        WsssError: no pixel of the split shows a class, so that a score would be that of background alone.
     """
     tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
 
@@ -253,10 +256,18 @@ def score_seeds(
 
     text = f"{', '.join(choices)} on {data.split}"
     costs = list(each_image(costs_of, share(len(data)), text, device=looker.device, progress=progress))
-    return {
+    scores = {
         name: tallies[name].merged(looks_facts(name, choices[name], [each[name] for each in costs], looker))
         for name in choices
     }
+    for score in scores.values():
+        pixels = score.confusions.sum(axis=(0, 2))  # of background and each class
+        if pixels[0] and not pixels[1:].any():
+            raise WsssError(
+                f"no pixel of {data.name}, {data.split} shows {' or '.join(data.classes)}, so a score would be that of background "
+                "alone. Give images that show them, or other --classes."
+            )
+    return scores
 
 
 def looks_facts(name: str, choice: Mapping[str, Any], costs: Sequence[Cost], looker: Looker) -> dict[str, Any]:
