@@ -33,7 +33,7 @@ from wsss.methods.crops import Box
 from wsss.methods.evidence import Look, gather
 from wsss.methods.fusion import Evidence, fuse
 from wsss.methods.names import MethodName
-from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
 from wsss.methods.registry import method as method_of
 from wsss.networks.lean import lean_copy
 
@@ -158,12 +158,11 @@ class DepthCAM:
         near = None if depth is None else _nearness(depth, kind, pixels.shape[:2])
         present = self._likely(pixels) if classes is None else [self._index_of(each) for each in classes]
         look = self.look("the image", pixels, present)
-        return self.result(name, look, self.gathered(name, look, near))
+        return self.result(look, self.gathered(name, look, near), self.choices.get(name))
 
-    def result(self, name: str, look: Look, evidence: Evidence) -> ImageResult:
-        """The scores of method `name` from its evidence, with the parameters that were chosen for it."""
-        choice = self.choices.get(name)
-        parameters = choice.parameters if choice else method_of(name).trials[0]
+    def result(self, look: Look, evidence: Evidence, choice: Choice | None = None) -> ImageResult:
+        """The scores that a method's evidence gives, with what was chosen for it; without, with its plain parameters."""
+        parameters = choice.parameters if choice else FusionParameters()
         labels = np.array([self.classes.index(self.info.classes[output]) + 1 for output in look.present], np.int64)
         names = tuple(self.classes[label - 1] for label in labels)
         threshold = choice.threshold if choice else None

@@ -138,9 +138,12 @@ def _check_look(look: Look) -> None:
             f"the image must be an array H×W×3 uint8, RGB from 0 to 255, not {_described(image)}; of floats in [0, 1] give "
             "(255 * image).round().astype(numpy.uint8)"
         )
-    if wrong := [index for index in look.present if not 0 <= index < len(classes)]:
+    if wrong := [
+        index for index in look.present if isinstance(index, bool | np.bool_) or not 0 <= index < len(classes)
+    ]:
         raise WsssError(
-            f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}"
+            f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}; of labels "
+            "(C,) bool give numpy.flatnonzero(labels)"
         )
     look.info.check_activation()
 

@@ -15,6 +15,7 @@ from wsss.analysis.score import Score
 from wsss.analysis.tally import Tally
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, pseudo_label
 from wsss.data.base import Dataset, Sample
+from wsss.errors import WsssError
 from wsss.machine.parallel import each_image
 from wsss.machine.processes import gathered, share
 from wsss.methods.choice import Choice
@@ -138,6 +139,9 @@ def score_seeds(
         choices: per method, from `choose_parameters`.
         depths: see `Depths`.
         predicted: `(N,C) bool` image labels from the classifier; None scores with given labels only.
+
+    Raises:
+        WsssError: no pixel of the split shows a class, so that a score would be that of background alone.
     """
     tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
 
@@ -168,10 +172,23 @@ def score_seeds(
 
     text = f"{', '.join(choices)} on {data.split}"
     costs = list(each_image(costs_of, share(len(data)), text, device=cam.device, progress=progress))
-    return {
+    scores = {
         name: tallies[name].merged(looks_facts(name, choice.plain(), [each[name] for each in costs], cam))
         for name, choice in choices.items()
     }
+    for score in scores.values():
+        _require_shown(score, data)
+    return scores
+
+
+def _require_shown(score: Score, data: Dataset) -> None:
+    """Raise a `WsssError` where no pixel shows a class: the score would be that of background alone."""
+    pixels = score.confusions.sum(axis=(0, 2))  # of background and each class
+    if pixels[0] and not pixels[1:].any():
+        raise WsssError(
+            f"no pixel of {data.name}, {data.split} shows {' or '.join(data.classes)}, so a score would be that of background "
+            "alone. Give images that show them, or other --classes."
+        )
 
 
 def looks_facts(name: str, choice: Mapping[str, Any], costs: Sequence[Cost], cam: DepthCAM) -> dict[str, Any]:

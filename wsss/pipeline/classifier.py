@@ -15,6 +15,7 @@ from wsss.cam.features import features_version
 from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import ALGORITHM_VERSION
 from wsss.data.transforms import resize_long_side
+from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.parallel import image_bar
 from wsss.machine.processes import gathered, share
@@ -74,6 +75,11 @@ class ClassifierStage:
         weights = Path(settings.weights) if settings.weights else None
         model = build_classifier(settings.backbone, len(data.classes), settings.output_stride, weights)
         images, labels = self.images_and_labels("train")
+        if not np.any(labels):
+            raise WsssError(
+                f"no image of {data.name}, {data.split} shows {', '.join(data.classes)}: there is nothing to learn. Name other "
+                "classes with --classes."
+            )
         history = train_classifier(
             model,
             info,

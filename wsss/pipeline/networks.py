@@ -155,7 +155,7 @@ class NetworkStage:
 
     def scores(self, labels: Sequence[str]) -> dict[str, Score]:
         """Scores on the reported split of the networks trained on `labels`; no image labels are used."""
-        out = {}
+        out: dict[str, Score] = {}
         for name in labels:  # one after the other: each may have to be trained
             key = content_hash([SCORING_VERSION, self.key(name), self.data.key("report")])
             path = self.cache.path("networks", key)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss.analysis.score import Score
-from wsss.cam.classifier import Classifier, ClassifierInfo
+from wsss.cam.classifier import Classifier, ClassifierInfo, require_classifier
 from wsss.cam.features import check_class_maps
 from wsss.checks import require_apart, require_images, settings_of_environment, switched_on
 from wsss.config import Config, config_hash, hashed_splits
@@ -231,8 +231,13 @@ class Run:
         return self._seeds.scores(names, split)
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
-        """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`."""
+        """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`.
+
+        Raises:
+            WsssError: `path` is among what is read, or is there and is no classifier: only an earlier one is replaced.
+        """
         self.require_apart(path, *(MethodName.of_seeds(name).source for name in methods))
+        require_classifier(path)
         self.require_runs_apart()
         self._seeds.export(path, methods)
         self.say_left_out()
