@@ -85,9 +85,14 @@ class ImageResult:
 class DepthCAM:
     """Class activation maps that depth guides, of one image at a time.
 
-    >>> cam = DepthCAM.from_checkpoint("classifier.safetensors")  # doctest: +SKIP
-    >>> result = cam("photo.jpg", classes=["mug"], depth="photo.npy", kind="metric")  # doctest: +SKIP
-    >>> result.scores, result.label(), result.evidence.plan  # doctest: +SKIP
+    With a checkpoint of `python -m wsss train`, a photograph and its depth in metres:
+
+    >>> cam = DepthCAM.from_checkpoint("classifier.safetensors")
+    >>> result = cam("photo.png", classes=["mug", "cat"], depth="photo.npy", kind="metric")
+    >>> result.scores.shape, result.label().shape
+    ((2, 48, 70), (48, 70))
+    >>> len(result.evidence.plan)  # crops that the classifier looked at
+    3
 
     Attributes:
         model: `(N,3,H,W)` → class maps `(N,C,h,w)` in logits, whose mean over h and w are the logits of the image.
