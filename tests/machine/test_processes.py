@@ -298,9 +298,9 @@ def test_only_the_process_that_fails_says_why(tmp_path: Path, kind: str) -> None
 
 
 def test_a_batch_too_small_is_told_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("wsss.pipeline.run.num_processes", lambda: 9)
+    monkeypatch.setattr("wsss.pipeline.preflight.num_processes", lambda: 9)
     with pytest.raises(WsssError, match="9 processes share each batch of the segmentation network, which has 8 images"):
         Run(Config(), tmp_path / "cache")
-    monkeypatch.setattr("wsss.pipeline.run.num_processes", lambda: 8)
+    monkeypatch.setattr("wsss.pipeline.preflight.num_processes", lambda: 8)
     Run(Config(), tmp_path / "cache")
     assert not (tmp_path / "cache").exists()

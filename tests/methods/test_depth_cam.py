@@ -1,10 +1,13 @@
 """One image in three lines, against the parts that it is made of."""
 
 import doctest
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from wsss import DepthCAM
@@ -27,15 +30,11 @@ CHOSEN = {"cam": Choice(FusionParameters(), 0.3, 10.0, 1), "depth": Choice(Fusio
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a checkpoint of random weights, a photograph and a depth map, which the current folder is."""
-    import torch
-
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
     info = info_for("test_efficientnet", CLASSES, 16, 64)
     looks = {"regions": vars(RegionParameters()), "crops": vars(CropParameters(count=3))}
     chosen = {name: choice.plain() for name, choice in CHOSEN.items()}
-    from dataclasses import replace
-
     save_classifier(
         tmp_path / "classifier.safetensors",
         Classifier("test_efficientnet", len(CLASSES)),
@@ -62,7 +61,9 @@ def test_the_example_runs(place: Path) -> None:
 @pytest.mark.parametrize("how", ["file", "text", "PIL", "array"])
 def test_depth_guides_as_the_method_does(cam: DepthCAM, place: Path, how: str) -> None:
     pixels = np.asarray(Image.open("photo.png"))
-    image = {"file": place / "photo.png", "text": "photo.png", "PIL": Image.open("photo.png"), "array": pixels}[how]
+    image: Any = {"file": place / "photo.png", "text": "photo.png", "PIL": Image.open("photo.png"), "array": pixels}[
+        how
+    ]
     found = cam(image, ["mug", "cat"], depth="photo.npy", kind="metric")
     near = resized(normalise_inverse_depth(inverse_depth(np.load("photo.npy"), "metric")), (48, 70))
     look = Look(cam.model, cam.info, pixels, [2, 0], cam.device)

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import wsss.pipeline.labels as label_stages
-import wsss.pipeline.run as pipeline
 import wsss.pipeline.seeds as stages
 from wsss.analysis.confusion import confusion_matrix
 from wsss.analysis.tally import Tally
@@ -66,7 +65,7 @@ def refuse(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture
 def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "train_segmentation", refuse)
+    monkeypatch.setattr("wsss.pipeline.networks.train_segmentation", refuse)
     for name in ("train_classifier", "choose_parameters", "score_seeds"):
         monkeypatch.setattr(stages, name, refuse)
     for name in ("choose_labels", "write_labels"):

@@ -47,7 +47,7 @@ def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name
     """
     if stage == "segmentation" and name == FULL_SUPERVISION and not run.has_masks:
         return {"method": name, "refinement": None, "miou": {"mean": float("nan")}, "not_trained": NO_FULL_SUPERVISION}
-    parts = MethodName.parse(run.config.full_name(name))
+    parts = MethodName.parse(run.full_name(name))
     return find_record(records, data=run.data_name, stage=stage, method=parts.seeds, refinement=parts.refinement)
 
 
@@ -79,10 +79,10 @@ def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]
         reads_depth = named or (refinement is not None and refinement.uses_depth)
         spec = run.depths.spec(parts.source)
         found[name] = inputs_read(run.root, contents, spec if reads_depth else None)
-        shown[name] = run.config.full_name(name)
+        shown[name] = run.full_name(name)
         depths[name] = (source_identity(spec), run.depths.kind(parts.source)) if reads_depth else None
         place = {"data": run.data_name, "stage": stage, "split": split, "refinement": parts.refinement}
-        path = record_path(folder, place | {"method": run.config.full_name(parts.seeds)})
+        path = record_path(folder, place | {"method": run.full_name(parts.seeds)})
         require_same_inputs(path, found[name], name_it(spec, f"{parts.base}@NAME") if named else None)
     require_names_apart(shown, depths)
     return found
@@ -121,11 +121,11 @@ def write_stage(
         record = build_record(
             own,
             data=first.data_name, split=split.split, profile=first.config.profile, stage=stage,
-            method=first.config.full_name(MethodName.parse(name).seeds),
+            method=first.full_name(MethodName.parse(name).seeds),
             refinement=MethodName.parse(name).refinement, backbone=first.config.classifier.backbone,
             image_labels="none" if stage == "segmentation" else "given",
             seeds=[run.config.seed for run in runs],
-            against={first.config.full_name(other): theirs for other, theirs in scores.items() if other != name},
+            against={first.full_name(other): theirs for other, theirs in scores.items() if other != name},
             config_sha256=first.config_hash, data_sha256=first.data_hash(stage),
             algorithm_version=ALGORITHM_VERSION[stage], device=str(first.device), threads=torch.get_num_threads(),
             wall_s=time.perf_counter() - start,

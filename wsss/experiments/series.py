@@ -61,7 +61,7 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
             numbers = list(frames[0].select_dtypes("floating"))
             mean = frames[0].copy()
             mean[numbers] = np.mean([frame[numbers].to_numpy() for frame in frames], axis=0)
-            rows += [{"method": runs[0].config.full_name(method), **row} for row in series_rows(mean, name)]
+            rows += [{"method": runs[0].full_name(method), **row} for row in series_rows(mean, name)]
         record = {
             "data": "tabletop", "series": name, "profile": runs[0].config.profile,
             "seeds": [run.config.seed for run in runs], "num_images": len(data), "rows": rows,

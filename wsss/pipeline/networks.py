@@ -30,7 +30,7 @@ from wsss.pipeline.classifier import ClassifierStage
 from wsss.pipeline.labels import LabelStage
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION
-from wsss.segmentation.network import build_network, check_network, save_network
+from wsss.segmentation.network import build_network, save_network
 from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.training import train_segmentation
 
@@ -41,17 +41,11 @@ Trained = tuple[nn.Module, dict[str, str], dict[str, Any]]
 
 
 class NetworkStage:
-    """Networks of a run, by the labels that they learn from: a label method, or `full-supervision` for true masks.
-
-    Raises:
-        WsssError: the configured network cannot be built, or not learn on crops of the configured side.
-    """
+    """Networks of a run, by the labels that they learn from: a label method, or `full-supervision` for true masks."""
 
     def __init__(self, classifier: ClassifierStage, labels: LabelStage) -> None:
         self.classifier, self.labels = classifier, labels
         self.data, self.config, self.cache = labels.data, labels.config, labels.cache
-        settings = self.config.segmentation
-        check_network(settings.architecture, settings.encoder, settings.crop_size)
 
     def key(self, labels: str) -> str:
         """Hash of everything that a network trained on `labels` depends on."""

@@ -13,20 +13,17 @@ from numpy.typing import NDArray
 
 from wsss.analysis.score import Score
 from wsss.cam.classifier import Classifier, ClassifierInfo, require_classifier
-from wsss.cam.features import check_class_maps
-from wsss.checks import require_apart, require_images, settings_of_environment, switched_on
+from wsss.checks import require_apart, settings_of_environment, switched_on
 from wsss.config import Config, config_hash, hashed_splits
 from wsss.data.base import Dataset, Sample
 from wsss.data.tabletop import TabletopDataset
 from wsss.depth.sources import DepthSource
-from wsss.errors import WsssError
 from wsss.io import content_hash
-from wsss.machine.processes import is_main, num_processes
+from wsss.machine.processes import is_main
 from wsss.machine.runtime import keep_freed_memory, pick_device
 from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
-from wsss.methods.registry import method
 from wsss.paths import runs_folder
 from wsss.pipeline.cache import StageCache
 from wsss.pipeline.classifier import ClassifierStage
@@ -34,10 +31,10 @@ from wsss.pipeline.crop_file import CropSettings, read_crop_settings
 from wsss.pipeline.data import RunData
 from wsss.pipeline.labels import LabelStage
 from wsss.pipeline.networks import NetworkStage
+from wsss.pipeline.preflight import check_before
 from wsss.pipeline.profiles import profile as configuration
 from wsss.pipeline.seeds import SeedStage
 from wsss.pseudo.labelling import LabelChoice
-from wsss.pseudo.refinement import REFINEMENTS, require_one_reading
 
 __all__ = ["Run", "open_run"]
 
@@ -92,7 +89,7 @@ class Run:
         self.cache = cache or runs_folder() / "cache"
         self.progress = progress and is_main()
         self.device = pick_device()
-        _check(config)
+        check_before(config)
         self._data = RunData(config, StageCache(self.cache), self.device, self.progress)
         self._classifier = ClassifierStage(self._data)
         self._seeds = SeedStage(self._classifier, crop_settings)
@@ -124,8 +121,6 @@ class Run:
         remedy = "Name another folder for runs in the environment variable WSSS_RUNS."
         self.require_apart(places, inputs=inputs, remedy=remedy)
 
-    # ---- data -----------------------------------------------------------------------------------------------------
-
     @property
     def root(self) -> Path | None:
         """Folder of the data; `tabletop` is rendered first if it is not there."""
@@ -136,11 +131,7 @@ class Run:
         return self._data.split(split)
 
     def series(self, name: str) -> TabletopDataset:
-        """A controlled series of `tabletop` (see `wsss.data.series`), rendered first if it is not there.
-
-        Raises:
-            WsssError: the data is another.
-        """
+        """A controlled series of `tabletop` (see `wsss.data.series`), rendered first; a `WsssError` if the data is another."""
         return self._data.series(name)
 
     @property
@@ -160,6 +151,10 @@ class Run:
     def left_out(self) -> dict[str, Any]:
         """What of the data is not used though it is there, for the records: `images` by split, [used, of], and `classes`."""
         return self._data.left_out()
+
+    def full_name(self, name: str) -> str:
+        """A method's name in records and tables: `depth@sensor` where it uses depth, with its `+refinement`."""
+        return self.config.full_name(name)
 
     @property
     def config_hash(self) -> str:
@@ -181,8 +176,6 @@ class Run:
     def depth_network(self, folds: bool = False) -> Path:
         """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds too."""
         return self._data.depth_network(folds)
-
-    # ---- classifier and seeds ---------------------------------------------------------------------------------------
 
     @property
     def classifier_key(self) -> str:
@@ -242,8 +235,6 @@ class Run:
         self._seeds.export(path, methods)
         self.say_left_out()
 
-    # ---- pseudo-labels and networks -----------------------------------------------------------------------------------
-
     def label_key(self, name: str) -> str:
         """Hash of everything that the pseudo-labels of a label method depend on."""
         return self._labels.key(name)
@@ -261,11 +252,7 @@ class Run:
         return self._labels.folder(name)
 
     def label_method(self, base: str) -> str:
-        """The configured label method that starts from the seeds of method `base`, whatever its refinement.
-
-        Raises:
-            WsssError: there is none.
-        """
+        """The configured label method that starts from the seeds of method `base`; a `WsssError` where there is none."""
         return self._labels.method_of(base)
 
     def network_key(self, labels: str) -> str:
@@ -303,21 +290,3 @@ class Run:
     def predictions(self, labels: str, samples: Iterable[Sample]) -> Iterator[NDArray[np.uint8]]:
         """Label maps `H×W uint8` of a trained network, for each of `samples`; none of one that is skipped."""
         return self._networks.predictions(labels, samples)
-
-
-def _check(config: Config) -> None:
-    """Raise a `WsssError` for what would otherwise stop a run after hours."""
-    depths = config.depths
-    if taken := next((name for name in depths.declared if name in REFINEMENTS), None):
-        raise WsssError(f"--source {taken}: that is the name of a refinement. Choose another name.")
-    for what, batch_size in (
-        ("the classifier", config.classifier.batch_size),
-        ("the segmentation network", config.segmentation.batch_size),
-    ):
-        require_images(num_processes(), batch_size, what)
-    for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
-        require_one_reading(name, config.root)
-        base = MethodName.parse(name).seeds
-        if method(base).uses_depth:  # an unknown name is an error now, not hours later
-            depths.check(MethodName.of_seeds(base).source)
-    check_class_maps(config.classifier.backbone, config.classifier.output_stride)
