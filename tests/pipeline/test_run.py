@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-import wsss.pipeline.labels as label_stages
-import wsss.pipeline.seeds as stages
 from wsss.analysis.confusion import confusion_matrix
 from wsss.analysis.tally import Tally
 from wsss.cam.classifier import load_classifier
@@ -24,7 +22,8 @@ from wsss.experiments.results import write_stage
 from wsss.io import content_hash
 from wsss.methods.choice import Choice
 from wsss.paths import runs_folder
-from wsss.pipeline.run import Run, open_run
+from wsss.pipeline import Run, open_run
+from wsss.pipeline.data import RunData
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.records.store import FULL_SUPERVISION
 
@@ -65,11 +64,15 @@ def refuse(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture
 def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsss.pipeline.networks.train_segmentation", refuse)
-    for name in ("train_classifier", "choose_parameters", "score_seeds"):
-        monkeypatch.setattr(stages, name, refuse)
-    for name in ("choose_labels", "write_labels"):
-        monkeypatch.setattr(label_stages, name, refuse)
+    for place in (
+        "networks.train_segmentation",
+        "classifier.train_classifier",
+        "seeds.choose_parameters",
+        "seeds.score_seeds",
+        "labels.choose_labels",
+        "labels.write_labels",
+    ):
+        monkeypatch.setattr(f"wsss.pipeline.{place}", refuse)
 
 
 def score_file(run: Run, name: str) -> str:
@@ -229,8 +232,8 @@ def test_an_interrupted_stage_goes_on(
     lost = cache / "seeds" / score_file(finished, "zoom")
     before = finished.seeds(["zoom"])["zoom"]
     lost.unlink()
-    for name in ("train_classifier", "choose_parameters"):
-        monkeypatch.setattr(stages, name, refuse)
+    for place in ("classifier.train_classifier", "seeds.choose_parameters"):
+        monkeypatch.setattr(f"wsss.pipeline.{place}", refuse)
     again = Run(config, cache, progress=False).seeds(METHODS)["zoom"]
     assert lost.exists()
     np.testing.assert_array_equal(again.confusions, before.confusions)
@@ -372,7 +375,7 @@ def test_the_classifiers_precision_is_that_of_the_splits_in_question(finished: R
 
 
 def test_a_split_without_a_class_has_no_precision(config: Config, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "mean_average_precision", lambda *_: float("nan"))
+    monkeypatch.setattr("wsss.pipeline.classifier.mean_average_precision", lambda *_: float("nan"))
     run = Run(replace(config, seed=1), cache, progress=False)
     assert np.isnan(list(run.average_precision().values())).all()
     assert np.isnan(list(run.average_precision().values())).all()  # from the cache
@@ -395,7 +398,7 @@ def test_a_stage_that_fails_gives_its_locks_back(
         raise RuntimeError("out of order")
 
     run = Run(config, tmp_path, progress=False)
-    monkeypatch.setattr(stages, "train_classifier", fail)
+    monkeypatch.setattr("wsss.pipeline.classifier.train_classifier", fail)
     with pytest.raises(RuntimeError, match="out of order"):
         run.seeds(["cam"])
     assert not list((tmp_path / "locks").glob("*.json"))
@@ -415,12 +418,12 @@ def test_depth_of_the_train_split_is_cross_fitted(
 ) -> None:
     asked = []
 
-    def network(_: Run, folds: bool = False) -> Path:
+    def network(_: RunData, folds: bool = False) -> Path:
         asked.append(folds)
         return tmp_path / "network.safetensors"
 
-    monkeypatch.setattr(Run, "depth_network", network)
-    monkeypatch.setattr(stages, "open_depth", lambda *_, **__: None)
+    monkeypatch.setattr(RunData, "depth_network", network)
+    monkeypatch.setattr("wsss.pipeline.data.open_depth", lambda *_, **__: None)
     Run(replace(config, depth=depth), tmp_path, progress=False).depth_of("train", source)
     assert any(asked) == wanted
 
