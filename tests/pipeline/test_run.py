@@ -10,21 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-import wsss.pipeline.labels as label_stages
-import wsss.pipeline.run as pipeline
-import wsss.pipeline.seeds as stages
 from wsss.analysis.confusion import confusion_matrix
 from wsss.analysis.tally import Tally
 from wsss.cam.classifier import load_classifier
-from wsss.config import SCORING_VERSION, ClassifierConfig, Config, DepthTraining, SegmentationConfig
+from wsss.config import ALGORITHM_VERSION, SCORING_VERSION, ClassifierConfig, Config, DepthTraining, SegmentationConfig
 from wsss.data.base import data_key
 from wsss.data.tabletop import CLASSES
 from wsss.depth.monocular import load_depth_network
 from wsss.errors import WsssError
 from wsss.experiments.results import write_stage
 from wsss.io import content_hash
+from wsss.methods.choice import Choice
 from wsss.paths import runs_folder
-from wsss.pipeline.run import Run, open_run
+from wsss.pipeline import Run, open_run
+from wsss.pipeline.data import RunData
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.records.store import FULL_SUPERVISION
 
@@ -65,11 +64,15 @@ def refuse(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture
 def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "train_segmentation", refuse)
-    for name in ("train_classifier", "choose_parameters", "score_seeds"):
-        monkeypatch.setattr(stages, name, refuse)
-    for name in ("choose_labels", "write_labels"):
-        monkeypatch.setattr(label_stages, name, refuse)
+    for place in (
+        "networks.train_segmentation",
+        "classifier.train_classifier",
+        "seeds.choose_parameters",
+        "seeds.score_seeds",
+        "labels.choose_labels",
+        "labels.write_labels",
+    ):
+        monkeypatch.setattr(f"wsss.pipeline.{place}", refuse)
 
 
 def score_file(run: Run, name: str) -> str:
@@ -99,7 +102,7 @@ def test_scores_are_of_the_reported_split(finished: Run) -> None:
         assert score.classes == CLASSES
         assert 0 <= score.miou <= 100
         assert score.predicted.shape == score.confusions.shape
-        assert score.facts["parameters"] == finished.choose([name])[name]["parameters"]
+        assert Choice.of_plain(score.facts) == finished.choose([name])[name]
     for score in finished.networks(["cam+par"]).values():
         assert score.facts["megapixels"] is None
         assert len(score.curve) == 0
@@ -187,7 +190,7 @@ def test_keys_change_with_what_they_depend_on(config: Config, cache: Path, monke
     before = keys(Run(config, cache))
     for stage, expected in (("cam", {*seeds, *labels, "network"}), ("pseudo", {*labels, "network"})):
         with monkeypatch.context() as patch:
-            patch.setitem(pipeline.ALGORITHM_VERSION, stage, 99)
+            patch.setitem(ALGORITHM_VERSION, stage, 99)
             after = keys(Run(config, cache))
         assert {name for name in before if before[name] != after[name]} == expected
 
@@ -229,8 +232,8 @@ def test_an_interrupted_stage_goes_on(
     lost = cache / "seeds" / score_file(finished, "zoom")
     before = finished.seeds(["zoom"])["zoom"]
     lost.unlink()
-    for name in ("train_classifier", "choose_parameters"):
-        monkeypatch.setattr(stages, name, refuse)
+    for place in ("classifier.train_classifier", "seeds.choose_parameters"):
+        monkeypatch.setattr(f"wsss.pipeline.{place}", refuse)
     again = Run(config, cache, progress=False).seeds(METHODS)["zoom"]
     assert lost.exists()
     np.testing.assert_array_equal(again.confusions, before.confusions)
@@ -259,7 +262,8 @@ def test_unknown_methods_are_refused_at_once(config: Config, cache: Path) -> Non
 def test_exported_checkpoints_carry_what_was_chosen(finished: Run, tmp_path: Path) -> None:
     finished.export_classifier(tmp_path / "model.safetensors", ["cam", "depth"])
     model, info = load_classifier(tmp_path / "model.safetensors")
-    assert info.chosen == finished.choose(["cam", "depth"])
+    chosen = {name: Choice.of_plain(plain) for name, plain in info.chosen.items()}
+    assert chosen == finished.choose(["cam", "depth"])
     assert info.classes == CLASSES
     settings = {"regions": asdict(finished.config.regions), "crops": asdict(finished.config.crops)}
     assert info.looks == json.loads(json.dumps(settings))
@@ -315,8 +319,8 @@ def test_scores_of_another_depth_are_others(finished: Run) -> None:
     assert 0 <= scores["depth"].facts["trust"] <= 1
     sample = finished.data("report")[0]
     depths = {source: finished.depth_of("report", source) for source in (None, "constant", "inverted")}
-    look = finished.looker.at(sample, np.flatnonzero(sample.labels))
-    regions = [finished.looker.evidence(name, look, sample, depths, 0).regions for name in (names[0], *names[2:])]
+    look = finished.depth_cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))
+    regions = [finished.depth_cam.evidence(name, look, sample, depths, 0).regions for name in (names[0], *names[2:])]
     counts = [len(each) for each in regions if each is not None]
     assert counts[0] > counts[1] == 1
     assert counts[2] > 1
@@ -371,7 +375,7 @@ def test_the_classifiers_precision_is_that_of_the_splits_in_question(finished: R
 
 
 def test_a_split_without_a_class_has_no_precision(config: Config, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "mean_average_precision", lambda *_: float("nan"))
+    monkeypatch.setattr("wsss.pipeline.classifier.mean_average_precision", lambda *_: float("nan"))
     run = Run(replace(config, seed=1), cache, progress=False)
     assert np.isnan(list(run.average_precision().values())).all()
     assert np.isnan(list(run.average_precision().values())).all()  # from the cache
@@ -394,7 +398,7 @@ def test_a_stage_that_fails_gives_its_locks_back(
         raise RuntimeError("out of order")
 
     run = Run(config, tmp_path, progress=False)
-    monkeypatch.setattr(stages, "train_classifier", fail)
+    monkeypatch.setattr("wsss.pipeline.classifier.train_classifier", fail)
     with pytest.raises(RuntimeError, match="out of order"):
         run.seeds(["cam"])
     assert not list((tmp_path / "locks").glob("*.json"))
@@ -414,12 +418,12 @@ def test_depth_of_the_train_split_is_cross_fitted(
 ) -> None:
     asked = []
 
-    def network(_: Run, folds: bool = False) -> Path:
+    def network(_: RunData, folds: bool = False) -> Path:
         asked.append(folds)
         return tmp_path / "network.safetensors"
 
-    monkeypatch.setattr(Run, "depth_network", network)
-    monkeypatch.setattr(stages, "open_depth", lambda *_, **__: None)
+    monkeypatch.setattr(RunData, "depth_network", network)
+    monkeypatch.setattr("wsss.pipeline.data.open_depth", lambda *_, **__: None)
     Run(replace(config, depth=depth), tmp_path, progress=False).depth_of("train", source)
     assert any(asked) == wanted
 

@@ -24,6 +24,7 @@ __all__ = [
     "ClassifierInfo",
     "build_classifier",
     "load_classifier",
+    "require_classifier",
     "save_classifier",
 ]
 
@@ -131,7 +132,7 @@ def build_classifier(
     found = {name: tensor for name, tensor in found.items() if tensor.shape == own[name].shape}
     if len(found) < 0.9 * len(own):
         raise WsssError(
-            f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights; is it another model's file?"
+            f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights: give a file of that model with --weights"
         )
     model.features.load_state_dict({**own, **found})
     return model
@@ -171,6 +172,20 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
             f"checkpoint {path} does not fit {info.backbone} with {len(info.classes)} classes: {error}. {remedy}"
         ) from error
     return model.eval(), info
+
+
+def require_classifier(path: Path) -> None:
+    """Raise a `WsssError` if a checkpoint written to `path` would replace anything but an earlier classifier."""
+    remedy = "Give another file with --out."
+    if path.is_dir():
+        raise WsssError(f"{path} is a folder, and the checkpoint is a file. {remedy}")
+    if path.exists():
+        try:
+            known = METADATA in read_tensors(path)[1]
+        except Exception:  # of several libraries, on a file of anything
+            known = False
+        if not known:
+            raise WsssError(f"{path} is there and is no classifier of this package: it would be replaced. {remedy}")
 
 
 def info_for(backbone: str, classes: tuple[str, ...], output_stride: int, base_side: int) -> ClassifierInfo:

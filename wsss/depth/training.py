@@ -21,7 +21,7 @@ from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.contents import weights_hash
 from wsss.machine.runtime import seed_everything, to_device
-from wsss.networks.backbones import backbone_state, encoder_model, load_encoder, normalisation
+from wsss.networks.backbones import backbone_state, encoder_model, load_encoder, normalisation, weights_identity
 from wsss.networks.freezing import freeze_early, require_learning, train_mode
 from wsss.networks.gradients import quick_gradients
 from wsss.networks.training_state import CHECKPOINT_EVERY, Chance, TrainingState
@@ -248,14 +248,16 @@ def _require_same(
 
     What it is lies beside them, in `CHECKPOINT.json`, from before its first step.
     """
-    given = [weights_hash(Path(weights))] if weights else []
+    given = [weights_hash(Path(weights))] if weights else [weights_identity(backbone)]
     key = content_hash([asdict(settings), backbone, side, seed, data_key(dataset), *given])
     facts, path = {"training_sha256": key}, checkpoint.with_suffix(".json")
     kept = [each for each in (checkpoint, *(fold_path(checkpoint, fold) for fold in range(FOLDS))) if each.exists()]
-    if kept and (not path.exists() or read_json(path) != facts):
+    found, remedy = read_json(path) if path.exists() else {}, "Give another file with --out, or delete it."
+    if found and set(found) != set(facts):
+        raise WsssError(f"{path}, which would say what {checkpoint} is, holds something else. {remedy}")
+    if kept and found != facts:
         raise WsssError(
-            f"{kept[0]} is of another training (data, seed or settings), or does not say of which. Give another file "
-            "with --out, or delete it."
+            f"{kept[0]} is of another training (data, seed or settings), or does not say of which. {remedy}"
         )
     write_json(path, facts)
 

@@ -64,7 +64,7 @@ def _score(run: Run, variant: Variant) -> Score:
 def _row(run: Run, variant: Variant, score: Score, first: Score) -> dict[str, Any]:
     difference, interval = paired_bootstrap([score.confusions], [first.confusions])
     return {
-        "group": variant.group, "variant": variant.name, "method": run.config.full_name(variant.method),
+        "group": variant.group, "variant": variant.name, "method": run.full_name(variant.method),
         "miou": round(score.miou, 3), "interval": _rounded(bootstrap_miou([score.confusions])),
         "difference": round(difference, 3), "ci": _rounded(interval),
         "threshold": score.facts["threshold"], "parameters": score.facts["parameters"],
