@@ -207,9 +207,9 @@ def test_options_of_training_reach_the_run(capsys, monkeypatch, tmp_path: Path) 
     [
         ("--backbone", "nonet", "nonet"),
         ("--weights", "gone.pth", "no file gone.pth; give the backbone's weights with --weights"),
-        ("--epochs", "0", "setting classifier.epochs must be a number of at least 1, not 0"),
-        ("--batch-size", "1", "segmentation.batch_size must be a number of at least 2, not 1"),
-        ("--limit", "0", "train_limit must be a number of at least 1, not 0"),
+        ("--epochs", "0", "setting classifier.epochs must be an integer of at least 1, not 0"),
+        ("--batch-size", "1", "segmentation.batch_size must be an integer of at least 2, not 1"),
+        ("--limit", "0", "train_limit must be an integer of at least 1 or nothing, not 0"),
         ("--device", "gpu", "must be one of auto, cpu, cuda, mps, not 'gpu'"),
     ],
 )
