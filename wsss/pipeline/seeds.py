@@ -273,11 +273,11 @@ class SeedStages:
         path = self._path("depth", content_hash(parts), ".safetensors")
         wanted = [path, *(fold_path(path, fold) for fold in range(FOLDS if folds else 0))]
         weights = self.config.classifier.weights
-        train = partial(train_with_folds, side=side, device=self.device, progress=self.progress, weights=weights)
+        train = partial(train_with_folds, test_side=side, device=self.device, progress=self.progress, weights=weights)
 
         def make() -> None:
             self._absent(wanted)
-            train(data, path, backbone, settings, folds=folds)
+            train(data, path, backbone, folds=folds, **asdict(settings))
             self._locks.release_made()
 
         made_by_main(make)
