@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.cam_peers import GradCam, Peer, TorchCam
-from benchmarks.material import classifier, labelled, looker, side_by_side
+from benchmarks.material import classifier, depth_cam, labelled, side_by_side
 from benchmarks.measure import (
     Effort,
     Figure,
@@ -91,20 +91,20 @@ def _one_by_one(samples: list[Sample]) -> Way:
 
 
 def _maps(sample: Sample) -> LevelMaps:
-    view, present = looker(), _present(sample)
+    view, present = depth_cam(), _present(sample)
     return pyramid_maps(view.model, view.info, sample.image, present, scales=SCALES, flip=True, device=view.device)
 
 
 def _batches(sample: Sample) -> list[Tensor]:
     """What the forward passes of an image are made on."""
-    device = looker().device
+    device = depth_cam().device
     return [torch.cat([x, x.flip(3)]).to(device, memory_format=torch.channels_last) for x in _levels(sample)]
 
 
 @torch.inference_mode()
 def _passes(batches: list[Tensor]) -> None:
     """The forward passes alone, on tensors that are ready for them."""
-    view = looker()
+    view = depth_cam()
     for batch in batches:
         with autocast(view.device):
             view.model(batch)
@@ -124,7 +124,7 @@ def _present(sample: Sample) -> list[int]:
 
 def _levels(sample: Sample) -> Iterator[Tensor]:
     """The image `(1,3,h,w)` at each scale, as `pyramid_maps` sees it."""
-    info, (height, width) = looker().info, sample.image.shape[:2]
+    info, (height, width) = depth_cam().info, sample.image.shape[:2]
     tensor = to_tensor(sample.image, info.mean, info.std)[None]
     for scale in SCALES:
         size = scaled_size(height, width, info.base_side, scale)
@@ -133,7 +133,7 @@ def _levels(sample: Sample) -> Iterator[Tensor]:
 
 def _differences(samples: list[Sample], gradcam: Peer, torchcam: Peer) -> tuple[Figure, Figure]:
     """Largest difference of any map in float32, as a share of the map's maximum: theirs are the same maps."""
-    model, bias = looker().model, classifier()[0].head.bias
+    model, bias = depth_cam().model, classifier()[0].head.bias
     assert bias is not None
     apart: dict[str, float] = {"grad-cam": 0.0, "torch-cam": 0.0}
     for sample in samples:
@@ -141,7 +141,7 @@ def _differences(samples: list[Sample], gradcam: Peer, torchcam: Peer) -> tuple[
         for level in _levels(sample):
             with float32():
                 maps = (
-                    class_maps(model, level.to(looker().device), flip=False)[0][0].cpu()
+                    class_maps(model, level.to(depth_cam().device), flip=False)[0][0].cpu()
                     - bias.detach().cpu()[:, None, None]
                 )
             own = maps[present]

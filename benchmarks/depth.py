@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.material import CONFIG, labelled, looker, side_by_side
+from benchmarks.material import CONFIG, depth_cam, labelled, side_by_side
 from benchmarks.measure import Effort, Measured, at_most, ratio, shown, timed_in_turns
 from wsss.data.base import Sample
 from wsss.methods.crops import crop_plan, region_boxes
@@ -39,10 +39,10 @@ def measure(effort: Effort) -> Measured:
 
 def _seeds(name: str, samples: list[Sample]) -> Callable[[], None]:
     """Evidence and scores of a method as the pipeline goes through a split; nothing is kept from one run to the next."""
-    view = looker()
+    view = depth_cam()
 
     def scores_of(sample: Sample) -> None:
-        look, depth = view.at(sample, np.flatnonzero(sample.labels)), sample.depth
+        look, depth = view.look(sample.id, sample.image, np.flatnonzero(sample.labels)), sample.depth
         assert depth is not None
         fuse(view.evidence(name, look, sample, {None: lambda _: depth}, 0), _FUSION[name])
 

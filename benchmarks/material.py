@@ -16,11 +16,11 @@ from wsss.data.tabletop import TabletopDataset, TabletopSpec
 from wsss.data.tabletop_rendering import render_tabletop
 from wsss.machine.parallel import each_image
 from wsss.machine.runtime import pick_device
-from wsss.methods.evidence import Depths, Looker
+from wsss.methods.depth_cam import DepthCAM, Depths
 from wsss.networks.lean import lean_copy
 from wsss.pipeline.profiles import profile
 
-__all__ = ["CONFIG", "Logits", "classifier", "depths_of", "labelled", "looker", "repeated", "scenes", "side_by_side"]
+__all__ = ["CONFIG", "Logits", "classifier", "depth_cam", "depths_of", "labelled", "repeated", "scenes", "side_by_side"]
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ def side_by_side(work: Callable[[T], object], items: Sequence[T]) -> Callable[[]
     """`work` for what belongs to each image, as the pipeline does it: images side by side, a thread each."""
 
     def run() -> None:
-        device = looker().device
+        device = depth_cam().device
         for _ in each_image(lambda index: work(items[index]), range(len(items)), "", device=device, progress=False):
             pass
 
@@ -81,11 +81,11 @@ def classifier() -> tuple[Classifier, ClassifierInfo]:
 
 
 @cache
-def looker() -> Looker:
+def depth_cam() -> DepthCAM:
     """The classifier as the pipeline uses it for seeds: folded, `channels_last`, with the crops of the default profile."""
     model, info = classifier()
     folded = lean_copy(copy.deepcopy(model).to(memory_format=torch.channels_last))
-    return Looker(folded, info, scenes().classes, CONFIG.regions, CONFIG.crops, pick_device())
+    return DepthCAM(folded, info, scenes().classes, CONFIG.regions, CONFIG.crops, pick_device())
 
 
 class Logits(nn.Module):

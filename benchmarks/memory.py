@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.material import CONFIG, classifier, depths_of, labelled, looker, repeated, scenes
+from benchmarks.material import CONFIG, classifier, depth_cam, depths_of, labelled, repeated, scenes
 from benchmarks.measure import Effort, Measured, at_most, child
 from wsss.errors import WsssError
 from wsss.machine.runtime import keep_freed_memory, pick_device
@@ -53,7 +53,7 @@ def _seeds(images: int) -> None:
     from wsss.methods.scoring import score_seeds
 
     data = repeated(1, images)
-    score_seeds(looker(), CHOICES, data, depths_of(data), progress=False)
+    score_seeds(depth_cam(), CHOICES, data, depths_of(data), progress=False)
 
 
 def _classifier(images: int) -> None:

@@ -18,10 +18,10 @@ METHODS, IMAGES = ("cam", "depth"), 60
 def main() -> None:
     """Print the wall time of the stage, loading left out, and the mIoU, which must not depend on the number of processes."""
     run = open_run(report_limit=IMAGES, progress=False)
-    choices, looker, data = run.choose(METHODS), run.looker, run.data("report")
+    choices, cam, data = run.choose(METHODS), run.depth_cam, run.data("report")
     wait()
     start = time.perf_counter()
-    scores = score_seeds(looker, choices, data, {None: run.depth_of("report")}, progress=False)
+    scores = score_seeds(cam, choices, data, {None: run.depth_of("report")}, progress=False)
     wait()
     if is_main():
         found = ", ".join(f"{name} {score.miou:.4f}" for name, score in scores.items())

@@ -7,7 +7,7 @@ from benchmarks.measure import Effort, Measured, at_most, float32, shown
 from benchmarks.training_peer import PlainTraining, plain_loop
 from wsss.cam.classifier import build_classifier
 from wsss.cam.training import mean_average_precision, predict_probabilities
-from wsss.methods.evidence import Depths
+from wsss.methods.depth_cam import Depths
 from wsss.methods.scoring import choose_parameters
 from wsss.pipeline import Run, open_run
 
@@ -37,7 +37,7 @@ def _plain(run: Run) -> dict[str, float]:
     settings, (_, info) = run.config.classifier, run.classifier
     torch.manual_seed(run.config.seed)
     model = build_classifier(settings.backbone, len(info.classes), settings.output_stride)
-    images, labels = run._images_and_labels("train")
+    images, labels = run.images_and_labels("train")
     data = PlainTraining(images, labels, settings.crop_side, info)
     trained = plain_loop(
         model, data, epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
@@ -46,7 +46,7 @@ def _plain(run: Run) -> dict[str, float]:
     found = {}
     with float32():
         for split in ("tune", "report"):
-            images, labels = run._images_and_labels(split)
+            images, labels = run.images_and_labels(split)
             found[split] = mean_average_precision(labels, predict_probabilities(trained, info, images, run.device))
     return found
 
@@ -54,5 +54,5 @@ def _plain(run: Run) -> dict[str, float]:
 def _tune(run: Run) -> dict[str, float]:
     """mIoU of each method on tune with the parameters that are best there."""
     depths: Depths = {None: run.depth_of("tune")}
-    chosen = choose_parameters(run.looker, METHODS, run.data("tune"), depths, progress=False)
-    return {name: float(np.round(chosen[name]["miou"], 3)) for name in METHODS}
+    chosen = choose_parameters(run.depth_cam, METHODS, run.data("tune"), depths, progress=False)
+    return {name: float(np.round(chosen[name].miou, 3)) for name in METHODS}

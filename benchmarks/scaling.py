@@ -7,22 +7,26 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.material import depths_of, looker, repeated
+from benchmarks.material import depth_cam, depths_of, repeated
 from benchmarks.measure import Effort, Measured, at_most, shown, timed_in_turns
 from wsss.cam.maps import class_maps
 from wsss.machine.parallel import images_at_once
+from wsss.methods.choice import Choice
+from wsss.methods.parameters import FusionParameters
 from wsss.methods.scoring import score_seeds
 
 __all__ = ["CHOICES", "measure"]
 
 SIDES = (224, 320, 416, 512)
 FACTORS = (1, 2, 4, 8)
-CHOICES = {"depth": {"parameters": {"crop_weight": 1.0, "vote": 0.75}, "threshold": 0.5, "trials": 1}}
+CHOICES = {"depth": Choice(FusionParameters(crop_weight=1.0, vote=0.75), threshold=0.5, miou=0.0, trials=1)}
 
 
 def measure(effort: Effort) -> Measured:
     """Seconds of scoring 1×, 2×, 4× and 8× as many images, and of CAMs of one image at growing sides."""
-    count = effort.images // 2 * images_at_once(looker().device)  # as many for each thread: none waits for the others
+    count = (
+        effort.images // 2 * images_at_once(depth_cam().device)
+    )  # as many for each thread: none waits for the others
     names = {factor: f"{factor * count} images" for factor in FACTORS}
     seconds = timed_in_turns({names[factor]: _scoring(count, factor) for factor in FACTORS}, effort.rounds)
     rounds = np.array([seconds[name] for name in names.values()]).T
@@ -46,19 +50,19 @@ def _scoring(count: int, factor: int) -> Callable[[], object]:
     """Seeds with depth, from reading the images to counting pixels."""
     data = repeated(count, factor)
 
-    return lambda: score_seeds(looker(), CHOICES, data, depths_of(data), progress=False)
+    return lambda: score_seeds(depth_cam(), CHOICES, data, depths_of(data), progress=False)
 
 
 def _image(side: int) -> Tensor:
-    return torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(looker().device)
+    return torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(depth_cam().device)
 
 
 def _maps(side: int) -> Callable[[], object]:
     image = _image(side)
-    return lambda: class_maps(looker().model, image, flip=True)
+    return lambda: class_maps(depth_cam().model, image, flip=True)
 
 
 def _flops(side: int) -> int:
     with FlopCounterMode(display=False) as counter:
-        class_maps(looker().model, _image(side), flip=True)
+        class_maps(depth_cam().model, _image(side), flip=True)
     return int(counter.get_total_flops())

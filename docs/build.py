@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FILES = ("LICENSE", "NOTICE", "CITATION.cff")
-PAGES = ("results.md", "scale.md", "performance.md")
+PAGES = ("results.md", "scale.md", "performance.md", "architecture.md")
 FOLDER_LINK = r"\[([^]]*)\]\((?:figures|results)/?\)"  # a site has no page for a folder
 
 
@@ -52,6 +52,8 @@ def assemble(notebooks: Path, source: Path) -> None:
     (source / "docs").mkdir()
     for name in PAGES:
         shutil.copy(HERE / name, source / "docs")
+    (source / "docs" / "static").mkdir()
+    shutil.copy(HERE / "static" / "rooms.svg", source / "docs" / "static")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (source / "README.md").write_text(re.sub(FOLDER_LINK, r"`\1`", readme), encoding="utf-8")
     (source / "notebooks").mkdir()

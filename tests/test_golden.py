@@ -109,14 +109,14 @@ def test_regions_and_crops(evidence: Evidence) -> None:
     first, guided = evidence.partitions
     assert evidence.regions is first
     assert (guided.labels != first.labels).any()
-    assert evidence.colour is not None
+    assert evidence.joint is not None
     found = {
         "planes": first.is_plane.astype(int).tolist(),
         "boxes": [list(one.box) for one in evidence.plan],
         "regions": [one.region for one in evidence.plan],
     }
     assert areas(first) == pytest.approx(GOLDEN["areas"], abs=4), HINT.format("cam")
-    assert areas(evidence.colour) == pytest.approx(GOLDEN["colour"], abs=4), HINT.format("cam")
+    assert areas(evidence.joint) == pytest.approx(GOLDEN["colour"], abs=4), HINT.format("cam")
     assert evidence.trust == GOLDEN["trust"], HINT.format("cam")
     assert found == {name: GOLDEN[name] for name in found}, HINT.format("cam")
 

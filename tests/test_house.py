@@ -90,27 +90,29 @@ def test_there_is_no_circle_of_modules() -> None:
 
 
 def test_rooms_lie_on_few_layers_and_in_no_circle() -> None:
-    """A room counts as one, and so does a loose file."""
+    """A room counts as one, and so does a loose file behind the door."""
     rooms: dict[str, set[str]] = {}
     for name, found in GRAPH.items():
-        rooms.setdefault(room(name), set()).update(room(other) for other, _ in found if room(other) != room(name))
+        rooms.setdefault(room(name), set()).update({room(other) for other, _ in found} - {room(name), *DOOR})
     assert layers(rooms) <= MOST_LAYERS
 
 
 def layers(imports: dict[str, set[str]]) -> int:
     """How many modules or rooms stand on each other at most; a circle is a failure that names it."""
-    height: dict[str, int] = {}
     try:
-        for name in TopologicalSorter(imports).static_order():
-            height[name] = 1 + max((height[other] for other in imports.get(name, ())), default=0)
+        order = list(TopologicalSorter(imports).static_order())
     except CycleError as error:
-        pytest.fail("a circle, each imported by the next: " + " → ".join(error.args[1]))
+        pytest.fail("a circle, each imported by the next: " + " → ".join(error.args[1]), pytrace=False)
+    height: dict[str, int] = {}
+    for name in order:
+        height[name] = 1 + max((height[other] for other in imports.get(name, ())), default=0)
     return max(height.values())
 
 
 def test_no_file_is_long() -> None:
     lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
-    assert not {name: count for name, count in lines.items() if count > LONGEST}
+    long = [f"{name} has {count} lines" for name, count in lines.items() if count > LONGEST]
+    assert not long, "\n" + "\n".join(long)
 
 
 def test_tests_lie_in_the_same_rooms() -> None:

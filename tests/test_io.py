@@ -190,3 +190,10 @@ def test_palettes_are_read(tmp_path: Path, form: str) -> None:
     Image.new("L", (3, 3)).save(tmp_path / "grey", form)
     assert read_palette(tmp_path / "grey") is None
     assert read_palette(tmp_path / "gone") is None
+
+
+def test_a_jpeg_is_no_label_map_whatever_its_name(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "mask.png", format="JPEG")
+    with pytest.raises(WsssError, match=r"mask\.png: it is a JPEG.*changes numbers"):
+        read_image(tmp_path / "mask.png", mode=None)
+    assert read_image(tmp_path / "mask.png").shape == (8, 8, 3)

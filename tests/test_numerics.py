@@ -30,7 +30,8 @@ from wsss.depth.sources import open_depth
 from wsss.depth.training import scale_and_shift_invariant_loss
 from wsss.errors import WsssError
 from wsss.methods.crops import region_boxes, square_box
-from wsss.methods.evidence import Look, Looker, gather
+from wsss.methods.depth_cam import DepthCAM
+from wsss.methods.evidence import Look, gather
 from wsss.methods.fusion import Evidence, fuse
 from wsss.methods.guide import guided_filter
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
@@ -159,7 +160,7 @@ def test_padding_with_ignore_changes_no_metric(seed: int, pad: tuple[int, ...]) 
 def test_the_order_of_images_changes_the_order_of_rows_alone(tiny_voc: Path, tiny_classifier: Build) -> None:
     names = ("cat", "dog")
     model, info = tiny_classifier(names)
-    looker = Looker(model, info, names, RegionParameters(), CropParameters(count=3), CPU)
+    depth_cam = DepthCAM(model, info, names, RegionParameters(), CropParameters(count=3), CPU)
     choices: dict[str, Any] = {
         "cam": {"parameters": {}, "threshold": 0.3}, "depth": {"parameters": {"crop_weight": 1.0, "vote": 0.5}, "threshold": 0.3},
     }  # fmt: skip
@@ -168,7 +169,7 @@ def test_the_order_of_images_changes_the_order_of_rows_alone(tiny_voc: Path, tin
     shuffled = keep_ids(whole, [whole.ids[index] for index in order])
     one, other = (
         score_seeds(
-            looker,
+            depth_cam,
             choices,
             data,
             {None: open_depth(f"files:{tiny_voc / 'DepthMETER'}", data, "metric")},

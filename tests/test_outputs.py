@@ -22,7 +22,7 @@ from wsss.data.tabletop_rendering import render_tabletop
 from wsss.depth.training import train_with_folds
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
-from wsss.pseudo.export import FACTS, export_voc
+from wsss.pseudo.export import FACTS, export_voc, require_same_export
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.segmentation.folder import predict_folder
 from wsss.segmentation.network import build_network
@@ -55,13 +55,13 @@ def scene(tiny_voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     monkeypatch.setenv("WSSS_CACHE", str(tmp_path / "cache"))
     for place in (
         "wsss.experiments.results._stage_scores",
-        "wsss.pipeline.seeds.SeedStages.classifier",
+        "wsss.pipeline.classifier.ClassifierStage.trained",
         "wsss.depth.training.train_with_folds",
         "wsss.segmentation.folder.image_files",
         "wsss.pseudo.export.require_same_export",
         "wsss.experiments.evaluate.load_classifier",
         "wsss.experiments.depth_quality.tqdm",
-        "wsss.pipeline.seeds.SeedStages.series",
+        "wsss.pipeline.Run.series",
         "wsss.experiments.ablation._score",
         "wsss.records.store.load_records",
         "wsss.experiments.notebooks.execute",
@@ -229,6 +229,7 @@ def test_an_export_goes_on_and_takes_further_lists(tiny_voc: Path, labels: Path,
         ("classes", "classes cat, dog, not dog, cat: its masks would mean something else"), ("fewer classes", "not cat"),
         ("method", "other labels of the list train"), ("truth", "other labels of the list train"),
         ("shorter", r"list train of other images \(5, of which 3 would be left out\)"),
+        ("masks", "list train of other images, or of other masks"),
         ("data", "images of tiny-voc, not of other"), ("overlap", r"holds image 2012_000000 in its list train already"),
         ("unknown", r"holds JPEGImages already, and does not say"), ("broken", "does not say what"),
     ],
@@ -250,6 +251,8 @@ def test_an_export_of_something_else_is_refused(
             save_pseudo_label(source / f"{data.ids[0]}.png", np.full((40, 48), 2, np.uint8))
         case "shorter":
             data = open_dataset("voc", "train", root=tiny_voc, classes=("cat", "dog"), limit=2)
+        case "masks":
+            save_pseudo_label(tiny_voc / "SegmentationClass" / f"{data.ids[0]}.png", np.full((40, 48), 12, np.uint8))
         case "data":
             shutil.copytree(tiny_voc, tmp_path / "other")
             data = open_dataset("voc", "train", root=tmp_path / "other", classes=("cat", "dog"))
@@ -307,6 +310,38 @@ def test_label_maps_of_another_network_are_refused(photos: Path, tmp_path: Path)
     assert contents(out) == {name: held for name, held in before.items() if name != "labels.json"}
 
 
+def test_label_maps_of_other_images_of_the_same_name_are_kept(photos: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    predict_folder(predictor(), photos, out, overlays=False, progress=False)
+    Image.new("RGB", (64, 64), (10, 10, 200)).save(photos / "b.png")
+    predict_folder(predictor(), photos, out, overlays=False, progress=False)  # corrected in place
+    photos = photos.rename(tmp_path / "moved")
+    predict_folder(predictor(), photos, out, overlays=False, progress=False)
+    other.mkdir()
+    for name in "bc":
+        Image.new("RGB", (64, 64), (10, 200, 10)).save(other / f"{name}.png")
+    before = contents(out)
+    with pytest.raises(WsssError, match=r"another image that is called b too\. Give another folder with --out"):
+        predict_folder(predictor(), other, out, overlays=False, progress=False)
+    assert contents(out) == before
+    (other / "b.png").unlink()
+    assert [path.name for path in predict_folder(predictor(), other, out, progress=False)] == ["c.png"]
+
+
+def test_pictures_that_are_there_are_not_replaced_by_overlays(photos: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "out" / "overlays"
+    kept.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(kept / "mine.png")
+    with pytest.raises(WsssError, match=r"holds overlays/mine\.png already"):
+        predict_folder(predictor(), photos, tmp_path / "out", progress=False)
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "overlays").symlink_to(photos)
+    with pytest.raises(WsssError, match="is, holds or lies in"):
+        predict_folder(predictor(), photos, linked, progress=False)
+    assert [path.name for path in kept.iterdir()] == ["mine.png"]
+
+
 def test_what_label_maps_are_is_said_before_the_first(photos: Path, tmp_path: Path) -> None:
     (photos / "a.png").write_bytes(b"broken")
     with pytest.raises(WsssError, match=r"a\.png"):
@@ -357,3 +392,39 @@ def test_a_depth_network_of_another_training_is_not_taken_for_this_one(tabletop_
     with pytest.raises(WsssError, match="does not say of which"):
         train()
     assert path.read_bytes() == before
+    path.unlink()
+    path.with_suffix(".json").write_text('{"mine": 1}')
+    with pytest.raises(WsssError, match=r"depth\.json, which would say .* holds something else\..*--out"):
+        train()
+    assert path.with_suffix(".json").read_text() == '{"mine": 1}'
+
+
+@pytest.mark.parametrize("there", ["folder", "photograph", "network"])
+def test_train_replaces_nothing_but_a_classifier(scene: Path, tiny_checkpoint: Path, there: str) -> None:
+    from wsss.segmentation.network import save_network
+
+    out = scene / "there.png"
+    if there == "folder":
+        out.mkdir()
+    elif there == "photograph":
+        Image.new("RGB", (8, 8)).save(out)
+    else:
+        save_network(out, build_network(1, "Unet", "tu-mobilenetv3_small_050"), {"classes": '["cat"]'})
+    before = contents(scene)
+    result = CliRunner().invoke(cli.app, f"train {VOC} --out {out}".split())
+    assert isinstance(result.exception, WsssError)
+    assert "Give another file with --out." in str(result.exception)
+    assert contents(scene) == before
+    shutil.copy(tiny_checkpoint, scene / "mine.safetensors")  # an earlier one
+    result = CliRunner().invoke(cli.app, f"train {VOC} --out mine.safetensors".split())
+    assert isinstance(result.exception, ReachedError)
+
+
+@pytest.mark.parametrize("command", ["export", "evaluate", "predict"])
+def test_a_folder_to_fill_is_no_file(scene: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsss.pseudo.export.require_same_export", require_same_export)
+    (scene / "notes.txt").write_text("mine")
+    result = CliRunner().invoke(cli.app, COMMANDS[command].format("notes.txt").split())
+    assert isinstance(result.exception, WsssError)
+    assert "notes.txt is a file, and a folder is to be filled" in str(result.exception)
+    assert (scene / "notes.txt").read_text() == "mine"

@@ -1,5 +1,6 @@
 """The README: its links lead somewhere, and its blocks marked `ci` run as they are written, at the smoke profile."""
 
+import json
 import os
 import re
 import subprocess
@@ -21,6 +22,19 @@ def prose(page: Path) -> str:
 def anchor(heading: str) -> str:
     """The anchor that code hosts make of a heading."""
     return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_what_is_known_not_to_hold_is_said_alike() -> None:
+    """On the README, on the page of results and in chapter 03: the same note, of six lines."""
+    chapter = json.loads((ROOT / "notebooks" / "03_depth_guided_cropping.ipynb").read_text(encoding="utf-8"))
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/results.md")]
+    texts.append("\n".join("".join(cell["source"]) for cell in chapter["cells"] if cell["cell_type"] == "markdown"))
+    notes = [
+        re.findall(r"^> \*\*Read these results with care\.\*\*.*(?:\n> .*)*", text, re.MULTILINE) for text in texts
+    ]
+    assert all(len(found) == 1 for found in notes)
+    assert len({found[0] for found in notes}) == 1
+    assert len(notes[0][0].splitlines()) == 6
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,7 +1,80 @@
 """Weakly-supervised semantic segmentation via depth-guided class activation maps.
 
-The rooms follow the way of the data: ``data`` → ``cam`` → ``analysis`` → ``depth`` → ``pseudo`` →
-``segmentation`` → ``report``; ``pipeline`` joins them. Run ``python -m wsss --help`` for the commands.
+Three lines for one image; `python -m wsss --help` for everything else::
+
+    from wsss import DepthCAM
+
+    cam = DepthCAM.from_checkpoint("classifier.safetensors")
+    result = cam("photo.jpg", classes=["mug"], depth="photo.npy", kind="metric")
+
+The names below are imported when they are asked for. docs/architecture.md shows the rooms of the package.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsss.analysis.thresholds import pseudo_label
+    from wsss.cam.classifier import load_classifier
+    from wsss.data.base import Sample
+    from wsss.data.registry import open_dataset
+    from wsss.depth.sources import open_depth
+    from wsss.errors import WsssError
+    from wsss.experiments.evaluate import evaluate_folder
+    from wsss.methods.depth_cam import DepthCAM, ImageResult
+    from wsss.methods.registry import METHODS
+    from wsss.pipeline.profiles import profile
+    from wsss.pipeline.run import Run, open_run
+    from wsss.pseudo.refinement import REFINEMENTS
+    from wsss.records.store import load_records
+    from wsss.segmentation.predictor import load_predictor
+
+__all__ = [
+    "METHODS",
+    "REFINEMENTS",
+    "DepthCAM",
+    "ImageResult",
+    "Run",
+    "Sample",
+    "WsssError",
+    "evaluate_folder",
+    "load_classifier",
+    "load_predictor",
+    "load_records",
+    "open_dataset",
+    "open_depth",
+    "open_run",
+    "profile",
+    "pseudo_label",
+]
+
 __version__ = "0.1.0"
+
+_PLACES = {
+    "METHODS": "methods.registry",
+    "REFINEMENTS": "pseudo.refinement",
+    "DepthCAM": "methods.depth_cam",
+    "ImageResult": "methods.depth_cam",
+    "Run": "pipeline.run",
+    "Sample": "data.base",
+    "WsssError": "errors",
+    "evaluate_folder": "experiments.evaluate",
+    "load_classifier": "cam.classifier",
+    "load_predictor": "segmentation.predictor",
+    "load_records": "records.store",
+    "open_dataset": "data.registry",
+    "open_depth": "depth.sources",
+    "open_run": "pipeline.run",
+    "profile": "pipeline.profiles",
+    "pseudo_label": "analysis.thresholds",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

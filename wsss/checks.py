@@ -7,6 +7,7 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -202,25 +203,30 @@ def require_apart(
 ) -> None:
     """Raise a `WsssError` if what will be written may replace what is read: before the first write of every command.
 
-    A folder that is read must not be, hold or lie in `out`, and a file that is read must not be `out`. A folder that a link in it
-    leads to is read too. A folder to be filled may hold a file that is read, such as the network that it is filled by.
+    A folder that is read must not be, hold or lie in `out`, and a file that is read must not be `out`. A folder that a link in
+    one of them leads to belongs to it. A folder to be filled may hold a file that is read, such as the network that fills it.
 
     Args:
         out: files and folders to write.
         inputs: files and folders that are read; None is passed over.
         remedy: what to do about it.
     """
-    sources = list(dict.fromkeys(place for each in inputs if each is not None for place in _read_with(each)))
+    sources = list(dict.fromkeys(place for each in inputs if each is not None for place in _with_links(each)))
     for each in [out] if isinstance(out, Path) else out:
-        target = each.resolve()
-        for source in sources:
+        for target, source in product(_with_links(each), sources):
             if target.is_relative_to(source) or (source.is_dir() and source.is_relative_to(target)):
                 raise WsssError(
                     f"{each} is, holds or lies in {source}, which is read: files could be replaced. {remedy}"
                 )
 
 
-def _read_with(place: Path) -> list[Path]:
+def require_folder(out: Path) -> None:
+    """Raise a `WsssError` if a folder that is to be filled is a file: said before hours of work, not after."""
+    if out.exists() and not out.is_dir():
+        raise WsssError(f"{out} is a file, and a folder is to be filled. Give another folder with --out.")
+
+
+def _with_links(place: Path) -> list[Path]:
     """A place and the folders that links in it lead to, without links."""
     whole = place.resolve()
     try:

@@ -18,6 +18,7 @@ __all__ = [
     "atomic_path",
     "content_hash",
     "file_hash",
+    "is_turned",
     "read_image",
     "read_json",
     "read_palette",
@@ -114,6 +115,8 @@ def read_image(
                 _verify(source)
             deep = _has_16_bits(image)  # which Pillow no longer says of colours when it has read them
             image.load()
+            if mode is None and image.format == "JPEG":
+                raise ValueError("it is a JPEG, whatever its name, whose compression changes numbers")
             if mode is None and (palette or image.mode != "P"):
                 return np.array(image)
             if mode is None:
@@ -136,6 +139,15 @@ def read_image(
             f"the pixels for good, for instance with ImageMagick: mogrify -auto-orient {Path(source).name}"
         )
     return array if orientation == 1 else np.array(_turned(array, orientation))
+
+
+def is_turned(source: str | os.PathLike[str]) -> bool:
+    """Whether a photograph is to be turned for viewing (EXIF); False where that cannot be read. Only its head is read."""
+    try:
+        with Image.open(source, formats=FORMATS) as image:
+            return _orientation(image) != 1
+    except Exception:  # said when the image itself is read
+        return False
 
 
 def read_palette(source: str | os.PathLike[str]) -> np.ndarray | None:

@@ -135,8 +135,8 @@ def test_missing_files_are_one_line(capsys, monkeypatch, tmp_path: Path) -> None
 
 def test_the_kind_of_depth_files_is_checked_before_anything_is_computed(capsys, monkeypatch, tiny_voc: Path) -> None:
     arguments = ["--data", "voc", "--root", str(tiny_voc), "--depth", "files:DepthMETER", "--depth-kind", "far"]
-    monkeypatch.setattr("wsss.pipeline.run.Run.classifier_key", "key")
-    monkeypatch.setattr("wsss.pipeline.run.Run.looker", None)  # no classifier is trained for this
+    monkeypatch.setattr("wsss.pipeline.Run.classifier_key", "key")
+    monkeypatch.setattr("wsss.pipeline.Run.depth_cam", None)  # no classifier is trained for this
     assert "--depth-kind metric" in fail(capsys, monkeypatch, "crops", "--methods", "depth", *arguments)
 
 
@@ -173,8 +173,8 @@ def test_settings_reach_the_run(monkeypatch, tiny_voc: Path) -> None:
     assert config.root == str(tiny_voc.resolve())
     assert runner.invoke(cli.app, ["cam", *common], catch_exceptions=False).exit_code == 0
     assert opened["cam"].methods == ("cam", "zoom")
-    monkeypatch.setattr("wsss.pipeline.run.Run.network_path", lambda _, labels: Path(f"{labels}.safetensors"))
-    monkeypatch.setattr("wsss.pipeline.run.Run.pseudo_folder", lambda _, labels: Path(labels))
+    monkeypatch.setattr("wsss.pipeline.Run.network_path", lambda _, labels: Path(f"{labels}.safetensors"))
+    monkeypatch.setattr("wsss.pipeline.Run.pseudo_folder", lambda _, labels: Path(labels))
     result = runner.invoke(cli.app, ["segment", *common, "--methods", "cam"], catch_exceptions=False)
     assert opened["segmentation"].label_methods == ("cam",)
     assert "network on full-supervision: full-supervision.safetensors" in result.output
@@ -260,7 +260,7 @@ def test_train_depth_takes_the_epochs_for_its_network(monkeypatch, tmp_path: Pat
         return {}
 
     monkeypatch.setattr("wsss.depth.training.train_with_folds", train)
-    monkeypatch.setattr("wsss.pipeline.run.Run.data", lambda _, split: split)
+    monkeypatch.setattr("wsss.pipeline.Run.data", lambda _, split: split)
     arguments = ["train-depth", "--epochs", "2", "--batch-size", "3", "--out", str(tmp_path / "depth.safetensors")]
     assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
     assert given == [("tf_efficientnet_lite0", 2, 3, None)]
@@ -311,7 +311,7 @@ def test_export_hands_on_labels_and_lists(monkeypatch, tiny_voc: Path, tmp_path:
         return out / split
 
     monkeypatch.setattr("wsss.pseudo.export.export_voc", record)
-    monkeypatch.setattr("wsss.pipeline.run.Run.pseudo_folder", lambda _, labels: Path(labels))
+    monkeypatch.setattr("wsss.pipeline.Run.pseudo_folder", lambda _, labels: Path(labels))
     out = tmp_path / "out"
     arguments = ["export", "--out", str(out), "--data", "voc", "--root", str(tiny_voc), "--classes", "cat"]
     assert (

@@ -114,4 +114,39 @@ def test_moved_colours() -> None:
     assert moved_colours(palette, np.arange(21), 20) is None
     assert moved_colours(palette[[0, 2, 1]], np.array([0, 1]), 2) == (1, 2)
     assert moved_colours(palette[[0, 2, 1]], np.array([0]), 2) is None  # what no pixel has says nothing
+    assert moved_colours(np.array([[0, 0, 0], [255, 255, 255]]), np.array([0, 1]), 1) is None
+    assert moved_colours(np.array([[0, 0, 0], [128, 0, 0], [255, 255, 255]]), np.array([0, 1, 2]), 2) == (2, 255)
     assert moved_colours(np.vstack([palette[[0, 2]], [[9, 9, 9]]]), np.array([0, 1, 2]), 2) is None
+
+
+def test_a_colour_that_moves_from_mask_to_mask_is_refused(tiny_voc: Path) -> None:
+    own = np.random.default_rng(0).integers(0, 256, (256, 3))
+    own[0] = 0
+    first, second, *_ = VocDataset(tiny_voc, "val").ids
+    mask = np.zeros((40, 48), np.uint8)
+    mask[:9], mask[9:12] = 8, 12
+    shortened = np.searchsorted([0, 12], np.where(mask == 8, 0, mask)).astype(np.uint8)
+    for name, ids, palette in ((first, mask, own), (second, shortened, own[[0, 12]])):
+        save_with(tiny_voc / "SegmentationClass" / f"{name}.png", ids, palette)
+    moved = (
+        rf"{second}\.png: its palette has the colour .* at 1, and that of .*{first}\.png has it at 12, .*one palette"
+    )
+    with pytest.raises(WsssError, match=moved):
+        VocDataset(tiny_voc, "val").labels()
+    with pytest.raises(WsssError, match=moved):
+        list(VocDataset(tiny_voc, "val"))
+    save_with(tiny_voc / "SegmentationClass" / f"{second}.png", np.where(mask == 8, 0, mask).astype(np.uint8), own)
+    assert VocDataset(tiny_voc, "val").labels()[1].sum() == 1
+
+
+def test_greys_that_are_stretched_from_mask_to_mask_say_nothing(tiny_voc: Path) -> None:
+    names = VocDataset(tiny_voc, "val").ids[:2]
+    for label, name in enumerate(names, start=1):
+        mask = np.zeros((40, 48), np.uint8)
+        mask[:9] = label
+        save_with(
+            tiny_voc / "SegmentationClass" / f"{name}.png",
+            mask,
+            np.linspace(0, 255, label + 1)[:, None].repeat(3, axis=1),
+        )
+    assert VocDataset(tiny_voc, "val").labels()[:2].argmax(axis=1).tolist() == [0, 1]

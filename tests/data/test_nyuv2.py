@@ -137,3 +137,15 @@ def test_the_shared_photographs(shared_data: Path) -> None:
         assert sample.depth.min() == 0
         assert sample.depth.max() == 1
         assert sample.labels.any()
+
+
+@pytest.mark.parametrize("suffix", [".jpeg", ".JPG", ".png", ".webp"])
+def test_photographs_may_have_other_suffixes(tiny_nyu: Path, suffix: str) -> None:
+    files = sorted((tiny_nyu / "rgb").glob("*.jpg"))
+    for file in files:
+        Image.open(file).convert("RGB").save(file.with_suffix(suffix), lossless=True)
+        if file.with_suffix(suffix) != file:
+            file.unlink()
+    data = NyuV2Dataset(tiny_nyu, "test")
+    assert data[0].image.shape[2] == 3
+    assert data.fingerprint()

@@ -8,6 +8,7 @@ from PIL import Image
 
 from wsss.data.pictures import FOREIGN, SUFFIXES, PictureFolder
 from wsss.data.voc import VocDataset
+from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
 
 FIRST = "2012_000008"
@@ -45,3 +46,28 @@ def test_files_beside_the_pictures_do_not_matter(tiny_voc: Path) -> None:
     for name in (f"{FIRST}.json", f"{FIRST}.xml", f".{FIRST}.png", "Thumbs.db"):
         (tiny_voc / "JPEGImages" / name).write_bytes(b"no picture")
     assert PictureFolder(tiny_voc / "JPEGImages").path(FIRST).name == f"{FIRST}.jpg"
+
+
+def test_a_turned_photograph_is_turned_where_neither_mask_nor_depth_goes_with_it(
+    tiny_voc: Path, tmp_path: Path
+) -> None:
+    name = VocDataset(tiny_voc, "train").ids[0]
+    file, mask = tiny_voc / "JPEGImages" / f"{name}.jpg", next(tiny_voc.glob(f"SegmentationClass*/{name}.png"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = np.array(Image.open(file))
+    Image.fromarray(np.ascontiguousarray(np.rot90(upright))).save(file, "PNG", exif=exif)
+    with pytest.raises(WsssError, match=r"stored turned or mirrored .*its mask or depth may not be"):
+        VocDataset(tiny_voc, "train")[0]
+    mask.unlink()
+    (tiny_voc / "Annotations").mkdir(exist_ok=True)
+    (tiny_voc / "Annotations" / f"{name}.xml").write_text("<a><object><name>cat</name></object></a>")
+    data = VocDataset(tiny_voc, "train", ["dog", "cat"])
+    np.testing.assert_array_equal(data[0].image, upright)
+    assert data[0].mask.shape == upright.shape[:2]
+    assert open_depth("constant", data)(0).shape == upright.shape[:2]
+    depths = tmp_path / "depths"
+    depths.mkdir()
+    np.save(depths / f"{name}.npy", np.random.default_rng(0).random(upright.shape[:2]))
+    with pytest.raises(WsssError, match=rf"photograph of {name} is stored turned .*its depth .*{name}\.npy may not be"):
+        open_depth(f"files:{depths}", data, "metric")(0)

@@ -12,7 +12,8 @@ NO_NAMES = (
     "background", "Background", "_background_", "__background__", "back ground", "[background]", "bg", "BG", "Background class",
     "void", "<void>", "ignore", "__ignore__", "ignore label", "ignored", "unlabeled", "unlabelled", "0 background", "0: cat",
     "0=bg", "1) cat", "1\tcat", "background:0,0,0::", "person:128,0,0::", "# label:color_rgb:parts:actions", "# mine",
-    "cat 64,0,0", "cat, 64, 0, 0", "cat;64;0;0", "---",
+    "cat 64,0,0", "cat, 64, 0, 0", "cat;64;0;0", "---", "background 0", "background (0)", "0_background", "0-background",
+    "background,0", "background 0 0 0", "ignore 255", "cat 64 0 0", "cat,1", "0", "17",
 )  # fmt: skip
 NAMES = (
     "void deck",
@@ -23,6 +24,10 @@ NAMES = (
     "night_stand",
     "C++",
     "Großes Haus",
+    "other cars",
+    "box 2",
+    "wall, brick",
+    "label printer",
     "T.rex",
 )
 
@@ -36,7 +41,23 @@ def test_lines_that_are_no_class_names_are_refused(tmp_path: Path, line: str, pl
         read_class_names(tmp_path)
 
 
-@pytest.mark.parametrize("line", ["none", "_nothing_", "__"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "none",
+        "_nothing_",
+        "__",
+        "other",
+        "unknown",
+        "No object",
+        "not labelled",
+        "don't care",
+        "name",
+        "class_name",
+        "id name",
+        "Classes",
+    ],
+)
 def test_a_first_line_that_stands_for_id_0_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "classes.txt").write_text(f"{line}\nbox\n")
     with pytest.raises(WsssError, match="is no class name"):

@@ -1,5 +1,6 @@
 """Sources with names and kinds of their own, names that tell apart what is read, and folders with any name."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +18,8 @@ from wsss.depth.sources import open_depth
 from wsss.depth.specs import innermost, place_of, portable_spec, resolve_place, with_innermost
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
+from wsss.pipeline import Run
 from wsss.pipeline.profiles import profile
-from wsss.pipeline.seeds import SeedStages
 from wsss.pseudo.refinement import require_one_reading
 
 
@@ -120,10 +121,8 @@ def test_a_record_keeps_names_and_kinds_but_no_place() -> None:
     assert "/home" not in str(settings)
     assert settings["methods"] == ("depth", "depth@files-a", "depth@shuffled+files-b", "depth@files:zoe")
     assert settings["sources"] == ("near=files:depth", "files-a=files:depth", "files-b=files:depth")
-    kept = SeedStages(
-        Config(**{**vars(config), **{k: settings[k] for k in ("methods", "depth", "sources")}}), Path("c")
-    )
-    own = SeedStages(config, Path("c"))
+    kept = Run(Config(**{**vars(config), **{k: settings[k] for k in ("methods", "depth", "sources")}}), Path("c"))
+    own = Run(config, Path("c"))
     names = [run.config.source_names for run in (own, kept)]
     assert set(names[0].values()) == set(names[1].values()) == {"near", "files-a", "files-b", "zoe"}
     assert [kept.depths.kind(source) for source in ("near", "files-a", "files:zoe")] == ["inverse", "metric", "metric"]
@@ -148,7 +147,7 @@ def test_a_kind_of_no_name_is_refused_among_those_of_names() -> None:
 
 def test_a_name_of_a_refinement_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WsssError, match="name of a refinement"):
-        SeedStages(profile("smoke", "tabletop", sources=["par=files:/x"]), tmp_path)
+        Run(profile("smoke", "tabletop", sources=["par=files:/x"]), tmp_path)
 
 
 # ---- folders with any name ----------------------------------------------------------------------------------------
@@ -191,19 +190,22 @@ def test_folders_may_have_any_name(name: str, controls: list[str]) -> None:
 @pytest.mark.parametrize("end", ["par", "crf", "par-depth"])
 def test_a_folder_whose_name_ends_as_a_refinement_does_is_declared(tmp_path: Path, end: str) -> None:
     (tmp_path / f"a+{end}").mkdir()
-    for method, root in ((f"depth@files:{tmp_path}/a+{end}", None), (f"depth@shuffled+files:a+{end}", str(tmp_path))):
-        with pytest.raises(WsssError, match=r"declare the folder with --source NAME=files:.*depth@NAME"):
+    for method, root, instead in (
+        (f"depth@files:{tmp_path}/a+{end}", None, "depth@NAME"),
+        (f"depth@shuffled+files:a+{end}", str(tmp_path), "depth@shuffled+NAME"),
+    ):
+        with pytest.raises(WsssError, match=rf"declare the folder with --source NAME=files:.*{re.escape(instead)}$"):
             require_one_reading(method, root)
     require_one_reading(f"depth@files:{tmp_path}/b+{end}")
     config = profile("smoke", "tabletop", sources=[f"near=files:{tmp_path}/a+{end}"], methods=["depth@near"])
-    assert SeedStages(config, tmp_path).depth_spec("near") == f"files:{tmp_path}/a+{end}"
+    assert Run(config, tmp_path).depth_spec("near") == f"files:{tmp_path}/a+{end}"
 
 
 @pytest.mark.parametrize("end", ["learned", "shuffled", "sensor"])
 def test_a_folder_whose_name_ends_as_a_source_does_is_read(tmp_path: Path, end: str) -> None:
     folder = tmp_path / f"a+{end}"
     folder.mkdir()
-    run = SeedStages(profile("smoke", "tabletop", depth=f"files:{folder}", methods=["depth@shuffled"]), tmp_path)
+    run = Run(profile("smoke", "tabletop", depth=f"files:{folder}", methods=["depth@shuffled"]), tmp_path)
     assert run.depth_spec() == f"files:{folder}"
     assert run.depth_spec("shuffled") == f"shuffled+files:{folder}"
 

@@ -374,3 +374,21 @@ def test_a_networks_grid_for_images_of_all_shapes_is_stretched(tmp_path: Path) -
     np.save(tmp_path / "001.npy", np.random.default_rng(1).random((80, 120)))  # others have their image's shape
     with pytest.raises(WsssError, match=r"000\.npy is \(24, 36\)"):
         open_depth(f"files:{tmp_path}", Mixed(6, has_depth=False), "inverse")(0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_portrait_and_landscape_are_not_confused_where_images_are_few(tmp_path: Path, count: int) -> None:
+    for number in range(3):
+        np.save(tmp_path / f"{number:03d}.npy", np.random.default_rng(number).random((40, 60)))
+    with pytest.raises(WsssError, match=r"000\.npy is \(40, 60\)"):
+        open_depth(f"files:{tmp_path}", Memory(count, size=TALL), "inverse")(0)
+
+
+@pytest.mark.parametrize("values", [-1.0, 0.0, 7.0])
+def test_a_folder_without_depth_is_refused(tmp_path: Path, values: float) -> None:
+    for number in range(4):
+        np.save(tmp_path / f"{number:03d}.npy", values * np.linspace(1, 2 if values < 0 else 1, 35).reshape(5, 7))
+    with pytest.raises(WsssError, match=r"none of its 4 maps .*--depth constant"):
+        open_depth(f"files:{tmp_path}", Memory(4), "metric")
+    np.save(tmp_path / "003.npy", ramp())
+    assert not open_depth(f"files:{tmp_path}", Memory(4), "metric")(0).any()  # a map alone may be flat

@@ -16,9 +16,10 @@ from wsss.experiments.evaluate import evaluate_folder
 from wsss.experiments.notebooks import NOTEBOOKS
 from wsss.experiments.rerun import rerun_record
 from wsss.experiments.results import write_stage
-from wsss.io import read_image, read_json
+from wsss.io import read_image, read_json, write_json
 from wsss.pipeline import Run, open_run
 from wsss.pipeline.profiles import profile
+from wsss.records.store import inputs_read, name_it, require_same_inputs
 
 pytestmark = pytest.mark.usefixtures("tiny_weights")
 
@@ -217,6 +218,8 @@ def test_a_record_is_never_replaced_by_one_of_another_folder_of_its_name(
 
     near, wrong = folders["near"], folders["wrong"]
     assert score(near) == score(near) == ["depth@files"]
+    with pytest.raises(WsssError, match="no depth folder"):
+        score(tmp_path / "gone" / "depth")
     with pytest.raises(
         WsssError, match=r"depth@files\.json is of another folder .*--source NAME=files:.*b/depth, and depth@NAME"
     ):
@@ -248,3 +251,88 @@ def test_a_corrected_or_moved_folder_is_the_same(tiny_voc: Path, folders: dict[s
         WsssError, match=r"is of another folder that has the same name as this data\. Rename the folder"
     ):
         score(tiny_voc, moved)
+
+
+def test_two_sources_never_share_a_row(tiny_voc: Path, folders: dict[str, Path], tmp_path: Path) -> None:
+    near, wrong = (f"files:{folders[name]}" for name in ("near", "wrong"))
+    twice: list[dict[str, Any]] = [
+        {"depth": near, "depth_kind": ["inverse", "files=metric"], "sources": [], "methods": ["depth", f"depth@{near}/."]},
+        {
+            "sources": [f"shuffled-near={wrong}", f"near={near}"], "depth_kind": ["metric", "files=inverse"],
+            "methods": ["depth@shuffled-near", "depth@shuffled+near"],
+        },
+    ]  # fmt: skip
+    for settings in twice:
+        run = open_it(tiny_voc, folders, tmp_path / "c", **settings)
+        with pytest.raises(
+            WsssError, match=r"read other depth, but would both be called depth@.*--source NAME=files:DIR"
+        ):
+            write_stage([run], "cam", tmp_path / "records")
+    assert not (tmp_path / "records").exists()
+    same = {"depth": near, "depth_kind": "inverse", "sources": [f"near={near}"], "methods": ["depth", f"depth@{near}"]}
+    assert len(write_stage([open_it(tiny_voc, folders, tmp_path / "c", **same)], "cam", tmp_path / "records")) == 2
+
+
+def test_a_refinement_with_another_depth_has_a_remedy_that_helps(
+    tiny_voc: Path, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    def label(folder: str, out: str) -> None:
+        settings: dict[str, Any] = {"depth": f"files:{folders[folder]}", "depth_kind": "inverse", "sources": []}
+        run = open_it(tiny_voc, folders, tmp_path / "c", **settings, methods=[], pseudo_methods=["cam+par-depth"])
+        write_stage([run], "pseudo", tmp_path / out)
+
+    label("near", "one")
+    with pytest.raises(
+        WsssError,
+        match=r"cam\+par-depth\.json is of another folder or model of depth\. Set WSSS_RUNS to another folder",
+    ):
+        label("wrong", "one")
+    label("wrong", "two")
+
+
+def test_depth_quality_of_another_folder_of_the_same_name_is_kept(tabletop_root: Path, tmp_path: Path) -> None:
+    from wsss.data.registry import open_dataset
+
+    for place, gain in (("a", 1.0), ("b", -1.0)):
+        (tmp_path / place / "lidar").mkdir(parents=True)
+        for sample in open_dataset("tabletop", "test", root=tabletop_root):
+            assert sample.depth is not None
+            np.save(tmp_path / place / "lidar" / f"{sample.id}.npy", 1.1 + gain * sample.depth)
+    common = ["depth-quality", "--root", str(tabletop_root), "--profile", "smoke", "--out", str(tmp_path / "out")]
+
+    def measured(*arguments: str) -> BaseException | None:
+        return CliRunner().invoke(cli.app, [*common, *arguments, "--depth-kind", "inverse"]).exception
+
+    assert measured("--depth", f"files:{tmp_path}/a/lidar") is None
+    assert "and --depth NAME" in str(measured("--depth", f"files:{tmp_path}/b/lidar"))
+    assert measured("--depth", f"far=files:{tmp_path}/b/lidar") is None
+    folder = tmp_path / "out" / "tabletop" / "depth" / "test"
+    assert {path.stem: read_json(path)["spearman"] > 0.9 for path in folder.iterdir()} == {"lidar": True, "far": False}
+
+
+def test_depth_quality_of_another_profile_is_no_committed_record(
+    tabletop_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WSSS_RUNS", str(tmp_path / "runs"))
+    arguments = ["depth-quality", "--root", str(tabletop_root), "--profile", "smoke", "--depth", "shuffled"]
+    assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
+    assert [path.name for path in tmp_path.rglob("*.json")] == ["shuffled.json"]
+    assert not (tmp_path / "results").exists()
+
+
+def test_models_of_the_same_last_name_are_told_apart(tmp_path: Path) -> None:
+    path, (data, theirs) = tmp_path / "depth@zoe.json", (Path("data"), "hash")
+    write_json(path, {"provenance": {"read": inputs_read(data, theirs, "hf:one/zoe")}})
+    require_same_inputs(path, inputs_read(data, theirs, "hf:one/zoe"), None)
+    other = inputs_read(data, theirs, "hf:two/zoe")
+    with pytest.raises(
+        WsssError, match=r"of another folder or model of depth\. Give this one another name: --source NAME=hf:two/zoe"
+    ):
+        require_same_inputs(path, other, name_it("hf:two/zoe", "depth@NAME"))
+    write_json(path, {"provenance": {"read": inputs_read(data, theirs, "learned")}})  # trained in the run
+    (tmp_path / "net").write_bytes(b"net")
+    own = f"learned:{tmp_path / 'net'}"
+    with pytest.raises(WsssError, match=r"--source NAME=learned:.*net, and depth@NAME"):
+        require_same_inputs(path, inputs_read(data, theirs, own), name_it(own, "depth@NAME"))
+    assert name_it("noisy:0.1+learned", "depth@NAME") is None

@@ -15,6 +15,7 @@ from wsss.cam.classifier import Classifier, info_for, save_classifier
 from wsss.data.tabletop import CLASSES
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
+from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.parameters import CropParameters, RegionParameters
 
 BACKBONE = "test_efficientnet"
@@ -167,17 +168,17 @@ def test_chosen_parameters_decide_the_score(tiny_voc: Path, tmp_path: Path) -> N
 
 
 def test_crops_are_made_as_when_the_parameters_were_chosen(tiny_voc: Path, tmp_path: Path, monkeypatch) -> None:
-    lookers: list[scoring.Looker] = []
+    cams: list[DepthCAM] = []
 
-    def remember(looker: scoring.Looker, *arguments: Any, **settings: Any) -> Any:
-        lookers.append(looker)
-        return scoring.score_seeds(looker, *arguments, **settings)
+    def remember(cam: DepthCAM, *arguments: Any, **settings: Any) -> Any:
+        cams.append(cam)
+        return scoring.score_seeds(cam, *arguments, **settings)
 
     monkeypatch.setattr(evaluate, "score_seeds", remember)
     path = checkpoint(tmp_path, ("cat", "dog"))
     settings = {"depth": "files:DepthMETER", "depth_kind": "metric", "methods": ["depth"]}
     record = run(path, tiny_voc, tmp_path / "out", **settings)["depth@meter"]
-    assert (asdict(lookers[0].regions), asdict(lookers[0].crops)) == (LOOKS["regions"], LOOKS["crops"])
+    assert (asdict(cams[0].regions), asdict(cams[0].crops)) == (LOOKS["regions"], LOOKS["crops"])
     more = {**LOOKS, "crops": {**LOOKS["crops"], "count": 9}}
     path = checkpoint(tmp_path, ("cat", "dog"), looks=more)
     dearer = run(path, tiny_voc, tmp_path / "dearer", **settings)["depth@meter"]

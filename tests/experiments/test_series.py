@@ -16,7 +16,7 @@ from wsss.errors import WsssError
 from wsss.experiments import series
 from wsss.experiments.series import SERIES_MEASURES, measure_series, object_logits, series_rows
 from wsss.io import write_json
-from wsss.methods.evidence import Looker
+from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.parameters import CropParameters, RegionParameters
 from wsss.pipeline import Run
 from wsss.records.store import load_series, series_path
@@ -63,7 +63,7 @@ class Given(torch.nn.Module):
 
 def test_logits_are_means_of_the_class_map_over_image_and_object() -> None:
     class Looking:
-        class looker:
+        class depth_cam:
             model, device = Given(), torch.device("cpu")
 
             class info:
@@ -77,8 +77,8 @@ def test_logits_are_means_of_the_class_map_over_image_and_object() -> None:
     info = ClassifierInfo("given", ("other", "mug", "duck"), 1, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 64, {})
     # The data's classes are some of the classifier's, in another order.
     classes = ("duck", "other")
-    looker = Looker(Given(), info, classes, RegionParameters(), CropParameters(), torch.device("cpu"))
-    whole, own, near = object_logits(looker, sample)
+    depth_cam = DepthCAM(Given(), info, classes, RegionParameters(), CropParameters(), torch.device("cpu"))
+    whole, own, near = object_logits(depth_cam, sample)
     assert whole == pytest.approx(1 / 8, rel=0.02)  # computed in bfloat16
     assert own == pytest.approx(1, rel=0.02)
     assert near == pytest.approx(16 * 32 / 48**2, rel=0.1)  # a square of one and a half times the longer side

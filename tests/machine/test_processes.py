@@ -263,10 +263,46 @@ def test_another_launcher_is_one_line(environment: pytest.MonkeyPatch, capsys: p
     assert "mpirun (Open MPI) has started 2 processes" in lines[0]
 
 
+FAILING = """
+import sys
+import torch
+from wsss import cli
+from wsss.errors import WsssError
+from wsss.machine.processes import gathered, share
+from wsss.networks.synchrony import averaging
+
+@cli.app.command()
+def fail(kind: str) -> None:
+    rank, model = share(100)[0], averaging(torch.nn.Linear(2, 1))
+    if rank == int(kind[-1]):
+        raise WsssError("this file is broken")
+    gathered([rank]) if kind.startswith("gather") else model(torch.ones(1, 2)).sum().backward()
+
+cli.SHARED += ("fail",)
+sys.argv.insert(1, "fail")
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("kind", ["gather-0", "gather-1", "backward-1"])
+def test_only_the_process_that_fails_says_why(tmp_path: Path, kind: str) -> None:
+    """The other hears of it out of torch, and says one line, no traceback."""
+    done = launched(tmp_path, FAILING, 2, kind)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(("E", "W"))]  # torchrun's own
+    assert "error: this file is broken" in lines
+    own = lines[: lines.index(next(line for line in lines if line.startswith("Traceback")))]  # torchrun ends with one
+    assert "rank" not in "".join(own)
+    assert {line for line in own if line} <= {
+        "error: this file is broken",
+        "error: another process of this run has stopped; its own message says why",
+    }
+
+
 def test_a_batch_too_small_is_told_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("wsss.pipeline.seeds.num_processes", lambda: 9)
+    monkeypatch.setattr("wsss.pipeline.run.num_processes", lambda: 9)
     with pytest.raises(WsssError, match="9 processes share each batch of the segmentation network, which has 8 images"):
         Run(Config(), tmp_path / "cache")
-    monkeypatch.setattr("wsss.pipeline.seeds.num_processes", lambda: 8)
+    monkeypatch.setattr("wsss.pipeline.run.num_processes", lambda: 8)
     Run(Config(), tmp_path / "cache")
     assert not (tmp_path / "cache").exists()

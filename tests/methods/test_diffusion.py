@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from wsss.methods.diffusion import border_lengths, diffusion, region_means_of, walk
+from wsss.methods.diffusion import border_lengths, diffusion, region_values, walk
 
 labellings = arrays(np.int32, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.integers(1, 4))
 
@@ -27,7 +27,7 @@ def test_borders_are_counted_pixel_by_pixel(labels: np.ndarray) -> None:
 @given(labellings, st.integers(0, 99))
 def test_features_are_means_over_regions(labels: np.ndarray, seed: int) -> None:
     features = np.random.default_rng(seed).normal(size=(*labels.shape, 3))
-    means = region_means_of(labels, 4, features)
+    means = region_values(labels, 4, features)
     for region in np.unique(labels):
         np.testing.assert_allclose(means[region - 1], features[labels == region].mean(axis=0), atol=1e-9)
 

@@ -400,3 +400,7 @@ def test_a_softmax_model_is_refused(a_look) -> None:
     plain.info = replace(plain.info, activation="softmax")
     with pytest.raises(WsssError, match="activation is 'softmax', but crops are weighted by sigmoid probabilities"):
         gather(method("cam"), plain, regions=RegionParameters(), crops=CropParameters())
+
+
+def test_labels_in_place_of_indices_are_refused(look) -> None:
+    refused(look, r"present must hold indices .*numpy\.flatnonzero", present=np.array([True, False, True]))

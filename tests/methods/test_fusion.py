@@ -140,7 +140,7 @@ def test_partitions_vote_side_by_side_and_crops_only_in_the_first() -> None:
 @pytest.mark.parametrize("crop_weight", [0.0, 1.0])
 def test_fusion_is_what_it_says(trust: float, colour: float, crop_weight: float) -> None:
     """Every step in NumPy: pasted crops, trusted votes of depth, votes of colour, one normalisation at the end."""
-    given_ = replace(evidence(4), trust=trust, colour=halves((9, 13)))
+    given_ = replace(evidence(4), trust=trust, joint=halves((9, 13)))
     assert given_.crops is not None
     assert given_.crop_probabilities is not None
     chosen = FusionParameters(level_weights=(1, 3), crop_weight=crop_weight, gate=2, vote=0.75, colour=colour)
@@ -172,7 +172,7 @@ parameters = st.builds(
 def test_scores_are_normalised_per_class(
     chosen: FusionParameters, seed: int, classes: int, size: tuple[int, int]
 ) -> None:
-    given_ = replace(evidence(seed, classes, size), colour=halves(size))
+    given_ = replace(evidence(seed, classes, size), joint=halves(size))
     scores = fuse(given_, chosen)
     assert scores.shape == (classes, *size)
     assert scores.isfinite().all()
@@ -230,7 +230,7 @@ def test_crops_of_no_weight_leave_the_cam() -> None:
 
 
 def test_colour_votes_only_beside_depth() -> None:
-    given_ = replace(evidence(), colour=halves((9, 13)))
+    given_ = replace(evidence(), joint=halves((9, 13)))
     chosen = FusionParameters(vote=1.0, colour=1.0)
     expected = pixel_means(given_.levels.relu().mean(dim=0), halves((9, 13)).labels)
     torch.testing.assert_close(fuse(given_, chosen), normalise_maps(torch.from_numpy(expected)))
@@ -262,7 +262,7 @@ def test_parameters_read_from_json_fuse_alike() -> None:
 
 
 def test_what_is_kept_between_trials_changes_nothing() -> None:
-    given_, trials = replace(evidence(), colour=halves((9, 13))), METHODS["depth"].trials
+    given_, trials = replace(evidence(), joint=halves((9, 13))), METHODS["depth"].trials
     together = [fuse(given_, trial) for trial in trials]
     for trial, scores in zip(trials, together, strict=True):
         assert torch.equal(fuse(replace(given_), trial), scores)
@@ -297,9 +297,9 @@ def test_sharing_spreads_a_vote_and_keeps_an_even_one() -> None:
 @pytest.mark.parametrize("reach", [0.0, 0.9])
 def test_the_second_opinion_shares_its_votes(reach: float) -> None:
     second = with_walk(halves((9, 13)))
-    given_ = replace(evidence(), colour=second)
+    given_ = replace(evidence(), joint=second)
     scores = fuse(given_, FusionParameters(vote=1.0, colour=1.0, reach=reach))
-    alone = replace(given_, partitions=(second,), colour=None, crops=None, plan=(), trust=1.0)
+    alone = replace(given_, partitions=(second,), joint=None, crops=None, plan=(), trust=1.0)
     expected = region_votes(given_.levels.relu().mean(dim=0), alone, 0.0, reach)
     torch.testing.assert_close(scores, normalise_maps(expected))
 

@@ -81,7 +81,7 @@ def assert_inside(proposal: Proposal, size: tuple[int, int]) -> None:
 
 def assert_looks_without_votes(proposal: Proposal) -> None:
     assert proposal.partitions == ()
-    assert proposal.colour is None
+    assert proposal.joint is None
     assert {one.region for one in proposal.tight} <= {0}
 
 
@@ -101,11 +101,11 @@ def test_depth_finds_the_thing_first(seed: int, guides: tuple[int, ...]) -> None
         np.testing.assert_array_equal(mine.labels, other.labels)
     assert [one.region for one in found.tight] == list(range(1, len(found.partitions[0]) + 1))
     assert found.margin is None
-    assert found.colour is not None
+    assert found.joint is not None
     aligned = guided_filter(depth, image, max(guides))
     second = colour_regions(image, aligned, found.trust)
-    np.testing.assert_array_equal(found.colour.labels, second.labels)
-    np.testing.assert_array_equal(found.colour.step, sharing(second, image, aligned, found.trust).step)
+    np.testing.assert_array_equal(found.joint.labels, second.labels)
+    np.testing.assert_array_equal(found.joint.step, sharing(second, image, aligned, found.trust).step)
 
 
 def test_depth_is_trusted_where_it_fits_the_image() -> None:
@@ -140,7 +140,7 @@ def test_colour_looks_at_its_regions_and_trusts_them() -> None:
     found = by_colour(regions, image)
     assert found.partitions[0].labels is regions.labels
     np.testing.assert_array_equal(found.partitions[0].step, sharing(regions, image).step)
-    assert found.colour is None
+    assert found.joint is None
     assert found.trust == 1
     assert [one.region for one in found.tight] == list(range(1, len(regions) + 1))
     for one in found.tight:

@@ -13,7 +13,7 @@ from torch import nn
 from wsss.cam.classifier import Classifier, info_for, load_classifier, save_classifier
 from wsss.depth.monocular import DepthNetwork, load_depth_network, save_depth_network
 from wsss.errors import WsssError
-from wsss.networks.checkpoints import explained, read_checkpoint, require_normalisation, write_checkpoint
+from wsss.networks.checkpoints import explained, is_checkpoint, read_checkpoint, require_normalisation, write_checkpoint
 from wsss.segmentation.network import build_network, load_network, save_network
 
 SMALL = "test_efficientnet"
@@ -113,6 +113,15 @@ def test_tensors_that_hold_no_numbers_are_named(tmp_path: Path, dtype: torch.dty
     save_file(tensors, path, {"key": "{}"})
     with pytest.raises(WsssError, match="its tensor bad holds NaN or infinity"):
         read_checkpoint(path, "key", "thing")
+
+
+def test_only_files_with_the_key_are_checkpoints(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "one", nn.Linear(2, 1), "key", {})
+    save_file({"w": torch.zeros(2)}, tmp_path / "bare")
+    (tmp_path / "other").write_text("key")
+    assert is_checkpoint(tmp_path / "one", "key")
+    for name, key in (("one", "other"), ("bare", "key"), ("other", "key"), ("gone", "key"), (".", "key")):
+        assert not is_checkpoint(tmp_path / name, key), name
 
 
 def test_facts_come_back_in_their_order(tmp_path: Path) -> None:

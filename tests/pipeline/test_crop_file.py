@@ -142,14 +142,12 @@ def test_given_fusion_is_taken_and_scored_on_tune(tmp_path: Path, settings: dict
     config = open_run("smoke", tabletop_scenes=(4, 2, 2), **settings).config  # type: ignore[arg-type]
     run = Run(config, tmp_path / "cache", progress=False, crop_settings=read_crop_settings(path))
     choice = run.choose(["cam", "depth"])
-    assert choice["depth"]["parameters"] == {
-        "level_weights": [], "crop_weight": 1.0, "gate": 2.0, "vote": 1.0, "colour": 0.5, "reach": 0.9
-    }  # fmt: skip
-    assert (choice["depth"]["threshold"], choice["depth"]["trials"]) == (0.6, 1)
-    assert choice["depth"]["chosen_on"] == "file"
-    assert "chosen_on" not in choice["cam"]
+    assert choice["depth"].parameters == FusionParameters((), 1.0, gate=2.0, vote=1.0, colour=0.5, reach=0.9)
+    assert (choice["depth"].threshold, choice["depth"].trials) == (0.6, 1)
+    assert choice["depth"].chosen_on == "file"
+    assert choice["cam"].chosen_on is None
     curve = miou_curve(run.seeds(["depth"], "tune")["depth"].curve)
-    assert choice["depth"]["miou"] == pytest.approx(curve[np.flatnonzero(THRESHOLDS == 0.6)[0]])
+    assert choice["depth"].miou == pytest.approx(curve[np.flatnonzero(THRESHOLDS == 0.6)[0]])
 
 
 def test_crops_may_still_be_parameters(settings: dict[str, object]) -> None:

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from wsss.config import Config
+from wsss.data.vocabulary import VOC_CLASSES
+from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
 from wsss.pipeline import Run
 from wsss.pipeline.profiles import profile
@@ -55,6 +57,18 @@ def test_a_class_that_never_occurs_makes_no_other_background(
     assert run.left_out() == {"classes": {"absent": ["a", "b", "d", "e", "f", "g", "i", "j", "k"]}}
     named = Run(profile("default", "voc", root=str(tiny_voc), depth="constant", classes=["cat"]), progress=False)
     assert (named.classes, named.left_out()) == (("cat",), {})
+
+
+def test_classes_that_no_training_image_shows_are_refused(tiny_voc: Path, tmp_path: Path) -> None:
+    """Else all is background, and scored as 100 mIoU."""
+    root = Path(shutil.copytree(tiny_voc, tmp_path / "mine"))
+    (root / "classes.txt").write_text("\n".join([*VOC_CLASSES, "unicorn"]))
+    config = profile("smoke", "voc", root=str(root), classes=["unicorn"], depth="constant")
+    run = Run(config, tmp_path / "cache", progress=False)
+    with pytest.raises(
+        WsssError, match=r"no image of mine, train_aug shows unicorn: there is nothing to learn.*--classes"
+    ):
+        _ = run.classifier
 
 
 def test_the_reference_photographs_keep_their_classes_and_images(

@@ -16,13 +16,14 @@ import wsss.pipeline.seeds as stages
 from wsss.analysis.confusion import confusion_matrix
 from wsss.analysis.tally import Tally
 from wsss.cam.classifier import load_classifier
-from wsss.config import SCORING_VERSION, ClassifierConfig, Config, DepthTraining, SegmentationConfig
+from wsss.config import ALGORITHM_VERSION, SCORING_VERSION, ClassifierConfig, Config, DepthTraining, SegmentationConfig
 from wsss.data.base import data_key
 from wsss.data.tabletop import CLASSES
 from wsss.depth.monocular import load_depth_network
 from wsss.errors import WsssError
 from wsss.experiments.results import write_stage
 from wsss.io import content_hash
+from wsss.methods.choice import Choice
 from wsss.paths import runs_folder
 from wsss.pipeline.run import Run, open_run
 from wsss.pseudo.labels import load_pseudo_label
@@ -99,7 +100,7 @@ def test_scores_are_of_the_reported_split(finished: Run) -> None:
         assert score.classes == CLASSES
         assert 0 <= score.miou <= 100
         assert score.predicted.shape == score.confusions.shape
-        assert score.facts["parameters"] == finished.choose([name])[name]["parameters"]
+        assert Choice.of_plain(score.facts) == finished.choose([name])[name]
     for score in finished.networks(["cam+par"]).values():
         assert score.facts["megapixels"] is None
         assert len(score.curve) == 0
@@ -187,7 +188,7 @@ def test_keys_change_with_what_they_depend_on(config: Config, cache: Path, monke
     before = keys(Run(config, cache))
     for stage, expected in (("cam", {*seeds, *labels, "network"}), ("pseudo", {*labels, "network"})):
         with monkeypatch.context() as patch:
-            patch.setitem(pipeline.ALGORITHM_VERSION, stage, 99)
+            patch.setitem(ALGORITHM_VERSION, stage, 99)
             after = keys(Run(config, cache))
         assert {name for name in before if before[name] != after[name]} == expected
 
@@ -259,7 +260,8 @@ def test_unknown_methods_are_refused_at_once(config: Config, cache: Path) -> Non
 def test_exported_checkpoints_carry_what_was_chosen(finished: Run, tmp_path: Path) -> None:
     finished.export_classifier(tmp_path / "model.safetensors", ["cam", "depth"])
     model, info = load_classifier(tmp_path / "model.safetensors")
-    assert info.chosen == finished.choose(["cam", "depth"])
+    chosen = {name: Choice.of_plain(plain) for name, plain in info.chosen.items()}
+    assert chosen == finished.choose(["cam", "depth"])
     assert info.classes == CLASSES
     settings = {"regions": asdict(finished.config.regions), "crops": asdict(finished.config.crops)}
     assert info.looks == json.loads(json.dumps(settings))
@@ -315,8 +317,8 @@ def test_scores_of_another_depth_are_others(finished: Run) -> None:
     assert 0 <= scores["depth"].facts["trust"] <= 1
     sample = finished.data("report")[0]
     depths = {source: finished.depth_of("report", source) for source in (None, "constant", "inverted")}
-    look = finished.looker.at(sample, np.flatnonzero(sample.labels))
-    regions = [finished.looker.evidence(name, look, sample, depths, 0).regions for name in (names[0], *names[2:])]
+    look = finished.depth_cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))
+    regions = [finished.depth_cam.evidence(name, look, sample, depths, 0).regions for name in (names[0], *names[2:])]
     counts = [len(each) for each in regions if each is not None]
     assert counts[0] > counts[1] == 1
     assert counts[2] > 1

@@ -1,7 +1,7 @@
 """Pseudo-labels from seeds: what is chosen on tune, and what is written, against doing it the long way."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,17 +12,16 @@ from wsss.analysis.thresholds import THRESHOLDS, pseudo_label
 from wsss.data.registry import open_dataset
 from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
-from wsss.methods.evidence import Looker
+from wsss.methods.choice import Choice
+from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
-from wsss.pseudo.labelling import Labeller, choose_labels, write_labels
+from wsss.pseudo.labelling import LabelChoice, Labeller, choose_labels, write_labels
 from wsss.pseudo.labels import load_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine
 
 CLASSES = ("cat", "dog")
 NAMES = ("cam", "cam+par", "cam+par-depth", "depth+par")
-SEEDS: dict[str, Any] = {
-    name: {"parameters": {}, "threshold": 0.4, "miou": 0.0, "trials": 1} for name in ("cam", "depth")
-}
+SEEDS = {name: Choice(FusionParameters(), threshold=0.4, miou=0.0, trials=1) for name in ("cam", "depth")}
 
 
 @pytest.fixture
@@ -33,8 +32,8 @@ def data(tiny_voc: Path):
 @pytest.fixture
 def labeller(tiny_classifier, tiny_voc: Path, data) -> Labeller:
     model, info = tiny_classifier(CLASSES)
-    looker = Looker(model, info, CLASSES, RegionParameters(), CropParameters(count=3), torch.device("cpu"))
-    return Labeller(looker, SEEDS, {None: open_depth(f"files:{tiny_voc / 'DepthMETER'}", data, "metric")})
+    depth_cam = DepthCAM(model, info, CLASSES, RegionParameters(), CropParameters(count=3), torch.device("cpu"))
+    return Labeller(depth_cam, SEEDS, {None: open_depth(f"files:{tiny_voc / 'DepthMETER'}", data, "metric")})
 
 
 def refined_by_hand(labeller: Labeller, name: str, data, trial: RefinementParameters) -> list[tuple[np.ndarray, ...]]:
@@ -43,9 +42,9 @@ def refined_by_hand(labeller: Labeller, name: str, data, trial: RefinementParame
     base, _, refinement = name.partition("+")
     for index, sample in enumerate(data):
         present = np.flatnonzero(sample.labels)
-        look = labeller.looker.at(sample, present)
+        look = labeller.cam.look(sample.id, sample.image, present)
         scores = labeller.seed_scores(base, look, sample, index)
-        scene = Scene(sample.image, 0.4, labeller.depths[None](index), labeller.looker.regions.jump)
+        scene = Scene(sample.image, 0.4, labeller.depths[None](index), labeller.cam.regions.jump)
         found.append((refine(refinement or None, scene, scores, [trial])[0], present + 1, sample.mask))
     return found
 
@@ -61,31 +60,30 @@ def test_the_chosen_trial_and_thresholds_have_the_promised_miou(labeller: Labell
     choices = choose_labels(labeller, NAMES, data, progress=False)
     assert list(choices) == list(NAMES)
     for name, choice in choices.items():
-        trial = RefinementParameters(**choice["refinement"])
+        trial = choice.refinement
         maps = refined_by_hand(labeller, name, data, trial)
-        assert choice["miou"] == pytest.approx(miou(maps, choice["low"], choice["high"]))
-        assert choice["low"] <= choice["high"]
-        assert choice["threshold"] in THRESHOLDS.tolist()
-        assert choice["trials"] == (6 if "+" in name else 1)
+        assert choice.miou == pytest.approx(miou(maps, choice.low, choice.high))
+        assert choice.low <= choice.high
+        assert choice.threshold in THRESHOLDS.tolist()
+        assert choice.trials == (6 if "+" in name else 1)
         if "+" in name:
             assert trial in REFINEMENTS[name.partition("+")[2]].trials
 
 
 def test_what_is_written_is_what_is_scored(labeller: Labeller, data, tmp_path: Path) -> None:
-    trial = {"iterations": 5, "colour": 0.4, "jump": 0.0, "side": 0.0, "weight": 0.0}
-    choice: dict[str, Any] = {"refinement": trial, "low": 0.3, "high": 0.5, "threshold": 0.4, "miou": 0.0, "trials": 6}
-    choices: dict[str, Any] = {"cam": choice | {"refinement": {}, "trials": 1}, "cam+par": choice}
+    choice = LabelChoice(RefinementParameters(5, 0.4), low=0.3, high=0.5, threshold=0.4, miou=0.0, trials=6)
+    choices = {"cam": replace(choice, refinement=RefinementParameters(), trials=1), "cam+par": choice}
     folders = {name: tmp_path / name for name in choices}
     scores = write_labels(labeller, choices, data, folders, progress=False)
     for name, score in scores.items():
-        maps = refined_by_hand(labeller, name, data, RefinementParameters(**choices[name]["refinement"]))
+        maps = refined_by_hand(labeller, name, data, choices[name].refinement)
         labels = [pseudo_label(found, classes, 0.3, 0.5) for found, classes, _ in maps]
         assert any((label == 255).any() for label in labels)
         for sample, label, confusion in zip(data, labels, score.confusions, strict=True):
             np.testing.assert_array_equal(load_pseudo_label(folders[name] / f"{sample.id}.png"), label)
             np.testing.assert_array_equal(confusion_matrix(sample.mask, label, 2), confusion)
         assert score.ids == data.ids
-        assert score.facts["parameters"] == {}
+        assert score.facts["parameters"] == asdict(FusionParameters())
         assert set(score.facts["boundary"]) == {"precision", "recall", "f"}
         at = int(np.argmin(abs(THRESHOLDS - 0.4)))
         plain = [confusion_matrix(t, pseudo_label(s, c, 0.4), 2) for s, c, t in maps]
@@ -94,14 +92,14 @@ def test_what_is_written_is_what_is_scored(labeller: Labeller, data, tmp_path: P
 
 def test_seeds_that_no_refinement_touches_are_those_of_scoring(labeller: Labeller, data) -> None:
     sample = data[0]
-    look = labeller.looker.at(sample, np.flatnonzero(sample.labels))
+    look = labeller.cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))
     first = labeller.seed_scores("depth+par", look, sample, 0)
     again = labeller.seed_scores("depth", look, sample, 0)
     np.testing.assert_array_equal(first, again)
-    assert FusionParameters(**SEEDS["depth"]["parameters"]) == FusionParameters()
+    assert SEEDS["depth"].parameters == FusionParameters()
 
 
 def test_depth_is_missed_by_name(labeller: Labeller, data) -> None:
-    blind = Labeller(labeller.looker, labeller.seeds, {})
+    blind = Labeller(labeller.cam, labeller.seeds, {})
     with pytest.raises((WsssError, KeyError)):
         choose_labels(blind, ["cam+par-depth"], data, progress=False)

@@ -19,15 +19,17 @@ from wsss.cam.classifier import Classifier, info_for
 from wsss.config import Config
 from wsss.data.tabletop import TabletopDataset
 from wsss.errors import WsssError
-from wsss.methods.evidence import Looker
+from wsss.methods.choice import Choice
+from wsss.methods.depth_cam import DepthCAM
+from wsss.methods.parameters import FusionParameters
 from wsss.methods.scoring import score_seeds
 from wsss.widgets import failure_browser, threshold_browser
-from wsss.widgets.choices import Choice
+from wsss.widgets.choices import OptionList
 from wsss.widgets.controls import Slider
 from wsss.widgets.failures import FailureData, FailureParameters, render_failure
 from wsss.widgets.thresholds import ThresholdData, ThresholdParameters, render_threshold, render_thresholds
 
-CHOICE: dict[str, Any] = {"parameters": {}, "threshold": 0.5, "miou": 10.0, "trials": 1}
+CHOSEN = Choice(FusionParameters(), threshold=0.5, miou=10.0, trials=1)
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +39,15 @@ def run(tabletop_root: Path) -> Any:
     data = {"report": TabletopDataset(tabletop_root, "test"), "tune": TabletopDataset(tabletop_root, "tune")}
     classes, config, name = data["report"].classes, Config(), "test_efficientnet"
     model = Classifier(name, len(classes)).eval().to(memory_format=torch.channels_last)
-    looker = Looker(model, info_for(name, classes, 16, 64), classes, config.regions, config.crops, torch.device("cpu"))
-    scores = {split: score_seeds(looker, {"cam": CHOICE}, part, {}, progress=False) for split, part in data.items()}
+    depth_cam = DepthCAM(
+        model, info_for(name, classes, 16, 64), classes, config.regions, config.crops, torch.device("cpu")
+    )
+    scores = {split: score_seeds(depth_cam, {"cam": CHOSEN}, part, {}, progress=False) for split, part in data.items()}
     return SimpleNamespace(
         config=config,
-        looker=looker,
+        depth_cam=depth_cam,
         data=lambda split: data[split],
-        choose=lambda names: dict.fromkeys(names, CHOICE),
+        choose=lambda names: dict.fromkeys(names, CHOSEN),
         seeds=lambda names, split="report": scores[split],
     )
 
@@ -107,7 +111,7 @@ def test_threshold_browser(run: Any, live: bool, capsys: pytest.CaptureFixture[s
         assert isinstance(shown, Figure)
         assert "make lab" in capsys.readouterr().out
         return
-    (slider,), (scene, _) = widgets_of(shown, Slider), widgets_of(shown, Choice)
+    (slider,), (scene, _) = widgets_of(shown, Slider), widgets_of(shown, OptionList)
     assert (slider.value, scene.value) == (0.5, 1)
     picture, numbers = shown.children[2:]
     before = picture.value, numbers.value
@@ -162,7 +166,7 @@ def test_failure_browser(run: Any, live: bool, capsys: pytest.CaptureFixture[str
         assert isinstance(shown, Figure)
         assert "make lab" in capsys.readouterr().out
         return
-    (rank,), (size, occlusion, kind) = widgets_of(shown, BoundedIntText), widgets_of(shown, Choice)
+    (rank,), (size, occlusion, kind) = widgets_of(shown, BoundedIntText), widgets_of(shown, OptionList)
     picture, numbers = shown.children[1:]
     before = picture.value
     assert [each.label for each in (size, occlusion, kind)] == ["any", "any", "any"]

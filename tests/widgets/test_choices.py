@@ -12,7 +12,7 @@ from tests.widgets.test_browsers import run as browsers_run
 from tests.widgets.test_browsers import widgets_of
 from tests.widgets.test_explorer import run as explorer_run
 from wsss.widgets import crop_explorer, failure_browser, threshold_browser
-from wsss.widgets.choices import Choice
+from wsss.widgets.choices import OptionList
 
 __all__ = ["browsers_run", "explorer_run"]  # fixtures
 
@@ -20,14 +20,14 @@ OPTIONS = [("all of them", None), ("a box", "box"), ("the first", 0)]
 
 
 def test_the_first_option_is_selected_where_nothing_is_said() -> None:
-    choice = Choice("class", OPTIONS)
+    choice = OptionList("class", OPTIONS)
     assert (choice.index, choice.label, choice.chosen) == (0, "all of them", None)
     assert choice.value is not None
 
 
 @pytest.mark.parametrize(("text", "meaning"), OPTIONS)
 def test_what_is_chosen_is_shown(text: str, meaning: Any) -> None:
-    at_the_start, later = Choice("class", OPTIONS, meaning), Choice("class", OPTIONS)
+    at_the_start, later = OptionList("class", OPTIONS, meaning), OptionList("class", OPTIONS)
     later.chosen = meaning
     for choice in (at_the_start, later):
         assert (choice.label, choice.chosen, OPTIONS[choice.index][1]) == (text, meaning, meaning)
@@ -35,21 +35,21 @@ def test_what_is_chosen_is_shown(text: str, meaning: Any) -> None:
 
 
 def test_nothing_is_never_selected() -> None:
-    choice = Choice("class", OPTIONS, "box")
+    choice = OptionList("class", OPTIONS, "box")
     for trait in ("value", "index", "label"):
         with pytest.raises(TraitError):
             setattr(choice, trait, None)
         assert (choice.index, choice.value, choice.label) == (1, "box", "a box")
     with pytest.raises(TraitError, match="needs an option"):
-        Choice("class", [])
+        OptionList("class", [])
     with pytest.raises(TraitError, match="needs an option"):
         choice.offer([])
     with pytest.raises(TraitError, match="'ball' is no option of 'class'"):
-        Choice("class", OPTIONS, "ball")
+        OptionList("class", OPTIONS, "ball")
 
 
 def test_of_other_options_the_first_is_selected() -> None:
-    choice = Choice("class", OPTIONS, "box")
+    choice = OptionList("class", OPTIONS, "box")
     choice.offer([("every one", None), ("a ball", "ball")])
     assert (choice.index, choice.label, choice.chosen) == (0, "every one", None)
 
@@ -64,7 +64,7 @@ def assert_all_show_what_is_in_force(box: Any) -> None:
     for control in controls(box):
         assert control.value is not None, control
         if isinstance(control, _Selection):
-            assert isinstance(control, Choice), control
+            assert isinstance(control, OptionList), control
             assert control.index is not None, control
             assert control.label == control.options[control.index][0], control
 
@@ -85,7 +85,7 @@ def panel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> An
 
 def test_every_control_of_every_panel_shows_what_is_in_force(panel: Any) -> None:
     assert_all_show_what_is_in_force(panel)
-    for choice in widgets_of(panel, Choice):
+    for choice in widgets_of(panel, OptionList):
         for index in (*range(len(choice.options)), 0):
             choice.index = index
             assert_all_show_what_is_in_force(panel)

@@ -14,12 +14,12 @@ from wsss.cam.classifier import Classifier, info_for
 from wsss.config import Config
 from wsss.data.base import Sample
 from wsss.errors import WsssError
-from wsss.methods.evidence import Looker
+from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.fusion import fuse
 from wsss.methods.parameters import FusionParameters
 from wsss.pipeline.crop_file import read_crop_settings
 from wsss.widgets import crop_explorer, headless
-from wsss.widgets.choices import Choice
+from wsss.widgets.choices import OptionList
 from wsss.widgets.controls import Slider
 from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import numbers_of, render
@@ -50,7 +50,9 @@ def run(tmp_path: Path) -> Any:
     torch.manual_seed(0)
     config, data, name = Config(), Scenes([scene(0), scene(1)]), "test_efficientnet"
     model = Classifier(name, len(CLASSES)).eval().to(memory_format=torch.channels_last)
-    looker = Looker(model, info_for(name, CLASSES, 16, 64), CLASSES, config.regions, config.crops, torch.device("cpu"))
+    depth_cam = DepthCAM(
+        model, info_for(name, CLASSES, 16, 64), CLASSES, config.regions, config.crops, torch.device("cpu")
+    )
     choice: dict[str, Any] = {
         "parameters": {"crop_weight": 1.0, "gate": 1.0, "vote": 0.5, "colour": 0.5, "reach": 0.9, "level_weights": []},
         "threshold": 0.4,
@@ -58,7 +60,7 @@ def run(tmp_path: Path) -> Any:
     assert set(choice["parameters"]) == {field.name for field in fields(FusionParameters)}
     return SimpleNamespace(
         config=config,
-        looker=looker,
+        depth_cam=depth_cam,
         data_name="toy",
         folder=tmp_path / "runs",
         data=lambda split: data,
@@ -147,13 +149,13 @@ def test_fusion_is_that_of_the_method(run: Any, explorer: Explorer, start: Explo
 
 def test_the_same_evidence_as_the_method(run: Any, explorer: Explorer, start: ExplorerParameters) -> None:
     sample = run.data("report")[0]
-    look = run.looker.at(sample, [0])
-    plain = run.looker.evidence("depth", look, sample, {None: run.depth_of("report")}, 0)
+    look = run.depth_cam.look(sample.id, sample.image, [0])
+    plain = run.depth_cam.evidence("depth", look, sample, {None: run.depth_of("report")}, 0)
     explorer.view(replace(start, count=2))  # some crops are known already, so the rest go through in another batch
     view = explorer.view(start)
     assert view.evidence.plan == plain.plan
     torch.testing.assert_close(view.evidence.crops, plain.crops, rtol=1e-3, atol=1e-3)
-    np.testing.assert_array_equal(view.before.scores, fuse(run.looker.evidence("cam", look, sample, {}, 0),
+    np.testing.assert_array_equal(view.before.scores, fuse(run.depth_cam.evidence("cam", look, sample, {}, 0),
                                   FusionParameters(**run.choose(["cam"])["cam"]["parameters"])).numpy())  # fmt: skip
 
 
@@ -189,13 +191,13 @@ def test_numbers(explorer: Explorer, start: ExplorerParameters) -> None:
 
 
 def test_render_is_pure(run: Any, explorer: Explorer, start: ExplorerParameters) -> None:
-    before = (run.looker, run.config)
+    before = (run.depth_cam, run.config)
     figure, again, fresh = render(start, explorer), render(start, explorer), render(start, Explorer(run))
     assert len(figure.axes[0].images) == 6
     for place in range(6):
         np.testing.assert_array_equal(picture(figure, place), picture(again, place))
         np.testing.assert_array_equal(picture(figure, place), picture(fresh, place))
-    assert (run.looker, run.config) == before
+    assert (run.depth_cam, run.config) == before
     higher = render(replace(start, threshold=0.94), explorer)
     assert not np.array_equal(picture(figure, 4), picture(higher, 4))
 
@@ -236,7 +238,7 @@ def test_a_person_gets_a_slider_for_each_parameter(run: Any, monkeypatch: pytest
         slider = sliders[spec.label]
         assert (slider.low, slider.high, slider.help) == (spec.low, spec.high, spec.help)
         assert slider.continuous is not spec.looks
-    assert [one.description for one in found if isinstance(one, Choice)] == ["scene", "class", "depth"]
+    assert [one.description for one in found if isinstance(one, OptionList)] == ["scene", "class", "depth"]
 
 
 def test_a_slider_changes_picture_numbers_and_toml(panel: ExplorerPanel) -> None:

@@ -42,8 +42,17 @@ class Tally:
         objects = instance_scores(sample, label, instances, maps)
         self._counted[index] = confusion_matrix(sample.mask, label, self._classes), objects
 
-    def add_curve(self, sample: Sample, scores: NDArray[np.float32], classes: NDArray[np.int64]) -> None:
-        """Count scores `(K,H,W)` of the labels `classes (K,)` at every threshold."""
+    def add_scored(
+        self,
+        index: int,
+        sample: Sample,
+        label: NDArray[np.uint8],
+        instances: Instances,
+        scores: NDArray[np.float32],
+        classes: NDArray[np.int64],
+    ) -> None:
+        """Count a label map and the scores `(K,H,W)` of the labels `classes (K,)` that it was made from, at every threshold."""
+        self.add(index, sample, label, instances, dict(zip(classes.tolist(), scores, strict=True)))
         counts = threshold_confusions(scores, classes, sample.mask, self._classes, THRESHOLDS)
         with self._adding:
             self._curve += counts

@@ -17,6 +17,7 @@ from wsss.errors import WsssError
 from wsss.networks.backbones import backbone_state, check_backbone, normalisation
 from wsss.networks.checkpoints import (
     explained,
+    is_checkpoint,
     load_tensors,
     read_checkpoint,
     require_normalisation,
@@ -28,6 +29,7 @@ __all__ = [
     "ClassifierInfo",
     "build_classifier",
     "load_classifier",
+    "require_classifier",
     "save_classifier",
 ]
 
@@ -126,7 +128,7 @@ def build_classifier(
     found = {name: tensor for name, tensor in found.items() if tensor.shape == own[name].shape}
     if len(found) < 0.9 * len(own):
         raise WsssError(
-            f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights; is it another model's file?"
+            f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights: give a file of that model with --weights"
         )
     model.features.load_state_dict({**own, **found})
     return model
@@ -155,6 +157,15 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
         model = Classifier(info.backbone, len(info.classes), info.output_stride)
         load_tensors(model, state)
     return model.eval(), info
+
+
+def require_classifier(path: Path) -> None:
+    """Raise a `WsssError` if a checkpoint written to `path` would replace anything but an earlier classifier."""
+    remedy = "Give another file with --out."
+    if path.is_dir():
+        raise WsssError(f"{path} is a folder, and the checkpoint is a file. {remedy}")
+    if path.exists() and not is_checkpoint(path, METADATA):
+        raise WsssError(f"{path} is there and is no classifier of this package: it would be replaced. {remedy}")
 
 
 def info_for(backbone: str, classes: tuple[str, ...], output_stride: int, base_side: int) -> ClassifierInfo:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from wsss.cam.classifier import Classifier, ClassifierInfo
@@ -137,7 +137,7 @@ def _batch(
 
 @torch.inference_mode()
 def predict_probabilities(
-    model: Classifier, info: ClassifierInfo, images: Images, device: torch.device
+    model: nn.Module, info: ClassifierInfo, images: Images, device: torch.device
 ) -> NDArray[np.float32]:
     """Probabilities `(N,C)` of the image-level classes, one image at a time at scale 1."""
     out = np.zeros((len(images), len(info.classes)), np.float32)

@@ -15,7 +15,7 @@ from wsss.cli import stages  # noqa: F401 - enters its commands, which `--help` 
 from wsss.cli import bench, records  # noqa: F401 - likewise
 from wsss.cli.options import app
 from wsss.errors import WsssError
-from wsss.machine.processes import speaks
+from wsss.machine.processes import lost_another, speaks
 
 __all__ = ["app", "main"]
 
@@ -43,5 +43,11 @@ def main() -> None:
             raise
         place = f" {error.filename}" if error.filename else ""
         reason = f"cannot read or write{place}: {error.strerror or error}. Check the disk, free space and permissions."
+        typer.secho(f"error: {reason}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    except RuntimeError as error:
+        if _debugging() or not lost_another(error):
+            raise
+        reason = "another process of this run has stopped; its own message says why"
         typer.secho(f"error: {reason}", fg=typer.colors.RED, err=True)
         sys.exit(1)

@@ -1,14 +1,22 @@
 """The commands that make the committed records, and draw tables and figures from them."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wsss.cli.options import Data, DepthKind, Profile, Root, Seed, Sources, app, methods_of, open_run_of, settings_of
 from wsss.errors import WsssError
 
+if TYPE_CHECKING:
+    from wsss.pipeline import Run
+
 __all__: list[str] = []  # importing this module enters its commands
+
+
+def _tree_of(run: "Run") -> Path:
+    """The tree of the committed records for the default profile, which is theirs; for others the run's own."""
+    return Path("results") if run.config.profile == "default" else run.folder / "results"
 
 
 @app.command("depth-quality")
@@ -17,7 +25,7 @@ def depth_quality(
     profile: Profile = "default", data: Data = "tabletop", root: Root = None, depth_kind: DepthKind = None,
     source: Sources = None,
     split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
-    out: Annotated[Path, typer.Option(help="Root of the record tree.")] = Path("results"),
+    out: Annotated[Path | None, typer.Option(help="Record tree; default: results/, of other profiles runs/.")] = None,
 ) -> None:  # fmt: skip
     """Compare a depth source with the sensor's: rank correlation, and errors in metres where the data has them."""
     from wsss.depth.declared import take_inline
@@ -27,7 +35,7 @@ def depth_quality(
     measured, declared = take_inline(settings_of(root, None, depth, None, 0)["depth"])
     given["sources"] = (*(given["sources"] or ()), *([declared] if declared else [])) or None
     run = open_run_of(profile, data, given)
-    record = measure(run, measured, split, out)
+    record = measure(run, measured, split, out or _tree_of(run))
     for name in ("spearman", "spearman_objects", "abs_rel", "delta"):
         typer.echo(f"{name:17s} {'unknown' if record[name] is None else record[name]}")
 
@@ -75,7 +83,7 @@ def ablate(
     from wsss.records.store import ablation_path
 
     run = open_run_of(profile, "tabletop", {"seed": seed})
-    folder = out or (Path("results") if profile == "default" else run.folder / "results")
+    folder = out or _tree_of(run)
     record = measure(run, folder, say=typer.echo)
     typer.echo(f"record {ablation_path(folder, record['data'], seed)}")
 

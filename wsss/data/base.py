@@ -30,6 +30,7 @@ class Sample:
         depth: `H×W float32` inverse depth in [0, 1], larger = nearer, robustly normalised; None without a sensor.
         marked_occluded, marked_truncated: `(N,) float32`, 1 where an annotator marked the instance as occluded or as cut
             off, 0 where not, NaN where it was not asked; None where the data has no such marks.
+        turned: the photograph is stored turned (EXIF), and `image` is as it is to be viewed: maps in other files may not be.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Sample:
     depth: np.ndarray | None = None
     marked_occluded: np.ndarray | None = None
     marked_truncated: np.ndarray | None = None
+    turned: bool = False
 
     def __post_init__(self) -> None:
         height_width = self.image.shape[:2]

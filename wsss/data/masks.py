@@ -17,14 +17,22 @@ WHITE = (255, 255, 255)
 """The colour that some tools give to 255, in place of VOC's cream."""
 
 
-def read_class_mask(path: Path, height_width: tuple[int, ...] | None, num_classes: int) -> np.ndarray:
+Colours = dict[tuple[int, ...], tuple[int, Path]]
+"""The id at which a colour stands, and the first mask in whose palette it did."""
+
+
+def read_class_mask(
+    path: Path, height_width: tuple[int, ...] | None, num_classes: int, colours: Colours | None = None
+) -> np.ndarray:
     """Read a mask `H×W uint8` of class ids 0…`num_classes` and 255.
 
     Args:
         height_width: size of its image; None where that is not compared.
+        colours: of the other masks of its folder, to which this one's are added; None where they are not compared.
 
     Raises:
-        WsssError: see `read_uint8_map`; or the mask holds another id, or has VOC's colours at other ids (`moved_colours`).
+        WsssError: see `read_uint8_map`; or the mask holds another id, has VOC's colours at other ids (`moved_colours`), or a
+            colour that another mask has at another id.
     """
     mask = read_uint8_map(path, height_width)
     present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
@@ -35,6 +43,8 @@ def read_class_mask(path: Path, height_width: tuple[int, ...] | None, num_classe
             f"{path}: its palette has the colour of class id {moved[1]} at {moved[0]}, so a program that sorted or shortened the "
             "palette has changed the ids. Save the mask with VOC's palette, or in greyscale, with the class ids as its numbers."
         )
+    if palette is not None and colours is not None:
+        _compare_colours(path, palette, present, colours)
     foreign = present[(present > num_classes) & (present < IGNORE)]
     if foreign.size:
         raise WsssError(
@@ -60,9 +70,30 @@ def moved_colours(palette: np.ndarray, present: np.ndarray, num_classes: int) ->
     ids = [*range(num_classes + 1), IGNORE]
     known = {tuple(voc_palette()[label].tolist()): label for label in ids} | {WHITE: IGNORE}
     used = {label: known.get(tuple(palette[label].tolist())) for label in present.tolist() if label < len(palette)}
-    if None in used.values():
+    black_and_white = used.get(0) == 0 and set(used.values()) == {0, IGNORE}  # as masks of one class may be shown
+    if None in used.values() or black_and_white:
         return None
     return next(((label, true) for label, true in used.items() if true is not None and true != label), None)
+
+
+def _compare_colours(path: Path, palette: np.ndarray, present: np.ndarray, colours: Colours) -> None:
+    """Raise a `WsssError` if a colour that a mask uses stands at another id in a mask before it; else remember its colours.
+
+    Greys but black, which some tools stretch from mask to mask, say nothing, nor does a palette with one colour at two of the ids.
+    """
+    used = {label: tuple(palette[label].tolist()) for label in present.tolist() if label < min(len(palette), IGNORE)}
+    if len(set(used.values())) < len(used):
+        return
+    for label, colour in used.items():
+        if len(set(colour)) == 1 and any(colour):
+            continue
+        known, first = colours.setdefault(colour, (label, path))
+        if known != label:
+            raise WsssError(
+                f"{path}: its palette has the colour {colour} at {label}, and that of {first} has it at {known}, so a "
+                "program that sorted or shortened palettes has changed ids. Save all masks with one palette, or in greyscale, with "
+                "the class ids as their numbers."
+            )
 
 
 def check_masks(masks: Iterable[np.ndarray | None], place: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.folder import FolderDataset, existing_folder, read_uint8_map
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
+from wsss.data.pictures import PictureFolder
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.errors import WsssError
 from wsss.io import read_image
@@ -63,6 +64,8 @@ def nyu40_to_things(labels: np.ndarray) -> np.ndarray:
 class NyuV2Dataset(FolderDataset):
     """A folder `rgb/ID.jpg depth/ID.png labels/ID.png train.txt test.txt`.
 
+    Images may have any suffix of `wsss.data.pictures.SUFFIXES`.
+
     Depth is 8-bit, metres = value / 25.5, 0 missing; the samples' depth is its normalised inverse.
 
     `tune` is four blocks of 20 neighbouring ids, spread evenly over `train.txt` and removed from `train`.
@@ -76,6 +79,7 @@ class NyuV2Dataset(FolderDataset):
         self.split = split
         self.classes = tuple(NYU40_IDS)
         self.has_depth = True
+        self._pictures = PictureFolder(self.root / "rgb")
         self.ids = subset(self._split_ids(), limit)
 
     def _split_ids(self) -> tuple[str, ...]:
@@ -86,7 +90,7 @@ class NyuV2Dataset(FolderDataset):
         return tune if self.split == "tune" else without(listed, tune)
 
     def _files(self, name: str) -> list[Path]:
-        return [self.root / part for part in (f"rgb/{name}.jpg", f"labels/{name}.png", f"depth/{name}.png")]
+        return [self._pictures.path(name), *(self.root / part / f"{name}.png" for part in ("labels", "depth"))]
 
     def _read(self, name: str) -> Sample:
         image_file, label_file, depth_file = self._files(name)

@@ -14,12 +14,12 @@ from wsss.data.annotations import xml_labels, xml_marks
 from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder, is_file, read_uint8_map
-from wsss.data.masks import check_masks, read_class_mask
+from wsss.data.masks import Colours, check_masks, read_class_mask
 from wsss.data.pictures import PictureFolder
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.data.vocabulary import VOC_CLASSES, choose_classes, read_class_names
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_image
+from wsss.io import content_hash, is_turned, read_image
 
 __all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "usual_classes"]
 
@@ -55,7 +55,7 @@ def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray,
 class VocDataset(FolderDataset):
     """A folder with `JPEGImages/ID.jpg`, masks `SegmentationClass{,Aug}/ID.png` and `ImageSets/Segmentation/SPLIT.txt`.
 
-    Images may have any suffix of `wsss.data.pictures.SUFFIXES`.
+    Images may have any suffix of `wsss.data.pictures.SUFFIXES`. One that is stored turned (EXIF) is turned where it has no mask.
 
     Masks have one 8-bit class id a pixel (palette or greyscale PNG). `SegmentationClass` is preferred, image by image,
     for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from
@@ -92,6 +92,7 @@ class VocDataset(FolderDataset):
         self.classes = self.vocabulary if classes is None else check_classes(classes, self.vocabulary, self.name)
         self.has_depth = False
         self._pictures = PictureFolder(self.root / "JPEGImages")
+        self._colours: Colours = {}
         listed = self._split_ids()
         self._check_masks(listed)
         self.ids = subset(listed, limit)
@@ -187,20 +188,22 @@ class VocDataset(FolderDataset):
         if truth.suffix == ".xml":
             return xml_labels(truth, self.vocabulary)
         count = len(self.vocabulary)
-        return labels_of_mask(read_class_mask(truth, None, count), count)
+        return labels_of_mask(read_class_mask(truth, None, count, self._colours), count)
 
     def fingerprint(self) -> str:
         """As of `FolderDataset`, and over the names of all mask ids: others give the same masks another meaning."""
         return content_hash([super().fingerprint(), self.vocabulary])
 
     def _read(self, name: str) -> Sample:
-        image = read_image(self._pictures.path(name))
+        photograph = self._pictures.path(name)
+        image = read_image(photograph, turn=self._mask_file(name) is None)
         truth = self._truth_file(name)
         if truth.suffix == ".xml":
-            labels = xml_labels(truth, self.vocabulary)
-            sample = Sample(name, image, labels, np.full(image.shape[:2], IGNORE, dtype=np.uint8))
+            labels, unknown = xml_labels(truth, self.vocabulary), np.full(image.shape[:2], IGNORE, dtype=np.uint8)
+            sample = Sample(name, image, labels, unknown, turned=is_turned(photograph))
         else:
-            sample = self._with_mask(name, image, read_class_mask(truth, image.shape[:2], len(self.vocabulary)))
+            mask = read_class_mask(truth, image.shape[:2], len(self.vocabulary), self._colours)
+            sample = self._with_mask(name, image, mask)
         return select_classes(sample, self.vocabulary, self.classes)
 
     def _with_mask(self, name: str, image: np.ndarray, mask: np.ndarray) -> Sample:

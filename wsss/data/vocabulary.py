@@ -20,14 +20,20 @@ VOC_CLASSES = (
 """VOC's classes in the order of the mask ids 1…20."""
 
 NO_CLASS = re.compile(
-    r"[\W_]*(back[\W_]*ground|bg|ignored?|ignore[\W_]*(label|index)|unlabell?ed|void)([\W_]*class)?[\W_]*"
-    r"|[\W_]*|(#|//|<|\[).*|\d+[\s:;,=.)].*|.*[:;\t].*|.*\d\s*,\s*\d+\s*,\s*\d.*",
+    r"[\W\d_]*(back[\W_]*ground|bg|ignored?|ignore[\W_]*(label|index)|un-?labell?ed|void)([\W_]*class)?[\W\d_]*"
+    r"|[\W\d_]*|(#|//|<|\[).*|\d+[\s:;,=.)].*|.*[:;\t].*|.*\d\s*,\s*\d+\s*,\s*\d.*|.*(\s\d+){3}|.*,\s*\d+",
     re.IGNORECASE,
 )
-"""What a line of `classes.txt` may not be: a name of background or void, a comment, a number and a name, a line of a label map."""
+"""What a line of `classes.txt` may not be: a name of background or void, also with its id; a comment; a number, alone or before a
+name; a line of a label map.
+"""
 
-FIRST_LINES = re.compile(r"none|nothing|null|_.*_", re.IGNORECASE)
-"""What its first line may not be either: names that stand for id 0 in the lists of other tools."""
+FIRST_LINES = re.compile(
+    r"none|nothing|null|_.*_|empty|unknown|undefined|others?|n/?a|no[\W_]*(object|class|label)|not[\W_]*labell?ed|don'?t[\W_]*care"
+    r"|((id|index)[\W_]+)?((class|label|category)[\W_]*)?names?|class(es)?|labels?|categor(y|ies)",
+    re.IGNORECASE,
+)
+"""What its first line may not be either: names that stand for id 0 in the lists of other tools, and headings."""
 
 USUAL = 0.05
 """Share of the images from which on a folder with VOC's own names, but not with all their classes, is about a class."""

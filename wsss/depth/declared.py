@@ -86,7 +86,7 @@ def kinds_of(stated: str | Sequence[str] | None, declared: Collection[str]) -> t
         if equals and name not in (*declared, FILES):
             known = ", ".join(declared) or "none"
             raise WsssError(
-                f"--depth-kind {text}: no source is called {name}; declared are: {known} (--source {name}=files:DIR)"
+                f"--depth-kind {text}: no source is called {name}; declared are: {known} (--source NAME=files:DIR)"
             )
         before = named.get(name) if equals else own
         if before not in (None, kind):

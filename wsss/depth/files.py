@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ _SUFFIXES = (".png", ".npy", ".npz")
 
 SIGN_SAMPLE, SIGN_RISE, SIGN_SHARE = 16, 0.05, 0.8
 """Maps that are looked at for a wrong sign, the rise from top to bottom from which on one is telling, and how many must agree."""
+
+FLAT_LEAST = 4
+"""How many maps at least say, if all of them are flat, that a folder holds no depth."""
 
 ASPECT = 0.05
 """Difference of the aspect ratios of a map and its image that rounding to a network's multiples of 14 or 32 pixels explains."""
@@ -72,8 +76,8 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
     Maps have the aspect ratio of their images, or all of them have one size, which a network stretched over images of several.
 
     Raises:
-        WsssError: the kind is unstated, the folder missing, or an image has several files; later, for an image without a map, or
-            with one of another aspect ratio.
+        WsssError: the kind is unstated, the folder missing, all maps are flat, or an image has several files; later, for an image
+            without a map, or with one of another aspect ratio.
     """
     if kind not in ("metric", "inverse"):
         raise WsssError(
@@ -95,7 +99,12 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
             )
         return normalise_inverse_depth(inverse_depth(read_depth_file(path), kind))
 
-    if _stands_on_its_head(read, subset(dataset.ids, SIGN_SAMPLE)):
+    sampled = _readable(read, subset(dataset.ids, SIGN_SAMPLE))
+    if len(sampled) >= FLAT_LEAST and not any(depth.any() for depth in sampled):
+        remedy = "For a map without depth give --depth constant, else make the files again."
+        values = "a value above 0 that differs from others" if kind == "metric" else "values that differ"
+        raise WsssError(f"depth folder {folder}: none of its {len(sampled)} maps looked at has {values}. {remedy}")
+    if _stands_on_its_head(sampled):
         warnings.warn(
             f"in most maps of {folder} what is at the bottom of the picture is far and what is at the top is near: is it "
             f"really --depth-kind {kind}?",
@@ -106,8 +115,13 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
     ] = []  # whether the maps are one grid for images of several shapes; found out when one does not fit
 
     def depth_of(index: int) -> NDArray[np.float32]:
-        name, size = dataset.ids[index], dataset[index].image.shape[:2]
-        depth = read(name)
+        name, sample = dataset.ids[index], dataset[index]
+        size, depth = sample.image.shape[:2], read(name)
+        if sample.turned:
+            raise WsssError(
+                f"the photograph of {name} is stored turned or mirrored (EXIF), and its depth {_file_of(folder, name)} may not be. "
+                "Turn the pixels for good, for instance with ImageMagick: mogrify -auto-orient, and make the depth from that."
+            )
         if not _fits(depth.shape, size):
             stretched[:] = stretched or [_is_stretched_grid(dataset, folder)]
             if not stretched[0]:
@@ -163,19 +177,24 @@ def _is_stretched_grid(dataset: Dataset, folder: Path) -> bool:
         return False
     differ = sum(not _fits(grid, size) for size in images)
     several = any(not _fits(size, images[0]) for size in images)
-    return len(images) < STRETCHED_LEAST or (several and differ >= STRETCHED_SHARE * len(images))
+    if len(images) < STRETCHED_LEAST:  # too few to say, but portrait and landscape are not confused
+        return several or not any(_fits(grid[::-1], size) for size in images)
+    return several and differ >= STRETCHED_SHARE * len(images)
 
 
-def _stands_on_its_head(read: Callable[[str], NDArray[np.float32]], ids: Sequence[str]) -> bool:
-    """Whether nearly all of these maps are nearer at the top than at the bottom, which pictures of a world with a floor are not."""
-    rises = []
+def _readable(read: Callable[[str], NDArray[np.float32]], ids: Sequence[str]) -> list[NDArray[np.float32]]:
+    """The maps of `ids` that can be read; what is wrong with the others is said when they are needed."""
+    maps = []
     for name in ids:
-        try:
-            depth = read(name)
-        except WsssError:
-            continue  # said when the image is needed
-        third = max(1, len(depth) // 3)
-        rises.append(float(depth[-third:].mean() - depth[:third].mean()))
+        with suppress(WsssError):
+            maps.append(read(name))
+    return maps
+
+
+def _stands_on_its_head(maps: Sequence[NDArray[np.float32]]) -> bool:
+    """Whether nearly all of these maps are nearer at the top than at the bottom, which pictures of a world with a floor are not."""
+    thirds = [(depth, max(1, len(depth) // 3)) for depth in maps]
+    rises = [float(depth[-third:].mean() - depth[:third].mean()) for depth, third in thirds]
     telling = [rise for rise in rises if abs(rise) > SIGN_RISE]
     return len(telling) >= SIGN_SAMPLE // 2 and sum(rise < 0 for rise in telling) >= SIGN_SHARE * len(telling)
 

@@ -19,7 +19,7 @@ from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.contents import weights_hash
 from wsss.machine.runtime import seed_everything, to_device
-from wsss.networks.backbones import backbone_state, encoder_model, load_encoder, normalisation
+from wsss.networks.backbones import backbone_state, encoder_model, load_encoder, normalisation, weights_identity
 from wsss.networks.freezing import freeze_early, require_learning, train_mode
 from wsss.networks.gradients import quick_gradients
 from wsss.networks.training_state import CHECKPOINT_EVERY, Chance, TrainingState
@@ -232,8 +232,8 @@ def train_with_folds(
     if not dataset.has_depth:
         raise WsssError(f"{dataset.name} comes without depth to learn from; train on tabletop or nyuv2")
     if marked:
-        given = [weights_hash(Path(weights))] if weights else []
-        key = content_hash([training, backbone, test_side, seed, data_key(dataset), *given])
+        given = weights_hash(Path(weights)) if weights else weights_identity(backbone)
+        key = content_hash([training, backbone, test_side, seed, data_key(dataset), given])
         _require_same(checkpoint, {"training_sha256": key})
     block = min(FOLD_BLOCK, -(-len(dataset) // FOLDS))
     number = np.arange(len(dataset)) // block % FOLDS
@@ -268,10 +268,12 @@ def _require_same(checkpoint: Path, facts: dict[str, str]) -> None:
     """
     path = checkpoint.with_suffix(".json")
     kept = [each for each in (checkpoint, *(fold_path(checkpoint, fold) for fold in range(FOLDS))) if each.exists()]
-    if kept and (not path.exists() or read_json(path) != facts):
+    found, remedy = read_json(path) if path.exists() else {}, "Give another file with --out, or delete it."
+    if found and set(found) != set(facts):
+        raise WsssError(f"{path}, which would say what {checkpoint} is, holds something else. {remedy}")
+    if kept and found != facts:
         raise WsssError(
-            f"{kept[0]} is of another training (data, seed or settings), or does not say of which. Give another file "
-            "with --out, or delete it."
+            f"{kept[0]} is of another training (data, seed or settings), or does not say of which. {remedy}"
         )
     write_json(path, facts)
 

@@ -9,14 +9,16 @@ from tqdm.auto import tqdm
 from wsss.analysis.depth_quality import around_objects, metric_errors, rank_correlation
 from wsss.config import ALGORITHM_VERSION
 from wsss.depth.specs import source_name
+from wsss.errors import WsssError
 from wsss.io import write_json
-from wsss.pipeline.seeds import SeedStages
+from wsss.pipeline.run import Run
 from wsss.records.provenance import provenance
+from wsss.records.store import inputs_read, name_it, require_same_inputs
 
 __all__ = ["depth_quality"]
 
 
-def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[str, Any]:
+def depth_quality(run: Run, source: str, split: str, out: Path) -> dict[str, Any]:
     """Quality of a depth source, means over the images of a split.
 
     `spearman` is the rank correlation with the sensor's inverse depth over the whole image, `spearman_objects` that on objects and
@@ -27,11 +29,21 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
         out: root of the record tree; the record is written to `{data}/depth/{split}/{source}.json` below it.
 
     Raises:
-        WsssError: the data has no sensor depth to compare with.
+        WsssError: the data has no sensor depth to compare with, or the record that is there is of another source of this name.
     """
-    data, truth, depth = run.data(split), run.depth_of(split, "sensor"), run.depth_of(split, source)
+    data = run.data(split)
+    if not data.has_depth:
+        raise WsssError(
+            f"depth-quality compares with the depth that the data comes with, and {data.name} comes without: use --data tabletop "
+            "or nyuv2"
+        )
+    truth, depth = run.depth_of(split, "sensor"), run.depth_of(split, source)
     run.require_apart(out, source)
     name, rows = source_name(source, run.depths.names([source])), []
+    path = out / run.data_name / "depth" / data.split / f"{name}.json"
+    spec = run.depths.spec(source)
+    read = inputs_read(run.root, data.fingerprint(), spec)
+    require_same_inputs(path, read, name_it(spec, "--depth NAME"))
     for index in tqdm(range(len(data)), "depth quality", unit="image", leave=False, disable=not run.progress):
         predicted, true = depth(index), truth(index)
         metres = getattr(data, "metres", lambda _: None)(index)
@@ -43,7 +55,8 @@ def depth_quality(run: SeedStages, source: str, split: str, out: Path) -> dict[s
     record = {
         "data": run.data_name, "split": data.split, "source": name, "num_images": len(data),
         **dict(zip(("spearman", "spearman_objects", "abs_rel", "delta"), values, strict=True)),
-        "provenance": provenance(data_sha256=data.fingerprint(), algorithm_version=ALGORITHM_VERSION["depth"]),
+        "provenance": provenance(data_sha256=data.fingerprint(), algorithm_version=ALGORITHM_VERSION["depth"])
+        | {"read": read},
     }  # fmt: skip
-    write_json(out / run.data_name / "depth" / data.split / f"{name}.json", record)
+    write_json(path, record)
     return record

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
-from wsss.checks import require_apart, require_number
+from wsss.checks import require_apart, require_folder, require_number
 from wsss.config import ALGORITHM_VERSION
 from wsss.data.base import Dataset, subset
 from wsss.data.classes import keep_ids
@@ -24,14 +24,14 @@ from wsss.io import content_hash, read_json
 from wsss.machine.contents import weights_hash
 from wsss.machine.processes import tell
 from wsss.machine.runtime import keep_freed_memory, pick_device
-from wsss.methods.evidence import Depths, Looker
+from wsss.methods.choice import Choice
+from wsss.methods.depth_cam import DepthCAM, Depths, settings_of_looks
 from wsss.methods.names import MethodName
-from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
 from wsss.methods.registry import METHODS, full_name, method
 from wsss.methods.scoring import score_seeds
 from wsss.networks.lean import lean_copy
 from wsss.records.build import build_record
-from wsss.records.store import inputs_read, record_path, require_same_inputs, write_record
+from wsss.records.store import inputs_read, name_it, record_path, require_names_apart, require_same_inputs, write_record
 
 __all__ = ["evaluate_folder"]
 
@@ -74,10 +74,12 @@ def evaluate_folder(
         require_number("limit", limit, 1, whole=True)
     depths_of = _sources(depth, depth_kind, sources, root)
     require_apart(out, _path(root), checkpoint)
+    require_folder(out)
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
     names = _methods(checkpoint, info.chosen, methods, depth)
-    regions, crops = _settings(checkpoint, info.looks)
+    regions, crops = settings_of_looks(checkpoint, info.looks)
+    choices = {name: _choice(checkpoint, name, info.chosen[name]) for name in names}
     left_out: dict[str, Any] = {}
     if classes is None:
         available = open_dataset(data, split, root=_path(root), limit=1).classes
@@ -99,10 +101,15 @@ def evaluate_folder(
     require_apart(out, *depths_of.places(of_methods))
     short = depths_of.names(of_methods)
     full = {name: _full_name(name, depths_of, short) for name in names}
+    identities = {
+        name: (source_identity(depths_of.spec(source)), depths_of.kind(source)) if method(name).uses_depth else None
+        for name, source in ((name, MethodName.of_seeds(name).source) for name in names)
+    }
+    require_names_apart(full, identities)
     _require_own_tree(out, dataset, checkpoint)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    looker = Looker(lean_copy(model), info, dataset.classes, regions, crops, device)
+    cam = DepthCAM(lean_copy(model), info, dataset.classes, regions, crops, device, choices)
     wanted = [source for source in of_methods if source or depth]
     skipped: dict[str, str] = {}
     if on_error == "skip":
@@ -110,12 +117,12 @@ def evaluate_folder(
             innermost(depths_of.spec(source)): depths_of.kind(source) for source in wanted
         }  # what controls are made from
         files = [open_depth(spec, dataset, plain[spec]) for spec in sorted(plain) if spec.startswith("files:")]
-        skipped = _unreadable(looker, dataset, files, progress)
+        skipped = _unreadable(cam, dataset, files, progress)
         dataset = keep_ids(dataset, [name for name in dataset.ids if name not in skipped])
     read = _require_same_inputs(out, dataset, _path(root), full, depths_of)
     start = time.perf_counter()
     depths: Depths = {source: open_depth(depths_of.spec(source), dataset, depths_of.kind(source)) for source in wanted}
-    scores = score_seeds(looker, {name: info.chosen[name] for name in names}, dataset, depths, progress=progress)
+    scores = score_seeds(cam, choices, dataset, depths, progress=progress)
     if not any(score.confusions.any() for score in scores.values()):
         raise WsssError(
             f"no pixel of {dataset.name}, {dataset.split} is scored: its masks are all 255. Give another split."
@@ -128,15 +135,13 @@ def evaluate_folder(
     }  # fmt: skip
     if depths_of.declared:
         settings["sources"] = [f"{name}={portable_spec(spec)}" for name, spec in depths_of.declared.items()]
-    identity = source_identity(depths_of.spec(None)) if depth else source_identity("")
     return _write(
         scores,
         out,
-        checkpoint,
         info.backbone,
         dataset,
         full,
-        identity,
+        identities,
         start,
         device,
         on_written,
@@ -169,8 +174,7 @@ def _require_same_inputs(
         spec = depths.spec(source) if method(name).uses_depth else None
         found[name] = inputs_read(root, contents, spec)
         names = {"data": dataset.name, "stage": "cam", "split": dataset.split, "method": shown, "refinement": None}
-        remedy = f"Name this one: --source NAME={innermost(spec or '')}, and METHOD@NAME."
-        require_same_inputs(record_path(out, names), found[name], remedy)
+        require_same_inputs(record_path(out, names), found[name], name_it(spec or "", "METHOD@NAME"))
     return found
 
 
@@ -186,7 +190,7 @@ def _require_own_tree(out: Path, dataset: Dataset, checkpoint: Path) -> None:
             )
 
 
-def _unreadable(looker: Looker, dataset: Dataset, depths: Sequence[DepthSource], progress: bool) -> dict[str, str]:
+def _unreadable(cam: DepthCAM, dataset: Dataset, depths: Sequence[DepthSource], progress: bool) -> dict[str, str]:
     """The ids whose image, mask or depth map cannot be read, or which are too large to look at, each with the reason.
 
     Raises:
@@ -196,7 +200,7 @@ def _unreadable(looker: Looker, dataset: Dataset, depths: Sequence[DepthSource],
     for index, name in enumerate(tqdm(dataset.ids, "check files", unit="image", leave=False, disable=not progress)):
         try:
             sample = dataset[index]
-            looker.at(sample, np.flatnonzero(sample.labels))
+            cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))
             for depth in depths:
                 depth(index)
         except WsssError as error:
@@ -216,18 +220,16 @@ def _methods(checkpoint: Path, chosen: dict[str, Any], wanted: Sequence[str] | N
             raise WsssError(
                 f"{checkpoint} has no parameters for {name!r}: write it with `python -m wsss train --methods …,{name}`"
             )
-        _check_choice(checkpoint, name, chosen[name])
     if not names:
         raise WsssError(f"{checkpoint} has no chosen parameters: write it with `python -m wsss train`")
     return names
 
 
-def _check_choice(checkpoint: Path, name: str, choice: Any) -> None:
-    """Raise a `WsssError` unless `choice` is a threshold in [0, 1] and fusion parameters."""
+def _choice(checkpoint: Path, name: str, plain: Any) -> Choice:
+    """What the checkpoint says was chosen for a method."""
     try:
-        require_number("threshold", choice["threshold"], 0, 1)
-        FusionParameters(**choice["parameters"])
-    except (KeyError, TypeError, WsssError) as error:
+        return Choice.of_plain(plain)
+    except WsssError as error:
         raise WsssError(
             f"{checkpoint}: what was chosen for {name!r} makes no sense ({error}): write it with `python -m wsss train`"
         ) from error
@@ -237,29 +239,13 @@ def _path(root: str | None) -> Path | None:
     return Path(root) if root else None
 
 
-def _settings(checkpoint: Path, looks: dict[str, Any]) -> tuple[RegionParameters, CropParameters]:
-    """The settings of regions and crops that the checkpoint's parameters were chosen with."""
-    try:
-        return RegionParameters(**_tupled(looks["regions"])), CropParameters(**_tupled(looks["crops"]))
-    except (KeyError, TypeError, AttributeError, WsssError) as error:
-        raise WsssError(
-            f"{checkpoint} does not say how its crops were made ({error}): write it with `python -m wsss train`"
-        ) from error
-
-
-def _tupled(settings: dict[str, Any]) -> dict[str, Any]:
-    """Lists, which is what JSON makes of tuples, as tuples again."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-
-
 def _write(
     scores: dict[str, Score],
     out: Path,
-    checkpoint: Path,
     backbone: str,
     dataset: Any,
     full: Mapping[str, str],
-    depth_identity: str,
+    identities: Mapping[str, tuple[str, str | None] | None],
     start: float,
     device: Any,
     on_written: Any,
@@ -274,7 +260,7 @@ def _write(
             [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=full[name],
             refinement=None, backbone=backbone, image_labels="given",
             seeds=[0], against={full[other]: [theirs] for other, theirs in scores.items() if other != name},
-            config_sha256=content_hash([checkpoint.name, score.facts["parameters"], depth_identity]),
+            config_sha256=content_hash([settings["checkpoint_sha256"], score.facts["parameters"], identities[name]]),
             data_sha256=dataset.fingerprint(), algorithm_version=ALGORITHM_VERSION["cam"], device=str(device),
             threads=torch.get_num_threads(), wall_s=time.perf_counter() - start,
         )  # fmt: skip

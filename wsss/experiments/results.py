@@ -10,7 +10,7 @@ import torch
 
 from wsss.analysis.score import Score
 from wsss.config import ALGORITHM_VERSION
-from wsss.depth.specs import innermost
+from wsss.depth.specs import source_identity
 from wsss.machine.processes import is_main
 from wsss.methods.names import MethodName
 from wsss.methods.registry import uses_depth
@@ -24,7 +24,9 @@ from wsss.records.store import (
     Stage,
     find_record,
     inputs_read,
+    name_it,
     record_path,
+    require_names_apart,
     require_same_inputs,
     write_record,
 )
@@ -65,20 +67,24 @@ def _stage_methods(run: Run, stage: str) -> Sequence[str]:
 
 
 def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]:
-    """What each method's record says of the inputs that it is made from; see `wsss.records.store.require_same_inputs`."""
+    """What each method's record says of the inputs that it is made from, which no other record is or was made from under its name.
+
+    See `wsss.records.store.require_same_inputs` and `require_names_apart`.
+    """
     split, contents = run.data("train" if stage == "pseudo" else "report").split, run.data_hash(stage)
-    found = {}
+    found, shown, depths = {}, {}, {}
     for name in _stage_methods(run, stage):
         parts = MethodName.parse(name)
-        refinement = REFINEMENTS.get(parts.refinement or "")
-        reads_depth = uses_depth(parts.base) or (refinement is not None and refinement.uses_depth)
+        named, refinement = uses_depth(parts.base), REFINEMENTS.get(parts.refinement or "")
+        reads_depth = named or (refinement is not None and refinement.uses_depth)
         spec = run.depths.spec(parts.source)
         found[name] = inputs_read(run.root, contents, spec if reads_depth else None)
-        shown = {"method": run.config.full_name(parts.seeds), "refinement": parts.refinement}
-        path = record_path(folder, {"data": run.data_name, "stage": stage, "split": split} | shown)
-        require_same_inputs(
-            path, found[name], f"Name this one: --source NAME={innermost(spec)}, and {parts.base}@NAME."
-        )
+        shown[name] = run.config.full_name(name)
+        depths[name] = (source_identity(spec), run.depths.kind(parts.source)) if reads_depth else None
+        place = {"data": run.data_name, "stage": stage, "split": split, "refinement": parts.refinement}
+        path = record_path(folder, place | {"method": run.config.full_name(parts.seeds)})
+        require_same_inputs(path, found[name], name_it(spec, f"{parts.base}@NAME") if named else None)
+    require_names_apart(shown, depths)
     return found
 
 

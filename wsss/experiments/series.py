@@ -24,7 +24,7 @@ from wsss.data.transforms import resize_image, to_tensor
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.methods.crops import crop, square_box
-from wsss.methods.evidence import Looker
+from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
 from wsss.pipeline.run import Run
 from wsss.records.provenance import provenance
@@ -89,13 +89,13 @@ def _objects(run: Run, methods: Sequence[str], name: str) -> dict[str, pd.DataFr
 
 def _kept_logits(run: Run, data: Dataset, ids: Sequence[str]) -> list[list[float]]:
     """`object_logits` of the pictures `ids`, from the cache where they are in it."""
-    looker = run.looker
+    cam = run.depth_cam
     key = content_hash(
-        [ALGORITHM_VERSION["cam"], run.classifier_key, data_key(data), list(ids), CONTEXT, looker.crops.min_side]
+        [ALGORITHM_VERSION["cam"], run.classifier_key, data_key(data), list(ids), CONTEXT, cam.crops.min_side]
     )
     path = run.cache / "logits" / f"{key[:16]}.json"
     if not path.exists():
-        write_json(path, [object_logits(looker, data[data.ids.index(image_id)]) for image_id in ids])
+        write_json(path, [object_logits(cam, data[data.ids.index(image_id)]) for image_id in ids])
     kept: list[list[float]] = read_json(path)
     return kept
 
@@ -107,7 +107,7 @@ def _changing(objects: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 @torch.inference_mode()
-def object_logits(looker: Looker, sample: Sample) -> tuple[float, float, float]:
+def object_logits(cam: DepthCAM, sample: Sample) -> tuple[float, float, float]:
     """What the classifier says of the sample's first instance, see `LOGITS`.
 
     Returns:
@@ -117,15 +117,15 @@ def object_logits(looker: Looker, sample: Sample) -> tuple[float, float, float]:
     size = sample.mask.shape
     assert sample.instances is not None  # rendered
     assert sample.instance_classes is not None
-    output = looker.info.classes.index(looker.classes[sample.instance_classes[0] - 1])
+    output = cam.info.classes.index(cam.classes[sample.instance_classes[0] - 1])
     inside = sample.instances == 1
-    tensor = to_tensor(sample.image, looker.info.mean, looker.info.std).to(looker.device)
+    tensor = to_tensor(sample.image, cam.info.mean, cam.info.std).to(cam.device)
     rows, columns = (slice_ for slice_ in find_objects(inside.astype(np.uint8))[0])
-    box = square_box((rows.start, columns.start, rows.stop, columns.stop), CONTEXT, looker.crops.min_side)
-    side = looker.info.base_side
+    box = square_box((rows.start, columns.start, rows.stop, columns.stop), CONTEXT, cam.crops.min_side)
+    side = cam.info.base_side
     whole = resize_image(tensor[None], (side, side))
     near = crop(tensor, box, side, tensor.new_zeros(3))[None]
-    maps, _ = class_maps(looker.model, torch.cat([whole, near]), flip=True)
+    maps, _ = class_maps(cam.model, torch.cat([whole, near]), flip=True)
     own = resize_maps(maps[0, [output]], (size[0], size[1]))[0].cpu().numpy()
     return float(maps[0, output].mean()), float(own[inside].mean()), float(maps[1, output].mean())
 

@@ -65,12 +65,15 @@ def folder_hash(folder: Path) -> str:
     """Hash of the names and contents of the files in a folder, hidden ones left out, wherever it lies.
 
     A folder that cannot be read has the hash of an empty one: whoever opens it says what is wrong.
+
+    Raises:
+        WsssError: one of its files is unreadable; the message names it.
     """
     try:
         files = sorted(Path(entry) for entry in os.scandir(folder) if entry.is_file() and entry.name[0] != ".")
-        return content_hash(list(zip((file.name for file in files), file_hashes(files), strict=True)))
-    except (OSError, WsssError):
-        return content_hash([])
+    except OSError:
+        files = []
+    return content_hash(list(zip((file.name for file in files), file_hashes(files), strict=True)))
 
 
 def weights_hash(path: Path) -> str:

@@ -6,10 +6,12 @@ and neither torch nor accelerate is imported.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache
+from traceback import walk_tb
 from typing import TYPE_CHECKING, TypeVar
 
 from wsss.errors import WsssError
@@ -24,6 +26,7 @@ __all__ = [
     "gathered",
     "is_main",
     "launched",
+    "lost_another",
     "made_by_main",
     "num_processes",
     "on_cpu",
@@ -178,6 +181,20 @@ def summed(value: "torch.Tensor") -> "torch.Tensor":
     value = value.detach().clone()
     torch.distributed.all_reduce(value)
     return value
+
+
+def lost_another(error: BaseException) -> bool:
+    """Whether an exception only says that another of several processes has stopped, which then has said itself why.
+
+    torch has no class of its own for it: it is a `RuntimeError` out of `torch.distributed`, or out of a backward pass, where the
+    message names the library that averages gradients.
+    """
+    if launched() == 1 or not isinstance(error, RuntimeError):
+        return False
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
+    return any(name.startswith("torch.distributed") for name in modules) or bool(
+        re.search("gloo|nccl", str(error), re.I)
+    )
 
 
 def wait() -> None:

@@ -34,13 +34,15 @@ def seed_everything(seed: int) -> None:
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def pick_device() -> torch.device:
-    """The device that `$WSSS_DEVICE` names; without it CUDA where there is one, else the CPU. Among several processes, this one's.
+def pick_device(wanted: str | None = None) -> torch.device:
+    """The device of this name, or that `$WSSS_DEVICE` names; without either CUDA where there is one, else the CPU.
+
+    Among several processes it is this one's.
 
     Raises:
         WsssError: no such device is here.
     """
-    wanted = os.environ.get("WSSS_DEVICE") or "auto"
+    wanted = wanted or os.environ.get("WSSS_DEVICE") or "auto"
     if wanted not in DEVICES:
         raise WsssError(f"--device (or WSSS_DEVICE) must be one of {', '.join(DEVICES)}, not {wanted!r}")
     there = (

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2lab
 from skimage.segmentation import felzenszwalb
 
-from wsss.methods.diffusion import COLOUR_SCALE, DEPTH_SCALE, region_means_of, unlikeness, walk
+from wsss.methods.diffusion import COLOUR_SCALE, DEPTH_SCALE, region_values, unlikeness, walk
 from wsss.methods.regions import Regions
 
 __all__ = ["cielab", "colour_regions", "sharing"]
@@ -74,7 +74,7 @@ def sharing(
     """
     count = len(regions)
     colours = cielab(image) if lab is None else lab
-    distances = unlikeness(region_means_of(regions.labels, count, colours) / COLOUR_SCALE)
+    distances = unlikeness(region_values(regions.labels, count, colours) / COLOUR_SCALE)
     if depth is not None:
-        distances += trust * unlikeness(region_means_of(regions.labels, count, depth[..., None]) / DEPTH_SCALE)
+        distances += trust * unlikeness(region_values(regions.labels, count, depth[..., None]) / DEPTH_SCALE)
     return replace(regions, step=walk(regions.labels, distances))

@@ -8,7 +8,7 @@ stops it where only colour agrees, and colour where only depth does.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COLOUR_SCALE", "DEPTH_SCALE", "border_lengths", "diffusion", "region_means_of", "unlikeness", "walk"]
+__all__ = ["COLOUR_SCALE", "DEPTH_SCALE", "border_lengths", "diffusion", "region_values", "unlikeness", "walk"]
 
 COLOUR_SCALE, DEPTH_SCALE = 10.0, 0.2
 """Differences in CIELAB (ΔE) and in normalised inverse depth that make a border e times harder to cross."""
@@ -25,7 +25,7 @@ def border_lengths(labels: NDArray[np.integer], count: int) -> Matrix:
     return lengths + lengths.T
 
 
-def region_means_of(labels: NDArray[np.integer], count: int, features: NDArray[np.floating]) -> Matrix:
+def region_values(labels: NDArray[np.integer], count: int, features: NDArray[np.floating]) -> Matrix:
     """Mean of `features (H,W,F)` over each region of `labels (H,W)` in 1…R: `(R,F)`."""
     flat = labels.ravel() - 1
     areas = np.maximum(np.bincount(flat, minlength=count), 1)

@@ -5,37 +5,30 @@ tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears 
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 from torch import Tensor, nn
 
-from wsss.analysis.instances import instances_of
 from wsss.cam.classifier import ClassifierInfo
 from wsss.cam.maps import LevelMaps, class_maps, pyramid_maps
-from wsss.data.base import Sample
 from wsss.data.transforms import to_tensor
-from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
-from wsss.machine.memory import require_memory
-from wsss.machine.parallel import images_at_once
 from wsss.machine.runtime import to_device
 from wsss.methods.colour import cielab, colour_regions
 from wsss.methods.crops import Box, crop, crop_plan, layered_crop, uncrop
 from wsss.methods.fusion import Evidence
-from wsss.methods.names import MethodName
 from wsss.methods.parameters import CropParameters, RegionParameters
 from wsss.methods.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_random
 from wsss.methods.regions import Regions
-from wsss.methods.registry import Method, method
+from wsss.methods.registry import Method
 from wsss.methods.trust import edge_ranks
 
-__all__ = ["Depths", "Look", "Looker", "crop_side", "gather", "true_boxes"]
+__all__ = ["Look", "crop_side", "gather"]
 
 
 def crop_side(height: int, width: int, base_side: int) -> int:
@@ -132,7 +125,7 @@ def gather(
     proposal, seconds = _proposal(plan.proposal, look, levels, regions, crops, depth, boxes)
     evidence = Evidence(
         levels.maps, levels.megapixels, levels.seconds + seconds,
-        partitions=proposal.partitions, colour=proposal.colour, trust=proposal.trust,
+        partitions=proposal.partitions, joint=proposal.joint, trust=proposal.trust,
     )  # fmt: skip
     return _with_crops(evidence, look, proposal, crops) if plan.crops else evidence
 
@@ -145,9 +138,12 @@ def _check_look(look: Look) -> None:
             f"the image must be an array H×W×3 uint8, RGB from 0 to 255, not {_described(image)}; of floats in [0, 1] give "
             "(255 * image).round().astype(numpy.uint8)"
         )
-    if wrong := [index for index in look.present if not 0 <= index < len(classes)]:
+    if wrong := [
+        index for index in look.present if isinstance(index, bool | np.bool_) or not 0 <= index < len(classes)
+    ]:
         raise WsssError(
-            f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}"
+            f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}; of labels "
+            "(C,) bool give numpy.flatnonzero(labels)"
         )
     look.info.check_activation()
 
@@ -223,62 +219,3 @@ def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: 
         crop_probabilities=probabilities,
         plan=tuple(chosen),
     )
-
-
-Depths = Mapping[str | None, DepthSource]
-"""The depth source of each `@source` that the methods in question name; the run's own under None."""
-
-
-@dataclass(frozen=True)
-class Looker:
-    """A classifier with the settings of its crops: what turns an image into evidence.
-
-    Attributes:
-        classes: names of the data's classes 1…C, each of which the classifier must know; matched by name.
-        at_once: images that will be worked on side by side, as far as is known when this is made.
-    """
-
-    model: nn.Module
-    info: ClassifierInfo
-    classes: tuple[str, ...]
-    regions: RegionParameters
-    crops: CropParameters
-    device: torch.device
-    at_once: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "at_once", images_at_once(self.device))
-        unknown = [name for name in self.classes if name not in self.info.classes]
-        if unknown:
-            raise WsssError(
-                f"the checkpoint does not know class {unknown[0]!r}; it knows {', '.join(self.info.classes)}"
-            )
-
-    def at(self, sample: Sample, present: Iterable[int]) -> Look:
-        """A look at one image for the classes `present`, indices 0…C − 1 into `classes`."""
-        outputs = [self.info.classes.index(self.classes[int(index)]) for index in present]
-        height, width = sample.mask.shape
-        maps = len(self.crops.scales) + self.crops.count
-        require_memory(sample.id, (height, width), len(outputs), maps, self.at_once)
-        return Look(self.model, self.info, sample.image, outputs, self.device)
-
-    def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
-        """Evidence of method `name` on image `index`, which is `sample`; `look` has been made `at` it."""
-        plan, source = method(name), MethodName.of_seeds(name).source
-        key = plan.passes, source
-        if key not in look.gathered:
-            look.gathered[key] = gather(
-                plan, look, regions=self.regions, crops=self.crops,
-                depth=depths[source](index) if plan.uses_depth and source in depths else None,
-                boxes=true_boxes(sample) if plan.proposal == "oracle" else (),
-            )  # fmt: skip
-        return look.gathered[key]
-
-
-def true_boxes(sample: Sample) -> list[Box]:
-    """The tight boxes of the sample's visible objects, largest first."""
-    objects = instances_of(sample)
-    found = find_objects(objects.map, max_label=len(objects.area))
-    order = np.argsort(-objects.area, kind="stable")
-    slices = [found[number] for number in order if found[number]]
-    return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in slices]

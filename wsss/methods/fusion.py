@@ -36,7 +36,7 @@ class Evidence:
         crop_probabilities: `(N,K)`, the classifier's probability of each class in each crop as a whole.
         plan: the N crops, whose regions are those of the first partition.
         partitions: whose regions vote; empty where none do.
-        colour: a partition by colour and depth as a second opinion, or None.
+        joint: a partition by colour and depth together as a second opinion, or None.
         trust: share of the partitions' vote that counts, in [0, 1].
     """
 
@@ -47,7 +47,7 @@ class Evidence:
     crop_probabilities: Tensor | None = None
     plan: tuple[Crop, ...] = ()
     partitions: tuple[Regions, ...] = ()
-    colour: Regions | None = None
+    joint: Regions | None = None
     trust: float = 1.0
 
     parts: dict[object, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -157,8 +157,8 @@ def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
         key = ("vote", level_weights, p.crop_weight, reach)
         vote = e.once(key, lambda: region_votes(whole, e, p.crop_weight, reach))
         vote = e.trust * vote + (1 - e.trust) * maps
-        if e.colour is not None and p.colour > 0:
-            regions = e.colour
+        if e.joint is not None and p.colour > 0:
+            regions = e.joint
             of_colour = e.once(("colour", level_weights, p.reach), lambda: _colour_vote(whole, regions, p.reach))
             vote = (1 - p.colour) * vote + p.colour * of_colour
         maps = (1 - p.vote) * maps + p.vote * vote

@@ -32,14 +32,14 @@ class Proposal:
     Attributes:
         tight: boxes to look at, in order of importance.
         partitions: partitions of the image whose regions vote, the one that the boxes belong to first; may be empty.
-        colour: a partition by colour and depth that votes beside them, as a second opinion; None without.
-        trust: share of the partitions' vote that counts, in [0, 1]; the CAM takes the rest. How much depth counts in `colour`, too.
+        joint: a partition by colour and depth together that votes beside them, as a second opinion; None without.
+        trust: share of the partitions' vote that counts, in [0, 1]; the CAM takes the rest. How much depth counts in `joint`, too.
         margin: context of the boxes as a share of their longer side; None takes the crops' own.
     """
 
     tight: tuple[Crop, ...]
     partitions: tuple[Regions, ...] = ()
-    colour: Regions | None = None
+    joint: Regions | None = None
     trust: float = 1.0
     margin: float | None = None
 

@@ -14,7 +14,14 @@ from wsss.checks import require_numbers
 from wsss.errors import WsssError, first_line
 from wsss.io import atomic_path
 
-__all__ = ["explained", "load_tensors", "read_checkpoint", "require_normalisation", "write_checkpoint"]
+__all__ = [
+    "explained",
+    "is_checkpoint",
+    "load_tensors",
+    "read_checkpoint",
+    "require_normalisation",
+    "write_checkpoint",
+]
 
 
 def write_checkpoint(path: Path, module: nn.Module, key: str, facts: Mapping[str, Any]) -> None:
@@ -57,6 +64,15 @@ def read_checkpoint(
         raise WsssError("its description is no table")
     _require_finite(tensors)
     return tensors, facts
+
+
+def is_checkpoint(path: Path, key: str) -> bool:
+    """Whether a file, of whatever kind, is one that `write_checkpoint` wrote with this key."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return key in (file.metadata() or {})
+    except Exception:  # of the library, on a file of anything
+        return False
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""The stage of pseudo-labels: seeds of the train split, refined and parted by two thresholds, with its cache."""
+"""The stage of pseudo-labels: seeds of the train split, refined and parted by two thresholds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,92 +11,82 @@ from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.processes import is_main
 from wsss.methods.names import MethodName
-from wsss.pipeline.seeds import SeedStages, frees_locks
-from wsss.pseudo.labelling import Labeller, choose_labels, write_labels
+from wsss.pipeline.seeds import SeedStage
+from wsss.pseudo.labelling import LabelChoice, Labeller, choose_labels, write_labels
 from wsss.pseudo.refinement import REFINEMENTS
 
-__all__ = ["LabelStages"]
+__all__ = ["LabelStage"]
 
 
-class LabelStages(SeedStages):
-    """The stages up to pseudo-labels. A label method is a method with or without `+refinement`, such as `depth+par-depth`."""
+class LabelStage:
+    """Pseudo-labels of a run. A label method is a method with or without `+refinement`, such as `depth+par-depth`."""
 
-    def label_key(self, name: str) -> str:
+    def __init__(self, seeds: SeedStage) -> None:
+        self.seeds, self.data, self.config, self.cache = seeds, seeds.data, seeds.config, seeds.cache
+
+    def key(self, name: str) -> str:
         """Hash of everything that the pseudo-labels of a label method depend on."""
         parsed = MethodName.parse(name)
-        refinement = parsed.refinement
         parts: dict[str, Any] = {
             "version": ALGORITHM_VERSION["pseudo"],
-            "seeds": self.seed_key(parsed.seeds, "train"),
-            "refinement": refinement,
+            "seeds": self.seeds.key(parsed.seeds, "train"),
+            "refinement": parsed.refinement,
         }
-        if refinement:
-            parts["trials"] = [asdict(trial) for trial in REFINEMENTS[refinement].trials]
-            parts["refinement_version"] = REFINEMENTS[refinement].version
-            if REFINEMENTS[refinement].uses_depth:
-                parts |= {**self._depth_parts(parsed.source), "jump": self.config.regions.jump}
+        if parsed.refinement:
+            refinement = REFINEMENTS[parsed.refinement]
+            parts["trials"] = [asdict(trial) for trial in refinement.trials]
+            parts["refinement_version"] = refinement.version
+            if refinement.uses_depth:
+                parts |= {**self.data.depth_identity(parsed.source), "jump": self.config.regions.jump}
         return content_hash(parts)
 
-    @frees_locks
-    def choose_labels(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Refinement and thresholds of each label method, chosen on the tune split (see `wsss.pseudo.labelling.choose_labels`)."""
-        paths = {name: self._path("label-choice", self.label_key(name), ".json") for name in names}
-        missing = self._missing(paths)
-        if missing:
-            chosen = {name: self._given_choice(name) for name in missing if name in self._given()}
-            rest = [name for name in missing if name not in chosen]
+    def choose(self, names: Sequence[str]) -> dict[str, LabelChoice]:
+        """Refinement and thresholds of each label method, chosen on the tune split (see `choose_labels`)."""
+        paths = {name: self.cache.path("label-choice", self.key(name), ".json") for name in names}
+
+        def chosen(missing: list[str]) -> Mapping[str, LabelChoice]:
+            given = [name for name in missing if name in self.seeds.given]
+            found = {name: LabelChoice.given(choice) for name, choice in self.seeds.choose(given).items()}
+            rest = [name for name in missing if name not in given]
             if rest:
-                labeller = self._labeller(rest, "tune")
-                chosen |= choose_labels(labeller, rest, self.data("tune"), progress=self.progress)
-            self._keep(write_json, paths, chosen)
-        return {name: read_json(path) for name, path in paths.items()}
+                labeller, tune = self._labeller(rest, "tune"), self.data.split("tune")
+                found |= choose_labels(labeller, rest, tune, progress=self.data.progress)
+            return found
 
-    def _given_choice(self, name: str) -> dict[str, Any]:
-        """The threshold of a file of crop parameters, which parts unrefined labels too: nothing is chosen and nothing ignored."""
-        seed = self.choose([name])[name]
-        threshold = seed["threshold"]
-        return {**seed, "refinement": {}, "low": threshold, "high": threshold}
+        return self.cache.get(paths, chosen, _write, _read)
 
-    @frees_locks
-    def labels(self, names: Sequence[str]) -> dict[str, Score]:
-        """Scores of the label methods' pseudo-labels, which are written at the same time (see `pseudo_folder`)."""
-        paths = {name: self._label_path(name) for name in names}
+    def scores(self, names: Sequence[str]) -> dict[str, Score]:
+        """Scores of the label methods' pseudo-labels, which are written at the same time (see `folder`)."""
+        keys = {name: content_hash([SCORING_VERSION, self.key(name)]) for name in names}
+        paths = {name: self.cache.path("labels", key) for name, key in keys.items()}
         for name in names:
-            if is_main() and not self._pseudo(name).is_dir():  # somebody made room: scores without labels are no result
+            if is_main() and not self._folder(name).is_dir():  # somebody made room: scores without labels are no result
                 paths[name].unlink(missing_ok=True)
-        missing = self._missing(paths)
-        if missing:
-            folders = {name: self._pseudo(name) for name in missing}
-            scores = write_labels(
-                self._labeller(missing, "train"),
-                self.choose_labels(missing),
-                self.data("train"),
-                folders,
-                progress=self.progress,
-            )
-            self._keep(save_score, paths, scores)
-        return {name: load_score(path) for name, path in paths.items()}
 
-    def _label_path(self, name: str) -> Path:
-        return self._path("labels", content_hash([SCORING_VERSION, self.label_key(name)]))
+        def labelled(missing: list[str]) -> Mapping[str, Score]:
+            folders = {name: self._folder(name) for name in missing}
+            labeller, choices = self._labeller(missing, "train"), self.choose(missing)
+            return write_labels(labeller, choices, self.data.split("train"), folders, progress=self.data.progress)
+
+        return self.cache.get(paths, labelled, save_score, load_score)
 
     def _labeller(self, names: Sequence[str], split: str) -> Labeller:
-        bases = list(dict.fromkeys(MethodName.parse(name).seeds for name in names))
-        depths = self._depths(bases, split)
-        refinements = [MethodName.parse(name).refinement for name in names]
-        if any(each and REFINEMENTS[each].uses_depth for each in refinements):
-            depths = {None: self.depth_of(split), **depths}
-        return Labeller(self.looker, self.choose(bases), depths)
+        parts = [MethodName.parse(name) for name in names]
+        bases = list(dict.fromkeys(each.seeds for each in parts))
+        depths = self.data.depths_of(bases, split)
+        if any(each.refinement and REFINEMENTS[each.refinement].uses_depth for each in parts):
+            depths = {None: self.data.depth_of(split), **depths}
+        return Labeller(self.seeds.depth_cam, self.seeds.choose(bases), depths)
 
-    def _pseudo(self, name: str) -> Path:
-        return self._path("pseudo", self.label_key(name), "")
+    def _folder(self, name: str) -> Path:
+        return self.cache.path("pseudo", self.key(name), "")
 
-    def pseudo_folder(self, name: str) -> Path:
+    def folder(self, name: str) -> Path:
         """Folder of the pseudo-labels of the train split, VOC-palette PNGs named by sample id, made if missing."""
-        self.labels([name])
-        return self._pseudo(name)
+        self.scores([name])
+        return self._folder(name)
 
-    def label_method(self, base: str) -> str:
+    def method_of(self, base: str) -> str:
         """The configured label method that starts from the seeds of method `base`, whatever its refinement.
 
         Raises:
@@ -106,3 +96,11 @@ class LabelStages(SeedStages):
             if MethodName.parse(name).base == base:
                 return name
         raise WsssError(f"no network learns from labels of {base!r}; label methods are {self.config.label_methods}")
+
+
+def _write(path: Path, choice: LabelChoice) -> None:
+    write_json(path, choice.plain())
+
+
+def _read(path: Path) -> LabelChoice:
+    return LabelChoice.of_plain(read_json(path))

@@ -1,46 +1,45 @@
-"""The stages and their cache: data → classifier → chosen parameters → seeds → pseudo-labels → networks.
+"""A run: the results of any stage of one configuration, made where they are missing.
 
-`Run(config)` hands out the result of any stage and makes what is missing. Results lie in the cache under the hash of what they
-depend on, so a second run computes nothing anew, a notebook that is run alone makes what it lacks, and an interrupted run goes on.
+Results lie in the cache under the hash of what they depend on, so a second run computes nothing anew, a notebook that is run alone
+makes what it lacks, and an interrupted run goes on.
 """
 
-import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
-from functools import cached_property
-from itertools import tee
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from wsss.analysis.score import Score, load_score, save_score
-from wsss.analysis.tally import Tally
-from wsss.checks import settings_of_environment, switched_on
-from wsss.config import ALGORITHM_VERSION, SCORING_VERSION, Config
-from wsss.data.base import IGNORE, Sample, data_key
-from wsss.data.transforms import resize_long_side
+from wsss.analysis.score import Score
+from wsss.cam.classifier import Classifier, ClassifierInfo, require_classifier
+from wsss.cam.features import check_class_maps
+from wsss.checks import require_apart, require_images, settings_of_environment, switched_on
+from wsss.config import Config, config_hash, hashed_splits
+from wsss.data.base import Dataset, Sample
+from wsss.data.tabletop import TabletopDataset
+from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_json, write_json
-from wsss.machine.lazy import lazy
-from wsss.machine.parallel import image_bar
-from wsss.machine.processes import is_main, share, wait
-from wsss.machine.runtime import seed_everything
-from wsss.networks.backbones import backbone_state, load_encoder, normalisation, weights_identity
-from wsss.pipeline.crop_file import read_crop_settings
-from wsss.pipeline.labels import LabelStages
+from wsss.io import content_hash
+from wsss.machine.processes import is_main, num_processes
+from wsss.machine.runtime import keep_freed_memory, pick_device
+from wsss.methods.choice import Choice
+from wsss.methods.depth_cam import DepthCAM
+from wsss.methods.names import MethodName
+from wsss.methods.registry import method
+from wsss.paths import runs_folder
+from wsss.pipeline.cache import StageCache
+from wsss.pipeline.classifier import ClassifierStage
+from wsss.pipeline.crop_file import CropSettings, read_crop_settings
+from wsss.pipeline.data import RunData
+from wsss.pipeline.labels import LabelStage
+from wsss.pipeline.networks import NetworkStage
 from wsss.pipeline.profiles import profile as configuration
-from wsss.pipeline.seeds import frees_locks
-from wsss.pseudo.labels import load_pseudo_label
-from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION
-from wsss.segmentation.network import build_network, check_network, save_network
-from wsss.segmentation.predictor import load_predictor
-from wsss.segmentation.training import train_segmentation
+from wsss.pipeline.seeds import SeedStage
+from wsss.pseudo.labelling import LabelChoice
+from wsss.pseudo.refinement import REFINEMENTS, require_one_reading
 
-__all__ = ["ALGORITHM_VERSION", "SCORING_VERSION", "Run", "open_run"]
+__all__ = ["Run", "open_run"]
 
 
 def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool = True, **settings: Any) -> "Run":
@@ -55,8 +54,8 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
     Raises:
         WsssError: unknown profile, data or setting, or a file of crop parameters that cannot be used.
     """
-    shown, file = progress and not switched_on("WSSS_HEADLESS"), settings.get("crops")
     settings = settings_of_environment() | settings
+    shown, file = progress and not switched_on("WSSS_HEADLESS"), settings.get("crops")
     if not isinstance(file, str | Path):
         return Run(configuration(profile, data, **settings), progress=shown)
     given = read_crop_settings(file)
@@ -64,31 +63,215 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
     return Run(config, progress=shown, crop_settings=given)
 
 
-class Run(LabelStages):
-    """All stages of one configuration: those of `LabelStages`, and the networks that learn from pseudo-labels."""
+class Run:
+    """One configuration and its stages: data → classifier → chosen parameters → seeds → pseudo-labels → networks.
 
-    def __init__(self, config: Config, cache: Path | None = None, **options: Any) -> None:
-        super().__init__(config, cache, **options)
-        network = config.segmentation
-        check_network(network.architecture, network.encoder, network.crop_size)
+    Every method returns a stage's result, from the cache if it is there.
+
+    Args:
+        config: what to run.
+        cache: folder of the cache; None is `cache/` in `runs_folder()`.
+        progress: show progress bars.
+        crop_settings: fusion and threshold that a file gives for method `depth`, in place of choosing them; its regions and crops
+            are in `config` already. None chooses everything on the tune split.
+
+    Raises:
+        WsssError: the configuration cannot be run; before anything is computed.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        cache: Path | None = None,
+        *,
+        progress: bool = True,
+        crop_settings: CropSettings | None = None,
+    ) -> None:
+        keep_freed_memory()
+        self.config, self.crop_settings, self.depths = config, crop_settings, config.depths
+        self.cache = cache or runs_folder() / "cache"
+        self.progress = progress and is_main()
+        self.device = pick_device()
+        _check(config)
+        self._data = RunData(config, StageCache(self.cache), self.device, self.progress)
+        self._classifier = ClassifierStage(self._data)
+        self._seeds = SeedStage(self._classifier, crop_settings)
+        self._labels = LabelStage(self._seeds)
+        self._networks = NetworkStage(self._classifier, self._labels)
+
+    @property
+    def folder(self) -> Path:
+        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`, or `runs/{profile}-{file of crops}`."""
+        more = f"-{self.crop_settings.name}" if self.crop_settings else ""
+        return runs_folder() / f"{self.config.profile}{more}"
+
+    def require_apart(
+        self, out: Path | Sequence[Path], *more: str | None, inputs: Sequence[Path] = (), remedy: str | None = None
+    ) -> None:
+        """Raise a `WsssError` if files or folders to be written are among what this run reads (see `wsss.checks.require_apart`).
+
+        Args:
+            more: sources that the run's methods do not name.
+            inputs: further files and folders that are read.
+            remedy: what to do about it; None says to give another place with `--out`.
+        """
+        require_apart(out, *self.config.inputs(*more), *inputs, **({"remedy": remedy} if remedy else {}))
+
+    def require_runs_apart(self, *, inputs: Sequence[Path] = ()) -> None:
+        """`require_apart` for the places that a run fills unasked: records, figures, notebooks, crops and the cache."""
+        places = [self.folder / name for name in ("results", "figures", "notebooks", "crops")]
+        places += [self.cache / name for name in ("classifier", "choice", "seeds", "pseudo", "network")]
+        remedy = "Name another folder for runs in the environment variable WSSS_RUNS."
+        self.require_apart(places, inputs=inputs, remedy=remedy)
+
+    # ---- data -----------------------------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Path | None:
+        """Folder of the data; `tabletop` is rendered first if it is not there."""
+        return self._data.root
+
+    def data(self, split: str) -> Dataset:
+        """A split: `train`, `tune` and `report` are the configured ones, any other name is the data set's own."""
+        return self._data.split(split)
+
+    def series(self, name: str) -> TabletopDataset:
+        """A controlled series of `tabletop` (see `wsss.data.series`), rendered first if it is not there.
+
+        Raises:
+            WsssError: the data is another.
+        """
+        return self._data.series(name)
+
+    @property
+    def data_name(self) -> str:
+        """The `{data}` of the records."""
+        return self._data.name
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The configured classes; for `voc` without any, those that the folder is about (see `choose_classes`)."""
+        return self._data.classes
+
+    def say_left_out(self) -> None:
+        """Print what of the data is not used, once a run: before hours of training, or with the first result from the cache."""
+        self._data.say_left_out()
+
+    def left_out(self) -> dict[str, Any]:
+        """What of the data is not used though it is there, for the records: `images` by split, [used, of], and `classes`."""
+        return self._data.left_out()
+
+    @property
+    def config_hash(self) -> str:
+        """Hash of the settings that a record depends on."""
+        return config_hash(self.config, self.crop_settings.given if self.crop_settings else None)
+
+    def data_hash(self, stage: str) -> str:
+        """Hash of the images that a record of a stage depends on: those that are learnt from, chosen on and scored."""
+        return content_hash([self.data(split).fingerprint() for split in hashed_splits(stage)])
+
+    def depth_of(self, split: str, source: str | None = None) -> DepthSource:
+        """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method `…@source`."""
+        return self._data.depth_of(split, source)
+
+    def depth_spec(self, source: str | None = None) -> str:
+        """What `open_depth` is told for a method's `@source`, with the networks and places that names stand for."""
+        return self._data.depth_spec(source)
+
+    def depth_network(self, folds: bool = False) -> Path:
+        """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds too."""
+        return self._data.depth_network(folds)
+
+    # ---- classifier and seeds ---------------------------------------------------------------------------------------
+
+    @property
+    def classifier_key(self) -> str:
+        """Hash of everything that the classifier depends on."""
+        return self._classifier.key
+
+    @property
+    def classifier(self) -> tuple[Classifier, ClassifierInfo]:
+        """The trained classifier, in evaluation mode, and what it says of itself."""
+        return self._classifier.trained
+
+    def classifier_report(self) -> dict[str, Any]:
+        """`{"history": [{"epoch", "loss"}], "map": {"tune", "report"} in percent, "seconds"}` of the training."""
+        return self._classifier.report()
+
+    def average_precision(self) -> dict[str, float]:
+        """mAP in percent of the classifier's image labels on `tune` and `report`; NaN where a split shows none of the classes."""
+        return self._classifier.average_precision()
+
+    def images_and_labels(self, split: str) -> tuple[list[NDArray[np.uint8]], NDArray[np.bool_]]:
+        """The images of a split at scale 1, and their labels `(N,C) bool`."""
+        return self._classifier.images_and_labels(split)
+
+    def predicted_labels(self, split: str) -> NDArray[np.bool_]:
+        """Image labels `(N,C) bool` that the classifier predicts."""
+        return self._classifier.predicted_labels(split)
+
+    @property
+    def depth_cam(self) -> DepthCAM:
+        """The classifier with this run's settings of regions and crops."""
+        return self._seeds.depth_cam
+
+    def seed_key(self, name: str, split: str) -> str:
+        """Hash of everything that the label maps of a method on a split depend on."""
+        return self._seeds.key(name, split)
+
+    def choose(self, names: Sequence[str]) -> dict[str, Choice]:
+        """Fusion parameters and threshold of each method, chosen on the tune split."""
+        return self._seeds.choose(names)
+
+    def seeds(self, names: Sequence[str], split: str = "report") -> dict[str, Score]:
+        """Scores of the methods' seeds on a split, with the parameters chosen on the tune split.
+
+        They are also scored with the image labels that the classifier predicts.
+        """
+        return self._seeds.scores(names, split)
+
+    def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
+        """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`.
+
+        Raises:
+            WsssError: `path` is among what is read, or is there and is no classifier: only an earlier one is replaced.
+        """
+        self.require_apart(path, *(MethodName.of_seeds(name).source for name in methods))
+        require_classifier(path)
+        self.require_runs_apart()
+        self._seeds.export(path, methods)
+        self.say_left_out()
+
+    # ---- pseudo-labels and networks -----------------------------------------------------------------------------------
+
+    def label_key(self, name: str) -> str:
+        """Hash of everything that the pseudo-labels of a label method depend on."""
+        return self._labels.key(name)
+
+    def choose_labels(self, names: Sequence[str]) -> dict[str, LabelChoice]:
+        """Refinement and thresholds of each label method, chosen on the tune split."""
+        return self._labels.choose(names)
+
+    def labels(self, names: Sequence[str]) -> dict[str, Score]:
+        """Scores of the label methods' pseudo-labels, which are written at the same time (see `pseudo_folder`)."""
+        return self._labels.scores(names)
+
+    def pseudo_folder(self, name: str) -> Path:
+        """Folder of the pseudo-labels of the train split, VOC-palette PNGs named by sample id, made if missing."""
+        return self._labels.folder(name)
+
+    def label_method(self, base: str) -> str:
+        """The configured label method that starts from the seeds of method `base`, whatever its refinement.
+
+        Raises:
+            WsssError: there is none.
+        """
+        return self._labels.method_of(base)
 
     def network_key(self, labels: str) -> str:
         """Hash of everything that a network trained on `labels` (a method, or `full-supervision`) depends on."""
-        source = data_key(self.data("train")) if labels == FULL_SUPERVISION else self.label_key(labels)
-        encoder = self.config.segmentation.encoder.removeprefix("tu-")
-        return content_hash(
-            {
-                "version": ALGORITHM_VERSION["segmentation"],
-                "settings": asdict(self.config.segmentation),
-                **({} if encoder == self.config.classifier.backbone else weights_identity(encoder)),
-                "base_side": self.config.classifier.base_side,
-                "classifier": self.classifier_key,
-                "seed": self.config.seed,
-                "labels": source,
-            }
-        )
+        return self._networks.key(labels)
 
-    @frees_locks
     def network_path(self, labels: str) -> Path:
         """Checkpoint of the network trained on pseudo-labels of method `labels`, or on true masks for `full-supervision`.
 
@@ -97,120 +280,44 @@ class Run(LabelStages):
         Raises:
             WsssError: it would learn from true masks, and there are none.
         """
-        if labels == FULL_SUPERVISION and not self.has_masks:
-            raise WsssError(f"{NO_FULL_SUPERVISION}. Add masks to SegmentationClass/, or name other labels.")
-        path = self._path("network", self.network_key(labels), ".safetensors")
-        if self._missing({labels: path}):
-            self._train_network(labels, path)
-        return path
+        return self._networks.path(labels)
 
-    @cached_property
+    @property
     def network_labels(self) -> tuple[str, ...]:
         """What networks learn from: the label methods, and true masks where there are any."""
-        return (*self.config.label_methods, *([FULL_SUPERVISION] if self.has_masks else []))
+        return self._networks.all_labels
 
-    @cached_property
-    @frees_locks
+    @property
     def has_masks(self) -> bool:
         """Whether any pixel of the train split has a label: images may come with their classes alone, in XML files."""
-        path = self._path("has-masks", data_key(self.data("train")), ".json")
-        if self._missing({"masks": path}):
-            found = any((sample.mask != IGNORE).any() for sample in self.data("train"))
-            self._keep(write_json, {"masks": path}, {"masks": bool(found)})
-        return bool(read_json(path))
+        return self._networks.has_masks
 
     def network_report(self, labels: str) -> dict[str, Any]:
         """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training; no history of one that is skipped."""
-        if labels == FULL_SUPERVISION and not self.has_masks:
-            return {"history": [], "seconds": float("nan")}
-        report: dict[str, Any] = read_json(self.network_path(labels).with_suffix(".json"))
-        return report
+        return self._networks.report(labels)
 
-    def _train_network(self, labels: str, path: Path) -> None:
-        settings, start = self.config.segmentation, time.perf_counter()
-        pairs = self._training_pairs(labels)
-        seed_everything(self.config.seed)
-        network = build_network(len(self.data("train").classes), settings.architecture, settings.encoder)
-        backbone = settings.encoder.removeprefix("tu-")
-        load_encoder(network, self._encoder_state(backbone))
-        mean, std = normalisation(backbone)
-        history = train_segmentation(
-            network, pairs, iterations=settings.iterations, batch_size=settings.batch_size, crop_size=settings.crop_size,
-            learning_rate=settings.learning_rate, seed=self.config.seed, mean=mean, std=std, device=self.device,
-            progress=self.progress, frozen_stages=settings.frozen_stages, checkpoint=path.with_suffix(".state"),
-        )  # fmt: skip
-        facts = {
-            "classes": self.data("train").classes, "labels": labels, "mean": mean, "std": std,
-            "long_side": self.config.classifier.base_side, "scales": settings.test_scales,
-        }  # fmt: skip
-        if is_main():
-            write_json(path.with_suffix(".json"), {"history": history, "seconds": time.perf_counter() - start})
-            save_network(path, network, {key: json.dumps(value) for key, value in facts.items()})
-            path.with_suffix(".state").unlink(missing_ok=True)
-            self._locks.release_made()
-        wait()
-
-    def _encoder_state(self, backbone: str) -> dict[str, torch.Tensor]:
-        """The classifier's own weights where it has the same backbone: it has seen the classes; else pretrained ones."""
-        if backbone != self.config.classifier.backbone:
-            return backbone_state(backbone)
-        return {name: tensor.cpu() for name, tensor in self.classifier[0].features.state_dict().items()}
-
-    def _training_pairs(self, labels: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        folder = None if labels == FULL_SUPERVISION else self.pseudo_folder(labels)
-        side, pairs = self.config.classifier.base_side, []
-        for sample in image_bar(self.data("train"), f"read {labels} labels", self.progress):
-            mask = sample.mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
-            image = resize_long_side(sample.image, side)
-            pairs.append((image, _nearest(mask, image.shape[:2])))
-        return pairs
-
-    @frees_locks
     def networks(self, labels: Sequence[str]) -> dict[str, Score]:
         """Scores on the reported split of the networks trained on `labels`; no image labels are used."""
-        out = {}
-        for name in labels:
-            key = content_hash([SCORING_VERSION, self.network_key(name), data_key(self.data("report"))])
-            path = self._path("networks", key)
-            if self._missing({name: path}):
-                self._keep(save_score, {name: path}, {name: self._score_network(name)})
-            out[name] = load_score(path)
-        return out
+        return self._networks.scores(labels)
 
     def predictions(self, labels: str, samples: Iterable[Sample]) -> Iterator[NDArray[np.uint8]]:
         """Label maps `H×W uint8` of a trained network, for each of `samples`; none of one that is skipped."""
-        if labels == FULL_SUPERVISION and not self.has_masks:
-            return iter(())
-        predictor = load_predictor(self.network_path(labels))
-        return predictor((sample.image for sample in samples), self.device)
-
-    def _score_network(self, labels: str) -> Score:
-        data = self.data("report")
-        tally = Tally(data, thresholds=0)
-        report = self.network_report(labels)
-        start = time.perf_counter()
-        own = share(len(data))
-        samples, looked_at = tee(data[index] for index in own)
-        labelled = zip(own, samples, self.predictions(labels, looked_at), strict=True)
-        for _ in image_bar(own, f"predict {labels}", self.progress):
-            tally.add(*next(labelled))
-        seconds = (time.perf_counter() - start) / max(1, len(own))
-        facts: dict[str, Any] = {
-            "threshold": None,
-            "parameters": {},
-            "trials": 0,
-            "megapixels": None,
-            "seconds": seconds,
-        }
-        return tally.merged(
-            facts | {"scales": list(self.config.segmentation.test_scales), "flip": True, "history": report["history"]}
-        )
+        return self._networks.predictions(labels, samples)
 
 
-def _nearest(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
-    if mask.shape == size:
-        return mask
-    nearest = lazy("torchvision.transforms").InterpolationMode.NEAREST_EXACT
-    resize = lazy("torchvision.transforms.v2.functional").resize
-    resized: NDArray[np.uint8] = resize(torch.from_numpy(mask)[None], list(size), nearest)[0].numpy()
-    return resized
+def _check(config: Config) -> None:
+    """Raise a `WsssError` for what would otherwise stop a run after hours."""
+    depths = config.depths
+    if taken := next((name for name in depths.declared if name in REFINEMENTS), None):
+        raise WsssError(f"--source {taken}: that is the name of a refinement. Choose another name.")
+    for what, batch_size in (
+        ("the classifier", config.classifier.batch_size),
+        ("the segmentation network", config.segmentation.batch_size),
+    ):
+        require_images(num_processes(), batch_size, what)
+    for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
+        require_one_reading(name, config.root)
+        base = MethodName.parse(name).seeds
+        if method(base).uses_depth:  # an unknown name is an error now, not hours later
+            depths.check(MethodName.of_seeds(base).source)
+    check_class_maps(config.classifier.backbone, config.classifier.output_stride)

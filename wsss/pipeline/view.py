@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.analysis.thresholds import pseudo_label
 from wsss.data.base import Sample
-from wsss.methods.fusion import Evidence, fuse
+from wsss.methods.fusion import Evidence
 from wsss.methods.names import MethodName
-from wsss.methods.parameters import FusionParameters
 from wsss.methods.registry import method
 from wsss.pipeline.run import Run
 
@@ -45,11 +43,8 @@ class SeedView:
 def seed_view(run: Run, name: str, index: int, split: str = "report") -> SeedView:
     """Look at image `index` of a split with method `name`, with the parameters that were chosen for it on `tune`."""
     sample = run.data(split)[index]
-    present = np.flatnonzero(sample.labels)
-    source = MethodName.of_seeds(name).source
+    cam, source = run.depth_cam, MethodName.of_seeds(name).source
     depths = {source: run.depth_of(split, source)} if method(name).uses_depth else {}
-    evidence = run.looker.evidence(name, run.looker.at(sample, present), sample, depths, index)
-    choice = run.choose([name])[name]
-    scores = fuse(evidence, FusionParameters(**choice["parameters"])).numpy()
-    label = pseudo_label(scores, present + 1, choice["threshold"])
-    return SeedView(name, sample, present + 1, evidence, scores, label)
+    look = cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))
+    found = cam.result(look, cam.evidence(name, look, sample, depths, index), run.choose([name])[name])
+    return SeedView(name, sample, found.classes, found.evidence, found.scores, found.label())

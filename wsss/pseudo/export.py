@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image
 from tqdm.auto import tqdm
 
+from wsss.checks import require_folder
 from wsss.data.base import Dataset
 from wsss.errors import WsssError
 from wsss.io import atomic_path, content_hash, read_json, write_json
@@ -74,6 +75,7 @@ def require_same_export(data: Dataset, out: Path, split: str, labels: str | None
     Returns:
         What is known of the lists that are there.
     """
+    require_folder(out)
     remedy = f"Give another folder with --out, or delete {out}."
     if not (out / FACTS).exists():
         found = next((name for name in _LAYOUT if (out / name).exists()), None)
@@ -96,9 +98,8 @@ def require_same_export(data: Dataset, out: Path, split: str, labels: str | None
                 raise WsssError(f"{out} holds images of {facts['name']}, not of {data.name}. {remedy}")
             if name == split and facts["data"] != data.fingerprint():
                 lost = len(facts["ids"]) - len(shared)
-                raise WsssError(
-                    f"{out} holds a list {split} of other images ({len(facts['ids'])}, of which {lost} would be left out). {remedy}"
-                )
+                left = f" ({len(facts['ids'])}, of which {lost} would be left out)" if lost else ", or of other masks"
+                raise WsssError(f"{out} holds a list {split} of other images{left}. {remedy}")
             if name == split and labels not in (None, facts["labels"]):
                 raise WsssError(f"{out} holds other labels of the list {split}. {remedy}")
             if name != split and shared:

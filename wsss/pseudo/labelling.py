@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss.analysis.boundary import boundary_counts, boundary_scores
-from wsss.analysis.confusion import threshold_confusions
 from wsss.analysis.instances import instances_of
 from wsss.analysis.score import Score
 from wsss.analysis.tally import Tally
@@ -18,17 +18,55 @@ from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, choose_two_th
 from wsss.data.base import Dataset, Sample
 from wsss.machine.parallel import each_image
 from wsss.machine.processes import gathered, share
-from wsss.methods.evidence import Depths, Look, Looker
+from wsss.methods.choice import Choice
+from wsss.methods.depth_cam import DepthCAM, Depths
+from wsss.methods.evidence import Look
 from wsss.methods.fusion import fuse
 from wsss.methods.names import MethodName
-from wsss.methods.parameters import FusionParameters
-from wsss.methods.scoring import Cost, looks_facts
+from wsss.methods.scoring import Cost, Sweep, best_trial, looks_facts, sweep
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine
 
-__all__ = ["Labeller", "choose_labels", "write_labels"]
+__all__ = ["LabelChoice", "Labeller", "choose_labels", "write_labels"]
 
-Choices = Mapping[str, Mapping[str, Any]]
+
+@dataclass(frozen=True)
+class LabelChoice:
+    """Refinement and the two thresholds of one label method.
+
+    Attributes:
+        low, high: scores below `low` are background, from `high` on a class; between them a pixel is ignored.
+        threshold: the single one that is best.
+        miou, trials: as of `Choice`.
+        facts: what else is said of it: of a file that gives the threshold, what it gives.
+    """
+
+    refinement: RefinementParameters
+    low: float
+    high: float
+    threshold: float
+    miou: float
+    trials: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As in JSON files: the inverse of `of_plain`."""
+        own = asdict(self)
+        return {**own.pop("facts"), **own}
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> "LabelChoice":
+        """A choice from plain values that `plain` gave."""
+        own = {name: plain[name] for name in ("low", "high", "threshold", "miou", "trials")}
+        facts = {name: value for name, value in plain.items() if name not in (*own, "refinement")}
+        return cls(RefinementParameters(**plain["refinement"]), **own, facts=facts)
+
+    @classmethod
+    def given(cls, seeds: Choice) -> "LabelChoice":
+        """The threshold of a file, which parts unrefined labels too: nothing is chosen, and nothing ignored."""
+        threshold, own = seeds.threshold, seeds.plain()
+        facts = {name: own[name] for name in ("parameters", "chosen_on")}
+        return cls(RefinementParameters(), threshold, threshold, threshold, seeds.miou, seeds.trials, facts)
 
 
 @dataclass(frozen=True)
@@ -40,30 +78,26 @@ class Labeller:
         depths: the sources of methods and refinements, the run's own under None; see `Depths`.
     """
 
-    looker: Looker
-    seeds: Choices
+    cam: DepthCAM
+    seeds: Mapping[str, Choice]
     depths: Depths
 
     def seed_scores(self, name: str, look: Look, sample: Sample, index: int) -> NDArray[np.float32]:
         """Scores `(K,H,W)` of label method `name` before refinement."""
         base = MethodName.parse(name).seeds
-        evidence = self.looker.evidence(base, look, sample, self.depths, index)
+        evidence = self.cam.evidence(base, look, sample, self.depths, index)
         key = "seed", base  # several refinements start from the same seeds
-        fused = evidence.once(key, lambda: fuse(evidence, FusionParameters(**self.seeds[base]["parameters"])))
-        return fused.numpy()
+        return evidence.once(key, lambda: fuse(evidence, self.seeds[base].parameters)).numpy()
 
     def refined(
         self, name: str, scores: NDArray[np.float32], sample: Sample, index: int, trials: Sequence[RefinementParameters]
     ) -> list[NDArray[np.float32]]:
         """The scores after the refinement of `name` with each of `trials`."""
-        parts = MethodName.parse(name)
-        base, refinement = parts.seeds, parts.refinement
-        depth = None
-        if refinement is not None and REFINEMENTS[refinement].uses_depth:
-            source = parts.source
-            depth = self.depths[source if source in self.depths else None](index)
-        scene = Scene(sample.image, self.seeds[base]["threshold"], depth, self.looker.regions.jump)
-        return refine(refinement, scene, scores, trials)
+        parts, depth = MethodName.parse(name), None
+        if parts.refinement is not None and REFINEMENTS[parts.refinement].uses_depth:
+            depth = self.depths[parts.source if parts.source in self.depths else None](index)
+        scene = Scene(sample.image, self.seeds[parts.seeds].threshold, depth, self.cam.regions.jump)
+        return refine(parts.refinement, scene, scores, trials)
 
 
 def _trials(name: str) -> tuple[RefinementParameters, ...]:
@@ -73,52 +107,36 @@ def _trials(name: str) -> tuple[RefinementParameters, ...]:
 
 def choose_labels(
     labeller: Labeller, names: Sequence[str], data: Dataset, *, progress: bool = True
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, LabelChoice]:
     """Refinement and the two thresholds of each label method, by mIoU over the whole grid of its trials.
 
     Pixels between the thresholds are ignored and count as a miss, so that declining to answer is not rewarded.
 
     Args:
         data: the tune split.
-
-    Returns:
-        For each method a dictionary of `refinement` (its parameters), `low`, `high`, `threshold` (the single one), `miou` and
-        `trials`.
     """
-    shape = (len(THRESHOLDS), len(data.classes) + 1, len(data.classes) + 2)
-    own = {name: np.zeros((len(_trials(name)), *shape), np.int64) for name in names}
 
-    def counts_of(index: int) -> dict[str, NDArray[np.int64]]:
-        sample = data[index]
-        present = np.flatnonzero(sample.labels)
-        look, counts = labeller.looker.at(sample, present), {}
-        for name in names:
-            scores = labeller.seed_scores(name, look, sample, index)
-            refined = labeller.refined(name, scores, sample, index, _trials(name))
-            rest = present + 1, sample.mask, len(data.classes), THRESHOLDS
-            counts[name] = np.stack([threshold_confusions(each, *rest) for each in refined])
-        return counts
+    def refined(name: str, look: Look, sample: Sample, index: int) -> list[NDArray[np.float32]]:
+        scores = labeller.seed_scores(name, look, sample, index)
+        return labeller.refined(name, scores, sample, index, _trials(name))
 
-    text, device = f"tune labels {', '.join(names)}", labeller.looker.device
-    for counts in each_image(counts_of, share(len(data)), text, device=device, progress=progress):
-        for name in names:
-            own[name] += counts[name]
-    parts = gathered([own])
-    return {name: _best(name, np.sum([part[name] for part in parts], axis=0)) for name in names}
-
-
-def _best(name: str, totals: NDArray[np.int64]) -> dict[str, Any]:
-    """The trial with the highest mIoU at its chosen thresholds; the first one at ties."""
-    pairs = [choose_two_thresholds(total) for total in totals]
-    best = int(np.argmax([miou for _, _, miou in pairs]))
-    low, high, miou = pairs[best]
-    threshold = choose_threshold(totals[best])[0]
-    facts = {"low": low, "high": high, "threshold": threshold, "miou": miou, "trials": len(totals)}
-    return {"refinement": asdict(_trials(name)[best]), **facts}
+    sweeps = {name: Sweep(len(_trials(name)), THRESHOLDS, partial(refined, name)) for name in names}
+    totals = sweep(labeller.cam, data, sweeps, f"tune labels {', '.join(names)}", progress=progress)
+    chosen = {}
+    for name in names:
+        best, (low, high, miou) = best_trial(totals[name], choose_two_thresholds)
+        threshold = choose_threshold(totals[name][best])[0]
+        chosen[name] = LabelChoice(_trials(name)[best], low, high, threshold, miou, len(totals[name]))
+    return chosen
 
 
 def write_labels(
-    labeller: Labeller, choices: Choices, data: Dataset, folders: Mapping[str, Path], *, progress: bool = True
+    labeller: Labeller,
+    choices: Mapping[str, LabelChoice],
+    data: Dataset,
+    folders: Mapping[str, Path],
+    *,
+    progress: bool = True,
 ) -> dict[str, Score]:
     """Write the pseudo-labels of every label method as `ID.png` into its folder, and score them.
 
@@ -131,32 +149,30 @@ def write_labels(
     def written(index: int) -> dict[str, tuple[Cost, NDArray[np.int64]]]:
         sample, found = data[index], {}
         present = np.flatnonzero(sample.labels)
-        look, instances = labeller.looker.at(sample, present), instances_of(sample)
+        look, instances = labeller.cam.look(sample.id, sample.image, present), instances_of(sample)
         for name, choice in choices.items():
             start = time.perf_counter()
             scores = labeller.seed_scores(name, look, sample, index)
-            parameters = RefinementParameters(**choice["refinement"])
-            refined = labeller.refined(name, scores, sample, index, [parameters])[0]
-            label = pseudo_label(refined, present + 1, choice["low"], choice["high"])
-            evidence = labeller.looker.evidence(MethodName.parse(name).seeds, look, sample, labeller.depths, index)
+            refined = labeller.refined(name, scores, sample, index, [choice.refinement])[0]
+            label = pseudo_label(refined, present + 1, choice.low, choice.high)
+            evidence = labeller.cam.evidence(MethodName.parse(name).seeds, look, sample, labeller.depths, index)
             cost = evidence.megapixels, time.perf_counter() - start, evidence.trust
-            tallies[name].add(index, sample, label, instances, dict(zip((present + 1).tolist(), refined, strict=True)))
-            tallies[name].add_curve(sample, refined, present + 1)
+            tallies[name].add_scored(index, sample, label, instances, refined, present + 1)
             save_pseudo_label(folders[name] / f"{sample.id}.png", label)
             found[name] = cost, boundary_counts(sample.mask, label)
         return found
 
-    text, device = f"labels {', '.join(choices)}", labeller.looker.device
+    text, device = f"labels {', '.join(choices)}", labeller.cam.device
     parts = list(each_image(written, share(len(data)), text, device=device, progress=progress))
     out = {}
     for name, choice in choices.items():
         base = MethodName.parse(name).seeds
         borders = np.sum(gathered([part[name][1] for part in parts]), axis=0)
         facts = {
-            **choice,
-            "parameters": labeller.seeds[base]["parameters"],
+            **choice.plain(),
+            "parameters": labeller.seeds[base].plain()["parameters"],
             "boundary": dict(boundary_scores(borders)),
         }
         costs = [part[name][0] for part in parts]
-        out[name] = tallies[name].merged(looks_facts(base, facts, costs, labeller.looker))
+        out[name] = tallies[name].merged(looks_facts(base, facts, costs, labeller.cam))
     return out

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsss.depth.specs import innermost, place_of, resolve_place
+from wsss.depth.specs import innermost, place_of, resolve_place, with_innermost
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
@@ -92,7 +92,7 @@ def require_one_reading(name: str, root: str | None = None) -> None:
     if place is not None and place.exists():
         raise WsssError(
             f"{name!r} may mean a refinement, or the folder {place}: declare the folder with --source NAME={innermost(source)} "
-            f"and write {base}@NAME"
+            f"and write {base}@{with_innermost(source, 'NAME')}"
         )
 
 

@@ -1,6 +1,7 @@
 """A trained network on a folder of images: label maps and overlays."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm.auto import tqdm
 
-from wsss.checks import require_apart
+from wsss.checks import require_apart, require_folder
 from wsss.data.palette import class_colours, overlay
 from wsss.data.pictures import SUFFIXES, is_foreign, is_picture, refusal
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_image, read_json, write_json, write_png
+from wsss.io import content_hash, file_hash, read_image, read_json, write_json, write_png
 from wsss.machine.processes import agreed, gathered, is_main, share, tell
 from wsss.machine.runtime import pick_device
 from wsss.pseudo.labels import save_pseudo_label
@@ -26,7 +27,7 @@ from wsss.segmentation.predictor import Predictor
 __all__ = ["FACTS", "image_files", "predict_folder", "shares"]
 
 FACTS = "labels.json"
-"""File that says what a folder's label maps mean: the network and its classes. It is written before the first map."""
+"""File that says what a folder's label maps mean: network, classes and images. It is written before the first map."""
 
 NAMED = 5
 """How many of the files that are passed over are named."""
@@ -112,7 +113,8 @@ def predict_folder(
 ) -> list[Path]:
     """Write `out/ID.png`, a VOC-palette label map, and `out/overlays/ID.png` for every image of a folder.
 
-    Several processes share the images. A folder that holds label maps already is continued only if they are of the same network.
+    Several processes share the images. A folder that holds label maps already is continued only if they are of the same network,
+    and if no image has the name of another one labelled there. An image that was corrected in place, or moved, is the same.
     Photographs that are stored turned (EXIF) are turned first, and so are their label maps.
 
     Args:
@@ -127,8 +129,9 @@ def predict_folder(
             broken, or one does not fit into memory.
     """
     require_apart(out, images)
+    require_folder(out)
     files = image_files(images, skip)
-    problem = agreed(_claimed(out, predictor) if is_main() else None)
+    problem = agreed(_claimed(out, predictor, files) if is_main() else None)
     if problem:
         raise WsssError(problem)
     colours = class_colours(predictor.classes)
@@ -145,8 +148,8 @@ def predict_folder(
     return sorted(_target(out, path) for part in gathered([read]) for path in part)
 
 
-def _claimed(out: Path, predictor: Predictor) -> str | None:
-    """Mark a folder as that of a network's label maps; what is wrong with it where it is that of something else."""
+def _claimed(out: Path, predictor: Predictor, files: Sequence[Path]) -> str | None:
+    """Mark a folder as that of a network's label maps of these images; what is wrong with it where it holds something else."""
     digest = hashlib.sha256()
     for name, tensor in sorted(predictor.network.state_dict().items()):
         digest.update(name.encode())
@@ -154,18 +157,33 @@ def _claimed(out: Path, predictor: Predictor) -> str | None:
     settings = [predictor.mean, predictor.std, predictor.long_side, predictor.scales]
     facts = {"classes": list(predictor.classes), "network_sha256": content_hash([digest.hexdigest(), settings])}
     path, remedy = out / FACTS, f"Give another folder with --out, or delete {out}."
-    if path.exists():
-        found = read_json(path)
-        known = found.get("classes") if isinstance(found, dict) else None
-        if found == facts:
-            return None
+    try:
+        found, images = read_json(path) if path.exists() else None, _identities(files)
+    except WsssError as error:
+        return str(error)
+    if found is None:
+        pictures = sorted(each for place in (out, out / "overlays") for each in place.glob("*.png"))
+        if held := next((each for each in pictures if each.name[0] != "."), None):
+            return f"{out} holds {held.relative_to(out)} already, and does not say ({FACTS}) which network made it. {remedy}"
+        found = facts
+    known = found.get("classes") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or any(found.get(name) != value for name, value in facts.items()):
         said = ", ".join(map(str, known)) if isinstance(known, list) else "unknown"
         return f"{out} holds label maps of another network (its classes: {said}). {remedy}"
-    held = next((each for each in sorted(out.glob("*.png")) if each.name[0] != "."), None)
-    if held is not None:
-        return f"{out} holds {held.name} already, and does not say ({FACTS}) which network made it. {remedy}"
-    write_json(path, facts)
+    before = found.get("images", {})
+    for name, now in images.items():
+        then = before.get(name, now)
+        if then["place"] != now["place"] and then["contents"] != now["contents"]:
+            return f"{out} holds the label map of another image that is called {name} too. {remedy}"
+    write_json(path, facts | {"images": dict(sorted((before | images).items()))})
     return None
+
+
+def _identities(files: Sequence[Path]) -> dict[str, dict[str, str]]:
+    """Of each image that may be read, by its name: hashes of the folder that it lies in, and of its contents."""
+    readable = [path for path in files if os.access(path, os.R_OK)]
+    places = {folder: content_hash(str(folder.resolve()))[:16] for folder in {path.parent for path in readable}}
+    return {path.stem: {"place": places[path.parent], "contents": file_hash(path)} for path in readable}
 
 
 def _named(labels: Iterator[NDArray[np.uint8]], read: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:

@@ -6,7 +6,7 @@ from typing import Any
 import traitlets
 from ipywidgets import Dropdown, Layout
 
-__all__ = ["Choice", "label_style"]
+__all__ = ["OptionList", "label_style"]
 
 _NOTHING = ""
 """The value of an option that stands for None: no class, depth source, image or bin has an empty name."""
@@ -23,7 +23,7 @@ class _Something(traitlets.Any):
     allow_none = False
 
 
-class Choice(Dropdown):  # type: ignore[misc]
+class OptionList(Dropdown):  # type: ignore[misc]
     """A list with a label. One of its options is always selected, and shown.
 
     ipywidgets takes the value None for *nothing is selected*: a browser then shows a blank list. So an option that stands for None

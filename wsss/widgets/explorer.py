@@ -7,7 +7,7 @@ said of every crop that it has seen.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -19,10 +19,9 @@ from wsss.analysis.confusion import confusion_matrix, iou_per_class, mean_iou
 from wsss.analysis.thresholds import pseudo_label
 from wsss.data.base import Sample
 from wsss.errors import WsssError
-from wsss.methods.evidence import Look, gather
+from wsss.methods.choice import Choice
+from wsss.methods.evidence import Look
 from wsss.methods.fusion import Evidence, fuse
-from wsss.methods.parameters import FusionParameters
-from wsss.methods.registry import method
 from wsss.pipeline import Run
 from wsss.pipeline.crop_file import GIVEN_METHOD
 from wsss.widgets.parameters import ExplorerParameters
@@ -110,7 +109,7 @@ class Explorer:
         self.run, self.split = run, split
         self._looks: OrderedDict[int, tuple[Sample, KeptLook, Before]] = OrderedDict()
         self._evidence: OrderedDict[object, tuple[NDArray[np.float32], Evidence]] = OrderedDict()
-        self._choices: dict[str, tuple[FusionParameters, float]] = {}
+        self._choices: dict[str, Choice] = {}
 
     def classes_of(self, scene: int) -> list[str]:
         """Names of the classes that a scene's image-level label names."""
@@ -134,7 +133,7 @@ class Explorer:
         if len(evidence.parts) > KEPT_PARTS:
             evidence.parts.clear()  # a slider that is drawn along leaves maps of every value behind
         labels = np.flatnonzero(sample.labels) + 1
-        scores = fuse(evidence, p.fusion(self._chosen(GIVEN_METHOD)[0])).numpy()
+        scores = fuse(evidence, p.fusion(self._chosen(GIVEN_METHOD).parameters)).numpy()
         label = pseudo_label(scores, labels, p.threshold)
         return ExplorerView(
             p, sample, data.classes, labels, depth, before, evidence, scores, label, len(look.answers) - seen
@@ -144,12 +143,11 @@ class Explorer:
         def made() -> tuple[Sample, KeptLook, Before]:
             sample = self.run.data(self.split)[scene]
             present = np.flatnonzero(sample.labels)
-            plain = self.run.looker.at(sample, present)
+            cam = self.run.depth_cam
+            plain = cam.look(sample.id, sample.image, present)
             look = KeptLook(plain.model, plain.info, plain.image, plain.present, plain.device)
-            evidence = self.run.looker.evidence("cam", look, sample, {}, scene)
-            parameters, threshold = self._chosen("cam")
-            scores = fuse(evidence, parameters).numpy()
-            return sample, look, Before(scores, pseudo_label(scores, present + 1, threshold))
+            found = cam.result(look, cam.gathered("cam", look), self._chosen("cam"))
+            return sample, look, Before(found.scores, found.label())
 
         return _kept(self._looks, scene, made, KEPT_SCENES)
 
@@ -158,14 +156,13 @@ class Explorer:
 
         def made() -> tuple[NDArray[np.float32], Evidence]:
             depth = self.run.depth_of(self.split, p.source)(p.scene)
-            return depth, gather(method(GIVEN_METHOD), look, regions=regions, crops=crops, depth=depth)
+            return depth, replace(self.run.depth_cam, regions=regions, crops=crops).gathered(GIVEN_METHOD, look, depth)
 
         return _kept(self._evidence, (p.scene, p.source, regions, crops), made, KEPT_EVIDENCE)
 
-    def _chosen(self, name: str) -> tuple[FusionParameters, float]:
+    def _chosen(self, name: str) -> Choice:
         if name not in self._choices:
-            choice = self.run.choose([name])[name]
-            self._choices[name] = FusionParameters(**choice["parameters"]), choice["threshold"]
+            self._choices |= self.run.choose([name])
         return self._choices[name]
 
 

@@ -16,7 +16,7 @@ from wsss.errors import WsssError
 from wsss.paths import short_path
 from wsss.pipeline import Run
 from wsss.pipeline.crop_file import toml_of, write_crop_settings
-from wsss.widgets.choices import Choice, label_style
+from wsss.widgets.choices import OptionList, label_style
 from wsss.widgets.controls import CopyButton, Slider
 from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import draw, numbers_of, render_grid
@@ -62,9 +62,9 @@ class ExplorerPanel:
         config, ids = explorer.run.config, explorer.run.data(explorer.split).ids
         style, narrow = label_style("4em"), Layout(width="20em")
         own = (f"{source_name(config.depth)} (this run's)", None)
-        self.scene = Choice("scene", [(ids[index], index) for index in indices], start.scene)
-        self.shown = Choice("class", self._class_options(start.scene), start.shown)
-        self.source = Choice("depth", [own, *((name, name) for name in sources)], start.source)
+        self.scene = OptionList("scene", [(ids[index], index) for index in indices], start.scene)
+        self.shown = OptionList("class", self._class_options(start.scene), start.shown)
+        self.source = OptionList("depth", [own, *((name, name) for name in sources)], start.source)
         self.sliders = {spec.name: Slider(spec, getattr(start, spec.name)) for spec in SLIDERS}
         controls = {"scene": self.scene, "shown": self.shown, "source": self.source, **self.sliders}
         self.live = Live(controls, self._draw, quiet=["scene"])

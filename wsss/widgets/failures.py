@@ -15,7 +15,7 @@ from wsss.errors import WsssError
 from wsss.pipeline import Run
 from wsss.pipeline.view import seed_view
 from wsss.report.panels import object_sheet
-from wsss.widgets.choices import Choice, label_style
+from wsss.widgets.choices import OptionList, label_style
 from wsss.widgets.live import HINT, Live, headless
 
 __all__ = ["FailureData", "FailureParameters", "failure_browser", "render_failure"]
@@ -112,9 +112,9 @@ def failure_browser(run: Run, name: str = "cam") -> Any:
         return render_failure(_static(data), data) if len(data.objects) else None
     narrow, wide = "5em", "22em"
 
-    def choice(label: str, names: Sequence[str]) -> Choice:
+    def choice(label: str, names: Sequence[str]) -> OptionList:
         options = [(ANY, None), *((each.replace("_", " "), each) for each in names)]
-        return Choice(label, options, label_width=narrow, width=wide)
+        return OptionList(label, options, label_width=narrow, width=wide)
 
     controls = {
         "size": choice("size", SIZE_BINS),

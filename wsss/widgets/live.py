@@ -16,7 +16,7 @@ from PIL import Image
 
 from wsss.checks import switched_on
 from wsss.errors import WsssError
-from wsss.widgets.choices import Choice
+from wsss.widgets.choices import OptionList
 
 __all__ = ["HINT", "Live", "figure_bytes", "headless", "picture_html", "settle"]
 
@@ -59,7 +59,7 @@ class Live:
     """Controls, and a picture with a line of numbers that follow them.
 
     Args:
-        controls: by name; each has a trait `value`, and lists are `Choice`s.
+        controls: by name; each has a trait `value`, and lists are `OptionList`s.
         draw: values by name → figure and the line of numbers. A `WsssError` is shown in its place.
         quiet: names of controls that do not draw when they change, since what they change draws.
 
@@ -85,7 +85,7 @@ class Live:
     def values(self) -> dict[str, Any]:
         """What the controls say."""
         return {
-            name: control.chosen if isinstance(control, Choice) else control.value
+            name: control.chosen if isinstance(control, OptionList) else control.value
             for name, control in self.controls.items()
         }
 

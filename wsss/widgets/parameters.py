@@ -116,7 +116,12 @@ def sections_of(parameters: ExplorerParameters) -> dict[str, dict[str, float | i
 def chosen_parameters(run: Run, scene: int) -> ExplorerParameters:
     """The run's own settings for method `depth`, with what was chosen for it on the tune split, within the sliders' ranges."""
     choice = run.choose([GIVEN_METHOD])[GIVEN_METHOD]
-    known = {**vars(run.config.regions), **vars(run.config.crops), **choice["parameters"], **choice}
+    known = {
+        **vars(run.config.regions),
+        **vars(run.config.crops),
+        **vars(choice.parameters),
+        "threshold": choice.threshold,
+    }
     kinds = {each.name: int if each.type is int else float for each in fields(ExplorerParameters)}
     inside: dict[str, Any] = {
         name: kinds[name](np.clip(known[name], low, high)) for name, (low, high) in _LIMITS.items()

@@ -19,7 +19,7 @@ from wsss.pipeline import Run
 from wsss.pipeline.view import SeedView, seed_view
 from wsss.report.panels import LINE_COLOURS
 from wsss.report.style import use_style
-from wsss.widgets.choices import Choice
+from wsss.widgets.choices import OptionList
 from wsss.widgets.controls import Slider, SliderSpec
 from wsss.widgets.live import HINT, Live, headless
 
@@ -54,7 +54,7 @@ class ThresholdData:
 
     def __init__(self, run: Run, name: str = "cam") -> None:
         self.names = run.data("report").classes
-        self.chosen: float = run.choose([name])[name]["threshold"]
+        self.chosen: float = run.choose([name])[name].threshold
         splits = {"tune": "tune", run.data("report").split: "report"}
         self.curves: Mapping[str, NDArray[np.int64]] = {
             shown: run.seeds([name], split)[name].curve for shown, split in splits.items()
@@ -155,9 +155,9 @@ def threshold_browser(run: Run, name: str = "cam", indices: Sequence[int] = (0,)
         grid = [ThresholdParameters(indices[0], value) for value in (FIXED_THRESHOLD, 0.6, data.chosen)]
         return render_thresholds(grid, data)
     ids = run.data("report").ids
-    scene = Choice("image", [(ids[index], index) for index in indices])
+    scene = OptionList("image", [(ids[index], index) for index in indices])
     classes = [(ALL, None), *((each.replace("_", " "), each) for each in data.names)]
-    shown = Choice("class", classes)
+    shown = OptionList("class", classes)
     slider = Slider(SLIDER, data.chosen)
 
     def draw(values: dict[str, Any]) -> tuple[Figure, str]:

@@ -1,0 +1,208 @@
+"""The stage of segmentation networks: they learn from pseudo-labels or, as the upper bound, from true masks."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property, partial
+from itertools import tee
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from wsss.analysis.score import Score, load_score, save_score
+from wsss.analysis.tally import Tally
+from wsss.config import ALGORITHM_VERSION, SCORING_VERSION
+from wsss.data.base import IGNORE, Sample
+from wsss.data.transforms import resize_long_side
+from wsss.errors import WsssError
+from wsss.io import content_hash, read_json, write_json
+from wsss.machine.lazy import lazy
+from wsss.machine.parallel import image_bar
+from wsss.machine.processes import share
+from wsss.machine.runtime import seed_everything
+from wsss.networks.backbones import backbone_state, load_encoder, normalisation, weights_identity
+from wsss.pipeline.classifier import ClassifierStage
+from wsss.pipeline.labels import LabelStage
+from wsss.pseudo.labels import load_pseudo_label
+from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION
+from wsss.segmentation.network import build_network, check_network, save_network
+from wsss.segmentation.predictor import load_predictor
+from wsss.segmentation.training import train_segmentation
+
+__all__ = ["NetworkStage"]
+
+Trained = tuple[nn.Module, dict[str, str], dict[str, Any]]
+"""A network, what its checkpoint says of it, and the report of its training."""
+
+
+class NetworkStage:
+    """Networks of a run, by the labels that they learn from: a label method, or `full-supervision` for true masks.
+
+    Raises:
+        WsssError: the configured network cannot be built, or not learn on crops of the configured side.
+    """
+
+    def __init__(self, classifier: ClassifierStage, labels: LabelStage) -> None:
+        self.classifier, self.labels = classifier, labels
+        self.data, self.config, self.cache = labels.data, labels.config, labels.cache
+        settings = self.config.segmentation
+        check_network(settings.architecture, settings.encoder, settings.crop_size)
+
+    def key(self, labels: str) -> str:
+        """Hash of everything that a network trained on `labels` depends on."""
+        source = self.data.key("train") if labels == FULL_SUPERVISION else self.labels.key(labels)
+        encoder = self.config.segmentation.encoder.removeprefix("tu-")
+        return content_hash(
+            {
+                "version": ALGORITHM_VERSION["segmentation"],
+                "settings": asdict(self.config.segmentation),
+                **({} if encoder == self.config.classifier.backbone else weights_identity(encoder)),
+                "base_side": self.config.classifier.base_side,
+                "classifier": self.classifier.key,
+                "seed": self.config.seed,
+                "labels": source,
+            }
+        )
+
+    def path(self, labels: str) -> Path:
+        """Checkpoint of the network trained on `labels`, trained if it is not there.
+
+        Raises:
+            WsssError: it would learn from true masks, and there are none.
+        """
+        if labels == FULL_SUPERVISION and not self.has_masks:
+            raise WsssError(f"{NO_FULL_SUPERVISION}. Add masks to SegmentationClass/, or name other labels.")
+        path = self.cache.path("network", self.key(labels), ".safetensors")
+        self.cache.get({labels: path}, partial(self._train, path), _save, lambda _: None)
+        return path
+
+    @cached_property
+    def all_labels(self) -> tuple[str, ...]:
+        """What networks learn from: the label methods, and true masks where there are any."""
+        return (*self.config.label_methods, *([FULL_SUPERVISION] if self.has_masks else []))
+
+    @cached_property
+    def has_masks(self) -> bool:
+        """Whether any pixel of the train split has a label: images may come with their classes alone, in XML files."""
+        path = self.cache.path("has-masks", self.data.key("train"), ".json")
+
+        def looked(_: list[str]) -> Mapping[str, bool]:
+            return {"masks": bool(any((sample.mask != IGNORE).any() for sample in self.data.split("train")))}
+
+        return bool(self.cache.get({"masks": path}, looked, write_json, read_json)["masks"])
+
+    def report(self, labels: str) -> dict[str, Any]:
+        """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training; no history of one that is skipped."""
+        if labels == FULL_SUPERVISION and not self.has_masks:
+            return {"history": [], "seconds": float("nan")}
+        report: dict[str, Any] = read_json(self.path(labels).with_suffix(".json"))
+        return report
+
+    def _train(self, path: Path, missing: list[str]) -> Mapping[str, Trained]:
+        (labels,), settings, start = missing, self.config.segmentation, time.perf_counter()
+        pairs = self._training_pairs(labels)
+        seed_everything(self.config.seed)
+        classes = self.data.split("train").classes
+        network = build_network(len(classes), settings.architecture, settings.encoder)
+        backbone = settings.encoder.removeprefix("tu-")
+        load_encoder(network, self._encoder_state(backbone))
+        mean, std = normalisation(backbone)
+        history = train_segmentation(
+            network,
+            pairs,
+            iterations=settings.iterations,
+            batch_size=settings.batch_size,
+            crop_size=settings.crop_size,
+            learning_rate=settings.learning_rate,
+            seed=self.config.seed,
+            mean=mean,
+            std=std,
+            device=self.data.device,
+            progress=self.data.progress,
+            frozen_stages=settings.frozen_stages,
+            checkpoint=path.with_suffix(".state"),
+        )
+        facts = {
+            "classes": classes,
+            "labels": labels,
+            "mean": mean,
+            "std": std,
+            "long_side": self.config.classifier.base_side,
+            "scales": settings.test_scales,
+        }
+        meta = {key: json.dumps(value) for key, value in facts.items()}
+        return {labels: (network, meta, {"history": history, "seconds": time.perf_counter() - start})}
+
+    def _encoder_state(self, backbone: str) -> dict[str, torch.Tensor]:
+        """The classifier's own weights where it has the same backbone: it has seen the classes; else pretrained ones."""
+        if backbone != self.config.classifier.backbone:
+            return backbone_state(backbone)
+        return {name: tensor.cpu() for name, tensor in self.classifier.trained[0].features.state_dict().items()}
+
+    def _training_pairs(self, labels: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+        folder = None if labels == FULL_SUPERVISION else self.labels.folder(labels)
+        side, pairs = self.config.classifier.base_side, []
+        for sample in image_bar(self.data.split("train"), f"read {labels} labels", self.data.progress):
+            mask = sample.mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
+            image = resize_long_side(sample.image, side)
+            pairs.append((image, _nearest(mask, image.shape[:2])))
+        return pairs
+
+    def scores(self, labels: Sequence[str]) -> dict[str, Score]:
+        """Scores on the reported split of the networks trained on `labels`; no image labels are used."""
+        out: dict[str, Score] = {}
+        for name in labels:  # one after the other: each may have to be trained
+            key = content_hash([SCORING_VERSION, self.key(name), self.data.key("report")])
+            path = self.cache.path("networks", key)
+            out |= self.cache.get({name: path}, self._score, save_score, load_score)
+        return out
+
+    def predictions(self, labels: str, samples: Iterable[Sample]) -> Iterator[NDArray[np.uint8]]:
+        """Label maps `H×W uint8` of a trained network, for each of `samples`; none of one that is skipped."""
+        if labels == FULL_SUPERVISION and not self.has_masks:
+            return iter(())
+        predictor = load_predictor(self.path(labels))
+        return predictor((sample.image for sample in samples), self.data.device)
+
+    def _score(self, missing: list[str]) -> Mapping[str, Score]:
+        (labels,), data = missing, self.data.split("report")
+        tally, report = Tally(data, thresholds=0), self.report(labels)
+        start = time.perf_counter()
+        own = share(len(data))
+        samples, looked_at = tee(data[index] for index in own)
+        labelled = zip(own, samples, self.predictions(labels, looked_at), strict=True)
+        for _ in image_bar(own, f"predict {labels}", self.data.progress):
+            tally.add(*next(labelled))
+        seconds = (time.perf_counter() - start) / max(1, len(own))
+        facts: dict[str, Any] = {
+            "threshold": None,
+            "parameters": {},
+            "trials": 0,
+            "megapixels": None,
+            "seconds": seconds,
+            "scales": list(self.config.segmentation.test_scales),
+            "flip": True,
+            "history": report["history"],
+        }
+        return {labels: tally.merged(facts)}
+
+
+def _save(path: Path, trained: Trained) -> None:
+    network, meta, report = trained
+    write_json(path.with_suffix(".json"), report)
+    save_network(path, network, meta)
+    path.with_suffix(".state").unlink(missing_ok=True)
+
+
+def _nearest(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
+    if mask.shape == size:
+        return mask
+    nearest = lazy("torchvision.transforms").InterpolationMode.NEAREST_EXACT
+    resize = lazy("torchvision.transforms.v2.functional").resize
+    resized: NDArray[np.uint8] = resize(torch.from_numpy(mask)[None], list(size), nearest)[0].numpy()
+    return resized
