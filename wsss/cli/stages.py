@@ -5,6 +5,7 @@ Each command imports what it needs when it runs, so that `--help` answers at onc
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -315,9 +316,9 @@ def train_depth(
     config = run.config
     require_apart(path, *config.inputs())
     train = partial(
-        train_with_folds, run.data("train"), path, config.classifier.backbone, config.depth_training, folds=folds,
-        side=config.classifier.base_side, seed=seed, device=run.device, progress=run.progress, marked=True,
-        weights=config.classifier.weights,
+        train_with_folds, run.data("train"), path, config.classifier.backbone, folds=folds,
+        test_side=config.classifier.base_side, seed=seed, device=run.device, progress=run.progress, marked=True,
+        weights=config.classifier.weights, **asdict(config.depth_training),
     )  # fmt: skip
     histories = made_by_main(train)
     for name, history in histories.items():
