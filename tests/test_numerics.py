@@ -40,8 +40,9 @@ from wsss.methods.registry import METHODS
 from wsss.methods.scoring import score_seeds
 from wsss.methods.trust import border_alignment, edge_ranks
 from wsss.networks.backbones import DEFAULT_BACKBONE
-from wsss.records.build import build_record
-from wsss.report.tables import per_class_table, seed_table
+from wsss.records.build import Origin, Subject, build_record
+from wsss.records.record import Record
+from wsss.report.tables import per_class_table, stage_table
 from wsss.segmentation.training import _loss
 
 CPU = torch.device("cpu")
@@ -381,28 +382,23 @@ COUNTS = {
 }
 
 
-COMMON: dict[str, Any] = {
-    "data": "d", "split": "test", "profile": "default", "stage": "cam", "refinement": None,
-    "backbone": "b", "image_labels": "given", "seeds": [0], "config_sha256": "c", "data_sha256": "d",
-    "algorithm_version": 1, "device": "cpu", "threads": 1, "wall_s": 0.0,
-}  # fmt: skip
+def recorded(score: Score, name: str, against: dict[str, list[Score]]) -> Record:
+    subject = Subject("d", "test", "default", "cam", name, None, "b", "given", [0])
+    return build_record([score], subject, Origin("c", "d", 1, "cpu", 1, 0.0), against)
 
 
 def test_a_record_of_nothing_is_refused() -> None:
     with pytest.raises(WsssError, match="no pixel is scored"):
-        build_record([counted(counts(), 1)], method="cam", against={}, **COMMON)
+        recorded(counted(counts(), 1), "cam", {})
 
 
 @pytest.mark.parametrize("objects", [0, 1, 4])
 @pytest.mark.parametrize("name", COUNTS)
 def test_tables_of_odd_counts_say_nothing_rather_than_nan(name: str, objects: int) -> None:
     score = counted(COUNTS[name], objects)
-    records = [
-        build_record([score], method=name, against={other: [score]}, **COMMON)
-        for name, other in (("cam", "zoom"), ("zoom", "cam"))
-    ]
+    records = [recorded(score, name, {other: [score]}) for name, other in (("cam", "zoom"), ("zoom", "cam"))]
     assert json.dumps(records, allow_nan=False)
-    tables = [seed_table(records, "d", "cam", "test"), per_class_table(records, "d", "cam", "test")]
+    tables = [stage_table(records, "d", "cam", "test"), per_class_table(records, "d", "cam", "test")]
     assert not re.search(r"\b(nan|inf|None)\b", "".join(table.to_csv() for table in tables), re.IGNORECASE)
 
 

@@ -12,7 +12,8 @@ from wsss.methods.planes import find_planes
 
 pytest.importorskip("pybullet", reason="rendering needs PyBullet, whose newest wheel is for Python 3.11")
 
-from wsss.data.renderer import _SHAPELESS, Rendered, Renderer, _free_spot
+from wsss.data.renderer import Rendered, Renderer
+from wsss.data.world import SHAPELESS, free_spot
 
 SIDE = 128
 
@@ -115,24 +116,24 @@ def test_same_scene_same_picture_whatever_came_before(renderer: Renderer) -> Non
 
 
 def test_models_are_measured_without_their_visual_shapes(renderer: Renderer) -> None:
-    bullet, client = renderer._bullet, renderer._client
+    world, client = renderer.world, renderer.world.client
     models = [model for kinds in MODELS.values() for model in kinds] + list(DISTRACTORS)[::10]
-    for path in {model.path for model in models} - {_SHAPELESS}:
+    for path in {model.path for model in models} - {SHAPELESS}:
         bounds = []
-        for flags in (0, bullet.URDF_IGNORE_VISUAL_SHAPES):
-            uid = bullet.loadURDF(path, useFixedBase=True, flags=flags, physicsClientId=client)
-            bounds.append(renderer._bounds(uid))
-            bullet.removeBody(uid, physicsClientId=client)
+        for flags in (0, client.URDF_IGNORE_VISUAL_SHAPES):
+            uid = client.loadURDF(path, useFixedBase=True, flags=flags)
+            bounds.append(world.bounds(uid))
+            client.removeBody(uid)
         np.testing.assert_array_equal(bounds[0], bounds[1], err_msg=path)
 
 
 def test_no_place_is_given_where_something_stands() -> None:
     wide = (0.5, 0.5)
-    spot = _free_spot(np.zeros(2), 0.1, [(0.1, np.zeros(2))], wide)
+    spot = free_spot(np.zeros(2), 0.1, [(0.1, np.zeros(2))], wide)
     assert spot is not None
     assert 0.2 < np.linalg.norm(spot) < 0.35
-    np.testing.assert_array_equal(_free_spot(np.array([0.3, 0]), 0.1, [(0.1, np.zeros(2))], wide), [0.3, 0])
-    assert _free_spot(np.zeros(2), 0.1, [(5.0, np.zeros(2))], wide) is None
+    np.testing.assert_array_equal(free_spot(np.array([0.3, 0]), 0.1, [(0.1, np.zeros(2))], wide), [0.3, 0])
+    assert free_spot(np.zeros(2), 0.1, [(5.0, np.zeros(2))], wide) is None
 
 
 def test_models_have_vertices_but_for_one_that_takes_the_place_of_a_point(renderer: Renderer) -> None:
@@ -141,12 +142,12 @@ def test_models_have_vertices_but_for_one_that_takes_the_place_of_a_point(render
     folder = Path(pybullet_data.getDataPath())
     paths = {model.path for model in DISTRACTORS if model.path.startswith("random_urdfs")}
     shapeless = {path for path in paths if "nan" in (folder / path).with_suffix(".obj").read_text()}
-    assert shapeless == {_SHAPELESS}
-    thing = Placement(0, Model(_SHAPELESS), 0.2, 1.0, (0.0, 0.0), (1.0, 1.0, 1.0))
+    assert shapeless == {SHAPELESS}
+    thing = Placement(0, Model(SHAPELESS), 0.2, 1.0, (0.0, 0.0), (1.0, 1.0, 1.0))
     for _ in range(5):  # what its vertices are read as hangs on what was in memory
         seen = shoot(renderer, table(thing, ball(0.0, 0.3)))
         assert seen.instances.max() == 1
         np.testing.assert_array_equal(seen.image, shoot(renderer, table(ball(0.0, 0.3))).image)
-        body = renderer._load(thing)
+        body = renderer.world.load(thing)
         np.testing.assert_allclose(body.high, [0.003 * (np.cos(1) + np.sin(1))] * 2 + [0.003])
         np.testing.assert_array_equal(body.low, -body.high)

@@ -20,7 +20,8 @@ from wsss.methods.registry import method
 from wsss.pipeline import Run
 from wsss.pipeline.profiles import profile
 from wsss.records.store import ablation_path, load_ablation
-from wsss.report.ablation_charts import ablation_figure, ablation_table, draw_ablations
+from wsss.report.ablation_charts import ablation_charts, ablation_figure, ablation_table
+from wsss.report.drawing import draw_charts
 
 BACKBONE = "test_efficientnet"
 SOME = (
@@ -43,11 +44,11 @@ def run(tabletop_root: Path, tiny_weights: None, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="module")
-def record(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def record(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return ablate(run, tmp_path_factory.mktemp("records"), SOME)
 
 
-def test_rows_are_scores_of_the_changed_method(run: Run, record: dict[str, Any]) -> None:
+def test_rows_are_scores_of_the_changed_method(run: Run, record: Any) -> None:
     assert [(row["group"], row["variant"]) for row in record["rows"]] == [(each.group, each.name) for each in SOME]
     changed = replace(run.config, crops=replace(run.config.crops, exclude="box"))
     score = Run(changed, run.cache, progress=False).seeds(["crop-only"], "tune")["crop-only"]
@@ -59,7 +60,7 @@ def test_rows_are_scores_of_the_changed_method(run: Run, record: dict[str, Any])
     assert record["split"] == "tune"
 
 
-def test_the_first_of_a_group_is_not_changed(run: Run, record: dict[str, Any]) -> None:
+def test_the_first_of_a_group_is_not_changed(run: Run, record: Any) -> None:
     plain = run.seeds(["depth", "crop-only"], "tune")
     for place, name in ((0, "depth"), (2, "crop-only"), (4, "depth")):
         row = record["rows"][place]
@@ -68,7 +69,7 @@ def test_the_first_of_a_group_is_not_changed(run: Run, record: dict[str, Any]) -
         assert row["ci"] == [0, 0]
 
 
-def test_nothing_is_computed_twice(run: Run, record: dict[str, Any], tmp_path: Path, monkeypatch) -> None:
+def test_nothing_is_computed_twice(run: Run, record: Any, tmp_path: Path, monkeypatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("computed again")
 
@@ -95,7 +96,7 @@ def test_every_variant_is_valid_and_its_group_starts_unchanged() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_table_and_figure_show_every_row(record: dict[str, Any]) -> None:
+def test_table_and_figure_show_every_row(record: Any) -> None:
     table = ablation_table(record)
     assert list(table.index) == [(each.group, each.name) for each in SOME]
     assert table["difference"].tolist()[::2] == ["–"] * 3
@@ -126,8 +127,8 @@ def test_trust_is_switched_off_for_any_alignment() -> None:
     assert trust_in(-1.0, *plan._ALWAYS_TRUSTED["trust"]) == 1
 
 
-def test_charts_are_drawn_from_records(record: dict[str, Any], tmp_path: Path) -> None:
+def test_charts_are_drawn_from_records(record: Any, tmp_path: Path) -> None:
     write_json(ablation_path(tmp_path, "tabletop", 0), record)
-    drawn = draw_ablations(tmp_path, tmp_path / "figures")
+    drawn = draw_charts(ablation_charts(tmp_path, tmp_path / "figures"))
     assert [path.name for path in drawn] == ["tabletop-ablation-seed-0.png", "tabletop-ablation-seed-0.svg"]
     assert all(path.stat().st_size > 1000 for path in drawn)

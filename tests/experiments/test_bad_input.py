@@ -47,7 +47,7 @@ def checkpoint(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), **change
     return folder / "model.safetensors"
 
 
-def evaluated(path: Path, root: Path, out: Path, **settings: Any) -> dict[str, dict[str, Any]]:
+def evaluated(path: Path, root: Path, out: Path, **settings: Any) -> dict[str, Any]:
     defaults: dict[str, Any] = {
         "data": "voc", "split": "val", "root": str(root), "progress": False,
         "depth": f"files:{root / 'DepthMETER'}", "depth_kind": "metric",

@@ -57,7 +57,7 @@ def no_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not hasattr(evaluate, "choose_parameters")
 
 
-def run(path: Path, root: Path, out: Path, **settings: Any) -> dict[str, dict[str, Any]]:
+def run(path: Path, root: Path, out: Path, **settings: Any) -> dict[str, Any]:
     defaults: dict[str, Any] = {"data": "voc", "split": "val", "root": str(root), "progress": False}
     records = evaluate_folder(path, out, **{**defaults, **settings})
     return {record["method"]: record for record in records}

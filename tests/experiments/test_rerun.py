@@ -171,8 +171,8 @@ def test_differences_say_where() -> None:
 
 
 def test_nothing_to_compare_is_no_agreement() -> None:
-    empty = {"miou": {"mean": None, "per_seed": [None]}}
-    some = {"miou": {"mean": 3.0, "per_seed": [3.0]}}
+    empty: Any = {"miou": {"mean": None, "per_seed": [None]}}
+    some: Any = {"miou": {"mean": 3.0, "per_seed": [3.0]}}
     assert Outcome(empty, empty, ()).agrees
     assert not Outcome(empty, some, ("miou",)).agrees
 

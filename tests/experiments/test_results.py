@@ -17,6 +17,7 @@ from wsss.io import content_hash, read_json, write_json
 from wsss.paths import notebook_folder
 from wsss.pipeline.profiles import profile
 from wsss.pipeline.run import Run
+from wsss.records.record import Record
 from wsss.records.store import (
     ablation_path,
     check_fresh,
@@ -69,18 +70,18 @@ def test_everything_that_make_results_makes_is_there() -> None:
 
 
 def test_missing_stale_and_smoke_records_are_named(tmp_path: Path) -> None:
-    def refused(records: Sequence[dict[str, Any]], root: Path, message: str) -> None:
+    def refused(records: Sequence[Record], root: Path, message: str) -> None:
         with pytest.raises(WsssError, match=message):
             check_committed(records, root)
 
     root = CHECKOUT / "results"
     gone = [record for record in RECORDS if (record["data"], record["method"]) != ("nyuv2", "zoom")]
     refused(gone, root, r"no record with.*nyuv2.*zoom.*wsss results")
-    old = [record | {"provenance": record["provenance"] | {"algorithm_version": 0}} for record in RECORDS]
+    old: list[Any] = [{**one, "provenance": one["provenance"] | {"algorithm_version": 0}} for one in RECORDS]
     refused(old, root, r"tabletop/cam/test/cam is stale: algorithm_version")
-    refused([RECORDS[0] | {"profile": "smoke"}, *RECORDS[1:]], root, "smoke")
+    refused([{**RECORDS[0], "profile": "smoke"}, *RECORDS[1:]], root, "smoke")
     refused([], root, "no record with")
-    refused([*RECORDS, RECORDS[0] | {"method": "mine"}], root, "left over")
+    refused([*RECORDS, {**RECORDS[0], "method": "mine"}], root, "left over")
     refused(RECORDS, tmp_path, r"no record .*ablation.*make results")
     copy = Path(shutil.copytree(root / "tabletop", tmp_path / "tabletop")).parent
     path = series_path(copy, "covering")

@@ -20,7 +20,8 @@ from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.parameters import CropParameters, RegionParameters
 from wsss.pipeline import Run
 from wsss.records.store import load_series, series_path
-from wsss.report.series_charts import draw_series, series_changes, series_figure, series_table
+from wsss.report.drawing import draw_charts
+from wsss.report.series_charts import series_changes, series_charts, series_figure, series_table
 
 BACKBONE = "test_efficientnet"
 
@@ -121,7 +122,7 @@ def test_changes_say_whether_the_ends_differ() -> None:
     def row(area: float, recall: float, spread: float) -> dict[str, Any]:
         return {"method": "cam", "area": area, "recall": recall, "recall_ci": [recall - spread, recall + spread]}
 
-    record: dict[str, Any] = {"series": "shrinking", "rows": [row(8, 70, 5), row(2, 60, 5), row(0.3, 20, 5)]}
+    record: Any = {"series": "shrinking", "rows": [row(8, 70, 5), row(2, 60, 5), row(0.3, 20, 5)]}
     unclear = record | {"rows": record["rows"][:2]}
     rising = series_changes([record | {"rows": record["rows"][::-1]}], ["recall"])
     assert rising["recall (%)"].tolist() == ["20.0 → 70.0, rises"]
@@ -145,7 +146,7 @@ def test_chart_and_table(made, tmp_path: Path) -> None:
     table = series_table(record)
     assert list(table.columns) == ["pictures", "area (%)", "hidden (%)", "recall (%)", "IoU (%)", "hit (%)"]
     assert len(table) == len(record["rows"])
-    written = draw_series(paths[0].parents[2], tmp_path)
+    written = draw_charts(series_charts(paths[0].parents[2], tmp_path))
     assert [path.name for path in written] == [
         f"tabletop-series-{name}.{suffix}"
         for name in ("covering", "outshone", "shrinking")

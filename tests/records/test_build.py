@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from wsss.analysis.objects import InstanceScore
 from wsss.analysis.score import Score
 from wsss.errors import WsssError
 from wsss.records import provenance
-from wsss.records.build import build_record
+from wsss.records.build import Origin, Subject, build_record
 from wsss.records.store import check_fresh, check_not_smoke, find_record, load_records, record_path, write_record
 
 CLASSES = ("duck", "mug")
@@ -55,16 +56,20 @@ def make_score(seed: int, images: int = 4, network: bool = False, objects: int =
     return Score(CLASSES, ids, confusions, curve, confusions[:0], scores_frame(rows), known)
 
 
-def make_record(
-    scores: Sequence[Score], against: Mapping[str, Sequence[Score]] | None = None, **changes: Any
-) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "data": "tabletop", "split": "test", "profile": "default", "stage": "cam", "method": "depth@sensor",
-        "refinement": None, "backbone": "tiny", "image_labels": "given",
-        "seeds": range(len(scores)), "against": against or {}, "config_sha256": "c", "data_sha256": "d",
-        "algorithm_version": 3, "device": "cpu", "threads": 1, "wall_s": 2.5,
-    }  # fmt: skip
-    return build_record(scores, **{**arguments, **changes})
+def make_record(scores: Sequence[Score], against: Mapping[str, Sequence[Score]] | None = None, **changes: Any) -> Any:
+    """A record of the subject below, with `changes`."""
+    subject = Subject(
+        data="tabletop",
+        split="test",
+        profile="default",
+        stage="cam",
+        method="depth@sensor",
+        refinement=None,
+        backbone="tiny",
+        image_labels="given",
+        seeds=range(len(scores)),
+    )
+    return build_record(scores, replace(subject, **changes), Origin("c", "d", 3, "cpu", 1, 2.5), against or {})
 
 
 def test_a_record_has_the_stated_keys_and_is_json() -> None:
@@ -233,7 +238,7 @@ def test_the_path_names_method_depth_and_refinement(
 @given(st.text(alphabet="ab/.\\:0", max_size=6))
 @settings(max_examples=30, deadline=None)
 def test_no_name_leads_out_of_the_folder(name: str) -> None:
-    record = {"data": name, "stage": "cam", "split": "test", "method": "cam", "refinement": None}
+    record: Any = {"data": name, "stage": "cam", "split": "test", "method": "cam", "refinement": None}
     if name.strip("ab.0") or name[:1] in ("", "."):
         with pytest.raises(WsssError, match="cannot be stored"):
             record_path(Path("/records"), record)
@@ -270,7 +275,7 @@ def test_stale_records_and_smoke_records_are_refused() -> None:
         with pytest.raises(WsssError, match="stale"):
             check_fresh(record, *current)
     with pytest.raises(WsssError, match="not a result"):
-        check_not_smoke([record, {**record, "profile": "smoke"}])
+        check_not_smoke([record, record | {"profile": "smoke"}])
 
 
 def test_provenance_says_what_the_caller_says_and_which_versions() -> None:

@@ -10,7 +10,7 @@ from wsss.errors import WsssError
 from wsss.records.store import load_ablation, load_records, load_series, record_path
 
 PLACE = {"data": "d", "stage": "cam", "split": "test", "method": "cam", "refinement": None}
-WHOLE: dict[str, Any] = {
+WHOLE: Any = {
     **PLACE, "profile": "default", "seeds": [0], "num_images": 1, "classes": [], "miou": {}, "iou": {}, "strata": [],
     "paired": [], "provenance": {},
 }  # fmt: skip
@@ -57,7 +57,7 @@ def test_a_whole_record_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["../x", "/etc", "a/b", "a\\b", "a\nb", "\0", "..", ".hidden"])
 def test_no_part_of_a_record_leads_out_of_its_tree(tmp_path: Path, part: str, value: str) -> None:
     with pytest.raises(WsssError, match="cannot be stored under"):
-        record_path(tmp_path, {**WHOLE, part: value})
+        record_path(tmp_path, WHOLE | {part: value})
 
 
 @pytest.mark.parametrize("content", ["[]", "7", "{}", "null", "{"])

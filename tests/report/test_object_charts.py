@@ -9,7 +9,7 @@ from wsss.report.effect_charts import effects_figure, effects_table
 from wsss.report.object_charts import activation_figure
 
 
-def record(method: str, effects: dict[str, Any] | None, activation: dict[str, Any] | None = None) -> dict[str, Any]:
+def record(method: str, effects: dict[str, Any] | None, activation: dict[str, Any] | None = None) -> Any:
     return {
         "data": "tabletop", "split": "test", "method": method, "refinement": None, "profile": "default",
         "depth_source": None, "hit_effects": effects, "activation": activation,

@@ -20,6 +20,7 @@ from wsss.methods.crops import Crop
 from wsss.methods.fusion import Evidence
 from wsss.methods.parameters import CropParameters, FusionParameters
 from wsss.methods.regions import Regions
+from wsss.pipeline.view import SeedView
 from wsss.report import panels, walk
 
 CLASSES = ("box", "night_stand")
@@ -34,7 +35,7 @@ def sample() -> Sample:
 
 
 @pytest.fixture
-def view(sample) -> panels.SeedView:
+def view(sample) -> SeedView:
     scores = np.zeros((2, 24, 32), np.float32)
     scores[0, 4:10, 6:14], scores[1, 0, 0] = 1.0, 0.5
     labels = np.zeros((24, 32), np.int32)
@@ -45,7 +46,7 @@ def view(sample) -> panels.SeedView:
     evidence = Evidence(
         torch.ones(2, 2, 24, 32), 0.1, 0.1, crops, torch.tensor([[0.9, 0.1]]), (Crop((2, 5, 12, 15), 1),), (regions,)
     )
-    return panels.SeedView("depth", sample, np.array([1, 2]), evidence, scores, (scores[0] > 0).astype(np.uint8))
+    return SeedView("depth", sample, np.array([1, 2]), evidence, scores, (scores[0] > 0).astype(np.uint8))
 
 
 def legend_of(figure):
@@ -60,7 +61,7 @@ def test_label_sheet_names_what_the_classifier_is_told(sample):
 
 
 def test_strongest_score_of_an_image_without_classes_is_zero(sample):
-    none = panels.SeedView(
+    none = SeedView(
         "cam",
         sample,
         np.zeros(0, int),

@@ -3,17 +3,11 @@ from typing import Any
 import pytest
 
 from wsss.errors import WsssError
-from wsss.report.sentences import (
-    agreement_sentence,
-    beside_committed,
-    class_sentence,
-    colophon,
-    difference_sentence,
-    strata_sentences,
-)
+from wsss.report.colophon import agreement_sentence, beside_committed, colophon
+from wsss.report.sentences import class_sentence, difference_sentence, strata_sentences
 
 
-def record(method: str = "cam", mean: float = 40.0, **changes: Any) -> dict[str, Any]:
+def record(method: str = "cam", mean: float = 40.0, **changes: Any) -> Any:
     """As much of a record as these functions read."""
     versions = {"torch": "2.14.1", "pybullet": None}
     source = {

@@ -7,26 +7,22 @@ import pytest
 
 from wsss.analysis.strata import MEASURES
 from wsss.errors import WsssError
+from wsss.report.captions import settings_caption
+from wsss.report.comparisons import baseline, best_control, one_each, rivals, verdict
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import in_order
 from wsss.report.pages import TABLES, is_current, write_tables
 from wsss.report.tables import (
-    baseline,
-    best_control,
     class_differences,
     label_quality_table,
-    one_each,
     per_class_table,
-    rivals,
-    seed_table,
-    settings_caption,
+    stage_table,
     strata_grid,
-    verdict,
 )
 from wsss.report.text import to_markdown
 
 
-def record(method: str, miou: float, **changes: Any) -> dict[str, Any]:
+def record(method: str, miou: float, **changes: Any) -> Any:
     """A record as `build_record` makes it, with made-up numbers."""
     statistics = {"mean": miou, "std": 0.5, "per_seed": [miou - 0.5, miou + 0.5]}
     cells = [
@@ -110,7 +106,7 @@ def test_rows_are_controls_then_depth_then_upper_bounds() -> None:
 
 
 def test_the_main_table_says_what_the_records_say() -> None:
-    table = seed_table(RECORDS, "tabletop", "cam", "test")
+    table = stage_table(RECORDS, "tabletop", "cam", "test")
     assert list(table.index) == ["cam", "zoom", "grid", "depth@sensor", "depth@shuffled"]
     row = table.loc["depth@sensor"]
     assert row["mIoU"] == "70.0 ± 0.5"
@@ -133,14 +129,14 @@ def test_the_main_table_says_what_was_chosen_and_what_was_at_rest() -> None:
         record("zoom", 30.0, parameters=[{**plain, "level_weights": [1, 0, 2]}] * 2, history=[falling, resting]),
         record("rgb-region", 30.0, parameters=[silent, loud]),
     ]
-    table = seed_table(rows, "tabletop", "cam", "test")
+    table = stage_table(rows, "tabletop", "cam", "test")
     assert list(table["chosen on tune"]) == ["–", "scales 1 : 0 : 2", "votes 0.75, sharing 0.9 / crops 0.3, gate 2"]
     assert list(table["at rest"]) == ["–", "1 of 2", "–"]
 
 
 def test_the_best_control_is_chosen_on_tune_not_on_the_reported_split() -> None:
     zoom_is_best_on_test = [record("zoom", 40.0, tune_miou=10.0), record("grid", 35.0, tune_miou=20.0)]
-    table = seed_table([record("cam", 30.0), *zoom_is_best_on_test], "tabletop", "cam", "test")
+    table = stage_table([record("cam", 30.0), *zoom_is_best_on_test], "tabletop", "cam", "test")
     assert [name for name in table.columns if name.startswith("Δ")] == ["Δ cam", "Δ grid"]
 
 
@@ -166,15 +162,15 @@ def test_a_gain_needs_all_seeds_and_the_interval(
 
 
 def test_one_seed_shows_no_spread() -> None:
-    single = {**record("cam", 30.0, threshold=None), "miou": {"mean": 30.0, "std": None, "per_seed": [30.0]}}
-    table = seed_table([single], "tabletop", "cam", "test")
+    single = record("cam", 30.0, threshold=None) | {"miou": {"mean": 30.0, "std": None, "per_seed": [30.0]}}
+    table = stage_table([single], "tabletop", "cam", "test")
     assert table.loc["cam", "mIoU"] == "30.0"
     assert "fixed" not in table
 
 
 def test_missing_records_are_named() -> None:
     with pytest.raises(WsssError, match=r"data nyuv2.*python -m wsss"):
-        seed_table(RECORDS, "nyuv2", "cam", "test")
+        stage_table(RECORDS, "nyuv2", "cam", "test")
     with pytest.raises(WsssError, match="random"):
         strata_grid(RECORDS, "tabletop", "cam", "test", methods=["random"])
     with pytest.raises(WsssError, match="no record"):
@@ -237,7 +233,7 @@ def test_the_caption_states_the_settings() -> None:
     assert both.startswith("NOT A RESULT")
 
 
-def label_record(method: str, miou: float, refinement: str | None, tune: float) -> dict[str, Any]:
+def label_record(method: str, miou: float, refinement: str | None, tune: float) -> Any:
     threshold = {"value": 0.4, "low": [0.3, 0.4], "high": [0.5, 0.5], "fixed": None, "oracle": None}
     border = {"precision": 50.0, "recall": 40.0, "f": 44.4}
     return record(
@@ -284,7 +280,7 @@ def test_networks_share_a_row_whatever_their_labels_refinement() -> None:
     }
     assert table.loc[("tabletop", "pseudo-labels +par (train)")].to_dict() == {"cam": "43.0 ± 0.5", "depth@sensor": "–"}
     pair = {**record("depth@sensor", 60.0)["paired"][0], "against": "cam+par"}
-    rows = seed_table([networks[0], {**networks[1], "paired": [pair]}], "tabletop", "segmentation", "test")
+    rows = stage_table([networks[0], networks[1] | {"paired": [pair]}], "tabletop", "segmentation", "test")
     assert "Δ cam+par" in rows.columns
 
 
@@ -359,6 +355,6 @@ def test_the_control_without_regions_and_the_refined_cam_are_rivals() -> None:
 def test_columns_without_content_are_left_out() -> None:
     plain = record("cam", 30.0)
     network = plain | {"stage": "segmentation", "threshold": None, "megapixels_per_image": None}
-    full = seed_table([plain], "tabletop", "cam", "test").columns
-    short = seed_table([network], "tabletop", "segmentation", "test").columns
+    full = stage_table([plain], "tabletop", "cam", "test").columns
+    short = stage_table([network], "tabletop", "segmentation", "test").columns
     assert {"threshold (tune)", "fixed", "oracle threshold", "MP/image"} <= set(full) - set(short)

@@ -12,12 +12,28 @@ import typer
 from wsss.cli import stages  # noqa: F401 - enters its commands, which `--help` lists in the order of imports
 
 # isort: split
+from wsss.cli import folders, notebooks  # noqa: F401 - likewise
+
+# isort: split
 from wsss.cli import bench, records  # noqa: F401 - likewise
 from wsss.cli.options import app
 from wsss.errors import WsssError
-from wsss.machine.processes import lost_another, speaks
+from wsss.machine.processes import launched, lost_another, speaks
 
 __all__ = ["app", "main"]
+
+SHARED = ("train", "cam", "crops", "pseudo", "segment", "predict", "evaluate", "results", "train-depth")
+"""The commands that several processes may share."""
+
+
+@app.callback(help=app.info.help)
+def _check_processes(context: typer.Context) -> None:
+    name = context.invoked_subcommand
+    if launched() > 1 and name not in SHARED:
+        raise WsssError(
+            f"{name} is done by one process. Make the stages with several (train, crops, pseudo, segment): it then finds them in "
+            "the cache."
+        )
 
 
 def _debugging() -> bool:

@@ -13,11 +13,17 @@ __all__: list[str] = []  # importing this module enters its command
 
 @app.command()
 def bench(
-    only: Annotated[str | None, typer.Option(help="Comma-separated parts; default: all but quality, reproduce, explorer.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Record to write; other parts stay in it. Default: runs/bench.json.")] = None,
-    compare: Annotated[bool, typer.Option(help="Fail if a figure is worse than in the committed record, and say which.")] = False,
+    only: Annotated[
+        str | None, typer.Option(help="Comma-separated parts; default: all but quality, reproduce, explorer.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Record to write; other parts stay in it. Default: runs/bench.json.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option(help="Fail if a figure is worse than in the committed record, and say which.")
+    ] = False,
     quick: Annotated[bool, typer.Option(help="Few and small: does it run? Not a result.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Measure speed and memory beside other libraries (15 minutes; pip install -e ".\\[bench,crf]"); resumable part by part."""
     from wsss.paths import checkout_folder, runs_folder
 

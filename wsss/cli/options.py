@@ -31,9 +31,11 @@ __all__ = [
 ]
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="Weakly-supervised semantic segmentation via depth-guided class activation maps.",
-)  # fmt: skip
+)
 
 Profile = Annotated[
     str, typer.Option(help="smoke (tiny, not a result), default, or full (paper scale).", envvar="WSSS_PROFILE")

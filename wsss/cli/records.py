@@ -22,11 +22,14 @@ def _tree_of(run: "Run") -> Path:
 @app.command("depth-quality")
 def depth_quality(
     depth: Annotated[str, typer.Option(help="Source to measure: learned, files:DIR, hf:MODEL, noisy-08, shuffled, ….")],
-    profile: Profile = "default", data: Data = "tabletop", root: Root = None, depth_kind: DepthKind = None,
+    profile: Profile = "default",
+    data: Data = "tabletop",
+    root: Root = None,
+    depth_kind: DepthKind = None,
     source: Sources = None,
     split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
     out: Annotated[Path | None, typer.Option(help="Record tree; default: results/, of other profiles runs/.")] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Compare a depth source with the sensor's: rank correlation, and errors in metres where the data has them."""
     from wsss.depth.declared import take_inline
     from wsss.experiments.depth_quality import depth_quality as measure
@@ -75,9 +78,10 @@ def results(
 
 @app.command()
 def ablate(
-    profile: Profile = "default", seed: Seed = 0,
+    profile: Profile = "default",
+    seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Record tree; default: results/, of other profiles runs/.")] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Change or switch off steps of the method in turn, on the tune split of `tabletop` (half an hour; resumable)."""
     from wsss.experiments.ablation import ablate as measure
     from wsss.records.store import ablation_path
@@ -93,9 +97,10 @@ def series(
     profile: Profile = "default",
     seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0",
     methods: Annotated[str, typer.Option(help="Comma-separated method names.")] = "cam",
-    depth_kind: DepthKind = None, source: Sources = None,
+    depth_kind: DepthKind = None,
+    source: Sources = None,
     out: Annotated[Path | None, typer.Option(help="Record tree; default: runs/PROFILE/results.")] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Measure how methods find one object that shrinks or is covered step by step (tabletop's controlled series)."""
     from wsss.experiments.series import measure_series
 
@@ -173,8 +178,8 @@ def report(
     from wsss.experiments.committed import check_once
     from wsss.records.store import load_records
     from wsss.report.ablation_charts import ablation_charts
+    from wsss.report.chart_list import record_charts
     from wsss.report.drawing import draw_charts
-    from wsss.report.figures import record_charts
     from wsss.report.pages import PAGES, write_tables
     from wsss.report.series_charts import series_charts
 

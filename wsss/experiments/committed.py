@@ -1,6 +1,6 @@
 """What `make results` makes, and whether a record tree is all of that and up to date."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from wsss.io import content_hash, file_hash, read_json, write_json
 from wsss.methods.names import MethodName
 from wsss.paths import PACKAGE, runs_folder
 from wsss.pipeline.profiles import profile
+from wsss.records.record import AblationRecord, Record, SeriesRecord, Stage
 from wsss.records.store import (
     FULL_SUPERVISION,
     STAGES,
-    Stage,
     ablation_path,
     check_fresh,
     check_not_smoke,
@@ -27,8 +27,6 @@ from wsss.records.store import (
 )
 
 __all__ = ["check_committed", "check_once", "committed_names"]
-
-Record = Mapping[str, Any]
 
 
 def committed_names(config: Config, stage: Stage) -> tuple[str, ...]:
@@ -93,7 +91,7 @@ def _check_others(root: Path) -> None:
         raise WsssError(
             f"{ablation_path(root, 'tabletop', 0)} has other rows than the code. Make it with `make results`."
         )
-    paths = {ablation_path(root, "tabletop", 0): ablation}
+    paths: dict[Path, AblationRecord | SeriesRecord] = {ablation_path(root, "tabletop", 0): ablation}
     paths |= {series_path(root, name): load_series(series_path(root, name)) for name in SERIES}
     for path, record in paths.items():
         made = record["provenance"]
@@ -101,7 +99,7 @@ def _check_others(root: Path) -> None:
             raise WsssError(f"{path} is stale, or of the smoke profile. Make it with `make results`.")
 
 
-def check_once(records: Sequence[Mapping[str, Any]], root: Path) -> None:
+def check_once(records: Sequence[Record], root: Path) -> None:
     """`check_committed`, unless it has already found these files good with this code; `checked.json` in `runs/` says so.
 
     Args:

@@ -30,7 +30,8 @@ from wsss.methods.names import MethodName
 from wsss.methods.registry import METHODS, full_name, method
 from wsss.methods.scoring import score_seeds
 from wsss.networks.lean import lean_copy
-from wsss.records.build import build_record
+from wsss.records.build import Origin, Subject, build_record
+from wsss.records.record import Record, RecordPlace
 from wsss.records.store import inputs_read, name_it, record_path, require_names_apart, require_same_inputs, write_record
 
 __all__ = ["evaluate_folder"]
@@ -52,7 +53,7 @@ def evaluate_folder(
     on_error: str = "stop",
     on_written: Callable[[Path], None] | None = None,
     progress: bool = True,
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Score CAM and depth-guided CAM on a split and write a record for each.
 
     Args:
@@ -173,8 +174,14 @@ def _require_same_inputs(
         source = MethodName.of_seeds(name).source
         spec = depths.spec(source) if method(name).uses_depth else None
         found[name] = inputs_read(root, contents, spec)
-        names = {"data": dataset.name, "stage": "cam", "split": dataset.split, "method": shown, "refinement": None}
-        require_same_inputs(record_path(out, names), found[name], name_it(spec or "", "METHOD@NAME"))
+        place: RecordPlace = {
+            "data": dataset.name,
+            "stage": "cam",
+            "split": dataset.split,
+            "method": shown,
+            "refinement": None,
+        }
+        require_same_inputs(record_path(out, place), found[name], name_it(spec or "", "METHOD@NAME"))
     return found
 
 
@@ -253,17 +260,30 @@ def _write(
     settings: Mapping[str, Any],
     left_out: Mapping[str, Any],
     read: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     records = []
     for name, score in scores.items():
-        record = build_record(
-            [score], data=dataset.name, split=dataset.split, profile="evaluate", stage="cam", method=full[name],
-            refinement=None, backbone=backbone, image_labels="given",
-            seeds=[0], against={full[other]: [theirs] for other, theirs in scores.items() if other != name},
+        subject = Subject(
+            data=dataset.name,
+            split=dataset.split,
+            profile="evaluate",
+            stage="cam",
+            method=full[name],
+            refinement=None,
+            backbone=backbone,
+            image_labels="given",
+            seeds=[0],
+        )
+        origin = Origin(
             config_sha256=content_hash([settings["checkpoint_sha256"], score.facts["parameters"], identities[name]]),
-            data_sha256=dataset.fingerprint(), algorithm_version=ALGORITHM_VERSION["cam"], device=str(device),
-            threads=torch.get_num_threads(), wall_s=time.perf_counter() - start,
-        )  # fmt: skip
+            data_sha256=dataset.fingerprint(),
+            algorithm_version=ALGORITHM_VERSION["cam"],
+            device=str(device),
+            threads=torch.get_num_threads(),
+            wall_s=time.perf_counter() - start,
+        )
+        against = {full[other]: [theirs] for other, theirs in scores.items() if other != name}
+        record = build_record([score], subject, origin, against)
         record["skipped"] = [{"id": name, "reason": reason} for name, reason in skipped.items()]
         record["provenance"]["settings"] = dict(settings)
         record["provenance"]["read"] = read[name]

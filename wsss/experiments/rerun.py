@@ -21,6 +21,7 @@ from wsss.paths import runs_folder
 from wsss.pipeline import Run
 from wsss.pipeline.profiles import profile
 from wsss.records.provenance import package_versions
+from wsss.records.record import Record
 from wsss.records.store import FULL_SUPERVISION, STAGES, full_name
 
 __all__ = ["AGREEMENT", "Outcome", "differences", "name_of_method", "rerun_record", "settings_of_record"]
@@ -30,8 +31,6 @@ AGREEMENT = 0.1
 
 _OTHER_EACH_TIME = ("provenance", "seconds_per_image", "paired")
 """Time and place; and other methods, which are not run again."""
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def differences(old: Any, new: Any, place: str = "") -> list[str]:
     return [] if old == new else [place]
 
 
-def _compared(record: Record, other: Record) -> list[str]:
+def _compared(record: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Differences in what both records hold, apart from what is other each time."""
     shared = [key for key in record if key in other and key not in _OTHER_EACH_TIME]
     return differences({key: record[key] for key in shared}, {key: other[key] for key in shared})
@@ -152,9 +151,7 @@ def rerun_record(
     Raises:
         WsssError: it is no such record, its settings are not this code's, or the data or checkpoint is another.
     """
-    record = read_json(path)
-    if not isinstance(record, dict) or record.get("stage") not in STAGES or "provenance" not in record:
-        raise WsssError(f"{path} is no record of a stage ({', '.join(STAGES)}), which are what can be made anew.")
+    record = _read(path)
     with TemporaryDirectory(prefix="wsss-rerun-") as folder:
         if record["profile"] == "evaluate":
             new = _evaluated(path, record, Path(folder), root, depth, sources, checkpoint, progress)
@@ -162,6 +159,15 @@ def rerun_record(
             own = cache or runs_folder() / "rerun" / f"{path.stem}-{file_hash(path)[:12]}"
             new = _made(path, record, Path(folder), root, depth, sources, own, progress)
     return Outcome(record, new, tuple(_compared(record, new)))
+
+
+def _read(path: Path) -> Record:
+    record: Any = read_json(path)
+    if not isinstance(record, dict) or record.get("stage") not in STAGES or "provenance" not in record:
+        raise WsssError(f"{path} is no record of a stage ({', '.join(STAGES)}), which are what can be made anew.")
+    known: Any = record
+    read: Record = known
+    return read
 
 
 def _made(

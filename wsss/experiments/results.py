@@ -16,12 +16,12 @@ from wsss.methods.names import MethodName
 from wsss.methods.registry import uses_depth
 from wsss.pipeline.run import Run
 from wsss.pseudo.refinement import REFINEMENTS
-from wsss.records.build import build_record
+from wsss.records.build import Origin, Subject, build_record
+from wsss.records.record import Record, RecordPlace, Stage
 from wsss.records.store import (
     FULL_SUPERVISION,
     NO_FULL_SUPERVISION,
     STAGES,
-    Stage,
     find_record,
     inputs_read,
     name_it,
@@ -37,7 +37,7 @@ Scores = Mapping[str, Sequence[Score]]
 """Method name → one score per seed."""
 
 
-def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name: str) -> Mapping[str, Any]:
+def record_of(run: Run, records: Sequence[Record], stage: Stage, name: str) -> Record:
     """The record of a method of this run, named as in its configuration: `cam`, `depth+par-depth`, `depth@learned`.
 
     Full supervision without masks has no record: what stands in for one has no number, and says in `not_trained` why.
@@ -46,7 +46,15 @@ def record_of(run: Run, records: Sequence[Mapping[str, Any]], stage: Stage, name
         WsssError: there is none.
     """
     if stage == "segmentation" and name == FULL_SUPERVISION and not run.has_masks:
-        return {"method": name, "refinement": None, "miou": {"mean": float("nan")}, "not_trained": NO_FULL_SUPERVISION}
+        return {
+            "data": run.data_name,
+            "stage": stage,
+            "split": run.data("report").split,
+            "method": name,
+            "refinement": None,
+            "miou": {"mean": float("nan")},
+            "not_trained": NO_FULL_SUPERVISION,
+        }
     parts = MethodName.parse(run.full_name(name))
     return find_record(records, data=run.data_name, stage=stage, method=parts.seeds, refinement=parts.refinement)
 
@@ -81,8 +89,14 @@ def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]
         found[name] = inputs_read(run.root, contents, spec if reads_depth else None)
         shown[name] = run.full_name(name)
         depths[name] = (source_identity(spec), run.depths.kind(parts.source)) if reads_depth else None
-        place = {"data": run.data_name, "stage": stage, "split": split, "refinement": parts.refinement}
-        path = record_path(folder, place | {"method": run.full_name(parts.seeds)})
+        place: RecordPlace = {
+            "data": run.data_name,
+            "stage": stage,
+            "split": split,
+            "method": run.full_name(parts.seeds),
+            "refinement": parts.refinement,
+        }
+        path = record_path(folder, place)
         require_same_inputs(path, found[name], name_it(spec, f"{parts.base}@NAME") if named else None)
     require_names_apart(shown, depths)
     return found
@@ -90,7 +104,7 @@ def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]
 
 def write_stage(
     runs: Sequence[Run], stage: Stage, folder: Path, on_written: Callable[[Path], None] | None = None
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Compute (or load) a stage for every seed and write one record per method.
 
     Args:
@@ -115,21 +129,16 @@ def write_stage(
     scores: Scores = {name: [of_seed[name] for of_seed in by_seed] for name in by_seed[0]}
     first = runs[0]
     first.say_left_out()
-    split = first.data("train" if stage == "pseudo" else "report")
+    subject, origin = _subject(runs, stage), _origin(first, stage)
     records = []
     for name, own in scores.items():
+        parts = MethodName.parse(name)
         record = build_record(
             own,
-            data=first.data_name, split=split.split, profile=first.config.profile, stage=stage,
-            method=first.full_name(MethodName.parse(name).seeds),
-            refinement=MethodName.parse(name).refinement, backbone=first.config.classifier.backbone,
-            image_labels="none" if stage == "segmentation" else "given",
-            seeds=[run.config.seed for run in runs],
-            against={first.full_name(other): theirs for other, theirs in scores.items() if other != name},
-            config_sha256=first.config_hash, data_sha256=first.data_hash(stage),
-            algorithm_version=ALGORITHM_VERSION[stage], device=str(first.device), threads=torch.get_num_threads(),
-            wall_s=time.perf_counter() - start,
-        )  # fmt: skip
+            replace(subject, method=first.full_name(parts.seeds), refinement=parts.refinement),
+            replace(origin, wall_s=time.perf_counter() - start),
+            {first.full_name(other): theirs for other, theirs in scores.items() if other != name},
+        )
         record["provenance"]["settings"] = first.config.portable()
         record["provenance"]["read"] = read[name]
         if left_out := first.left_out():
@@ -139,6 +148,34 @@ def write_stage(
             on_written(path)
         records.append(record)
     return records
+
+
+def _subject(runs: Sequence[Run], stage: Stage) -> Subject:
+    """What the records of a stage share; each has its own method and refinement."""
+    first = runs[0]
+    return Subject(
+        data=first.data_name,
+        split=first.data("train" if stage == "pseudo" else "report").split,
+        profile=first.config.profile,
+        stage=stage,
+        method="",
+        refinement=None,
+        backbone=first.config.classifier.backbone,
+        image_labels="none" if stage == "segmentation" else "given",
+        seeds=[run.config.seed for run in runs],
+    )
+
+
+def _origin(run: Run, stage: Stage) -> Origin:
+    """What the records of a stage were made from and with; each has its own time."""
+    return Origin(
+        config_sha256=run.config_hash,
+        data_sha256=run.data_hash(stage),
+        algorithm_version=ALGORITHM_VERSION[stage],
+        device=str(run.device),
+        threads=torch.get_num_threads(),
+        wall_s=0.0,
+    )
 
 
 def write_all(runs: Sequence[Run], folder: Path, say: Callable[[str], None], stages: Sequence[Stage] = STAGES) -> None:

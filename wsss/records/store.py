@@ -3,12 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from wsss.data.series import SERIES
 from wsss.depth.specs import KINDS_OF_PLACE, innermost, place_of, source_identity
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
+from wsss.records.record import AblationRecord, Record, RecordPlace, SeriesRecord, Stage
 
 __all__ = [
     "FULL_SUPERVISION",
@@ -31,7 +32,6 @@ __all__ = [
     "write_record",
 ]
 
-Stage = Literal["cam", "pseudo", "segmentation"]
 STAGES: tuple[Stage, ...] = ("cam", "pseudo", "segmentation")
 
 _EVERY_RECORD = ("profile", "seeds", "num_images", "classes", "miou", "iou", "strata", "paired", "provenance")
@@ -42,13 +42,13 @@ _REMEDY = (
 )
 
 
-def full_name(record: Mapping[str, Any]) -> str:
+def full_name(record: RecordPlace) -> str:
     """Method, depth source and refinement: the stem of a record's file and its name in tables."""
     refinement = f"+{record['refinement']}" if record["refinement"] else ""
     return f"{record['method']}{refinement}"
 
 
-def record_path(root: Path, record: Mapping[str, Any]) -> Path:
+def record_path(root: Path, record: RecordPlace) -> Path:
     """The file of a record below `root`.
 
     Raises:
@@ -139,14 +139,14 @@ def require_same_inputs(path: Path, read: Mapping[str, Mapping[str, str | None]]
             )
 
 
-def write_record(root: Path, record: Mapping[str, Any]) -> Path:
+def write_record(root: Path, record: Record) -> Path:
     """Write a record to its place below `root`, atomically; returns the path."""
     path = record_path(root, record)
     write_json(path, record)
     return path
 
 
-def load_records(root: Path) -> list[dict[str, Any]]:
+def load_records(root: Path) -> list[Record]:
     """All records below `root`, in the order of their paths; none if there is no such folder.
 
     Raises:
@@ -168,28 +168,32 @@ def load_records(root: Path) -> list[dict[str, Any]]:
     return records
 
 
-def select_records(records: Sequence[Mapping[str, Any]], **wanted: Any) -> list[Mapping[str, Any]]:
+def select_records(records: Sequence[Record], **wanted: Any) -> list[Record]:
     """The records whose fields equal `wanted`, such as `data="nyuv2", stage="cam"`.
 
     Raises:
         WsssError: there is none; the message names what was looked for and the command that makes it.
     """
-    found = [record for record in records if all(record[key] == value for key, value in wanted.items())]
+    found = [record for record in records if _holds(record, wanted)]
     if not found:
         described = ", ".join(f"{key} {value}" for key, value in wanted.items())
         raise WsssError(f"there is no record with {described}. {_REMEDY}")
     return found
 
 
+def _holds(record: Mapping[str, object], wanted: Mapping[str, Any]) -> bool:
+    return all(record[key] == value for key, value in wanted.items())
+
+
 def find_record(
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[Record],
     *,
     data: str,
     stage: str,
     method: str,
     refinement: str | None = None,
     **wanted: Any,
-) -> Mapping[str, Any]:
+) -> Record:
     """The one record of a method.
 
     Args:
@@ -208,7 +212,7 @@ def find_record(
     return found[0]
 
 
-def check_not_smoke(records: Sequence[Mapping[str, Any]]) -> None:
+def check_not_smoke(records: Sequence[Record]) -> None:
     """Raise a `WsssError` if a record was made by the `smoke` profile, whose numbers are no results."""
     for record in records:
         if record["profile"] == "smoke":
@@ -217,7 +221,7 @@ def check_not_smoke(records: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def check_fresh(record: Mapping[str, Any], config_sha256: str, data_sha256: str, algorithm_version: int) -> None:
+def check_fresh(record: Record, config_sha256: str, data_sha256: str, algorithm_version: int) -> None:
     """Raise a `WsssError` if the record was made with other settings, other data or another version of its stage."""
     current = {"config_sha256": config_sha256, "data_sha256": data_sha256, "algorithm_version": algorithm_version}
     stale = [key for key, value in current.items() if record["provenance"][key] != value]
@@ -232,7 +236,7 @@ FULL_SUPERVISION = "full-supervision"
 NO_FULL_SUPERVISION = f"{FULL_SUPERVISION.replace('-', ' ')} skipped: no pixel of train has a label"
 
 
-def load_series(path: Path) -> dict[str, Any]:
+def load_series(path: Path) -> SeriesRecord:
     """The record at `path`.
 
     Raises:
@@ -242,13 +246,13 @@ def load_series(path: Path) -> dict[str, Any]:
         raise WsssError(
             f"there is no record {path}. Make it with `python -m wsss series` (the committed ones: `make results`)."
         )
-    record: dict[str, Any] = read_json(path)
+    record: SeriesRecord = read_json(path)
     if not isinstance(record, dict) or record.get("series") not in SERIES or "rows" not in record:
         raise WsssError(f"{path} is no record of a series. Delete it and run `python -m wsss series` again.")
     return record
 
 
-def load_ablation(path: Path) -> dict[str, Any] | None:
+def load_ablation(path: Path) -> AblationRecord | None:
     """The record at `path`; None where there is none.
 
     Raises:
@@ -256,7 +260,7 @@ def load_ablation(path: Path) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    record: dict[str, Any] = read_json(path)
+    record: AblationRecord = read_json(path)
     if not isinstance(record, dict) or "rows" not in record:
         raise WsssError(f"{path} is no record of an ablation. Delete it and run `python -m wsss ablate` again.")
     return record

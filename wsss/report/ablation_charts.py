@@ -1,26 +1,25 @@
 """Table and chart of an ablation record."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from wsss.data.palette import OKABE_ITO
+from wsss.records.record import AblationRecord, Numbers
 from wsss.records.store import load_ablation
-from wsss.report.drawing import Chart, draw_charts
+from wsss.report.drawing import Chart
 from wsss.report.style import use_style
-from wsss.report.text import MISSING, interval_text, number_text
+from wsss.report.text import MISSING, interval_text, number_text, signed
 
-__all__ = ["ablation_charts", "ablation_figure", "ablation_table", "draw_ablations"]
+__all__ = ["ablation_charts", "ablation_figure", "ablation_table"]
 
 COLOURS = (OKABE_ITO[5], OKABE_ITO[4])
 """Of the first row of a group, and of the changed ones."""
 
 
-def ablation_table(record: Mapping[str, Any]) -> pd.DataFrame:
+def ablation_table(record: AblationRecord) -> pd.DataFrame:
     """One row for each variant: mIoU, interval, difference from the first of its group, cost."""
     rows, seen = [], set()
     for row in record["rows"]:
@@ -32,9 +31,7 @@ def ablation_table(record: Mapping[str, Any]) -> pd.DataFrame:
                 "variant": row["variant"],
                 "method": row["method"],
                 "mIoU": f"{number_text(row['miou'])} {interval_text(row['interval'])}",
-                "difference": MISSING
-                if first
-                else f"{number_text(row['difference'], 1, '+')} {interval_text(row['ci'])}",
+                "difference": MISSING if first else f"{signed(row['difference'])} {interval_text(row['ci'])}",
                 "MP/image": number_text(row["megapixels_per_image"], 2),
                 "trust": number_text(row["trust"], 2),
             }
@@ -42,9 +39,9 @@ def ablation_table(record: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["group", "variant"])
 
 
-def ablation_figure(record: Mapping[str, Any]) -> Figure:
+def ablation_figure(record: AblationRecord) -> Figure:
     """mIoU of every variant with its 95 % interval, a panel for each group; a line marks the unchanged method."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+    groups: dict[str, list[Numbers]] = {}
     for row in record["rows"]:
         groups.setdefault(row["group"], []).append(row)
     with use_style():
@@ -80,8 +77,3 @@ def ablation_charts(records: Path, figures: Path) -> list[Chart]:
         source = {"records": f"{record['data']}/ablation/tune", "commit": record["provenance"]["commit"]}
         charts.append(Chart(figures / f"{record['data']}-ablation-{path.stem}", ablation_figure, (record,), source))
     return charts
-
-
-def draw_ablations(records: Path, figures: Path) -> list[Path]:
-    """Bring the charts of all ablations up to date: `{data}-ablation-seed-{seed}.png` and `.svg`."""
-    return draw_charts(ablation_charts(records, figures))

@@ -6,13 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from wsss.records.record import Record
 from wsss.records.store import STAGES, select_records
 from wsss.report.order import HEADLINE, SOURCES, STAGE_NAMES, in_order
 from wsss.report.text import MISSING, mean_std, number_text
 
 __all__ = ["headline_table", "own_depth"]
-
-Record = Mapping[str, Any]
 
 
 def own_depth(records: Sequence[Record]) -> dict[str, str]:

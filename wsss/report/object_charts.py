@@ -1,6 +1,6 @@
 """Chart of activation against size and occlusion, drawn from a record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,14 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from wsss.records.record import Numbers, Record
 from wsss.records.store import full_name
-from wsss.report.order import in_order
-from wsss.report.panels import SIZE_TICKS
-from wsss.report.style import method_colour, use_style
+from wsss.report.order import in_order, smoke_mark
+from wsss.report.style import SIZE_TICKS, method_colour, use_style
 
 __all__ = ["activation_figure"]
-
-Record = Mapping[str, Any]
 
 _MARKERS = "osD^v<>P"
 _VISIBLE = {
@@ -55,14 +53,12 @@ def activation_figure(records: Sequence[Record]) -> Figure:
             axes[1].set(xlabel=_VISIBLE[measure], xlim=(least - 8, 103))
         axes[0].set_ylim(0, 100)
         axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-        smoke = " – NOT A RESULT (smoke)" if shown[0]["profile"] == "smoke" else ""
+        smoke = smoke_mark(shown[0]["profile"])
         figure.suptitle(f"{shown[0]['data']}, {shown[0]['split']}: activation of objects{smoke}", fontsize="medium")
     return figure
 
 
-def _means(ax: Axes, rows: Sequence[Record], label: str, style: dict[str, Any]) -> None:
+def _means(ax: Axes, rows: Sequence[Numbers], label: str, style: dict[str, Any]) -> None:
     means, ends = [row["mean"] for row in rows], np.array([row["ci"] for row in rows])
-    ax.errorbar(
-        [row["middle"] for row in rows], means, yerr=np.abs(ends.T - np.array(means)), capsize=2, markersize=5,
-        linewidth=1.3, label=label, **style,
-    )  # fmt: skip
+    middles, ends = [row["middle"] for row in rows], np.abs(ends.T - np.array(means))
+    ax.errorbar(middles, means, yerr=ends, capsize=2, markersize=5, linewidth=1.3, label=label, **style)

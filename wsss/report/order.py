@@ -1,14 +1,12 @@
-"""In which order tables and charts name methods and stages."""
+"""Which records a table or chart puts side by side, in which order, and under which title."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from wsss.records.record import Record
 from wsss.records.store import full_name
 from wsss.report.style import METHOD_COLOURS
 
-__all__ = ["HEADLINE", "SOURCES", "STAGE_NAMES", "in_order"]
-
-Record = Mapping[str, Any]
+__all__ = ["HEADLINE", "SOURCES", "STAGE_NAMES", "in_order", "of_one_table", "smoke_mark", "table_of", "table_title"]
 
 SOURCES = ("sensor", "meter", "learned")  # true depth first, controls after
 HEADLINE = (
@@ -29,3 +27,28 @@ def in_order(records: Sequence[Record]) -> list[Record]:
         return place, method, SOURCES.index(source) if source in SOURCES else len(SOURCES), source, full_name(record)
 
     return sorted(records, key=position)
+
+
+def table_of(record: Record) -> tuple[str, str, str]:
+    """Data set, stage and split: the table that a record belongs to."""
+    return record["data"], record["stage"], record["split"]
+
+
+def of_one_table(records: Sequence[Record], content: str) -> list[Record]:
+    """The records in order; refuse none, and those that no table may put side by side."""
+    keys = {table_of(record) for record in records}
+    if len(keys) != 1:
+        raise ValueError(
+            f"a figure shows the records of one data set, stage and split that have {content}, got {sorted(keys)}"
+        )
+    return in_order(records)
+
+
+def table_title(record: Record) -> str:
+    """The title of charts of the record's table."""
+    return f"{record['data']}, {STAGE_NAMES[record['stage']]}, {record['split']}{smoke_mark(record['profile'])}"
+
+
+def smoke_mark(profile: str) -> str:
+    """What the title of a chart adds for a profile whose numbers are no results."""
+    return " – NOT A RESULT (smoke)" if profile == "smoke" else ""

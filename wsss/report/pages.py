@@ -1,25 +1,25 @@
 """Tables of README and results page: text between `<!-- table:NAME -->` and `<!-- /table:NAME -->` is written from records."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from wsss.errors import WsssError
 from wsss.io import atomic_path
+from wsss.records.record import Record
 from wsss.records.store import check_not_smoke, select_records
+from wsss.report.captions import settings_caption
+from wsss.report.comparisons import best_control
 from wsss.report.effect_charts import effects_table
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import HEADLINE
-from wsss.report.tables import best_control, label_quality_table, seed_table, settings_caption, strata_grid
+from wsss.report.tables import label_quality_table, stage_table, strata_grid
 from wsss.report.text import number_text, to_markdown
 
 __all__ = ["PAGES", "TABLES", "is_current", "write_tables"]
 
 PAGES = (Path("README.md"), Path("docs", "results.md"))
 """The pages with tables of the committed records, from the root of the checkout."""
-
-Record = Mapping[str, Any]
 
 _MARKER = re.compile(r"<!-- (/?)table:(.*?) -->")
 _STRATA_METHODS = ("cam", "zoom", "crop-only@sensor", "depth@sensor")  # and the best control
@@ -95,7 +95,7 @@ def _main_tables(records: Sequence[Record]) -> str:
     for data, stage, split in keys:
         rows = select_records(records, data=data, stage=stage, split=split)
         title = f"**{data}**, {split} split, {rows[0]['num_images']} images{_classifier_text(rows)}\n\n"
-        blocks.append(_block(to_markdown(seed_table(records, data, stage, split)), rows, title))
+        blocks.append(_block(to_markdown(stage_table(records, data, stage, split)), rows, title))
     return "\n".join(blocks)
 
 

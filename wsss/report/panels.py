@@ -20,12 +20,12 @@ from PIL import Image
 from wsss.analysis.thresholds import THRESHOLDS, miou_curve
 from wsss.data.base import IGNORE, Sample
 from wsss.data.palette import class_colours, overlay
-from wsss.pipeline.view import SeedView
 from wsss.report.pictures import draw_boxes, image_grid, score_map_on_image
-from wsss.report.style import use_style
+from wsss.report.style import SIZE_TICKS, use_style
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
+    from wsss.pipeline.view import SeedView
 
 __all__ = [
     "class_legend",
@@ -41,7 +41,6 @@ __all__ = [
     "training_curve",
 ]
 
-SIZE_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73")
 
 
@@ -174,7 +173,7 @@ def object_scatter(objects: pd.DataFrame, column: str | None, meaning: str = "")
 
 
 def comparison(
-    rows: Sequence[Sequence[SeedView]], classes: Sequence[str], row_titles: Sequence[str] = (), maps: bool = True
+    rows: "Sequence[Sequence[SeedView]]", classes: Sequence[str], row_titles: Sequence[str] = (), maps: bool = True
 ) -> Figure:
     """Images in rows: the image, each method's strongest score and label, the truth.
 
@@ -203,7 +202,7 @@ def comparison(
 
 
 def object_sheet(
-    views: Sequence[SeedView], objects: Sequence[Mapping[str, Any]], classes: Sequence[str], row_titles: Sequence[str]
+    views: "Sequence[SeedView]", objects: Sequence[Mapping[str, Any]], classes: Sequence[str], row_titles: Sequence[str]
 ) -> Figure:
     """One object a row, framed: the image, its class's score, the label and the truth.
 

@@ -1,4 +1,4 @@
-"""Figures of pictures: the method at a glance, and objects for each of its claims, wins and losses both, picked by rule.
+"""Numbers of pictures: the method at a glance, and objects for each of its claims, wins and losses both, picked by rule.
 
 They need a run, not only records: `python -m wsss figures` draws them beside the charts.
 """

@@ -1,39 +1,23 @@
-"""What the notebooks say of records: differences in words, this run beside the committed numbers, the colophon."""
+"""What the notebooks say of records, in words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from wsss.analysis.strata import SIZE_BINS
 from wsss.errors import WsssError
-from wsss.records.store import STAGES, full_name
-from wsss.report.order import STAGE_NAMES, in_order
-from wsss.report.tables import verdict
+from wsss.records.record import Numbers, Record
+from wsss.records.store import full_name
+from wsss.report.comparisons import verdict
+from wsss.report.text import signed
 
 __all__ = [
-    "agreement_sentence",
     "band_sentence",
-    "beside_committed",
     "class_sentence",
-    "colophon",
     "difference_sentence",
     "rule_text",
     "strata_sentence",
     "strata_sentences",
 ]
-
-Record = Mapping[str, Any]
-
-MISSING = "–"
-COLUMNS = (
-    "this run",
-    "committed, same seed",
-    "difference",
-    "committed mean",
-    "committed seeds",
-    "same settings and data",
-)
 
 
 def difference_sentence(record: Record, against: str) -> str:
@@ -51,13 +35,13 @@ def difference_sentence(record: Record, against: str) -> str:
     seeds = len(record["seeds"])
     caution = "one seed only: it may not hold for others" if seeds == 1 else f"{seeds} seeds"
     return (
-        f"{full_name(record)} {record['miou']['mean']:.1f} mIoU, {_signed(pair['difference'])} points against {against} "
+        f"{full_name(record)} {record['miou']['mean']:.1f} mIoU, {signed(pair['difference'])} points against {against} "
         f"(95 % interval over {record['num_images']} images {_range(pair['ci'])}): {verdict(pair)} ({caution})."
     )
 
 
-def _pair(record: Record, against: str) -> Mapping[str, Any]:
-    pair: Mapping[str, Any] | None = next((pair for pair in record["paired"] if pair["against"] == against), None)
+def _pair(record: Record, against: str) -> Numbers:
+    pair = next((pair for pair in record["paired"] if pair["against"] == against), None)
     if pair is None:
         raise WsssError(
             f"the record of {full_name(record)} has not been compared with {against!r}. Run the stage again."
@@ -66,88 +50,20 @@ def _pair(record: Record, against: str) -> Mapping[str, Any]:
 
 
 def _range(interval: Sequence[float | None]) -> str:
-    return " to ".join("unknown" if end is None else _signed(end) for end in interval)
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+    return " to ".join("unknown" if end is None else signed(end) for end in interval)
 
 
 def class_sentence(record: Record, other: Record) -> str:
     """In how many classes a method is ahead of another, and by how much in the two classes at the ends."""
-    both = [name for name in record["classes"] if None not in (record["iou"][name], other["iou"][name])]
-    gains = sorted((record["iou"][name] - other["iou"][name], name) for name in both)
+    pairs = [(record["iou"][name], other["iou"][name], name) for name in record["classes"]]
+    gains = sorted((own - theirs, name) for own, theirs, name in pairs if own is not None and theirs is not None)
     if not gains:
         return "No class has an IoU in both records."
     (low, worst), (high, best) = gains[0], gains[-1]
     ahead = sum(gain > 0 for gain, _ in gains)
     return (
         f"{full_name(record)} is ahead of {full_name(other)} in {ahead} of {len(gains)} classes; "
-        f"from {_signed(low)} ({worst}) to {_signed(high)} ({best}) points of IoU."
-    )
-
-
-def beside_committed(records: Sequence[Record], committed: Sequence[Record]) -> pd.DataFrame:
-    """mIoU of every method of this run in percent, and of the committed record of the same data, stage, split and method.
-
-    The difference is that from the committed value of this run's seed; a dash where the record does not have it. Settings and
-    data are the same if the hashes of configuration and data are.
-
-    Raises:
-        WsssError: there is no record of this run.
-    """
-    if not records:
-        raise WsssError("there is no record to compare. Run the stages first: `python -m wsss run`.")
-    theirs = {_key(record): record for record in committed}
-    ordered = sorted(in_order(records), key=lambda record: STAGES.index(record["stage"]))
-    names = [(f"{STAGE_NAMES[record['stage']]} ({record['split']})", full_name(record)) for record in ordered]
-    cells = [_comparison(record, theirs.get(_key(record))) for record in ordered]
-    return pd.DataFrame(
-        cells, index=pd.MultiIndex.from_tuples(names, names=["mIoU of", "method"]), columns=list(COLUMNS)
-    )
-
-
-def _key(record: Record) -> tuple[str, ...]:
-    return record["data"], record["stage"], record["split"], full_name(record)
-
-
-def _comparison(record: Record, committed: Record | None) -> dict[str, str]:
-    own = f"{record['miou']['mean']:.1f}"
-    if committed is None:
-        return dict.fromkeys(COLUMNS, MISSING) | {"this run": own}
-    value = _of_same_seed(record, committed)
-    spread = "" if committed["miou"]["std"] is None else f" ± {committed['miou']['std']:.1f}"
-    same = all(record["provenance"][key] == committed["provenance"][key] for key in ("config_sha256", "data_sha256"))
-    values = (
-        own,
-        MISSING if value is None else f"{value:.1f}",
-        MISSING if value is None else _signed(record["miou"]["mean"] - value),
-        f"{committed['miou']['mean']:.1f}{spread}",
-        ", ".join(str(seed) for seed in committed["seeds"]),
-        "yes" if same else "no",
-    )
-    return dict(zip(COLUMNS, values, strict=True))
-
-
-def _of_same_seed(record: Record, committed: Record | None) -> float | None:
-    """The committed mIoU of the one seed that the record has; None where there is no such value."""
-    if committed is None or len(record["seeds"]) != 1 or record["seeds"][0] not in committed["seeds"]:
-        return None
-    value: float = committed["miou"]["per_seed"][committed["seeds"].index(record["seeds"][0])]
-    return value
-
-
-def agreement_sentence(records: Sequence[Record], committed: Sequence[Record], points: float = 0.5) -> str:
-    """How many methods of this run are within so many points of the committed value for their seed."""
-    theirs = {_key(record): record for record in committed}
-    pairs = [(record["miou"]["mean"], _of_same_seed(record, theirs.get(_key(record)))) for record in records]
-    gaps = [abs(own - value) for own, value in pairs if value is not None]
-    if not gaps:
-        return "There is no committed value for this data and seed."
-    near = sum(gap <= points for gap in gaps)
-    return (
-        f"{near} of {len(gaps)} methods are within {points:g} points of the committed value for this seed; "
-        f"the largest difference is {max(gaps):.1f}."
+        f"from {signed(low)} ({worst}) to {signed(high)} ({best}) points of IoU."
     )
 
 
@@ -173,46 +89,7 @@ def strata_sentences(record: Record, against: str, value: str = "iou") -> str:
 
 def _gain(cells: Mapping[tuple[str, str], Mapping[str, Any]], key: tuple[str, str], value: str) -> str:
     number = cells[key][value] if key in cells else None
-    return "unknown" if number is None else _signed(number)
-
-
-def colophon(records: Sequence[Record]) -> pd.DataFrame:
-    """Where the numbers come from: a column for each stage, with what all of its records share.
-
-    `made or loaded in` is the time of this run; a stage that is in the cache is only loaded.
-    """
-    stages = sorted({record["stage"] for record in records}, key=STAGES.index)
-    columns = {stage: [record for record in records if record["stage"] == stage] for stage in stages}
-    return pd.DataFrame({f"{stage} ({rows[0]['split']})": _sources(rows) for stage, rows in columns.items()})
-
-
-def _sources(rows: Sequence[Record]) -> dict[str, str]:
-    made = [row["provenance"] for row in rows]
-    versions = {f"{name} version": made[0]["versions"][name] or MISSING for name in made[0]["versions"]}
-    return {
-        "records": str(len(rows)),
-        "images": _shared(row["num_images"] for row in rows),
-        "seeds": _shared(", ".join(map(str, row["seeds"])) for row in rows),
-        "commit": _shared(_commit(one) for one in made),
-        "settings": _shared(one["config_sha256"][:12] for one in made),
-        "data": _shared(one["data_sha256"][:12] for one in made),
-        "algorithm version": _shared(one["algorithm_version"] for one in made),
-        "device, threads": _shared(f"{one['device']}, {one['threads']}" for one in made),
-        "made or loaded in": f"{max(one['wall_s'] for one in made):.1f} s",
-        "at (UTC)": max(one["utc"] for one in made),
-        **versions,
-    }
-
-
-def _shared(values: Any) -> str:
-    """The distinct values, in order of appearance."""
-    return "; ".join(dict.fromkeys(str(value) for value in values))
-
-
-def _commit(made: Mapping[str, Any]) -> str:
-    if made["commit"] is None:
-        return "unknown"
-    return f"{made['commit'][:12]}{' with uncommitted changes' if made['dirty'] else ''}"
+    return "unknown" if number is None else signed(number)
 
 
 def strata_sentence(
@@ -265,4 +142,4 @@ def rule_text(rule: str, difference: float) -> str:
         "median": "median",
         "worst": "largest loss" if difference < 0 else "least gain",
     }
-    return f"{names[rule]}\n{difference:+.1f} points".replace("-", "−")
+    return f"{names[rule]}\n{signed(difference)} points"

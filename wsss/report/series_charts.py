@@ -1,6 +1,6 @@
 """Chart and table of the controlled series."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from wsss.data.palette import OKABE_ITO
+from wsss.records.record import Numbers, SeriesRecord
 from wsss.records.store import load_series
-from wsss.report.drawing import Chart, draw_charts
-from wsss.report.style import method_colour, use_style
+from wsss.report.drawing import Chart
+from wsss.report.order import smoke_mark
+from wsss.report.style import SIZE_TICKS, method_colour, use_style
 from wsss.report.text import interval_text, number_text
 
-__all__ = ["draw_series", "series_changes", "series_charts", "series_figure", "series_table", "series_title"]
-
-Record = Mapping[str, Any]
+__all__ = ["series_changes", "series_charts", "series_figure", "series_table", "series_title"]
 
 _AXES = {
     "shrinking": ("area", "size of the object (% of the image)", "an object that shrinks"),
@@ -32,7 +32,7 @@ _AXES = {
 _MARKERS = "osD^v"
 
 
-def series_table(record: Record, measures: Sequence[str] = ("recall", "iou", "hit")) -> pd.DataFrame:
+def series_table(record: SeriesRecord, measures: Sequence[str] = ("recall", "iou", "hit")) -> pd.DataFrame:
     """One row for each method and step: pictures, mean size and hidden share, and `measures` with 95 % intervals."""
     rows = [
         {
@@ -50,7 +50,7 @@ def series_table(record: Record, measures: Sequence[str] = ("recall", "iou", "hi
     return pd.DataFrame(rows).set_index("method")
 
 
-def series_changes(records: Sequence[Record], measures: Sequence[str], method: str = "cam") -> pd.DataFrame:
+def series_changes(records: Sequence[SeriesRecord], measures: Sequence[str], method: str = "cam") -> pd.DataFrame:
     """How the measures of a method change along each series: a row each, first → last value and a word.
 
     A change is said only where the two 95 % intervals do not overlap.
@@ -68,22 +68,22 @@ def series_changes(records: Sequence[Record], measures: Sequence[str], method: s
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"series, {method}")
 
 
-def series_title(record: Record) -> str:
+def series_title(record: SeriesRecord) -> str:
     """What the series shows, in words."""
     return _AXES[record["series"]][2]
 
 
-def _ends(record: Record, method: str) -> tuple[Record, Record]:
+def _ends(record: SeriesRecord, method: str) -> tuple[Numbers, Numbers]:
     rows = [row for row in record["rows"] if row["method"] == method]
     return rows[0], rows[-1]
 
 
-def _change(first: Record, last: Record, measure: str) -> str:
+def _change(first: Numbers, last: Numbers, measure: str) -> str:
     (low, high), (last_low, last_high) = first[f"{measure}_ci"], last[f"{measure}_ci"]
     return "falls" if last_high < low else "rises" if last_low > high else "no clear change"
 
 
-def _place(record: Record, row: Record) -> str:
+def _place(record: SeriesRecord, row: Numbers) -> str:
     """Where on the series a row stands: the size of the object, or how much of it is hidden."""
     column = _AXES[record["series"]][0]
     what = "of the image" if column == "area" else "hidden"
@@ -94,7 +94,7 @@ def _measure_name(name: str) -> str:
     return "IoU" if name == "iou" else name.replace("_", " ")
 
 
-def series_figure(record: Record) -> Figure:
+def series_figure(record: SeriesRecord) -> Figure:
     """Recall and hit rate of each method along the series, and what the classifier says, with 95 % intervals."""
     column, label, title = _AXES[record["series"]]
     methods = list(dict.fromkeys(row["method"] for row in record["rows"]))
@@ -125,27 +125,25 @@ def series_figure(record: Record) -> Figure:
             _scale(ax, rows, column)
         for ax in (recall, logits):  # below the panels, clear of the lines
             ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
-        smoke = " – NOT A RESULT (smoke)" if record["profile"] == "smoke" else ""
+        smoke = smoke_mark(record["profile"])
         seeds = f"{len(record['seeds'])} seed" + ("s" if len(record["seeds"]) > 1 else "")
         figure.suptitle(f"{title}, {record['num_images']} pictures, {seeds}{smoke}")
     return figure
 
 
-def _line(ax: Axes, rows: Sequence[Record], column: str, value: str, style: dict[str, Any]) -> None:
+def _line(ax: Axes, rows: Sequence[Numbers], column: str, value: str, style: dict[str, Any]) -> None:
     places = [row[column] for row in rows]
     ends = np.array([row[f"{value}_ci"] for row in rows])
     ax.plot(places, [row[value] for row in rows], markersize=5, **style)
     ax.fill_between(places, ends[:, 0], ends[:, 1], color=style["color"], alpha=0.2, linewidth=0)
 
 
-def _scale(ax: Axes, rows: Sequence[Record], column: str) -> None:
+def _scale(ax: Axes, rows: Sequence[Numbers], column: str) -> None:
     """Size on a logarithmic axis from large to small; the hidden share from nothing upwards."""
     if column == "area":
         ax.set_xscale("log")
         areas = [row["area"] for row in rows]
-        ax.xaxis.set_major_locator(
-            FixedLocator([tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if tick <= max(areas)])
-        )
+        ax.xaxis.set_major_locator(FixedLocator([tick for tick in SIZE_TICKS if tick <= max(areas)]))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter("{x:g}")
         ax.set_xlim(max(areas) * 1.2, min(areas) / 1.2)
@@ -161,8 +159,3 @@ def series_charts(records: Path, figures: Path) -> list[Chart]:
         source = {"records": f"{record['data']}/series", "commit": record["provenance"]["commit"]}
         charts.append(Chart(figures / f"{record['data']}-series-{path.stem}", series_figure, (record,), source))
     return charts
-
-
-def draw_series(records: Path, figures: Path) -> list[Path]:
-    """Bring the charts of all series up to date: `{data}-series-{name}.png` and `.svg`."""
-    return draw_charts(series_charts(records, figures))

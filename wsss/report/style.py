@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from wsss.io import atomic_path
 from wsss.machine.lazy import lazy
 
-__all__ = ["METHOD_COLOURS", "method_colour", "save_figure", "use_style"]
+__all__ = ["METHOD_COLOURS", "SIZE_TICKS", "method_colour", "save_figure", "use_style"]
 
 sns = lazy("seaborn")
 
@@ -35,6 +35,9 @@ METHOD_COLOURS = {
 
 WRONG_DEPTH = ("shuffled", "constant", "inverted", "noisy")
 """Depth sources that are controls: drawn paler than the method with true depth."""
+
+SIZE_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+"""Of axes of an object's size in percent of the image, which are logarithmic."""
 
 
 def use_style() -> AbstractContextManager[None]:

@@ -6,49 +6,17 @@ from typing import Any
 import pandas as pd
 
 from wsss.errors import WsssError
+from wsss.records.record import Record
 from wsss.records.store import full_name, select_records
+from wsss.report.comparisons import rivals, verdict
 from wsss.report.order import in_order
-from wsss.report.text import MISSING, interval_text, mean_std, number_text
+from wsss.report.text import MISSING, interval_text, mean_std, number_text, signed
 from wsss.segmentation.convergence import convergence
 
-__all__ = [
-    "baseline",
-    "best_control",
-    "class_differences",
-    "label_quality_table",
-    "notebook_caption",
-    "one_each",
-    "per_class_table",
-    "rivals",
-    "seed_table",
-    "settings_caption",
-    "strata_grid",
-    "verdict",
-]
-
-Record = Mapping[str, Any]
-
-WITHOUT_REGIONS = ("zoom", "grid", "random", "cam-box")  # controls of equal cost that look elsewhere, but take no votes
-CONTROLS = (*WITHOUT_REGIONS, "rgb-region")  # of equal cost, without depth
-UNITS = (
-    "mIoU, IoU, recall, precision, hits, coverage and what is ignored in percent, differences (Δ) in points; brackets: 95 % "
-    "intervals over images."
-)
+__all__ = ["class_differences", "label_quality_table", "per_class_table", "stage_table", "strata_grid"]
 
 
-def verdict(pair: Mapping[str, Any]) -> str:
-    """`gain` if all seeds agree and the paired interval lies above 0, `loss` if both lie below, else `no difference`.
-
-    Args:
-        pair: an entry of a record's `paired`.
-    """
-    values = [*pair["ci"], *pair["per_seed"]]
-    if any(value is None for value in values):
-        return "no difference"
-    return "gain" if min(values) > 0 else "loss" if max(values) < 0 else "no difference"
-
-
-def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> pd.DataFrame:
+def stage_table(records: Sequence[Record], data: str, stage: str, split: str) -> pd.DataFrame:
     """The main table of a stage: one row a method, compared with plain CAM where the record has that pair.
 
     Columns: mIoU in percent (mean ± standard deviation over seeds), bootstrap interval over images, mIoU at the fixed
@@ -65,79 +33,6 @@ def seed_table(records: Sequence[Record], data: str, stage: str, split: str) -> 
     frame = pd.DataFrame(cells, index=[full_name(record) for record in rows])
     told = [name for name in frame if name.startswith("Δ") or (frame[name] != MISSING).any()]
     return frame[told].rename_axis("method")
-
-
-def rivals(records: Sequence[Record]) -> list[str]:
-    """Full names of what a table compares each method with, of those that there are.
-
-    Plain CAM; the best control without regions and the best control at all (on the tune split); of labels and networks instead of
-    controls the CAM's, refined.
-
-    Args:
-        records: of one data set, stage and split.
-    """
-    refined = [full_name(record) for record in in_order(records) if record["method"] == "cam" and record["refinement"]]
-    names = [baseline(records), best_control(records, WITHOUT_REGIONS), best_control(records), *refined]
-    return list(dict.fromkeys(name for name in names if name))
-
-
-def baseline(records: Sequence[Record]) -> str:
-    """Full name of the plain CAM among records of a table: unrefined where there is such a one."""
-    names = [full_name(record) for record in in_order(records) if record["method"] == "cam"]
-    return names[0] if names else "cam"
-
-
-def one_each(records: Sequence[Record]) -> list[Record]:
-    """Of each method's refinements the one that is best on the tune split, none counting as one: what charts have room for."""
-    best: dict[str, Record] = {}
-    for record in in_order(records):
-        known = best.setdefault(record["method"], record)
-        if (record["tune_miou"] or 0) > (known["tune_miou"] or 0):
-            best[record["method"]] = record
-    return list(best.values())
-
-
-def label_quality_table(records: Sequence[Record]) -> pd.DataFrame:
-    """Pseudo-labels before and after refinement: mIoU, foreground, borders, what is ignored, and the trial that was chosen.
-
-    Args:
-        records: of the stage `pseudo` of one data set and split.
-    """
-    rows = in_order(records)
-    cells = [_quality_row(record) for record in rows]
-    return pd.DataFrame(cells, index=[full_name(record) for record in rows]).rename_axis("labels")
-
-
-def _quality_row(record: Record) -> dict[str, str]:
-    threshold, foreground, boundary = record["threshold"], record["foreground"], record["boundary"] or {}
-    return {
-        "mIoU": mean_std(record["miou"]),
-        "mIoU on tune": number_text(record["tune_miou"]),
-        "precision": number_text(foreground["precision"]),
-        "recall": number_text(foreground["recall"]),
-        "border precision": number_text(boundary.get("precision")),
-        "border recall": number_text(boundary.get("recall")),
-        "border F": number_text(boundary.get("f")),
-        "ignored": number_text(100 - record["coverage"]),
-        "thresholds": f"{_mean_text(threshold.get('low'))}, {_mean_text(threshold.get('high'))}",
-        "s/image": number_text(record["seconds_per_image"], 2),
-        "training seeds": str(len(record["seeds"])),
-    }
-
-
-def _mean_text(values: Sequence[float] | None) -> str:
-    return number_text(sum(values) / len(values) if values else None, 2)
-
-
-def best_control(records: Sequence[Record], among: Sequence[str] = CONTROLS) -> str | None:
-    """The control without depth that has the highest mIoU on the tune split; None where none was tuned.
-
-    Args:
-        records: of one data set, stage and split. Of pseudo-labels the answer is None: one control alone is made into labels.
-        among: methods to choose from.
-    """
-    tuned = [r for r in records if r["method"] in among and r["tune_miou"] is not None and r["stage"] != "pseudo"]
-    return full_name(max(tuned, key=lambda record: record["tune_miou"])) if tuned else None
 
 
 def _main_row(record: Record, against: Sequence[str]) -> dict[str, str]:
@@ -161,6 +56,13 @@ def _main_row(record: Record, against: Sequence[str]) -> dict[str, str]:
     }
 
 
+def _difference(pair: Mapping[str, Any] | None) -> str:
+    """A paired difference with its interval and verdict."""
+    if pair is None:
+        return MISSING
+    return f"{signed(pair['difference'])} {interval_text(pair['ci'])} {verdict(pair)}"
+
+
 def _at_rest(histories: Sequence[Sequence[Mapping[str, float]]] | None) -> str:
     return f"{sum(convergence(each).converged for each in histories)} of {len(histories)}" if histories else MISSING
 
@@ -179,6 +81,38 @@ def _object_text(figures: Mapping[str, Any]) -> str:
     return f"{number_text(figures['mean'])} {interval_text(figures['ci'])}"
 
 
+def label_quality_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Pseudo-labels before and after refinement: mIoU, foreground, borders, what is ignored, and the trial that was chosen.
+
+    Args:
+        records: of the stage `pseudo` of one data set and split.
+    """
+    rows = in_order(records)
+    cells = [_quality_row(record) for record in rows]
+    return pd.DataFrame(cells, index=[full_name(record) for record in rows]).rename_axis("labels")
+
+
+def _quality_row(record: Record) -> dict[str, str]:
+    threshold, foreground, boundary = record["threshold"] or {}, record["foreground"], record["boundary"] or {}
+    return {
+        "mIoU": mean_std(record["miou"]),
+        "mIoU on tune": number_text(record["tune_miou"]),
+        "precision": number_text(foreground["precision"]),
+        "recall": number_text(foreground["recall"]),
+        "border precision": number_text(boundary.get("precision")),
+        "border recall": number_text(boundary.get("recall")),
+        "border F": number_text(boundary.get("f")),
+        "ignored": number_text(100 - record["coverage"]),
+        "thresholds": f"{_mean_text(threshold.get('low'))}, {_mean_text(threshold.get('high'))}",
+        "s/image": number_text(record["seconds_per_image"], 2),
+        "training seeds": str(len(record["seeds"])),
+    }
+
+
+def _mean_text(values: Sequence[float] | None) -> str:
+    return number_text(sum(values) / len(values) if values else None, 2)
+
+
 def per_class_table(records: Sequence[Record], data: str, stage: str, split: str) -> pd.DataFrame:
     """IoU in percent: one row a class (background first, mean last), one column a method."""
     found = in_order(select_records(records, data=data, stage=stage, split=split))
@@ -195,8 +129,7 @@ def class_differences(records: Sequence[Record], against: str) -> pd.DataFrame:
     pairs = {full_name(r): next((p for p in r["paired"] if p["against"] == against), None) for r in in_order(records)}
     columns = {
         name: {
-            label: f"{number_text(one['difference'], 1, '+')} {interval_text(one['ci'])}"
-            for label, one in pair["classes"].items()
+            label: f"{signed(one['difference'])} {interval_text(one['ci'])}" for label, one in pair["classes"].items()
         }
         for name, pair in pairs.items()
         if pair is not None
@@ -237,62 +170,3 @@ def strata_grid(
                 text = f"{number_text(cell[name])} {interval_text(cell[f'{name}_ci'])}" if known else MISSING
                 columns.setdefault(f"{full_name(record)} {name.replace('iou', 'IoU')}", {})[key] = text
     return pd.DataFrame(columns).rename_axis(["size", "occlusion"])
-
-
-def notebook_caption(*records: Record) -> str:
-    """What stands under a table of a notebook, as Markdown: units, then `settings_caption`."""
-    return f"*{UNITS} {settings_caption(*records)}*"
-
-
-def settings_caption(*records: Record) -> str:
-    """The sentence under every table: backbone, depth source, refinement, scales, flip, megapixels, seconds per image.
-
-    With several records, settings that differ are listed method by method.
-    """
-    ordered = in_order(records)
-    parts = [
-        f"Backbone {_listed(ordered, lambda r: r['backbone'])}",
-        f"depth {_listed(ordered, _depth_text)}",
-        f"refinement {_listed(ordered, lambda r: r['refinement'] or 'none')}",
-        _listed(ordered, _scales_text),
-        f"per image {_listed(ordered, _cost_text)}",
-        f"image labels {_listed(ordered, lambda r: r['image_labels'])}",
-        f"seeds {_listed(ordered, lambda r: ', '.join(map(str, r['seeds'])))}",
-    ]
-    smoke = "NOT A RESULT (smoke profile). " if any(record["profile"] == "smoke" for record in records) else ""
-    return f"{smoke}{'; '.join(parts)}."
-
-
-def _listed(records: Sequence[Record], text_of: Any) -> str:
-    """One text if all records share it, otherwise each with the methods that it holds for."""
-    methods: dict[str, list[str]] = {}
-    for record in records:
-        names = methods.setdefault(text_of(record), [])
-        if full_name(record) not in names:
-            names.append(full_name(record))
-    if len(methods) == 1:
-        return next(iter(methods))
-    return ", ".join(f"{text} ({', '.join(names)})" for text, names in methods.items())
-
-
-def _depth_text(record: Record) -> str:
-    source = record["depth_source"] or "none"
-    return f"{source} (extra supervision: depth of the train split)" if source == "learned" else source
-
-
-def _scales_text(record: Record) -> str:
-    scales = ", ".join(f"{scale:g}" for scale in record["scales"]) if record["scales"] else "not stated"
-    return f"scales {scales} {'with' if record['flip'] else 'without'} flip"
-
-
-def _cost_text(record: Record) -> str:
-    megapixels, seconds = record["megapixels_per_image"], record["seconds_per_image"]
-    known = [f"{value:.2f} {unit}" for value, unit in ((megapixels, "MP"), (seconds, "s")) if value is not None]
-    return " and ".join(known) or "not measured"
-
-
-def _difference(pair: Mapping[str, Any] | None) -> str:
-    """A paired difference with its interval and verdict."""
-    if pair is None:
-        return MISSING
-    return f"{number_text(pair['difference'], 1, '+')} {interval_text(pair['ci'])} {verdict(pair)}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["MISSING", "interval_text", "mean_std", "number_text", "to_markdown"]
+__all__ = ["MISSING", "interval_text", "mean_std", "number_text", "signed", "to_markdown"]
 
 MISSING = "–"
 
@@ -13,6 +13,11 @@ MISSING = "–"
 def number_text(value: float | None, decimals: int = 1, sign: str = "") -> str:
     """A number with a true minus sign; a dash for None."""
     return MISSING if value is None else f"{value:{sign}.{decimals}f}".replace("-", "−")
+
+
+def signed(value: float | None) -> str:
+    """A difference with one decimal, its sign always written."""
+    return number_text(value, 1, "+")
 
 
 def interval_text(interval: Sequence[float | None]) -> str:

@@ -1,0 +1,132 @@
+"""The commands for folders of others: label their images, score their data, and hand out pseudo-labels in their layout."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsss.cli.options import (
+    Classes,
+    Data,
+    Depth,
+    DepthKind,
+    Methods,
+    Profile,
+    Root,
+    Seed,
+    Sources,
+    app,
+    methods_of,
+    open_run_of,
+    settings_of,
+)
+from wsss.cli.training import trains
+from wsss.errors import WsssError
+from wsss.methods.names import MethodName
+
+__all__: list[str] = []  # importing this module enters its commands
+
+
+@app.command()
+def predict(
+    network: Annotated[Path, typer.Option(help="Network from `python -m wsss segment`.")],
+    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    out: Annotated[Path, typer.Option(help="Folder to fill with label maps, and with pictures in overlays/.")],
+    overlays: Annotated[bool, typer.Option(help="Also the label maps laid over the images.")] = True,
+    on_error: Annotated[str, typer.Option(help="At an unreadable image: stop, or skip it.")] = "stop",
+) -> None:
+    """Label every image of a folder with a trained network: VOC-palette PNGs, no image labels and no depth needed."""
+    from wsss.checks import require_apart
+    from wsss.segmentation.folder import predict_folder, shares
+    from wsss.segmentation.predictor import load_predictor
+
+    if on_error not in ("stop", "skip"):
+        raise WsssError(f"--on-error is stop or skip, not {on_error!r}")
+
+    def skip(error: WsssError) -> None:
+        typer.secho(f"skipped: {error}", fg=typer.colors.YELLOW, err=True)
+
+    require_apart(out, network)
+    predictor = load_predictor(network)
+    labels = predict_folder(predictor, images, out, overlays=overlays, skip=skip if on_error == "skip" else None)
+    typer.echo(f"{len(labels)} label maps in {out}")
+    for name, share in shares(labels, predictor.classes).items():
+        typer.echo(f"{share:5.1f} % {name}")
+
+
+@app.command()
+@trains()
+def export(
+    out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
+    method: Annotated[
+        str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")
+    ] = None,
+    profile: Profile = "default",
+    data: Data = "tabletop",
+    root: Root = None,
+    classes: Classes = None,
+    depth: Depth = None,
+    depth_kind: DepthKind = None,
+    source: Sources = None,
+    seed: Seed = 0,
+    val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
+) -> None:
+    """Write images and pseudo-labels of the train split as a VOC folder, on which other toolboxes train as it is."""
+    from wsss.pseudo.export import export_voc, require_same_export
+
+    run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed, source))
+    name = method or run.config.label_methods[-1]
+    run.require_apart(out, MethodName.parse(name).source)
+    run.require_runs_apart()
+    require_same_export(run.data("train"), out, "train")
+    if val:
+        require_same_export(run.data("report"), out, "val")
+    lists = [export_voc(run.data("train"), run.pseudo_folder(name), out, "train", progress=run.progress)]
+    if val:
+        lists.append(export_voc(run.data("report"), None, out, "val", progress=run.progress))
+    typer.echo(f"pseudo-labels of {name} in {out}; lists {', '.join(map(str, lists))}")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Option(help="Classifier from `python -m wsss train`.")],
+    out: Annotated[Path, typer.Option(help="Root of the record tree to write.")],
+    data: Data = "voc",
+    root: Root = None,
+    split: Annotated[str, typer.Option(help="Split to score.")] = "val",
+    classes: Classes = None,
+    depth: Depth = None,
+    depth_kind: DepthKind = None,
+    source: Sources = None,
+    methods: Methods = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score at most so many images, evenly spaced.")] = None,
+    on_error: Annotated[
+        str, typer.Option(help="At an unreadable file: stop, or skip its image and record that.")
+    ] = "stop",
+) -> None:
+    """Score CAM and depth-guided CAM on any folder, with the parameters stored in the checkpoint; nothing is tuned here."""
+    from wsss.experiments.evaluate import evaluate_folder
+    from wsss.report.tables import stage_table
+
+    settings = settings_of(root, classes, depth, depth_kind, 0, source)
+    written: list[Path] = []
+    records = evaluate_folder(
+        checkpoint,
+        out,
+        data=data,
+        root=settings["root"],
+        split=split,
+        classes=settings["classes"],
+        depth=settings["depth"],
+        depth_kind=settings["depth_kind"],
+        sources=settings["sources"] or (),
+        methods=methods_of(methods, root),
+        limit=limit,
+        on_error=on_error,
+        on_written=written.append,
+    )
+    typer.echo(stage_table(records, records[0]["data"], "cam", records[0]["split"]).to_string())
+    for image in records[0]["skipped"]:
+        typer.echo(f"skipped {image['id']}: {image['reason']}")
+    for path in written:
+        typer.echo(f"record {path}")

@@ -1,0 +1,96 @@
+"""The command that executes the notebooks."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wsss.cli.options import (
+    Classes,
+    Data,
+    Depth,
+    DepthKind,
+    Profile,
+    Root,
+    Seed,
+    Sources,
+    app,
+    names_of,
+    open_run_of,
+    settings_of,
+)
+from wsss.cli.training import trains
+from wsss.errors import WsssError
+
+__all__: list[str] = []  # importing this module enters its command
+
+
+def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
+    """The depth of notebooks, which says itself what the name in it stands for."""
+    from wsss.depth.declared import declarations, inline
+    from wsss.depth.specs import innermost
+
+    declared = declarations(sources)
+    used = innermost(depth or "")
+    if depth is None or set(declared) != {used}:
+        raise WsssError(
+            "notebooks look at one depth: name the source that --source declares with --depth NAME, and leave out the others "
+            "(`python -m wsss crops --methods depth@NAME,…` compares several)"
+        )
+    return inline(depth, declared)
+
+
+@app.command()
+@trains()
+def run(
+    profile: Profile = "default",
+    data: Data = "tabletop",
+    root: Root = None,
+    classes: Classes = None,
+    depth: Depth = None,
+    depth_kind: DepthKind = None,
+    source: Sources = None,
+    seed: Seed = 0,
+    crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, from the crop explorer.")] = None,
+    notebooks: Annotated[str | None, typer.Option(help="Comma-separated names; default: all six in order.")] = None,
+    save_outputs: Annotated[
+        bool, typer.Option(help="Also keep the executed notebooks in notebooks/, with their outputs.")
+    ] = False,
+) -> None:
+    """Execute the notebooks with papermill; stages that are in the cache are not computed again."""
+    from wsss.experiments.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
+    from wsss.paths import runs_folder
+
+    settings = settings_of(root, classes, depth, depth_kind, seed, source)
+    settings |= {"crops": str(crops.resolve()) if crops else None}
+    sources = settings.pop("sources")
+    if sources:  # notebooks take the run's depth alone, which may declare what it names
+        settings["depth"] = _with_declared(settings["depth"], sources)
+    opened = open_run_of(profile, data, settings)
+    opened.require_runs_apart(inputs=[crops] if crops else [])
+    if save_outputs and crops:
+        raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
+    if save_outputs and os.environ.get("WSSS_SETTINGS"):
+        raise WsssError(
+            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and WSSS_SETTINGS"
+        )
+    if save_outputs and data != "tabletop":
+        raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
+    names = names_of(notebooks) or NOTEBOOKS
+    parameters = {"profile": profile, "data": data, **settings}
+    if parameters["classes"]:
+        parameters["classes"] = list(parameters["classes"])
+    # The data is made here, where its progress bar can be seen, not in the first kernel.
+    output = opened.folder / "notebooks" / opened.data_name
+    written = execute({key: value for key, value in parameters.items() if value is not None}, output, names)
+    for path in written:
+        typer.echo(f"executed {path}")
+        if save_outputs:
+            keep_outputs(path)
+    if save_outputs:
+        keep_figures(opened.folder / "figures", "method")
+    typer.echo(
+        f"records {opened.folder / 'results'}\nfigures {opened.folder / 'figures'}\ncache {runs_folder() / 'cache'}"
+    )

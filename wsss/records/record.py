@@ -1,0 +1,116 @@
+"""What records hold: the keys of their JSON, with types."""
+
+from typing import Any, Literal, TypedDict
+
+__all__ = ["AblationRecord", "Numbers", "Record", "RecordPlace", "SeriesRecord", "Stage"]
+
+Stage = Literal["cam", "pseudo", "segmentation"]
+"""Seeds, pseudo-labels, or networks."""
+
+Numbers = dict[str, Any]
+"""Numbers by name; None where one is unknown."""
+
+
+class RecordPlace(TypedDict):
+    """What a record's place in the tree says of it.
+
+    Attributes:
+        data: the data set; of a folder in VOC layout its name.
+        stage, split: what was scored.
+        method: `cam`, `depth@sensor`, …, with its depth source where it has one; of a network, the method of the labels
+            that it was trained on.
+        refinement: of the labels, `crf`, `par` or `par-depth`; None for none.
+    """
+
+    data: str
+    stage: Stage
+    split: str
+    method: str
+    refinement: str | None
+
+
+class Record(RecordPlace, total=False):
+    """The numbers of one method on one split, over several training seeds; made by `wsss.records.build.build_record`.
+
+    IoU, recall, coverage and intervals are in percent. Keys may be missing from records of older code, and where a
+    network was not trained (`not_trained` says why).
+
+    Attributes:
+        image_labels: where seeds take the classes of an image from; `none` for networks.
+        seeds: of training.
+        miou: `mean`, sample standard deviation `std` (None for one seed) and `per_seed`.
+        interval: of the mean, over images.
+        iou: by class, background first.
+        predicted_labels, subset: mIoU with predicted image labels, and on the images that no choice had looked at before.
+        threshold: `value` and the other thresholds, with their mIoU; None for methods without.
+        parameters, refinement_parameters, history: of each seed; `history` lists the losses of a training.
+        tune_miou: mIoU on the split that chose parameters and threshold, by which tables find the best control.
+        strata, strata_absolute: a cell for each size and occlusion; see `wsss.analysis.strata.strata_table`.
+        errors, correlations, activation, hit_effects: see the functions of these names in `wsss.analysis`.
+        paired: differences from other methods (`against`) on the same images.
+        skipped: `id` and `reason` of images that could not be read.
+        provenance: see `wsss.records.provenance.provenance`; with `settings`, and `read` (`wsss.records.store.inputs_read`).
+    """
+
+    profile: str
+    depth_source: str | None
+    backbone: str
+    image_labels: Literal["given", "predicted", "none"]
+    seeds: list[int]
+    num_images: int
+    classes: list[str]
+    miou: Numbers
+    interval: list[float | None]
+    iou: dict[str, float | None]
+    coverage: float
+    foreground: Numbers
+    boundary: Numbers | None
+    predicted_labels: Numbers | None
+    subset: dict[str, Numbers] | None
+    threshold: Numbers | None
+    curve: dict[str, list[float]] | None
+    parameters: list[dict[str, Any]]
+    refinement_parameters: list[dict[str, Any]] | None
+    scales: list[float] | None
+    flip: bool | None
+    megapixels_per_image: float | None
+    seconds_per_image: float | None
+    tune_miou: float | None
+    tuning_trials: int | None
+    mAP: float | None
+    history: list[list[dict[str, float]]] | None
+    object_miou: Numbers
+    strata: list[Numbers]
+    strata_absolute: list[Numbers]
+    errors: dict[str, float]
+    correlations: dict[str, dict[str, float]]
+    activation: Numbers
+    hit_effects: Numbers | None
+    paired: list[Numbers]
+    skipped: list[dict[str, str]]
+    not_trained: str
+    provenance: dict[str, Any]
+
+
+class SeriesRecord(TypedDict):
+    """How methods find one object of a controlled series; `rows` has one entry for each method and step."""
+
+    data: str
+    series: str
+    profile: str
+    seeds: list[int]
+    num_images: int
+    rows: list[Numbers]
+    provenance: dict[str, Any]
+
+
+class AblationRecord(TypedDict):
+    """The variants of the method on the tune split; `rows` has one entry for each, in their groups."""
+
+    data: str
+    split: str
+    profile: str
+    seed: int
+    num_images: int
+    rows: list[Numbers]
+    provenance: dict[str, Any]
