@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -72,9 +73,9 @@ def command(name: str, cache: Path, data: Path, out: Path) -> None:
     run = opened(cache, data)
     match name:
         case "train-depth":
-            settings = DepthTraining(epochs=1, batch_size=2, side=32)
+            settings = asdict(DepthTraining(epochs=1, batch_size=2, side=32))
             path = out / "depth.safetensors"
-            train_with_folds(run.data("train"), path, BACKBONE, settings, folds=True, side=64, progress=False)
+            train_with_folds(run.data("train"), path, BACKBONE, folds=True, test_side=64, progress=False, **settings)
         case "evaluate":
             path = out / "classifier.safetensors"
             run.export_classifier(path, METHODS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wsss.config import Config
+from wsss.config import Config, config_hash
 from wsss.data.registry import dataset_names
 from wsss.errors import WsssError
 from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
@@ -103,3 +103,16 @@ def test_configurations_are_frozen_values() -> None:
     for field in fields(Config):
         with pytest.raises(FrozenInstanceError):
             setattr(profile(), field.name, None)
+
+
+HASHES = {
+    "tabletop": "2839ad0a00c26dcc9cdffa31fa9b179ef80090fb3d729381ec6a065c066d94f7",
+    "nyuv2": "a5daba36f12b914f9625cab290bf0f4b3cd5ce26f814817eb007a3fb90added1",
+    "voc": "00708d1e64bff14129b6ac395bddc5a742bb0ecf63e4d45af3b88bc4a6125343",
+}
+
+
+@pytest.mark.parametrize("data", HASHES)
+def test_hashes_of_the_default_profiles_stay(data: str) -> None:
+    """They are in the committed records: another value says that the settings of a result, or how scores count, changed."""
+    assert config_hash(profile("default", data)) == HASHES[data]

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -374,12 +375,11 @@ def test_records_of_another_checkpoint_or_other_classes_are_not_mixed(
 @pytest.mark.usefixtures("tiny_weights")
 def test_a_depth_network_of_another_training_is_not_taken_for_this_one(tabletop_root: Path, tmp_path: Path) -> None:
     data, path = open_dataset("tabletop", "train", root=tabletop_root), tmp_path / "depth.safetensors"
-    settings = DepthTraining(epochs=1, batch_size=2, side=32)
 
     def train(seed: int = 0, epochs: int = 1) -> dict[str, Any]:
-        own = DepthTraining(epochs=epochs, batch_size=2, side=settings.side)
+        own = asdict(DepthTraining(epochs=epochs, batch_size=2, side=32))
         return train_with_folds(
-            data, path, "test_efficientnet", own, folds=False, side=64, seed=seed, progress=False, marked=True
+            data, path, "test_efficientnet", folds=False, test_side=64, seed=seed, progress=False, marked=True, **own
         )
 
     assert list(train()) == ["depth.safetensors"]

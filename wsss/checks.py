@@ -5,7 +5,8 @@ import math
 import os
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
@@ -21,10 +22,149 @@ __all__ = [
     "require_images",
     "require_number",
     "require_numbers",
+    "setting",
     "settings_from",
     "settings_of_environment",
     "switched_on",
 ]
+
+T = TypeVar("T")
+
+OPTIONAL = MappingProxyType({"optional": True})
+"""Metadata of a field that came after records had been made: it is left out of plain values while it has its default."""
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What a value may be beside its type; see `setting`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    below: float = math.inf
+    multiple_of: int | None = None
+    choices: tuple[str, ...] = ()
+    filled: bool = False
+
+
+_ANY = _Limits()
+
+
+def setting(
+    default: T,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    below: float = math.inf,
+    multiple_of: int | None = None,
+    choices: tuple[str, ...] = (),
+    filled: bool = False,
+    optional: bool = False,
+) -> T:
+    """A field of a dataclass, with what it may be beside its annotated type: `check_settings` asks for both.
+
+    Args:
+        low, high: the smallest and the largest number; of a list they hold for each member, as does `below`.
+        below: a number that is too large itself.
+        multiple_of: a whole number that divides it.
+        choices: the texts that it may be.
+        filled: whether a list must have a member.
+        optional: see `OPTIONAL`.
+    """
+    limits = _Limits(low, high, below, multiple_of, choices, filled)
+    return field(default=default, metadata={"limits": limits, **(OPTIONAL if optional else {})})
+
+
+def check_settings(settings: Any, prefix: str = "setting ") -> None:
+    """Compare every field of a dataclass, nested ones too, with its annotated type and what `setting` says of it.
+
+    A list will do for a tuple, and a whole number for a float.
+
+    Args:
+        prefix: of the fields' names in messages.
+
+    Raises:
+        WsssError: the first field that does not fit; the message names it, what it must be and what it is.
+    """
+    kind: Any = type(settings)
+    hints = _hints(kind)
+    for one in fields(settings):
+        name, value = prefix + one.name, getattr(settings, one.name)
+        _require(name, value, hints[one.name], one.metadata.get("limits", _ANY))
+        if is_dataclass(value):
+            check_settings(value, f"{name}.")
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _require(name: str, value: Any, hint: Any, limits: _Limits) -> None:
+    if not _fits(value, hint, limits):
+        raise WsssError(f"{name} must be {_described(hint, limits)}, not {_shown(value)}")
+
+
+def _fits(value: Any, hint: Any, limits: _Limits) -> bool:
+    if get_origin(hint) in (types.UnionType, Union):
+        return any(_fits(value, one, limits) for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        if not isinstance(value, tuple | list) or (limits.filled and not value):
+            return False
+        kinds = _members(hint) or get_args(hint)[:1] * len(value)
+        return len(kinds) == len(value) and all(_fits(*each, limits) for each in zip(value, kinds, strict=True))
+    if not isinstance(value, (int, float) if hint is float else hint):
+        return False
+    if hint in (int, float):
+        return not isinstance(value, bool) and finite(value) and _within(value, limits)
+    return hint is not str or not limits.choices or value in limits.choices
+
+
+def _within(number: float, limits: _Limits) -> bool:
+    inside = limits.low <= number <= limits.high and number < limits.below
+    return inside and (limits.multiple_of is None or number % limits.multiple_of == 0)
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """The types of a tuple's members; none of a tuple of any length."""
+    kinds = get_args(hint)
+    return () if kinds[-1] is Ellipsis else kinds
+
+
+_WORDS = {int: "an integer", float: "a number", str: "text", bool: "true or false", type(None): "nothing"}
+
+
+def _described(hint: Any, limits: _Limits) -> str:
+    """A type and its limits in words that somebody who sets a notebook's parameter understands."""
+    if get_origin(hint) in (types.UnionType, Union):
+        return " or ".join(_described(one, limits) for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        one = _described(get_args(hint)[0], limits).removeprefix("an ").removeprefix("a ")
+        noun, space, more = one.partition(" ")
+        count = f"{len(_members(hint))} " if _members(hint) else "one or more " if limits.filled else ""
+        return f"a list of {count}{noun}s{space}{more}"
+    if hint is str and limits.choices:
+        return f"one of {', '.join(limits.choices)}"
+    word = _WORDS.get(hint, f"a {getattr(hint, '__name__', hint)}")
+    if hint not in (int, float):
+        return word
+    return (word if limits.multiple_of is None else f"a multiple of {limits.multiple_of}") + _bounds(limits)
+
+
+def _bounds(limits: _Limits) -> str:
+    if math.isfinite(limits.below):
+        return f" from {limits.low} to below {limits.below}"
+    if math.isfinite(limits.high):
+        return f" from {limits.low} to {limits.high}"
+    return f" of at least {limits.low}" if math.isfinite(limits.low) else ""
+
+
+def _shown(value: Any) -> str:
+    """A value in a message of one line."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def finite(value: float) -> bool:
@@ -40,18 +180,13 @@ def require_number(name: str, value: Any, low: float, high: float = math.inf, *,
 
     >>> require_number("vote", 0.5, 0, 1)
     """
-    kind = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kind) or not finite(value) or not low <= value <= high:
-        bounds = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
-        raise WsssError(f"{name} must be {'an integer' if whole else 'a number'} {bounds}, not {value!r}")
+    _require(name, value, int if whole else float, _Limits(low, high))
 
 
-def require_numbers(name: str, values: Any, low: float, high: float = math.inf, *, whole: bool = False) -> None:
-    """`require_number` for each member of a tuple or list; anything else is a `WsssError` too."""
-    if not isinstance(values, tuple | list):
-        raise WsssError(f"{name} must be a list of numbers, not {values!r}")
-    for value in values:
-        require_number(f"each of {name}", value, low, high, whole=whole)
+def require_numbers(name: str, values: Any, low: float, high: float = math.inf, *, count: int | None = None) -> None:
+    """Raise a `WsssError` unless `values` is a list or tuple of finite numbers in [low, high], and of `count` of them."""
+    members = (float, ...) if count is None else (float,) * count
+    _require(name, values, tuple[members], _Limits(low, high))  # type: ignore[valid-type]
 
 
 def require_images(processes: int, images: int, what: str) -> None:
@@ -102,72 +237,32 @@ def _with_links(place: Path) -> list[Path]:
     return [whole, *(folder for folder in linked if not whole.is_relative_to(folder))]
 
 
-OPTIONAL = MappingProxyType({"optional": True})
-"""Metadata of a field that came after records had been made: it is left out of plain values while it has its default."""
-
-T = TypeVar("T")
-
-RANGES: dict[str, tuple[float, float]] = {
-    "train_limit": (1, math.inf), "tune_limit": (1, math.inf), "report_limit": (1, math.inf),
-    "seed": (0, 2**32 - 1), "tabletop_side": (32, 4096), "series_groups": (1, math.inf),
-    "classifier.output_stride": (1, 64), "classifier.base_side": (32, 16384), "classifier.crop_side": (32, 16384),
-    "classifier.epochs": (1, math.inf), "classifier.batch_size": (1, math.inf), "classifier.learning_rate": (0, 10),
-    "classifier.frozen_stages": (0, math.inf),
-    "depth_training.epochs": (1, math.inf), "depth_training.batch_size": (1, math.inf), "depth_training.side": (32, 16384),
-    "depth_training.learning_rate": (0, 10), "depth_training.frozen_stages": (0, math.inf),
-    "segmentation.iterations": (1, math.inf), "segmentation.batch_size": (2, math.inf), "segmentation.crop_size": (32, 16384),
-    "segmentation.learning_rate": (0, 10), "segmentation.frozen_stages": (0, math.inf),
-}  # fmt: skip
-
-MULTIPLES = {"segmentation.crop_size": 32, "depth_training.side": 32}
-"""Sides in pixels that the networks halve five times."""
-
-FILLED = ("segmentation.test_scales",)
-
-
-def check_settings(settings: Any, prefix: str = "") -> None:
-    """Compare every field of a dataclass, nested ones too, with its annotated type, `RANGES`, `MULTIPLES` and `FILLED`.
-
-    Raises:
-        WsssError: the first field that does not fit; the message names it, what it must be and what it is.
-    """
-    hints = get_type_hints(type(settings))
-    for field in fields(settings):
-        name, value, hint = prefix + field.name, getattr(settings, field.name), hints[field.name]
-        if not _fits(value, hint):
-            raise WsssError(f"setting {name} must be {_described(hint)}, not {value!r}")
-        if is_dataclass(value):
-            check_settings(value, f"{name}.")
-        elif name in RANGES and value is not None:
-            require_number(f"setting {name}", value, *RANGES[name])
-        if name in MULTIPLES and value % MULTIPLES[name]:
-            raise WsssError(f"setting {name} must be a multiple of {MULTIPLES[name]}, not {value!r}")
-        if name in FILLED and not value:
-            raise WsssError(f"setting {name} must not be empty")
-
-
-def settings_from(kind: type[T], plain: Mapping[str, Any]) -> T:
+def settings_from(kind: type[T], plain: Mapping[str, Any], *, partial: bool = False) -> T:
     """The dataclass `kind` from nested plain values, as `asdict` and JSON leave them: the inverse of `Config.dictionary`.
+
+    Args:
+        partial: whether fields may be missing that then have their defaults, not only those that are `OPTIONAL`.
 
     Raises:
         WsssError: a field is missing, unknown, or of the wrong type or range; the message names it.
     """
     hints = get_type_hints(kind)
-    optional = {one.name for one in fields(kind) if one.metadata == OPTIONAL}  # type: ignore[arg-type]
-    if not isinstance(plain, Mapping) or set(plain) | optional != set(hints):
-        odd = sorted(set(hints) ^ (set(plain) | optional)) if isinstance(plain, Mapping) else [repr(plain)]
+    known = {one.name: one.metadata for one in fields(kind)}  # type: ignore[arg-type]
+    needed = set() if partial else {name for name, metadata in known.items() if not metadata.get("optional")}
+    if not isinstance(plain, Mapping) or not needed <= set(plain) <= set(known):
+        odd = (
+            sorted((needed - set(plain)) | (set(plain) - set(known))) if isinstance(plain, Mapping) else [_shown(plain)]
+        )
         raise WsssError(f"settings of another version of the code: {', '.join(odd)} in {kind.__name__}")
-    values = {
-        name: settings_from(hints[name], value)
-        if is_dataclass(hints[name])
-        else tuple(value)
-        if isinstance(value, list)
-        else value
-        for name, value in plain.items()
-    }
-    settings = kind(**values)
+    settings = kind(**{name: _from_plain(hints[name], value, partial) for name, value in plain.items()})
     check_settings(settings)
     return settings
+
+
+def _from_plain(hint: Any, value: Any, partial: bool) -> Any:
+    if is_dataclass(hint):
+        return settings_from(hint, value, partial=partial)  # type: ignore[arg-type]
+    return tuple(value) if isinstance(value, list) else value
 
 
 def settings_of_environment() -> dict[str, Any]:
@@ -184,31 +279,6 @@ def settings_of_environment() -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise WsssError(f'WSSS_SETTINGS must be a JSON object, such as {{"classifier.epochs": 3}}, not {text}')
     return settings
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    if get_origin(hint) in (types.UnionType, Union):
-        return any(_fits(value, one) for one in get_args(hint))
-    if get_origin(hint) is tuple:
-        kinds = get_args(hint)
-        if not isinstance(value, tuple) or (kinds[-1] is not Ellipsis and len(value) != len(kinds)):
-            return False
-        return all(_fits(one, kinds[0] if kinds[-1] is Ellipsis else kinds[at]) for at, one in enumerate(value))
-    if hint in (int, float):
-        return isinstance(value, (int, hint)) and not isinstance(value, bool) and finite(value)
-    return isinstance(value, hint)
-
-
-_WORDS = {int: "an integer", float: "a number", str: "text", bool: "true or false", type(None): "nothing"}
-
-
-def _described(hint: Any) -> str:
-    """A type in words that somebody who sets a notebook's parameter understands."""
-    if get_origin(hint) in (types.UnionType, Union):
-        return " or ".join(_described(one) for one in get_args(hint))
-    if get_origin(hint) is tuple:
-        return f"a list of {_described(get_args(hint)[0]).removeprefix('an ').removeprefix('a ')}s"
-    return _WORDS.get(hint, f"a {getattr(hint, '__name__', hint)}")
 
 
 def switched_on(variable: str) -> bool:

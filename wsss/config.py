@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from wsss.checks import OPTIONAL
+from wsss.checks import setting
 from wsss.data.tabletop import TabletopSpec, default_root
 from wsss.depth.declared import DepthSources, declarations, kinds_of
 from wsss.depth.specs import innermost, portable_spec, source_name
@@ -43,13 +43,13 @@ class ClassifierConfig:
 
     backbone: str = "tf_efficientnet_lite0"
     weights: str | None = None  # local file of backbone weights; None: the registered source, or timm's hub
-    output_stride: int = 16
-    base_side: int = 256  # long side of an image at scale 1
-    crop_side: int = 224  # of the training crops
-    epochs: int = 10
-    batch_size: int = 16
-    learning_rate: float = 2e-3  # of the head; the backbone learns at a fifth
-    frozen_stages: int = 2
+    output_stride: int = setting(16, 1, 64)
+    base_side: int = setting(256, 32, 16384)  # long side of an image at scale 1
+    crop_side: int = setting(224, 32, 16384)  # of the training crops
+    epochs: int = setting(10, 1)
+    batch_size: int = setting(16, 1)
+    learning_rate: float = setting(2e-3, 0, 10)  # of the head; the backbone learns at a fifth
+    frozen_stages: int = setting(2, 0)
 
     def identity(self) -> dict[str, Any]:
         """What enters cache keys: all settings as plain values, of a file of weights its contents instead of its place.
@@ -73,11 +73,11 @@ class DepthTraining:
         frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
     """
 
-    epochs: int = 8
-    batch_size: int = 8
-    side: int = 192
-    learning_rate: float = 1e-3
-    frozen_stages: int = 1
+    epochs: int = setting(8, 1)
+    batch_size: int = setting(8, 1)
+    side: int = setting(192, 32, 16384, multiple_of=32)
+    learning_rate: float = setting(1e-3, 0, 10)
+    frozen_stages: int = setting(1, 0)
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ class SegmentationConfig:
 
     architecture: str = "DeepLabV3Plus"
     encoder: str = "tu-tf_efficientnet_lite0"
-    iterations: int = 300
-    batch_size: int = 8
-    crop_size: int = 192
-    learning_rate: float = 1e-3
-    frozen_stages: int = 2
-    test_scales: tuple[float, ...] = (1.5,)
+    iterations: int = setting(300, 1)
+    batch_size: int = setting(8, 2)
+    crop_size: int = setting(192, 32, 16384, multiple_of=32)
+    learning_rate: float = setting(1e-3, 0, 10)
+    frozen_stages: int = setting(2, 0)
+    test_scales: tuple[float, ...] = setting((1.5,), 0.01, 100, filled=True)
 
 
 @dataclass(frozen=True)
@@ -127,31 +127,31 @@ class Config:
     classes: tuple[str, ...] | None = None
     train_split: str = "train"
     report_split: str = "test"
-    train_limit: int | None = None
-    tune_limit: int | None = None
-    report_limit: int | None = None
+    train_limit: int | None = setting(None, 1)
+    tune_limit: int | None = setting(None, 1)
+    report_limit: int | None = setting(None, 1)
     depth: str = "sensor"
     depth_kind: str | None = None
-    seed: int = 0
+    seed: int = setting(0, 0, 2**32 - 1)
     methods: tuple[str, ...] = ("cam", "zoom", "rgb-region", "crop-only", "region-only", "depth")
     pseudo_methods: tuple[str, ...] = ("cam", "cam+par", "depth", "depth+par-depth")
     label_methods: tuple[str, ...] = ("cam", "cam+par", "depth+par-depth")
-    tabletop_side: int = 256
+    tabletop_side: int = setting(256, 32, 4096)
     tabletop_scenes: tuple[int, int, int] = (400, 80, 200)
-    series_groups: int = 2
+    series_groups: int = setting(2, 1)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     depth_training: DepthTraining = field(default_factory=DepthTraining)
     regions: RegionParameters = field(default_factory=RegionParameters)
     crops: CropParameters = field(default_factory=CropParameters)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
-    sources: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
-    kinds: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    sources: tuple[str, ...] = setting((), optional=True)
+    kinds: tuple[str, ...] = setting((), optional=True)
 
     def dictionary(self) -> dict[str, Any]:
         """All settings as nested plain values; those that came later only where they are set, so that hashes stay."""
         settings = asdict(self)
         for one in fields(self):
-            if one.metadata == OPTIONAL and settings[one.name] == one.default:
+            if one.metadata.get("optional") and settings[one.name] == one.default:
                 del settings[one.name]
         return settings
 

@@ -207,9 +207,9 @@ def test_options_of_training_reach_the_run(capsys, monkeypatch, tmp_path: Path) 
     [
         ("--backbone", "nonet", "nonet"),
         ("--weights", "gone.pth", "no file gone.pth; give the backbone's weights with --weights"),
-        ("--epochs", "0", "setting classifier.epochs must be a number of at least 1, not 0"),
-        ("--batch-size", "1", "segmentation.batch_size must be a number of at least 2, not 1"),
-        ("--limit", "0", "train_limit must be a number of at least 1, not 0"),
+        ("--epochs", "0", "setting classifier.epochs must be an integer of at least 1, not 0"),
+        ("--batch-size", "1", "segmentation.batch_size must be an integer of at least 2, not 1"),
+        ("--limit", "0", "train_limit must be an integer of at least 1 or nothing, not 0"),
         ("--device", "gpu", "must be one of auto, cpu, cuda, mps, not 'gpu'"),
     ],
 )
@@ -255,8 +255,8 @@ def test_settings_of_the_environment_are_json(capsys, monkeypatch, tmp_path: Pat
 def test_train_depth_takes_the_epochs_for_its_network(monkeypatch, tmp_path: Path) -> None:
     given: list[Any] = []
 
-    def train(data: Any, path: Path, backbone: str, settings: Any, **more: Any) -> dict[str, Any]:
-        given.append((backbone, settings.epochs, settings.batch_size, more["weights"]))
+    def train(data: Any, path: Path, backbone: str, **more: Any) -> dict[str, Any]:
+        given.append((backbone, more["epochs"], more["batch_size"], more["weights"]))
         return {}
 
     monkeypatch.setattr("wsss.depth.training.train_with_folds", train)
@@ -358,8 +358,8 @@ def test_results_are_of_every_seed_and_method(monkeypatch, tmp_path: Path, stage
 def test_train_depth_says_how_the_loss_fell(monkeypatch, tmp_path: Path, folds: bool) -> None:
     given: dict[str, Any] = {}
 
-    def train(data: Any, path: Path, backbone: str, settings: Any, **more: Any) -> dict[str, list[dict[str, float]]]:
-        given.update(data=data, path=path, backbone=backbone, settings=settings, **more)
+    def train(data: Any, path: Path, backbone: str, **more: Any) -> dict[str, list[dict[str, float]]]:
+        given.update(data=data, path=path, backbone=backbone, **more)
         return {path.name: [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 0.51236}]}
 
     def opened(profile: str, data: str, settings: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ def test_flat_maps_have_a_finite_loss_and_gradient() -> None:
 @pytest.fixture(scope="module")
 def trained() -> tuple[DepthNetwork, list[dict[str, float]]]:
     return train_depth_network(
-        BACKBONE, pairs(12), SETTINGS, test_side=64, weights=random_weights(), progress=False, ids=("a", "b")
+        BACKBONE, pairs(12), test_side=64, weights=random_weights(), progress=False, ids=("a", "b"), **asdict(SETTINGS)
     )
 
 
@@ -164,16 +165,15 @@ def test_depth_that_follows_colour_is_learnt(trained) -> None:
 @needs_weights
 def test_the_default_backbone_learns_from_its_pretrained_weights() -> None:
     settings = DepthTraining(epochs=4, batch_size=4, side=64, learning_rate=3e-3)
-    network, history = train_depth_network(LITE, pairs(12), settings, test_side=64, progress=False)
+    network, history = train_depth_network(LITE, pairs(12), test_side=64, progress=False, **asdict(settings))
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]
     assert rank_correlations(network, pairs(1))[0] > 0.5
 
 
 def test_frozen_stages_and_statistics_do_not_move() -> None:
     weights = random_weights()
-    network, _ = train_depth_network(
-        BACKBONE, pairs(4), DepthTraining(epochs=1, batch_size=2, side=32, frozen_stages=1), weights=weights, progress=False
-    )  # fmt: skip
+    settings = asdict(DepthTraining(epochs=1, batch_size=2, side=32, frozen_stages=1))
+    network, _ = train_depth_network(BACKBONE, pairs(4), weights=weights, progress=False, **settings)
     state = network.module.get_submodule("encoder.model").state_dict()
     frozen = [name for name in state if name.startswith(("conv_stem", "blocks.0.")) or "running" in name]
     assert frozen
@@ -183,7 +183,7 @@ def test_frozen_stages_and_statistics_do_not_move() -> None:
 
 def test_the_same_seed_gives_the_same_network_and_another_one_another() -> None:
     results = [
-        train_depth_network(BACKBONE, pairs(4), QUICK, seed=seed, weights=random_weights(), progress=False)
+        train_depth_network(BACKBONE, pairs(4), seed=seed, weights=random_weights(), progress=False, **asdict(QUICK))
         for seed in (3, 3, 4)
     ]
     states = [network.module.state_dict() for network, _ in results]
@@ -194,7 +194,7 @@ def test_the_same_seed_gives_the_same_network_and_another_one_another() -> None:
 
 def test_the_pairs_are_left_as_they_are() -> None:
     shown, before = pairs(3), pairs(3)
-    train_depth_network(BACKBONE, shown, QUICK, weights=random_weights(), progress=False)
+    train_depth_network(BACKBONE, shown, weights=random_weights(), progress=False, **asdict(QUICK))
     for (image, depth), (old_image, old_depth) in zip(shown, before, strict=True):
         np.testing.assert_array_equal(image, old_image)
         np.testing.assert_array_equal(depth, old_depth)
@@ -202,7 +202,7 @@ def test_the_pairs_are_left_as_they_are() -> None:
 
 def test_no_image_is_no_training() -> None:
     with pytest.raises(WsssError, match="at least one image"):
-        train_depth_network(BACKBONE, [], QUICK, weights=random_weights(), progress=False)
+        train_depth_network(BACKBONE, [], weights=random_weights(), progress=False, **asdict(QUICK))
 
 
 @examples(max_examples=4, deadline=None)
@@ -210,13 +210,13 @@ def test_no_image_is_no_training() -> None:
 def test_images_of_any_shape_can_be_learnt_from(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     one = rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.uniform(0, 1, size).astype(np.float32)
-    _, history = train_depth_network(BACKBONE, [one], QUICK, weights=random_weights(), progress=False)
+    _, history = train_depth_network(BACKBONE, [one], weights=random_weights(), progress=False, **asdict(QUICK))
     assert np.isfinite(history[0]["loss"])
 
 
 def fold(data: Memory, folder: Path, **settings: Any) -> dict[str, list[dict[str, float]]]:
-    defaults: dict[str, Any] = {"folds": True, "side": 48, "progress": False}
-    return train_with_folds(data, folder / "depth.safetensors", BACKBONE, QUICK, **{**defaults, **settings})
+    defaults: dict[str, Any] = {"folds": True, "test_side": 48, "progress": False}
+    return train_with_folds(data, folder / "depth.safetensors", BACKBONE, **{**defaults, **asdict(QUICK), **settings})
 
 
 def test_no_fold_has_seen_itself_and_all_is_covered(tmp_path: Path) -> None:
@@ -291,7 +291,9 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Non
 def resumable(count: int = 5, **options: Any) -> tuple[DepthNetwork, list[dict[str, float]]]:
     """A training of four steps, two in each epoch."""
     settings = DepthTraining(epochs=2, batch_size=2, side=32, frozen_stages=0)
-    return train_depth_network(BACKBONE, pairs(count), settings, test_side=64, seed=3, progress=False, **options)
+    return train_depth_network(
+        BACKBONE, pairs(count), test_side=64, seed=3, progress=False, **asdict(settings), **options
+    )
 
 
 @pytest.mark.parametrize("moments", [(1,), (2,), (3,), (2, 1)])
@@ -317,5 +319,5 @@ def test_the_state_of_other_images_is_not_taken_up(tmp_path: Path, monkeypatch: 
 def test_the_state_goes_when_the_network_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
     path = tmp_path / "depth.safetensors"
-    train_with_folds(Memory(6), path, BACKBONE, QUICK, folds=False, side=64, progress=False)
+    train_with_folds(Memory(6), path, BACKBONE, folds=False, test_side=64, progress=False, **asdict(QUICK))
     assert [each.name for each in tmp_path.iterdir()] == ["depth.safetensors"]

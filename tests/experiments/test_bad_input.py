@@ -239,17 +239,17 @@ def test_forty_eight_megapixels_need_more_than_a_laptop_has(monkeypatch) -> None
 
 WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"seeds": 1}, r"unknown setting 'seeds'; choose from .*seed"),
-    ({"seed": "0"}, "setting seed must be an integer, not '0'"),
-    ({"seed": 1.5}, "setting seed must be an integer, not 1.5"),
-    ({"seed": True}, "setting seed must be an integer, not True"),
+    ({"seed": "0"}, "setting seed must be an integer from 0 to 4294967295, not '0'"),
+    ({"seed": 1.5}, "setting seed must be an integer from 0 to 4294967295, not 1.5"),
+    ({"seed": True}, "setting seed must be an integer from 0 to 4294967295, not True"),
     ({"seed": -1}, "setting seed must be .* from 0 to"),
     ({"classes": "cat,dog"}, "setting classes must be a list of texts or nothing, not 'cat,dog'"),
     ({"classes": ["cat", 3]}, "setting classes must be a list of texts"),
     ({"depth": 3}, "setting depth must be text"),
     ({"root": 7}, "setting root must be text or nothing"),
-    ({"train_limit": 0}, "setting train_limit must be a number of at least 1"),
-    ({"tabletop_side": 3}, "setting tabletop_side must be a number from 32"),
-    ({"tabletop_scenes": (4, 2)}, "setting tabletop_scenes must be a list of integers"),
+    ({"train_limit": 0}, "setting train_limit must be an integer of at least 1 or nothing, not 0"),
+    ({"tabletop_side": 3}, "setting tabletop_side must be an integer from 32 to 4096"),
+    ({"tabletop_scenes": (4, 2)}, "setting tabletop_scenes must be a list of 3 integers"),
     ({"classifier": {"epocs": 3}}, "setting classifier must be a ClassifierConfig"),
     ({"methods": ("cam", None)}, "setting methods"),
 ]  # fmt: skip
@@ -265,14 +265,20 @@ def test_nested_settings_are_checked_too() -> None:
     from dataclasses import replace
 
     config = profile("smoke")
-    with pytest.raises(WsssError, match=r"setting classifier\.epochs must be an integer, not '3'"):
+    with pytest.raises(WsssError, match=r"setting classifier\.epochs must be an integer of at least 1, not '3'"):
         profile("smoke", classifier=replace(config.classifier, epochs="3"))  # type: ignore[arg-type]
-    with pytest.raises(WsssError, match=r"setting segmentation\.crop_size must be a number from 32"):
+    with pytest.raises(
+        WsssError, match=r"setting segmentation\.crop_size must be a multiple of 32 from 32 to 16384, not 8"
+    ):
         profile("smoke", segmentation=replace(config.segmentation, crop_size=8))
     for setting, value, message in (
-        ("batch_size", 1, r"segmentation\.batch_size must be a number of at least 2"),
-        ("crop_size", 200, r"segmentation\.crop_size must be a multiple of 32, not 200"),
-        ("test_scales", (), r"segmentation\.test_scales must not be empty"),
+        ("batch_size", 1, r"segmentation\.batch_size must be an integer of at least 2"),
+        ("crop_size", 200, r"segmentation\.crop_size must be a multiple of 32 from 32 to 16384, not 200"),
+        (
+            "test_scales",
+            (),
+            r"segmentation\.test_scales must be a list of one or more numbers from 0\.01 to 100, not \(\)",
+        ),
     ):
         with pytest.raises(WsssError, match=message):
             profile("smoke", segmentation=replace(config.segmentation, **{setting: value}))  # type: ignore[arg-type]
@@ -282,7 +288,7 @@ def test_nested_settings_are_checked_too() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"seed": "zero"}, "setting seed must be an integer, not 'zero'"),
+        ({"seed": "zero"}, "setting seed must be an integer from 0 to 4294967295, not 'zero'"),
         ({"root": '"\nopen("pwned", "w")\n"'}, "is no folder"),
     ],
     ids=["type", "lines"],

@@ -15,6 +15,7 @@ from wsss.analysis.score import load_score
 from wsss.config import Config
 from wsss.errors import WsssError
 from wsss.machine import processes
+from wsss.networks.synchrony import averaging
 from wsss.pipeline import Run
 from wsss.segmentation.network import load_network
 
@@ -22,7 +23,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import timm, torch
-from wsss.cam import backbones
+from wsss.networks import backbones
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
 from wsss.pipeline import Run
 from wsss.machine.processes import agreed, gathered, is_main, num_processes, share
@@ -110,7 +111,7 @@ def test_a_single_process_shares_with_nobody() -> None:
     assert processes.device_here() is None
     assert processes.made_by_main(lambda: 7) == 7
     model = torch.nn.Linear(1, 1)
-    assert processes.averaging(model) is model
+    assert averaging(model) is model
     processes.wait()
 
 
@@ -267,7 +268,8 @@ import sys
 import torch
 from wsss import cli
 from wsss.errors import WsssError
-from wsss.machine.processes import averaging, gathered, share
+from wsss.machine.processes import gathered, share
+from wsss.networks.synchrony import averaging
 
 @cli.app.command()
 def fail(kind: str) -> None:

@@ -305,5 +305,5 @@ def test_the_second_opinion_shares_its_votes(reach: float) -> None:
 
 
 def test_a_walk_without_an_end_is_refused() -> None:
-    with pytest.raises(WsssError, match="reach must be below 1"):
+    with pytest.raises(WsssError, match=r"reach must be a number from 0 to below 1, not 1\.0"):
         FusionParameters(vote=1.0, reach=1.0)

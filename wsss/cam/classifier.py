@@ -4,20 +4,25 @@ With global average pooling after a 1×1 convolution, the image's logit is the m
 CAM of Zhou et al. 2016 (Learning Deep Features for Discriminative Localization), one forward pass for all classes.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from wsss.cam.features import feature_maps
-from wsss.checks import require_number, require_numbers
+from wsss.checks import require_number
 from wsss.errors import WsssError
-from wsss.io import atomic_path
 from wsss.networks.backbones import backbone_state, check_backbone, normalisation
-from wsss.networks.checkpoints import load_tensors, read_tensors, require_finite
+from wsss.networks.checkpoints import (
+    explained,
+    is_checkpoint,
+    load_tensors,
+    read_checkpoint,
+    require_normalisation,
+    write_checkpoint,
+)
 
 __all__ = [
     "Classifier",
@@ -67,12 +72,9 @@ class ClassifierInfo:
             )
 
     @staticmethod
-    def of_json(text: str) -> "ClassifierInfo":
-        """What `save_classifier` wrote; a `WsssError` or `TypeError` where a field is missing, unknown or makes no sense."""
-        fields = json.loads(text)
-        for name in ("classes", "mean", "std"):
-            fields[name] = tuple(fields[name])
-        info = ClassifierInfo(**fields)
+    def of_facts(facts: Mapping[str, Any]) -> "ClassifierInfo":
+        """What `save_classifier` wrote; a `WsssError`, `KeyError` or `TypeError` where a field is missing, unknown or senseless."""
+        info = ClassifierInfo(**{**facts, **{name: tuple(facts[name]) for name in ("classes", "mean", "std")}})
         info.check_activation()
         check_backbone(info.backbone)
         names = info.classes
@@ -80,15 +82,9 @@ class ClassifierInfo:
             raise WsssError(f"classes must be 1…254 different names, not {str(names)[:80]}")
         require_number("output_stride", info.output_stride, 1, 64, whole=True)
         require_number("base_side", info.base_side, 16, 16384, whole=True)
-        require_numbers("mean", info.mean, -10, 10)
-        require_numbers("std", info.std, 1e-6, 10)
-        if (
-            len(info.mean) != 3
-            or len(info.std) != 3
-            or not isinstance(info.chosen, dict)
-            or not isinstance(info.looks, dict)
-        ):
-            raise WsssError("mean and std must be three numbers each, chosen and looks tables")
+        require_normalisation(info.mean, info.std)
+        if not isinstance(info.chosen, dict) or not isinstance(info.looks, dict):
+            raise WsssError("chosen and looks must be tables")
         return info
 
 
@@ -144,9 +140,7 @@ def _plain(name: str) -> str:
 
 def save_classifier(path: Path, model: Classifier, info: ClassifierInfo) -> None:
     """Write weights and `info` as one safetensors file, atomically."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(state, metadata={METADATA: json.dumps(vars(info))}))
+    write_checkpoint(path, model, METADATA, vars(info))
 
 
 def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
@@ -156,21 +150,12 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
         WsssError: the file is missing, broken, holds NaN or infinity, or is no classifier of this package.
     """
     remedy = "Train one with `python -m wsss train`."
-    try:
-        state, metadata = read_tensors(path)
-        if METADATA not in metadata:
-            raise WsssError("it is no classifier of this package")
-        info = ClassifierInfo.of_json(metadata[METADATA])
-        require_finite(state)
-    except Exception as error:  # of several libraries, on a file that somebody else may have made
-        raise WsssError(f"cannot read checkpoint {path}: {error}. {remedy}") from error
-    try:
+    with explained(f"cannot read checkpoint {path}", remedy):
+        state, facts = read_checkpoint(path, METADATA, "classifier")
+        info = ClassifierInfo.of_facts(facts)
+    with explained(f"checkpoint {path} does not fit {info.backbone} with {len(info.classes)} classes", remedy):
         model = Classifier(info.backbone, len(info.classes), info.output_stride)
         load_tensors(model, state)
-    except Exception as error:  # timm's models fail in their own ways at a stride that they do not have
-        raise WsssError(
-            f"checkpoint {path} does not fit {info.backbone} with {len(info.classes)} classes: {error}. {remedy}"
-        ) from error
     return model.eval(), info
 
 
@@ -179,13 +164,8 @@ def require_classifier(path: Path) -> None:
     remedy = "Give another file with --out."
     if path.is_dir():
         raise WsssError(f"{path} is a folder, and the checkpoint is a file. {remedy}")
-    if path.exists():
-        try:
-            known = METADATA in read_tensors(path)[1]
-        except Exception:  # of several libraries, on a file of anything
-            known = False
-        if not known:
-            raise WsssError(f"{path} is there and is no classifier of this package: it would be replaced. {remedy}")
+    if path.exists() and not is_checkpoint(path, METADATA):
+        raise WsssError(f"{path} is there and is no classifier of this package: it would be replaced. {remedy}")
 
 
 def info_for(backbone: str, classes: tuple[str, ...], output_stride: int, base_side: int) -> ClassifierInfo:

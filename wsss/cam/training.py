@@ -16,10 +16,11 @@ from wsss.cam.maps import class_maps, step_of
 from wsss.checks import require_images
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, scaled_size, to_tensor
 from wsss.machine.lazy import lazy
-from wsss.machine.processes import averaging, is_main, num_processes, share, summed
+from wsss.machine.processes import is_main, num_processes, share, summed
 from wsss.machine.runtime import to_device
 from wsss.networks.freezing import freeze_early, require_learning, train_mode
 from wsss.networks.gradients import quick_gradients
+from wsss.networks.synchrony import averaging
 from wsss.networks.training_state import CHECKPOINT_EVERY, Chance, TrainingState
 
 __all__ = ["mean_average_precision", "train_classifier"]

@@ -1,5 +1,6 @@
 """The commands that make the stages of a run: data, classifier, depth network, seeds, pseudo-labels, networks."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,14 +110,14 @@ def train_depth(
         run.data("train"),
         path,
         config.classifier.backbone,
-        config.depth_training,
         folds=folds,
-        side=config.classifier.base_side,
+        test_side=config.classifier.base_side,
         seed=seed,
         device=run.device,
         progress=run.progress,
         marked=True,
         weights=config.classifier.weights,
+        **asdict(config.depth_training),
     )
     histories = made_by_main(train)
     for name, history in histories.items():

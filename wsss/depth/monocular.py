@@ -5,32 +5,38 @@ shift, as MiDaS is (Ranftl et al., Towards Robust Monocular Depth Estimation, TP
 normalised like every other source's.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from wsss.checks import require_number, require_numbers
+from wsss.checks import require_number
 from wsss.data.transforms import resize_image, scaled_size, to_tensor
 from wsss.errors import WsssError, first_line
-from wsss.io import atomic_path
 from wsss.machine.lazy import lazy
 from wsss.machine.runtime import autocast, to_device
 from wsss.networks.backbones import check_backbone
-from wsss.networks.checkpoints import load_tensors, read_tensors, require_finite
+from wsss.networks.checkpoints import (
+    explained,
+    load_tensors,
+    read_checkpoint,
+    require_normalisation,
+    write_checkpoint,
+)
 
 __all__ = ["DepthNetwork", "load_depth_network", "predict_inverse_depth", "save_depth_network"]
 
 smp = lazy("segmentation_models_pytorch")
 
 DECODER_CHANNELS = (96, 64, 48, 32, 16)
+
+METADATA = "wsss_depth"
+"""Key of the description in a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +89,8 @@ def _require_any_size(module: nn.Module) -> None:
 
 def save_depth_network(path: Path, network: DepthNetwork) -> None:
     """Write weights and description as one safetensors file, atomically."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.module.state_dict().items()}
     facts = {name: getattr(network, name) for name in ("backbone", "mean", "std", "side", "trained_on")}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, {"wsss_depth": json.dumps(facts)}))
+    write_checkpoint(path, network.module, METADATA, facts)
 
 
 def load_depth_network(path: Path) -> DepthNetwork:
@@ -95,21 +99,12 @@ def load_depth_network(path: Path) -> DepthNetwork:
     Raises:
         WsssError: the file is missing, broken, holds NaN or infinity, or is no depth network of this package.
     """
-    try:
-        tensors, metadata = read_tensors(path)
-        if "wsss_depth" not in metadata:
-            raise WsssError("it is no depth network of this package")
-        facts = json.loads(metadata["wsss_depth"])
+    with explained(f"cannot read the depth network {path}", "Train one with `python -m wsss train-depth`."):
+        tensors, facts = read_checkpoint(path, METADATA, "depth network")
         require_number("side", facts["side"], 32, 16384, whole=True)
-        require_numbers("mean", facts["mean"], -10, 10)
-        require_numbers("std", facts["std"], 1e-6, 10)
-        require_finite(tensors)
+        require_normalisation(facts["mean"], facts["std"])
         network = DepthNetwork.build(**facts)
         load_tensors(network.module, tensors)
-    except Exception as error:  # of four libraries, on a file that somebody else may have made
-        raise WsssError(
-            f"cannot read the depth network {path}: {error}. Train one with `python -m wsss train-depth`."
-        ) from error
     network.module.to(memory_format=torch.channels_last).eval()
     return network
 

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from wsss.config import DepthTraining
 from wsss.data.base import Dataset, data_key
 from wsss.data.transforms import colour_jitter, normalise_batch, resize_long_side
 from wsss.depth.estimators import FOLDS, fold_path
@@ -37,6 +35,24 @@ SMALLEST_WINDOW = 0.6  # side of the random training window, as a share of the i
 
 Pairs = Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]]
 """Photographs `H×W×3 uint8` with their inverse depth `H×W float32`."""
+
+
+class Training(TypedDict):
+    """How a network is trained: plain keywords of `train_depth_network` and `train_with_folds`.
+
+    Attributes:
+        epochs: fixed in advance.
+        batch_size: windows per step.
+        side: of the training windows in pixels, a multiple of 32.
+        learning_rate: of the decoder (AdamW, polynomial schedule); the encoder learns at a fifth.
+        frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
+    """
+
+    epochs: int
+    batch_size: int
+    side: int
+    learning_rate: float
+    frozen_stages: int
 
 
 def _standardised(maps: torch.Tensor) -> torch.Tensor:
@@ -97,7 +113,6 @@ def _windows(
 def train_depth_network(
     backbone: str,
     pairs: Pairs,
-    settings: DepthTraining,
     *,
     test_side: int = 256,
     seed: int = 0,
@@ -107,6 +122,7 @@ def train_depth_network(
     ids: Sequence[str] = (),
     checkpoint: Path | None = None,
     checkpoint_every: int = CHECKPOINT_EVERY,
+    **training: Unpack[Training],
 ) -> tuple[DepthNetwork, list[dict[str, float]]]:
     """Train a network to predict inverse depth up to scale and shift.
 
@@ -118,6 +134,7 @@ def train_depth_network(
         ids: of the photographs, to be remembered by the network.
         checkpoint: file to go on from if it is there, and to write every `checkpoint_every` steps; None keeps none. The caller
             deletes it when the result is safe. On the CPU the weights are then the same to the bit.
+        training: see `Training`.
 
     Returns:
         The network in evaluation mode and one `{"epoch", "loss"}` per epoch.
@@ -135,22 +152,22 @@ def train_depth_network(
     encoder = encoder_model(network.module)
     load_encoder(network.module, weights if weights is not None else backbone_state(backbone))
     network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    freeze_early(encoder, settings.frozen_stages)
+    freeze_early(encoder, training["frozen_stages"])
     train_mode(network.module)
     quick_gradients(network.module)
     slow = [p for p in encoder.parameters() if p.requires_grad]
     fast = [p for name, p in network.module.named_parameters() if not name.startswith("encoder.")]
-    rate = settings.learning_rate
+    rate, batch_size = training["learning_rate"], training["batch_size"]
     groups = [{"params": fast, "lr": rate}, {"params": slow, "lr": rate * ENCODER_RATE}]
     optimiser = torch.optim.AdamW(groups, weight_decay=1e-2)
-    per_epoch = max(1, len(pairs) // settings.batch_size)
-    steps = settings.epochs * per_epoch
+    per_epoch = max(1, len(pairs) // batch_size)
+    steps = training["epochs"] * per_epoch
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, steps, power=0.9)
     chance = Chance(seed, device)
     parts: dict[str, Any] = {"network": network.module, "optimiser": optimiser, "schedule": schedule, "chance": chance}
-    training = TrainingState(parts, _identity(network, pairs, settings, seed) if checkpoint else "")
-    losses = training.load(checkpoint) if checkpoint else []
-    batches = _windows(pairs, settings.side, settings.batch_size, steps - len(losses), chance)
+    state = TrainingState(parts, _identity(network, pairs, training, seed) if checkpoint else "")
+    losses = state.load(checkpoint) if checkpoint else []
+    batches = _windows(pairs, training["side"], batch_size, steps - len(losses), chance)
     bar = tqdm(batches, "train depth", steps, initial=len(losses), unit="step", leave=False, disable=not progress)
     for images, depths in bar:
         maps = network.module(normalise_batch(to_device(images, device), mean, std))[:, 0]
@@ -162,16 +179,16 @@ def train_depth_network(
         losses.append(loss.item())
         require_learning(losses[-1:], "the depth network", rate)
         if checkpoint and len(losses) % checkpoint_every == 0:
-            training.save(checkpoint, losses)
+            state.save(checkpoint, losses)
     network.module.eval()
     means = [float(np.mean(losses[start : start + per_epoch])) for start in range(0, len(losses), per_epoch)]
     return network, [{"epoch": number, "loss": mean_loss} for number, mean_loss in enumerate(means, start=1)]
 
 
-def _identity(network: DepthNetwork, pairs: Pairs, settings: DepthTraining, seed: int) -> str:
+def _identity(network: DepthNetwork, pairs: Pairs, training: Training, seed: int) -> str:
     """Hash of all that a training depends on, its initial weights and its images by content."""
     tensors = network.module.state_dict().items()
-    digest = hashlib.sha256(content_hash([network.backbone, network.side, asdict(settings), seed]).encode())
+    digest = hashlib.sha256(content_hash([network.backbone, network.side, training, seed]).encode())
     for array in (
         *(tensor.cpu().contiguous().numpy() for _, tensor in tensors),
         *(each for pair in pairs for each in pair),
@@ -184,15 +201,15 @@ def train_with_folds(
     dataset: Dataset,
     checkpoint: Path,
     backbone: str,
-    settings: DepthTraining,
     *,
     folds: bool,
-    side: int = 256,
+    test_side: int = 256,
     seed: int = 0,
     device: torch.device | None = None,
     progress: bool = True,
     marked: bool = False,
     weights: str | None = None,
+    **training: Unpack[Training],
 ) -> dict[str, list[dict[str, float]]]:
     """Train a network on all images of a data set and, with `folds`, one for each fold that has not seen it.
 
@@ -201,9 +218,10 @@ def train_with_folds(
 
     Args:
         checkpoint: of the network that sees all images; the folds' lie beside it (`wsss.depth.estimators.fold_path`).
-        side: long side in pixels at which images are looked at.
+        test_side: long side in pixels at which images are looked at.
         marked: whether `CHECKPOINT.json` beside it says what training it is of; checkpoints of another one are then refused.
         weights: file of the backbone's weights; None takes the registered ones.
+        training: see `Training`.
 
     Returns:
         History of each network that was trained, by its checkpoint's name.
@@ -214,43 +232,41 @@ def train_with_folds(
     if not dataset.has_depth:
         raise WsssError(f"{dataset.name} comes without depth to learn from; train on tabletop or nyuv2")
     if marked:
-        _require_same(dataset, checkpoint, backbone, settings, side=side, seed=seed, weights=weights)
+        given = weights_hash(Path(weights)) if weights else weights_identity(backbone)
+        key = content_hash([training, backbone, test_side, seed, data_key(dataset), given])
+        _require_same(checkpoint, {"training_sha256": key})
     block = min(FOLD_BLOCK, -(-len(dataset) // FOLDS))
     number = np.arange(len(dataset)) // block % FOLDS
     wanted = {checkpoint: np.ones(len(dataset), bool)}
     wanted |= {fold_path(checkpoint, fold): number != fold for fold in range(FOLDS if folds else 0)}
     missing = {path: members for path, members in wanted.items() if not path.exists()}
-    pairs = _pairs(dataset, side) if missing else []
+    pairs = _pairs(dataset, test_side) if missing else []
     histories = {}
     for path, members in missing.items():
         chosen = np.flatnonzero(members).tolist()
         network, histories[path.name] = train_depth_network(
-            backbone, [pairs[index] for index in chosen], settings, test_side=side, seed=seed, device=device,
-            progress=progress, ids=[dataset.ids[index] for index in chosen],
-            weights=backbone_state(backbone, Path(weights)) if weights else None, checkpoint=path.with_suffix(".state"),
-        )  # fmt: skip
+            backbone,
+            [pairs[index] for index in chosen],
+            test_side=test_side,
+            seed=seed,
+            device=device,
+            progress=progress,
+            weights=backbone_state(backbone, Path(weights)) if weights else None,
+            ids=[dataset.ids[index] for index in chosen],
+            checkpoint=path.with_suffix(".state"),
+            **training,
+        )
         save_depth_network(path, network)
         path.with_suffix(".state").unlink(missing_ok=True)
     return histories
 
 
-def _require_same(
-    dataset: Dataset,
-    checkpoint: Path,
-    backbone: str,
-    settings: DepthTraining,
-    *,
-    side: int,
-    seed: int,
-    weights: str | None,
-) -> None:
+def _require_same(checkpoint: Path, facts: dict[str, str]) -> None:
     """Raise a `WsssError` where the checkpoints that are there, which are kept, are not those of this training.
 
     What it is lies beside them, in `CHECKPOINT.json`, from before its first step.
     """
-    given = [weights_hash(Path(weights))] if weights else [weights_identity(backbone)]
-    key = content_hash([asdict(settings), backbone, side, seed, data_key(dataset), *given])
-    facts, path = {"training_sha256": key}, checkpoint.with_suffix(".json")
+    path = checkpoint.with_suffix(".json")
     kept = [each for each in (checkpoint, *(fold_path(checkpoint, fold) for fold in range(FOLDS))) if each.exists()]
     found, remedy = read_json(path) if path.exists() else {}, "Give another file with --out, or delete it."
     if found and set(found) != set(facts):

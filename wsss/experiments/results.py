@@ -96,8 +96,8 @@ def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]
             "method": run.full_name(parts.seeds),
             "refinement": parts.refinement,
         }
-        remedy = name_it(spec, f"{parts.base}@NAME") if named else None
-        require_same_inputs(record_path(folder, place), found[name], remedy)
+        path = record_path(folder, place)
+        require_same_inputs(path, found[name], name_it(spec, f"{parts.base}@NAME") if named else None)
     require_names_apart(shown, depths)
     return found
 

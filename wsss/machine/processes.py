@@ -19,11 +19,9 @@ from wsss.errors import WsssError
 if TYPE_CHECKING:
     import torch
     from accelerate import PartialState
-    from torch import nn
 
 __all__ = [
     "agreed",
-    "averaging",
     "device_here",
     "gathered",
     "is_main",
@@ -172,22 +170,6 @@ def agreed(value: T) -> T:
     values = [value]
     broadcast_object_list(values)
     return values[0]
-
-
-def averaging(model: "nn.Module") -> "nn.Module":
-    """`model` so wrapped that backward passes average gradients over the processes; itself in a single process.
-
-    Its layers that look at the whole batch, those that take statistics or chance from it, then do so over all processes.
-    """
-    if _state() is None:
-        return model
-    from accelerate import Accelerator
-
-    from wsss.networks.synchrony import see_whole_batch
-
-    see_whole_batch(model)
-    wrapped: nn.Module = Accelerator(cpu=on_cpu()).prepare_model(model)
-    return wrapped
 
 
 def summed(value: "torch.Tensor") -> "torch.Tensor":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wsss.checks import require_number, require_numbers
+from wsss.checks import check_settings, setting
 from wsss.errors import WsssError
 
 __all__ = ["FULL_TRUST", "NO_TRUST", "CropParameters", "FusionParameters", "RegionParameters"]
@@ -31,31 +31,19 @@ class RegionParameters:
         trust: border alignment at and below which depth is not believed, and from which on it is believed entirely.
     """
 
-    plane_tolerance: float = 0.008
-    planes: int = 5
-    layering: str = "jumps"
-    smooth: float = 0.0
-    jump: float = 0.015
-    min_area: float = 0.0008
-    max_regions: int = 40
-    guides: tuple[int, ...] = (0,)
-    trust: tuple[float, float] = (NO_TRUST, FULL_TRUST)
+    plane_tolerance: float = setting(0.008, 0)
+    planes: int = setting(5, 0, 1000)
+    layering: str = setting("jumps", choices=LAYERINGS)
+    smooth: float = setting(0.0, 0)
+    jump: float = setting(0.015, 0)
+    min_area: float = setting(0.0008, 0, 1)
+    max_regions: int = setting(40, 1)
+    guides: tuple[int, ...] = setting((0,), 0, 1000, filled=True)
+    trust: tuple[float, float] = setting((NO_TRUST, FULL_TRUST), -10, 10)
 
     def __post_init__(self) -> None:
-        if not self.guides:
-            raise WsssError("regions need at least one guide radius; 0 takes depth as it is")
-        if self.layering not in LAYERINGS:
-            raise WsssError(f"unknown layering {self.layering!r}; choose from {', '.join(LAYERINGS)}")
-        for name in ("plane_tolerance", "smooth", "jump"):
-            require_number(f"regions: {name}", getattr(self, name), 0)
-        require_number("regions: min_area", self.min_area, 0, 1)
-        require_number("regions: planes", self.planes, 0, 1000, whole=True)
-        require_number("regions: max_regions", self.max_regions, 1, whole=True)
-        require_numbers("regions: guides", self.guides, 0, 1000, whole=True)
-        require_numbers(
-            "regions: trust", self.trust, -10, 10
-        )  # alignments are in [−1, 1]; beyond it is always or never
-        if len(self.trust) != 2 or self.trust[0] >= self.trust[1]:
+        check_settings(self, "regions: ")
+        if self.trust[0] >= self.trust[1]:  # beyond [−1, 1], where alignments are, it is always or never
             raise WsssError(f"regions: trust must be two rising numbers, not {self.trust!r}")
 
 
@@ -77,23 +65,15 @@ class CropParameters:
         keep: pixels around a region that stay visible with `fill`.
     """
 
-    scales: tuple[float, ...] = (1.0, 2.0)
-    count: int = 13
-    context: float = 0.5
-    min_side: int = 32
-    exclude: str = "others"
-    keep: int = 6
+    scales: tuple[float, ...] = setting((1.0, 2.0), 0.01, 100, filled=True)
+    count: int = setting(13, 1, 1000)
+    context: float = setting(0.5, 0)
+    min_side: int = setting(32, 1)
+    exclude: str = setting("others", choices=EXCLUSIONS)
+    keep: int = setting(6, 0)
 
     def __post_init__(self) -> None:
-        require_numbers("crops: scales", self.scales, 0.01, 100)
-        if not self.scales:
-            raise WsssError("crops: scales must name at least one pass over the whole image")
-        require_number("crops: count", self.count, 1, 1000, whole=True)
-        require_number("crops: context", self.context, 0)
-        require_number("crops: min_side", self.min_side, 1, whole=True)
-        require_number("crops: keep", self.keep, 0, whole=True)
-        if self.exclude not in EXCLUSIONS:
-            raise WsssError(f"unknown exclusion {self.exclude!r}; choose from {', '.join(EXCLUSIONS)}")
+        check_settings(self, "crops: ")
 
 
 @dataclass(frozen=True)
@@ -109,20 +89,14 @@ class FusionParameters:
         reach: how far regions share their votes, in [0, 1): the probability with which their walk goes on after each step.
     """
 
-    level_weights: tuple[float, ...] = ()
-    crop_weight: float = 0.0
-    gate: float = 1.0
-    vote: float = 0.0
-    colour: float = 0.0
-    reach: float = 0.0
+    level_weights: tuple[float, ...] = setting((), 0)
+    crop_weight: float = setting(0.0, 0)
+    gate: float = setting(1.0, 0)
+    vote: float = setting(0.0, 0, 1)
+    colour: float = setting(0.0, 0, 1)
+    reach: float = setting(0.0, 0, below=1)  # a walk that never ends has no vote
 
     def __post_init__(self) -> None:
-        require_numbers("fusion: level_weights", self.level_weights, 0)
+        check_settings(self, "fusion: ")
         if self.level_weights and not any(self.level_weights):
             raise WsssError("fusion: level_weights must not all be 0")
-        for name in ("crop_weight", "gate"):
-            require_number(f"fusion: {name}", getattr(self, name), 0)
-        for name in ("vote", "colour", "reach"):
-            require_number(f"fusion: {name}", getattr(self, name), 0, 1)
-        if self.reach == 1:
-            raise WsssError("fusion: reach must be below 1: a walk that never ends has no vote")

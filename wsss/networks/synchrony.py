@@ -1,4 +1,4 @@
-"""Layers that see the whole batch of a training step, of which each of several processes holds a part.
+"""Trainings of several processes, each of which holds a part of every batch: gradients are averaged, layers see the whole.
 
 The outcome is that of one process with the whole batch, within rounding: batch norm takes mean and variance over all parts, and
 dropout draws for the whole batch and applies what falls on its own part.
@@ -15,16 +15,30 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from wsss.machine.lazy import lazy
-from wsss.machine.processes import share, summed
+from wsss.machine.processes import num_processes, on_cpu, share, summed
 
-__all__ = ["see_whole_batch"]
+__all__ = ["averaging"]
 
 layers = lazy("timm.layers")
 
 Forward = Callable[[Any, Tensor], Tensor]
 
 
-def see_whole_batch(model: nn.Module) -> None:
+def averaging(model: nn.Module) -> nn.Module:
+    """`model` so wrapped that backward passes average gradients over the processes; itself in a single process.
+
+    Its layers that look at the whole batch, those that take statistics or chance from it, then do so over all processes.
+    """
+    if num_processes() == 1:
+        return model
+    from accelerate import Accelerator
+
+    _see_whole_batch(model)
+    wrapped: nn.Module = Accelerator(cpu=on_cpu()).prepare_model(model)
+    return wrapped
+
+
+def _see_whole_batch(model: nn.Module) -> None:
     """Let the layers of `model`, in place, that take statistics or chance from a batch see those of all processes.
 
     Args:

@@ -22,36 +22,36 @@ split as ever; with them they are taken from the file, for the method `depth` al
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args, get_type_hints
 
-from wsss.checks import finite
+from wsss.checks import check_settings, setting
+from wsss.config import Config
 from wsss.errors import WsssError
 from wsss.io import atomic_path
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
-
-if TYPE_CHECKING:
-    from wsss.config import Config
 
 __all__ = ["GIVEN_METHOD", "CropSettings", "read_crop_settings", "toml_of", "write_crop_settings"]
 
 GIVEN_METHOD = "depth"
 """The method whose fusion and threshold a file gives: the one that the explorer shows."""
 
-_FUSION = tuple(f.name for f in fields(FusionParameters) if f.name != "level_weights")
-_SECTIONS: dict[str, tuple[str, ...]] = {
-    "regions": tuple(f.name for f in fields(RegionParameters)),
-    "crops": tuple(f.name for f in fields(CropParameters)),
-    "fusion": _FUSION,
-    "label": ("threshold",),
+
+@dataclass(frozen=True)
+class _Label:
+    threshold: float = setting(0.5, 0, below=1)
+
+    def __post_init__(self) -> None:
+        check_settings(self, "label: ")
+
+
+_KINDS = {"regions": RegionParameters, "crops": CropParameters, "fusion": FusionParameters, "label": _Label}
+_SECTIONS = {
+    section: {name: hint for name, hint in get_type_hints(kind).items() if name != "level_weights"}
+    for section, kind in _KINDS.items()
 }
-_EXAMPLES: dict[str, Any] = {
-    **asdict(RegionParameters()),
-    **asdict(CropParameters()),
-    **asdict(FusionParameters()),
-    "threshold": 0.5,
-}
+"""The names that each section may have, with the types of their values."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class CropSettings:
     fusion: FusionParameters | None = None
     threshold: float | None = None
 
-    def applied(self, config: "Config") -> "Config":
+    def applied(self, config: Config) -> Config:
         """`config` with these regions and crops."""
         return replace(
             config, regions=replace(config.regions, **self.regions), crops=replace(config.crops, **self.crops)
@@ -95,59 +95,42 @@ def read_crop_settings(path: str | Path) -> CropSettings:
         raise WsssError(f"cannot read crop parameters {path}: {error.strerror}. Give a file with --crops.") from error
     except (ValueError, RecursionError) as error:  # of the format, the encoding, a number of thousands of digits
         raise WsssError(f"{path} is no TOML: {error}. Mend it, or copy the parameters anew.") from error
-    for section, values in tables.items():
-        if section not in _SECTIONS or not isinstance(values, dict):
-            raise WsssError(f"{path}: unknown section {section!r}; it may have {', '.join(_SECTIONS)}")
-        for name, value in values.items():
-            if name not in _SECTIONS[section]:
-                known = ", ".join(_SECTIONS[section])
-                raise WsssError(f"{path}: [{section}] has no {name!r}; it may have {known}")
-            values[name] = _checked(path, name, value)
     try:
-        fusion, threshold = _fusion_of(tables)
-        settings = CropSettings(path.stem, tables.get("regions", {}), tables.get("crops", {}), fusion, threshold)
-        replace(RegionParameters(), **settings.regions)  # their own checks
-        replace(CropParameters(), **settings.crops)
+        sections = {section: _values(section, values) for section, values in tables.items()}
+        fusion, threshold = _fusion_of(sections)
     except WsssError as error:
         raise WsssError(f"{path}: {error}") from error
-    return settings
+    return CropSettings(path.stem, sections.get("regions", {}), sections.get("crops", {}), fusion, threshold)
 
 
-def _fusion_of(tables: Mapping[str, Any]) -> tuple[FusionParameters | None, float | None]:
-    if ("fusion" in tables) != ("label" in tables):
+def _values(section: str, values: Any) -> dict[str, Any]:
+    """What a section says, in the types of its fields; a `WsssError` where it makes no sense."""
+    if section not in _SECTIONS or not isinstance(values, dict):
+        raise WsssError(f"unknown section {section!r}; it may have {', '.join(_SECTIONS)}")
+    known = _SECTIONS[section]
+    if odd := [name for name in values if name not in known]:
+        raise WsssError(f"[{section}] has no {odd[0]!r}; it may have {', '.join(known)}")
+    _KINDS[section](**values)  # its own checks
+    return {name: _typed(value, known[name]) for name, value in values.items()}
+
+
+def _typed(value: Any, hint: Any) -> Any:
+    """A whole number as a float where it stands for one, and a list as a tuple."""
+    if isinstance(value, list):
+        return tuple(_typed(each, get_args(hint)[0]) for each in value)
+    return float(value) if hint is float else value
+
+
+def _fusion_of(sections: Mapping[str, Mapping[str, Any]]) -> tuple[FusionParameters | None, float | None]:
+    if ("fusion" in sections) != ("label" in sections):
         raise WsssError("[fusion] and [label] belong together; leave out both to have them chosen on tune")
-    if "fusion" not in tables:
+    if "fusion" not in sections:
         return None, None
-    missing = [name for name in _FUSION if name not in tables["fusion"]]
-    missing += ["threshold"] if "threshold" not in tables["label"] else []
-    if missing:
-        raise WsssError(f"{missing[0]!r} is missing; [fusion] has {', '.join(_FUSION)}, [label] threshold")
-    return FusionParameters(**tables["fusion"]), tables["label"]["threshold"]
-
-
-def _checked(path: Path, name: str, value: Any) -> Any:
-    """The value in the type of its field; numbers are finite and not negative."""
-    example = _EXAMPLES[name]
-    if isinstance(example, tuple):
-        if not isinstance(value, list):
-            raise WsssError(f"{path}: {name} must be a list of numbers, not {value!r}")
-        return tuple(_number(path, name, each, example[0]) for each in value)
-    if isinstance(example, str):
-        if not isinstance(value, str):
-            raise WsssError(f"{path}: {name} must be a text, not {value!r}")
-        return value
-    number = _number(path, name, value, example)
-    if (name == "count" and number < 1) or (name in ("threshold", "reach") and number >= 1):
-        raise WsssError(f"{path}: {name} must be {'1 or more' if name == 'count' else 'below 1'}, not {value!r}")
-    return number
-
-
-def _number(path: Path, name: str, value: Any, example: Any) -> float | int:
-    kinds = (int,) if isinstance(example, int) else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not finite(value) or value < 0:
-        wanted = "a whole number" if isinstance(example, int) else "a number"
-        raise WsssError(f"{path}: {name} must be {wanted}, 0 or more, not {value!r}")
-    return int(value) if isinstance(example, int) else float(value)
+    for section in ("fusion", "label"):
+        if missing := [name for name in _SECTIONS[section] if name not in sections[section]]:
+            names = ", ".join(_SECTIONS["fusion"])
+            raise WsssError(f"{missing[0]!r} is missing; [fusion] has {names}, [label] threshold")
+    return FusionParameters(**sections["fusion"]), sections["label"]["threshold"]
 
 
 def toml_of(sections: Mapping[str, Mapping[str, float | int]], comment: str = "") -> str:

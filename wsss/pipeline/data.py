@@ -178,12 +178,12 @@ class RunData:
                 data,
                 path,
                 backbone,
-                settings,
                 folds=folds,
-                side=side,
+                test_side=side,
                 device=self.device,
                 progress=self.progress,
                 weights=self.config.classifier.weights,
+                **asdict(settings),
             )
 
         self.cache.written_by(make, [path, *(fold_path(path, fold) for fold in range(FOLDS if folds else 0))])

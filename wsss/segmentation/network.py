@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import nn
 
 from wsss.errors import WsssError, first_line
-from wsss.io import atomic_path
 from wsss.machine.lazy import lazy
 from wsss.networks.backbones import DEFAULT_BACKBONE, check_backbone, load_encoder
-from wsss.networks.checkpoints import load_tensors, read_tensors, require_finite
+from wsss.networks.checkpoints import explained, load_tensors, read_checkpoint, write_checkpoint
 
 __all__ = ["build_network", "check_network", "load_network", "save_network"]
 
@@ -22,7 +20,7 @@ smp, timm = lazy("segmentation_models_pytorch"), lazy("timm")
 DEFAULT_ARCHITECTURE, DEFAULT_ENCODER = "DeepLabV3Plus", f"tu-{DEFAULT_BACKBONE}"
 STRIDE = 16  # pixels, of the default network
 METADATA = "wsss_network"
-"""Key of the one entry of metadata: safetensors writes several in random order."""
+"""Key of the description in a checkpoint."""
 
 _TIMM = "tu-"  # prefix of timm's models among the library's encoders
 
@@ -109,15 +107,13 @@ def save_network(path: Path, network: nn.Module, meta: Mapping[str, str]) -> Non
     Args:
         network: from `build_network`; its arguments are stored under the key `network`, as JSON.
         meta: what else belongs to it, as strings (JSON where it is structured): `classes`, `mean`, `std`, …
-            Equal networks with equal descriptions are written as equal bytes.
+            Equal networks with equal descriptions, in whatever order, are written as equal bytes.
 
     Raises:
         WsssError: the file cannot be written.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    metadata = {**meta, "network": json.dumps(network.build_arguments)}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, {METADATA: json.dumps(metadata, sort_keys=True)}))
+    facts = {**meta, "network": json.dumps(network.build_arguments)}
+    write_checkpoint(path, network, METADATA, dict(sorted(facts.items())))
 
 
 def load_network(path: Path) -> tuple[nn.Module, dict[str, str]]:
@@ -126,21 +122,11 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, str]]:
     Raises:
         WsssError: the file is missing, broken, holds NaN or infinity, or is no such checkpoint; the message names it.
     """
-    try:
-        tensors, meta = read_tensors(path)
-        if METADATA in meta:  # files of former versions have each fact as an entry of its own
-            meta = json.loads(meta[METADATA])
-        if "network" not in meta:
-            raise WsssError("it is no segmentation network of this package")
+    with explained(f"cannot read the network {path}", "Delete the file and train again, or give another one."):
+        tensors, meta = read_checkpoint(path, METADATA, "segmentation network", former="network")
         arguments = json.loads(meta.pop("network"))
         if arguments["encoder"].startswith(_TIMM):  # no file may make timm fetch something from a hub
             check_backbone(arguments["encoder"].removeprefix(_TIMM))
-        require_finite(tensors)
         network = build_network(**arguments)
         load_tensors(network, tensors)
-    except Exception as error:  # of four libraries, on a file that somebody else may have made
-        reason = str(error).rstrip(".")
-        raise WsssError(
-            f"cannot read the network {path}: {reason}. Delete the file and train again, or give another one."
-        ) from error
     return network.eval(), meta

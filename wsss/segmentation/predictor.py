@@ -14,6 +14,7 @@ from torch import nn
 from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.machine.memory import UNNOTICED, free_memory
+from wsss.networks.checkpoints import require_normalisation
 from wsss.segmentation.inference import needed_memory, predict_batches, too_large
 from wsss.segmentation.network import load_network
 
@@ -81,9 +82,8 @@ def _require_facts(facts: Mapping[str, Any], network: nn.Module) -> None:
     expected, names = arguments["num_classes"], facts["classes"]
     if len(names) != expected or not all(isinstance(name, str) for name in names):
         raise WsssError(f"classes must be {expected} names")
-    require_numbers("mean", facts["mean"], -10, 10)
-    require_numbers("std", facts["std"], 1e-6, 10)
+    require_normalisation(facts["mean"], facts["std"])
     require_numbers("scales", facts["scales"], 0.01, 100)
     require_number("long_side", facts["long_side"], 16, 16384, whole=True)
-    if len(facts["mean"]) != 3 or len(facts["std"]) != 3 or not facts["scales"]:
-        raise WsssError("mean and std must be three numbers each, scales at least one")
+    if not facts["scales"]:
+        raise WsssError("scales must be at least one")

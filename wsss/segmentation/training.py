@@ -14,11 +14,12 @@ from tqdm.auto import tqdm
 
 from wsss.data.base import IGNORE
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
-from wsss.machine.processes import averaging, is_main, num_processes, share, summed
+from wsss.machine.processes import is_main, num_processes, share, summed
 from wsss.machine.runtime import autocast, seed_everything, to_device
 from wsss.networks.backbones import encoder_model
 from wsss.networks.freezing import freeze_early, require_learning, train_mode
 from wsss.networks.gradients import quick_gradients
+from wsss.networks.synchrony import averaging
 from wsss.networks.training_state import CHECKPOINT_EVERY, TrainingState
 
 __all__ = ["ImagesAndMasks", "train_segmentation"]
