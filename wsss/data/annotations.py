@@ -6,15 +6,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import torch
 from scipy.ndimage import find_objects
 
 from wsss.errors import WsssError
-from wsss.machine.lazy import lazy
 
 __all__ = ["SAME_BOX", "xml_labels", "xml_marks"]
-
-ops = lazy("torchvision.ops")
 
 SAME_BOX = 0.5
 """IoU of an instance's box with an annotated one from which on they are the same object."""
@@ -71,12 +67,21 @@ def xml_marks(path: Path, instances: np.ndarray, names: Sequence[str]) -> tuple[
         rivals = [one for one in objects if (one.findtext("name") or "").strip() == name]
         if not rivals:
             continue
-        boxes = torch.tensor([_xml_box(one, path) for one in rivals])
-        overlaps = ops.box_iou(torch.tensor([box], dtype=boxes.dtype), boxes)[0]
+        overlaps = _box_ious(box, [_xml_box(one, path) for one in rivals])
         if overlaps.max() >= SAME_BOX:
             match = rivals[int(overlaps.argmax())]
             marks[:, number] = [_mark(match.findtext(flag)) for flag in ("occluded", "truncated")]
     return marks[0], marks[1]
+
+
+def _box_ious(box: Sequence[float], others: Sequence[Sequence[float]]) -> np.ndarray:
+    """IoU `(N,) float32` of a box `(top, left, bottom, right)` with each of N others; it is not empty."""
+    one, each = np.asarray(box, np.float32), np.asarray(others, np.float32)
+    sides = (np.minimum(one[2:], each[:, 2:]) - np.maximum(one[:2], each[:, :2])).clip(min=0)
+    both = sides.prod(axis=1)
+    areas = (each[:, 2:] - each[:, :2]).prod(axis=1)
+    overlaps: np.ndarray = both / ((one[2:] - one[:2]).prod() + areas - both)
+    return overlaps
 
 
 def _mark(text: str | None) -> float:
