@@ -31,8 +31,9 @@ from wsss.methods.registry import METHODS, full_name, method
 from wsss.methods.scoring import score_seeds
 from wsss.networks.lean import lean_copy
 from wsss.records.build import Origin, Subject, build_record
+from wsss.records.inputs import inputs_read, name_it, require_names_apart, require_same_inputs
 from wsss.records.record import Record, RecordPlace
-from wsss.records.store import inputs_read, name_it, record_path, require_names_apart, require_same_inputs, write_record
+from wsss.records.store import record_path, write_record
 
 __all__ = ["evaluate_folder"]
 
@@ -168,19 +169,13 @@ def _sources(
 def _require_same_inputs(
     out: Path, dataset: Dataset, root: Path | None, full: Mapping[str, str], depths: DepthSources
 ) -> dict[str, Any]:
-    """What each method's record says of its inputs; see `wsss.records.store.require_same_inputs`."""
+    """What each method's record says of its inputs; see `wsss.records.inputs.require_same_inputs`."""
     contents, found = dataset.fingerprint(), {}
     for name, shown in full.items():
         source = MethodName.of_seeds(name).source
         spec = depths.spec(source) if method(name).uses_depth else None
         found[name] = inputs_read(root, contents, spec)
-        place: RecordPlace = {
-            "data": dataset.name,
-            "stage": "cam",
-            "split": dataset.split,
-            "method": shown,
-            "refinement": None,
-        }
+        place = RecordPlace(data=dataset.name, stage="cam", split=dataset.split, method=shown, refinement=None)
         require_same_inputs(record_path(out, place), found[name], name_it(spec or "", "METHOD@NAME"))
     return found
 

@@ -49,7 +49,7 @@ class Record(RecordPlace, total=False):
         errors, correlations, activation, hit_effects: see the functions of these names in `wsss.analysis`.
         paired: differences from other methods (`against`) on the same images.
         skipped: `id` and `reason` of images that could not be read.
-        provenance: see `wsss.records.provenance.provenance`; with `settings`, and `read` (`wsss.records.store.inputs_read`).
+        provenance: see `wsss.records.provenance.provenance`; with `settings`, and `read` (`wsss.records.inputs.inputs_read`).
     """
 
     profile: str
