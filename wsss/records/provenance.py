@@ -8,8 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import wsss
-from wsss.paths import PACKAGE, checkout
+from wsss.paths import PACKAGE, PROJECT, checkout
 
 __all__ = ["git_state", "package_versions", "processor", "provenance"]
 
@@ -62,10 +61,11 @@ def processor() -> str:
 
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str | None]:
     """Version of each installed package, None for one that is not installed; `wsss` itself included."""
-    found: dict[str, str | None] = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return {**found, "wsss": wsss.__version__}
+    return {**{name: _installed(name) for name in names}, "wsss": _installed(PROJECT)}
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
