@@ -26,7 +26,8 @@ def xml_labels(path: Path, classes: Sequence[str]) -> np.ndarray:
     for name in (element.text or "" for element in _annotation(path).iterfind("object/name")):
         if name.strip() not in classes:
             raise WsssError(
-                f"annotation {path}: class {name!r} is not one of {', '.join(classes)}. Correct it, or name it in classes.txt."
+                f"annotation {path}: class {name!r} is not one of {', '.join(classes)}. Correct it, or name it in "
+                "classes.txt."
             )
         labels[classes.index(name.strip())] = True
     return labels
@@ -44,8 +45,8 @@ def _annotation(path: Path) -> "ElementTree.ElementTree[ElementTree.Element]":
 def xml_marks(path: Path, instances: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Which instances the annotators marked as occluded, and which as truncated.
 
-    An instance belongs to the annotated object of its class whose box overlaps its own box most, if their IoU is at least
-    `SAME_BOX`: masks and boxes were drawn at different times, and neither lists all of the other's objects.
+    An instance belongs to the annotated object of its class whose box overlaps its own box most, if their IoU is at
+    least `SAME_BOX`: masks and boxes were drawn at different times, and neither lists all of the other's objects.
 
     Args:
         path: a VOC annotation.

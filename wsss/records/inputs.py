@@ -15,8 +15,8 @@ def inputs_read(root: Path | None, contents: str, depth: str | None) -> dict[str
 
     Args:
         root: folder of the data, whose `contents` are known.
-        depth: source of depth; one that is read from no place lies under its own name. None is left out, and so is a place that
-            is not there: whoever opens it says so.
+        depth: source of depth; one that is read from no place lies under its own name. None is left out, and so is a
+            place that is not there: whoever opens it says so.
     """
 
     def kept(place: str | None, held: str) -> dict[str, str | None]:
@@ -52,8 +52,8 @@ def require_same_inputs(path: Path, read: Mapping[str, Mapping[str, str | None]]
                 remedy = remedy or "Set WSSS_RUNS to another folder, or delete that record."
                 raise WsssError(f"{path} is of another folder or model of depth. {remedy}")
             raise WsssError(
-                f"{path} is of another folder that has the same name as this {name}. Rename the folder, set WSSS_RUNS to another "
-                "one, or delete that record."
+                f"{path} is of another folder that has the same name as this {name}. Rename the folder, set WSSS_RUNS "
+                "to another one, or delete that record."
             )
 
 
@@ -72,8 +72,8 @@ def require_names_apart(shown: Mapping[str, str], depths: Mapping[str, tuple[str
         other = first.setdefault(own, name)
         if depths[other] != depths[name]:
             raise WsssError(
-                f"{other} and {name} read other depth, but would both be called {own} in records. Name one of the sources: "
-                "--source NAME=files:DIR --depth-kind NAME=metric|inverse, and METHOD@NAME."
+                f"{other} and {name} read other depth, but would both be called {own} in records. Name one of the "
+                "sources: --source NAME=files:DIR --depth-kind NAME=metric|inverse, and METHOD@NAME."
             )
 
 
