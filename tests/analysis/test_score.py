@@ -16,9 +16,11 @@ from wsss.errors import WsssError
 def example(images: int = 3, thresholds: int = 4, predicted: int = 3) -> Score:
     rng = np.random.default_rng(0)
     rows = [
-        InstanceScore(f"{number:04d}", 1 + number % 2, 40 + number, rng.random() / 9, ratio, float("nan"), 1 / 3, rng.random())
+        InstanceScore(
+            f"{number:04d}", 1 + number % 2, 40 + number, rng.random() / 9, ratio, float("nan"), 1 / 3, rng.random()
+        )
         for number, ratio in enumerate([0.0, 0.2, float("nan")])
-    ]  # fmt: skip
+    ]
     return Score(
         classes=("cat", "dog"),
         ids=tuple(f"{number:04d}" for number in range(images)),

@@ -139,8 +139,11 @@ def test_absolute_sizes_are_cocos():
     scores = [make_score(str(number), area=area) for number, area in enumerate(areas)]
     table = strata_table(scores_frame(scores), resamples=20, absolute=True)
     assert [(row["size"], row["occlusion"], row["n"]) for row in table] == [
-        (COCO_BINS[0], "all", 2), (COCO_BINS[1], "all", 2), (COCO_BINS[2], "all", 1), ("all", "all", 5)
-    ]  # fmt: skip
+        (COCO_BINS[0], "all", 2),
+        (COCO_BINS[1], "all", 2),
+        (COCO_BINS[2], "all", 1),
+        ("all", "all", 5),
+    ]
 
 
 def test_object_miou_counts_objects_alike_and_classes_alike():

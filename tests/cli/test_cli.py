@@ -97,7 +97,8 @@ def test_all_commands_are_known() -> None:
 def test_help_lists_the_options(command: str) -> None:
     result = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
     assert result.exit_code == 0
-    options = {p for param in typer.main.get_command(cli.app).commands[command].params for p in param.opts}  # type: ignore[attr-defined]
+    known = typer.main.get_command(cli.app).commands[command]  # type: ignore[attr-defined]
+    options = {p for param in known.params for p in param.opts}
     assert COMMANDS[command] <= options
     assert all(option in result.output for option in options)
 

@@ -1,4 +1,4 @@
-"""The catalogue of bad data: what can be wrong with a folder of images, and what is said of it, or that it does not matter."""
+"""The catalogue of bad data: what can be wrong with a folder of images, and what is said of it, if it matters."""
 
 import json
 import shutil
@@ -60,14 +60,20 @@ REFUSED: dict[str, tuple[Damage, str]] = {
     "truncated JPEG": (cut(image_of, 0.5), rf"{FIRST}\.jpg.*Replace the file or take its id out"),
     "zero bytes": (cut(image_of, 0), rf"{FIRST}\.jpg.*Replace the file"),
     "no image": (written(image_of, b"<html>404</html>"), rf"{FIRST}\.jpg.*Replace the file"),
-    "PostScript": (written(image_of, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), rf"{FIRST}\.jpg.*Replace the file"),
+    "PostScript": (
+        written(image_of, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+        rf"{FIRST}\.jpg.*Replace the file",
+    ),
     "32 bits": (saved(GREY.astype(np.int32), image_of, "TIFF"), rf"{FIRST}\.jpg has 32 bits a channel.*8 bits"),
     "floats": (saved(GREY.astype(np.float32), image_of, "TIFF"), rf"{FIRST}\.jpg has 32 bits a channel.*8 bits"),
     "EXIF on its side": (turned(6), rf"{FIRST}\.jpg is stored turned.*auto-orient"),
     "EXIF upside down": (turned(3), rf"{FIRST}\.jpg is stored turned.*auto-orient"),
     "no image file": (lambda root: image_of(root).unlink(), rf"{FIRST}\.jpg.*take its id out"),
     "no mask": (lambda root: mask_of(root).unlink(), rf"{FIRST}\.png is neither in.*take {FIRST} out of the val list"),
-    "mask of another size": (saved(IDS[:, :-1], mask_of), rf"{FIRST}\.png is \(40, 47\).*image \(40, 48\).*make it again"),
+    "mask of another size": (
+        saved(IDS[:, :-1], mask_of),
+        rf"{FIRST}\.png is \(40, 47\).*image \(40, 48\).*make it again",
+    ),
     "mask on its side": (saved(IDS.T, mask_of), rf"{FIRST}\.png is \(48, 40\).*image \(40, 48\)"),
     "mask with unknown ids": (saved(IDS + 21, mask_of), rf"{FIRST}\.png holds the value 21.*classes\.txt"),
     "mask of colours": (saved(np.zeros((*SIZE, 3), np.uint8), mask_of), rf"{FIRST}\.png must be.*one number a pixel"),
@@ -86,7 +92,7 @@ REFUSED: dict[str, tuple[Damage, str]] = {
     "UTF-16 without mark": (listed("2012_000008\n".encode("utf-16-le")), r"val\.txt: id .* is no file name.*UTF-8"),
     "no ids": (listed(b"\n\n"), r"val\.txt is empty"),
     "binary list": (listed(bytes(range(128, 256))), r"cannot read split file .*val\.txt"),
-}  # fmt: skip
+}
 
 
 def first_sample(root: Path) -> np.ndarray:
@@ -108,21 +114,29 @@ def cmyk(root: Path) -> None:
 RIGHT: dict[str, tuple[Damage, Callable[[np.ndarray, np.ndarray], bool]]] = {
     "grey": (saved(GREY, image_of), lambda found, _: bool((found == GREY[..., None]).all())),
     "16 bits": (
-        saved(GREY.astype(np.uint16) * 256 + 77, image_of), lambda found, _: bool((found == GREY[..., None]).all()),
+        saved(GREY.astype(np.uint16) * 256 + 77, image_of),
+        lambda found, _: bool((found == GREY[..., None]).all()),
     ),
     "alpha": (
         saved(np.dstack([GREY, GREY // 2, GREY // 3, GREY * 0]), image_of),
         lambda found, _: bool((found == np.dstack([GREY, GREY // 2, GREY // 3])).all()),
     ),
-    "grey with alpha": (saved(np.dstack([GREY, GREY]), image_of), lambda found, _: bool((found == GREY[..., None]).all())),
+    "grey with alpha": (
+        saved(np.dstack([GREY, GREY]), image_of),
+        lambda found, _: bool((found == GREY[..., None]).all()),
+    ),
     "CMYK": (cmyk, lambda found, true: float(np.abs(found.astype(int) - true).mean()) < 12),
     "PNG that is called JPEG": (
-        lambda root: Image.open(image_of(root)).copy().save(image_of(root), "PNG"), lambda found, true: bool((found == true).all()),
+        lambda root: Image.open(image_of(root)).copy().save(image_of(root), "PNG"),
+        lambda found, true: bool((found == true).all()),
     ),
     "EXIF as stored": (turned(1), lambda found, true: float(np.abs(found.astype(int) - true).mean()) < 12),
     "EXIF nonsense": (turned(77), lambda found, true: float(np.abs(found.astype(int) - true).mean()) < 12),
-    "CRLF and mark": (listed(b"\xef\xbb\xbf2012_000008\r\n\r\n 2012_000009 \r\n"), lambda found, true: bool((found == true).all())),
-}  # fmt: skip
+    "CRLF and mark": (
+        listed(b"\xef\xbb\xbf2012_000008\r\n\r\n 2012_000009 \r\n"),
+        lambda found, true: bool((found == true).all()),
+    ),
+}
 
 
 @pytest.mark.parametrize("case", RIGHT)
@@ -202,14 +216,15 @@ def test_folders_whose_name_no_record_may_have_are_refused_at_once(tiny_voc: Pat
 ANNOTATIONS = {
     "torn": "<annotation><object>",
     "unknown encoding": "<?xml version='1.0' encoding='klingon'?><annotation/>",
-    "bomb": "<!DOCTYPE a [<!ENTITY a 'ha'>" + "".join(
-        f"<!ENTITY {chr(98 + n)} '{f'&{chr(97 + n)};' * 40}'>" for n in range(9)
-    ) + "]><annotation><object><name>&j;</name></object></annotation>",
-    "outside": f"<!DOCTYPE a [<!ENTITY x SYSTEM '{Path('/etc/hostname').as_uri()}'>]><annotation><object><name>&x;</name>"
-               "</object></annotation>",
+    "bomb": "<!DOCTYPE a [<!ENTITY a 'ha'>"
+    + "".join(f"<!ENTITY {chr(98 + n)} '{f'&{chr(97 + n)};' * 40}'>" for n in range(9))
+    + "]><annotation><object><name>&j;</name></object></annotation>",
+    "outside": f"<!DOCTYPE a [<!ENTITY x SYSTEM '{Path('/etc/hostname').as_uri()}'>]>"
+    "<annotation><object><name>&x;</name>"
+    "</object></annotation>",
     "unknown class": "<annotation><object><name>unicorn</name></object></annotation>",
     "no name": "<annotation><object><name/></object></annotation>",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", ANNOTATIONS)
@@ -333,12 +348,17 @@ def tar_with(path: Path, kind: bytes, name: str, target: str = "") -> Path:
 @pytest.mark.parametrize(
     ("kind", "name", "target"),
     [
-        (b"0", "../evil.txt", ""), (b"0", "data/../../evil.txt", ""),
-        (b"2", "data/link", "/etc"), (b"2", "data/link", "../../.."), (b"2", "data/link", "good.txt"),
-        (b"1", "data/hard", "/etc/passwd"), (b"1", "data/hard", "data/good.txt"),
-        (b"3", "data/device", ""), (b"6", "data/pipe", ""),
+        (b"0", "../evil.txt", ""),
+        (b"0", "data/../../evil.txt", ""),
+        (b"2", "data/link", "/etc"),
+        (b"2", "data/link", "../../.."),
+        (b"2", "data/link", "good.txt"),
+        (b"1", "data/hard", "/etc/passwd"),
+        (b"1", "data/hard", "data/good.txt"),
+        (b"3", "data/device", ""),
+        (b"6", "data/pipe", ""),
     ],
-)  # fmt: skip
+)
 def test_hostile_archives_leave_nothing(tmp_path: Path, kind: bytes, name: str, target: str) -> None:
     archive = tar_with(tmp_path / "evil.tar", kind, name, target)
     with pytest.raises(WsssError, match=r"cannot extract .*evil\.tar.*Delete it"):

@@ -102,9 +102,12 @@ def test_palettes_that_say_nothing_else_are_legal(tiny_voc: Path, kind: str) -> 
     white = voc_palette().copy()
     white[255] = 255
     palette = {
-        "VOC's": voc_palette(), "VOC's with white void": white, "grey": np.repeat(np.arange(256)[:, None], 3, axis=1),
-        "own": np.random.default_rng(0).integers(0, 256, (256, 3)), "short": voc_palette()[:21],
-    }[kind]  # fmt: skip
+        "VOC's": voc_palette(),
+        "VOC's with white void": white,
+        "grey": np.repeat(np.arange(256)[:, None], 3, axis=1),
+        "own": np.random.default_rng(0).integers(0, 256, (256, 3)),
+        "short": voc_palette()[:21],
+    }[kind]
     save_with(file, true, palette)
     np.testing.assert_array_equal(VocDataset(tiny_voc, "val")[0].mask, true)
 

@@ -11,9 +11,23 @@ from wsss.data.nyuv2 import NYU40_IDS, NyuV2Dataset, nyu40_to_things
 from wsss.errors import WsssError
 
 THINGS = [
-    "bed", "chair", "sofa", "table", "bookshelf", "picture", "desk", "pillow",
-    "television", "toilet", "sink", "lamp", "bathtub", "refrigerator", "night_stand", "dresser",
-]  # fmt: skip
+    "bed",
+    "chair",
+    "sofa",
+    "table",
+    "bookshelf",
+    "picture",
+    "desk",
+    "pillow",
+    "television",
+    "toilet",
+    "sink",
+    "lamp",
+    "bathtub",
+    "refrigerator",
+    "night_stand",
+    "dresser",
+]
 
 
 @pytest.fixture

@@ -36,9 +36,17 @@ def table(*placements: Placement) -> Scene:
     """A noiseless scene, seen along the x axis from 1.2 m, from low above the table."""
     drawn = draw_scene(np.random.default_rng(0), "mixed")
     return replace(
-        drawn, placements=placements, azimuth=0.0, elevation=0.2, distance=1.2, target=(0.0, 0.0), noise=0.0,
-        field_of_view=50.0, table=(0.8, 0.8), textures=dict.fromkeys(drawn.textures, 0),
-    )  # fmt: skip
+        drawn,
+        placements=placements,
+        azimuth=0.0,
+        elevation=0.2,
+        distance=1.2,
+        target=(0.0, 0.0),
+        noise=0.0,
+        field_of_view=50.0,
+        table=(0.8, 0.8),
+        textures=dict.fromkeys(drawn.textures, 0),
+    )
 
 
 def test_amodal_area_is_what_is_seen_of_the_object_alone(renderer: Renderer) -> None:

@@ -9,11 +9,12 @@ from wsss.data.vocabulary import VOC_CLASSES, choose_classes, read_class_names
 from wsss.errors import WsssError
 
 NO_NAMES = (
-    "background", "Background", "_background_", "__background__", "back ground", "[background]", "bg", "BG", "Background class",
-    "void", "<void>", "ignore", "__ignore__", "ignore label", "ignored", "unlabeled", "unlabelled", "0 background", "0: cat",
-    "0=bg", "1) cat", "1\tcat", "background:0,0,0::", "person:128,0,0::", "# label:color_rgb:parts:actions", "# mine",
-    "cat 64,0,0", "cat, 64, 0, 0", "cat;64;0;0", "---", "background 0", "background (0)", "0_background", "0-background",
-    "background,0", "background 0 0 0", "ignore 255", "cat 64 0 0", "cat,1", "0", "17",
+    "background", "Background", "_background_", "__background__", "back ground", "[background]", "bg", "BG",
+    "Background class", "void", "<void>", "ignore", "__ignore__", "ignore label", "ignored", "unlabeled",
+    "unlabelled", "0 background", "0: cat", "0=bg", "1) cat", "1\tcat", "background:0,0,0::", "person:128,0,0::",
+    "# label:color_rgb:parts:actions", "# mine", "cat 64,0,0", "cat, 64, 0, 0", "cat;64;0;0", "---", "background 0",
+    "background (0)", "0_background", "0-background", "background,0", "background 0 0 0", "ignore 255", "cat 64 0 0",
+    "cat,1", "0", "17",
 )  # fmt: skip
 NAMES = (
     "void deck",

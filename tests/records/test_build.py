@@ -23,10 +23,27 @@ from wsss.records.store import check_fresh, check_not_smoke, find_record, load_r
 
 CLASSES = ("duck", "mug")
 KEYS = {
-    "data", "split", "profile", "stage", "method", "depth_source", "refinement", "backbone", "image_labels", "seeds",
-    "miou", "iou", "coverage", "threshold", "megapixels_per_image", "seconds_per_image", "tuning_trials", "strata",
-    "paired", "provenance",
-}  # fmt: skip
+    "data",
+    "split",
+    "profile",
+    "stage",
+    "method",
+    "depth_source",
+    "refinement",
+    "backbone",
+    "image_labels",
+    "seeds",
+    "miou",
+    "iou",
+    "coverage",
+    "threshold",
+    "megapixels_per_image",
+    "seconds_per_image",
+    "tuning_trials",
+    "strata",
+    "paired",
+    "provenance",
+}
 """Of the format that the design states; records may say more."""
 
 

@@ -11,9 +11,17 @@ from wsss.records.store import load_ablation, load_records, load_series, record_
 
 PLACE = {"data": "d", "stage": "cam", "split": "test", "method": "cam", "refinement": None}
 WHOLE: Any = {
-    **PLACE, "profile": "default", "seeds": [0], "num_images": 1, "classes": [], "miou": {}, "iou": {}, "strata": [],
-    "paired": [], "provenance": {},
-}  # fmt: skip
+    **PLACE,
+    "profile": "default",
+    "seeds": [0],
+    "num_images": 1,
+    "classes": [],
+    "miou": {},
+    "iou": {},
+    "strata": [],
+    "paired": [],
+    "provenance": {},
+}
 
 
 def put(root: Path, content: Any, name: str = "cam") -> Path:

@@ -11,9 +11,15 @@ from wsss.report.object_charts import activation_figure
 
 def record(method: str, effects: dict[str, Any] | None, activation: dict[str, Any] | None = None) -> Any:
     return {
-        "data": "tabletop", "split": "test", "method": method, "refinement": None, "profile": "default",
-        "depth_source": None, "hit_effects": effects, "activation": activation,
-    }  # fmt: skip
+        "data": "tabletop",
+        "split": "test",
+        "method": method,
+        "refinement": None,
+        "profile": "default",
+        "depth_source": None,
+        "hit_effects": effects,
+        "activation": activation,
+    }
 
 
 BOTH = {

@@ -161,8 +161,12 @@ def test_walk_figures_have_their_panels(view):
     assert len(walk.layers_figure(view.sample, one, view.evidence.regions, view.evidence.plan).axes) == 5
     figure = walk.crops_figure([view.sample.image], view, CLASSES)
     assert figure.axes[0].get_title() == "box 0.90"
-    several = replace(view.evidence, crops=view.evidence.crops.repeat(9, 1, 1, 1), plan=view.evidence.plan * 9,
-                      crop_probabilities=view.evidence.crop_probabilities.repeat(9, 1))  # fmt: skip
+    several = replace(
+        view.evidence,
+        crops=view.evidence.crops.repeat(9, 1, 1, 1),
+        plan=view.evidence.plan * 9,
+        crop_probabilities=view.evidence.crop_probabilities.repeat(9, 1),
+    )
     figure = walk.crops_figure([view.sample.image] * 9, replace(view, evidence=several), CLASSES)
     titled = [number for number, ax in enumerate(figure.axes) if ax.get_title()]
     assert titled == [*range(7), 14, 15]  # two rows of crops, and below each its evidence

@@ -11,14 +11,31 @@ def record(method: str = "cam", mean: float = 40.0, **changes: Any) -> Any:
     """As much of a record as these functions read."""
     versions = {"torch": "2.14.1", "pybullet": None}
     source = {
-        "commit": "c" * 40, "dirty": False, "config_sha256": "a" * 64, "data_sha256": "b" * 64, "versions": versions,
-        "algorithm_version": 1, "device": "cpu", "threads": 2, "wall_s": 12.34, "utc": "2026-01-01T00:00:00+00:00",
-    }  # fmt: skip
+        "commit": "c" * 40,
+        "dirty": False,
+        "config_sha256": "a" * 64,
+        "data_sha256": "b" * 64,
+        "versions": versions,
+        "algorithm_version": 1,
+        "device": "cpu",
+        "threads": 2,
+        "wall_s": 12.34,
+        "utc": "2026-01-01T00:00:00+00:00",
+    }
     plain = {
-        "data": "tabletop", "stage": "cam", "split": "test", "method": method, "refinement": None, "num_images": 200,
-        "seeds": [0], "miou": {"mean": mean, "std": None, "per_seed": [mean]}, "classes": ["mug", "duck"], "paired": [],
-        "iou": {"background": 90.0, "mug": mean, "duck": 20.0}, "provenance": source,
-    }  # fmt: skip
+        "data": "tabletop",
+        "stage": "cam",
+        "split": "test",
+        "method": method,
+        "refinement": None,
+        "num_images": 200,
+        "seeds": [0],
+        "miou": {"mean": mean, "std": None, "per_seed": [mean]},
+        "classes": ["mug", "duck"],
+        "paired": [],
+        "iou": {"background": 90.0, "mug": mean, "duck": 20.0},
+        "provenance": source,
+    }
     return plain | changes
 
 
@@ -104,10 +121,17 @@ def test_colophon_has_a_column_for_each_stage_and_what_its_records_share():
     table = colophon(records)
     assert table.columns.tolist() == ["cam (test)", "segmentation (test)"]
     assert table["cam (test)"].to_dict() == {
-        "records": "2", "images": "200", "seeds": "0",
+        "records": "2",
+        "images": "200",
+        "seeds": "0",
         "commit": "cccccccccccc; eeeeeeeeeeee with uncommitted changes",
-        "settings": "aaaaaaaaaaaa", "data": "bbbbbbbbbbbb", "algorithm version": "1", "device, threads": "cpu, 2",
-        "made or loaded in": "20.0 s", "at (UTC)": "2026-01-01T00:00:00+00:00",
-        "torch version": "2.14.1", "pybullet version": "–",
-    }  # fmt: skip
+        "settings": "aaaaaaaaaaaa",
+        "data": "bbbbbbbbbbbb",
+        "algorithm version": "1",
+        "device, threads": "cpu, 2",
+        "made or loaded in": "20.0 s",
+        "at (UTC)": "2026-01-01T00:00:00+00:00",
+        "torch version": "2.14.1",
+        "pybullet version": "–",
+    }
     assert table["segmentation (test)"]["commit"] == "unknown"

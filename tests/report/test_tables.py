@@ -101,8 +101,15 @@ def test_rows_are_controls_then_depth_then_upper_bounds() -> None:
     extra = [record("full-supervision", 80), record("depth@learned", 60), record("depth@sensor", 71, refinement="crf")]
     names = [one["method"] + (one["refinement"] or "") for one in in_order([*extra, *RECORDS])]
     assert names == [
-        "cam", "zoom", "grid", "depth@sensor", "depth@sensorcrf", "depth@learned", "depth@shuffled", "full-supervision",
-    ]  # fmt: skip
+        "cam",
+        "zoom",
+        "grid",
+        "depth@sensor",
+        "depth@sensorcrf",
+        "depth@learned",
+        "depth@shuffled",
+        "full-supervision",
+    ]
 
 
 def test_the_main_table_says_what_the_records_say() -> None:
@@ -202,9 +209,12 @@ def test_the_headline_keeps_stages_and_unseen_images_apart() -> None:
 
 def test_depth_that_comes_with_the_data_shares_a_column() -> None:
     rows = [
-        record("depth@sensor", 70.0), record("depth@learned", 50.0), record("crop-only@sensor", 45.0),
-        record("depth@meter", 60.0, data="photographs"), record("depth@shuffled", 40.0, data="photographs"),
-    ]  # fmt: skip
+        record("depth@sensor", 70.0),
+        record("depth@learned", 50.0),
+        record("crop-only@sensor", 45.0),
+        record("depth@meter", 60.0, data="photographs"),
+        record("depth@shuffled", 40.0, data="photographs"),
+    ]
     assert own_depth(rows) == {"tabletop": "sensor", "photographs": "meter"}
     table = headline_table(rows)
     assert list(table.columns) == ["crop-only", "depth", "depth@learned"]
@@ -237,25 +247,42 @@ def label_record(method: str, miou: float, refinement: str | None, tune: float) 
     threshold = {"value": 0.4, "low": [0.3, 0.4], "high": [0.5, 0.5], "fixed": None, "oracle": None}
     border = {"precision": 50.0, "recall": 40.0, "f": 44.4}
     return record(
-        method, miou, stage="pseudo", split="train", refinement=refinement, tune_miou=tune, threshold=threshold, boundary=border
-    )  # fmt: skip
+        method,
+        miou,
+        stage="pseudo",
+        split="train",
+        refinement=refinement,
+        tune_miou=tune,
+        threshold=threshold,
+        boundary=border,
+    )
 
 
 LABELS = [
-    label_record("depth@sensor", 85.0, "par-depth", 84.0), label_record("cam", 40.0, None, 38.0),
-    label_record("cam", 43.0, "par", 41.0), label_record("depth@sensor", 84.0, None, 83.0),
+    label_record("depth@sensor", 85.0, "par-depth", 84.0),
+    label_record("cam", 40.0, None, 38.0),
+    label_record("cam", 43.0, "par", 41.0),
+    label_record("depth@sensor", 84.0, None, 83.0),
     label_record("cam", 44.0, "crf", 40.0),
-]  # fmt: skip
+]
 
 
 def test_label_quality_has_a_row_for_each_refinement() -> None:
     table = label_quality_table(LABELS)
     assert list(table.index) == ["cam", "cam+crf", "cam+par", "depth@sensor", "depth@sensor+par-depth"]
     assert table.loc["cam+par"].to_dict() == {
-        "mIoU": "43.0 ± 0.5", "mIoU on tune": "41.0", "precision": "81.0", "recall": "62.0", "border precision": "50.0",
-        "border recall": "40.0", "border F": "44.4", "ignored": "1.0", "thresholds": "0.35, 0.50", "s/image": "0.20",
+        "mIoU": "43.0 ± 0.5",
+        "mIoU on tune": "41.0",
+        "precision": "81.0",
+        "recall": "62.0",
+        "border precision": "50.0",
+        "border recall": "40.0",
+        "border F": "44.4",
+        "ignored": "1.0",
+        "thresholds": "0.35, 0.50",
+        "s/image": "0.20",
         "training seeds": "2",
-    }  # fmt: skip
+    }
 
 
 def test_charts_show_the_refinement_that_tune_prefers() -> None:

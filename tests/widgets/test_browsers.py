@@ -101,8 +101,10 @@ def test_threshold_figure_follows_the_threshold(run: Any) -> None:
     np.testing.assert_array_equal(picture(low, 3), picture(high, 3))
     grid = [ThresholdParameters(0, value) for value in (0.02, 0.94)]
     assert [ax.get_title().split("\n")[0] for ax in render_thresholds(grid, data).axes] == [
-        "threshold 0.02", "threshold 0.94", "truth"
-    ]  # fmt: skip
+        "threshold 0.02",
+        "threshold 0.94",
+        "truth",
+    ]
 
 
 def test_threshold_browser(run: Any, live: bool, capsys: pytest.CaptureFixture[str]) -> None:

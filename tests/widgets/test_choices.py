@@ -1,4 +1,4 @@
-"""Lists to choose from: what is in force is selected, in every panel, at the start, after every choice and after a reset."""
+"""Lists to choose from: what is in force is selected in every panel, first, after every choice and after a reset."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The explorer: ranges, the pure drawing, its caches, the static stand-in and the panel, on a random tiny classifier."""
+"""The explorer: ranges, the pure drawing, its caches, the static stand-in and the panel, with a random classifier."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -155,8 +155,13 @@ def test_the_same_evidence_as_the_method(run: Any, explorer: Explorer, start: Ex
     view = explorer.view(start)
     assert view.evidence.plan == plain.plan
     torch.testing.assert_close(view.evidence.crops, plain.crops, rtol=1e-3, atol=1e-3)
-    np.testing.assert_array_equal(view.before.scores, fuse(run.depth_cam.evidence("cam", look, sample, {}, 0),
-                                  FusionParameters(**run.choose(["cam"])["cam"]["parameters"])).numpy())  # fmt: skip
+    np.testing.assert_array_equal(
+        view.before.scores,
+        fuse(
+            run.depth_cam.evidence("cam", look, sample, {}, 0),
+            FusionParameters(**run.choose(["cam"])["cam"]["parameters"]),
+        ).numpy(),
+    )
 
 
 def test_known_crops_are_not_looked_at_again(explorer: Explorer, start: ExplorerParameters) -> None:

@@ -68,7 +68,7 @@ def _bins(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def activation_means(objects: pd.DataFrame, occlusion: str | None) -> dict[str, list[dict[str, Any]]]:
-    """Mean activation by visible area and, where a measure of `occlusion` is known, by what it leaves; all in percent."""
+    """Mean activation in percent by visible area and, where a measure of `occlusion` is known, by what it leaves."""
     percent = objects.assign(
         area=100 * objects["relative_area"],
         activation=100 * objects["activation"],

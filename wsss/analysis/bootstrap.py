@@ -73,7 +73,7 @@ def paired_class_bootstrap(
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Differences of two methods' IoU label by label, a − b in points averaged over training seeds, and their intervals.
+    """Differences of two methods' IoU for each label, a − b in points averaged over training seeds, and intervals.
 
     Arguments as in `paired_bootstrap`, whose mIoU is the mean of these IoUs.
 
@@ -131,7 +131,7 @@ def _ratios(
 
 
 def sums_by_image(images: np.ndarray, values: np.ndarray, num_images: int) -> np.ndarray:
-    """Sums `(num_images, M) float64` of `(objects, M)` values over the objects of each image, given by number `(objects,)`."""
+    """Sums `(num_images, M) float64` of values `(objects, M)` over the objects of each image, given by number."""
     sums = np.zeros((num_images, values.shape[1]))
     np.add.at(sums, images, values)
     return sums

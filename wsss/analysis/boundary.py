@@ -59,7 +59,7 @@ def _around(pixels: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
 
 
 def boundary_scores(counts: NDArray[np.int64]) -> Mapping[str, float]:
-    """`precision`, `recall` and their harmonic mean `f`, in percent, from summed `boundary_counts`; NaN without pixels."""
+    """`precision`, `recall` and their harmonic mean `f` in percent, of summed `boundary_counts`; NaN without pixels."""
     met, predicted, found, true = (float(value) for value in counts)
     precision = 100 * met / predicted if predicted else float("nan")
     recall = 100 * found / true if true else float("nan")

@@ -159,7 +159,7 @@ def neighbour_counts(instances: np.ndarray, count: int) -> np.ndarray:
 
 
 def depth_ranks(instances: np.ndarray, depth: np.ndarray, count: int) -> np.ndarray:
-    """Place of each instance in the order from the nearest, 1, to the farthest, by its median depth; ties share a place.
+    """Place of each instance in the order by median depth, from the nearest, 1, to the farthest; ties share one.
 
     Args:
         instances: `H×W` integers, 0 none, k the k-th instance.

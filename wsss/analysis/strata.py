@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 MEASURES = ("recall", "iou", "hit", "pointing")
-"""What a cell says of its objects, each a mean in percent: recall, IoU, the share with an IoU of at least `HIT_IOU`, and the
-share that wins the pointing game (see `InstanceScore`)."""
+"""What a cell says of its objects, each a mean in percent: recall, IoU, the share with an IoU of at least `HIT_IOU`,
+and the share that wins the pointing game (see `InstanceScore`)."""
 
 HIT_IOU = 0.5
 
@@ -83,7 +83,7 @@ def occlusion_bin(occlusion_ratio: np.ndarray, border_occlusion: np.ndarray, mar
 
 
 def scores_frame(scores: Sequence[InstanceScore]) -> pd.DataFrame:
-    """One row per object: the fields of `InstanceScore`, `hit`, and its bins as columns `size`, `coco` and `occlusion`."""
+    """One row per object: the fields of `InstanceScore`, `hit`, and its bins in `size`, `coco` and `occlusion`."""
     frame = pd.DataFrame([asdict(score) for score in scores], columns=[field.name for field in fields(InstanceScore)])
     frame["hit"] = (frame["iou"].to_numpy(dtype=np.float64) >= HIT_IOU).astype(np.float64)
     frame["size"] = size_bin(frame["relative_area"].to_numpy(dtype=np.float64))
@@ -182,7 +182,7 @@ def _in_cell(scores: pd.DataFrame, column: str, size: str, occlusion: str) -> np
 
 
 def _widen(table: np.ndarray, images: np.ndarray, level: float) -> None:
-    """Give the rows `(value, low, high)` of `table (M,3)` that are all 0 or all 100 % the width that `images (M,)` allow."""
+    """Give rows `(value, low, high)` of `table (M,3)` that are all 0 or 100 % the width that `images (M,)` allow."""
     free = 100 * (1 - ((1 - level) / 2) ** (1 / np.maximum(images, 1)))
     # Sums of floats may miss 0 and 100 by a rounding.
     nothing, everything = table[:, 0] < 1e-9, table[:, 0] > 100 - 1e-9

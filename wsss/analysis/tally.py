@@ -20,7 +20,7 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Counts up one method's results on a split, this process's share of its images; several threads may count at a time."""
+    """Counts one method's results on this process's share of a split; several threads may count at a time."""
 
     def __init__(self, data: Dataset, thresholds: int) -> None:
         self._data = data
@@ -38,7 +38,7 @@ class Tally:
         instances: Instances | None = None,
         maps: Mapping[int, NDArray[np.float32]] | None = None,
     ) -> None:
-        """Count a label map `H×W` of image `index`; see `instance_scores` for its objects and the scores it was made from."""
+        """Count a label map `H×W` of image `index`; for the other arguments see `instance_scores`."""
         objects = instance_scores(sample, label, instances, maps)
         self._counted[index] = confusion_matrix(sample.mask, label, self._classes), objects
 
@@ -51,7 +51,7 @@ class Tally:
         scores: NDArray[np.float32],
         classes: NDArray[np.int64],
     ) -> None:
-        """Count a label map and the scores `(K,H,W)` of the labels `classes (K,)` that it was made from, at every threshold."""
+        """Count a label map, and the scores `(K,H,W)` of `classes (K,)` that it was made from at every threshold."""
         self.add(index, sample, label, instances, dict(zip(classes.tolist(), scores, strict=True)))
         counts = threshold_confusions(scores, classes, sample.mask, self._classes, THRESHOLDS)
         with self._adding:

@@ -24,7 +24,10 @@ def bench(
     ] = False,
     quick: Annotated[bool, typer.Option(help="Few and small: does it run? Not a result.")] = False,
 ) -> None:
-    """Measure speed and memory beside other libraries (15 minutes; pip install -e ".\\[bench,crf]"); resumable part by part."""
+    """Measure speed and memory beside other libraries (15 minutes; pip install -e ".\\[bench,crf]").
+
+    What is measured already is kept, part by part.
+    """
     from wsss.paths import checkout_folder, runs_folder
 
     root = str(checkout_folder("benchmarks").parent)

@@ -1,4 +1,4 @@
-"""The commands for folders of others: label their images, score their data, and hand out pseudo-labels in their layout."""
+"""The commands for folders of others: label their images, score their data, give them pseudo-labels in VOC layout."""
 
 from pathlib import Path
 from typing import Annotated
@@ -104,7 +104,10 @@ def evaluate(
         str, typer.Option(help="At an unreadable file: stop, or skip its image and record that.")
     ] = "stop",
 ) -> None:
-    """Score CAM and depth-guided CAM on any folder, with the parameters stored in the checkpoint; nothing is tuned here."""
+    """Score CAM and depth-guided CAM on any folder, with the parameters stored in the checkpoint.
+
+    Nothing is tuned here.
+    """
     from wsss.experiments.evaluate import evaluate_folder
     from wsss.report.tables import stage_table
 

@@ -51,30 +51,32 @@ Classes = Annotated[
 Depth = Annotated[
     str | None,
     typer.Option(
-        help="sensor; files:DIR (relative to the working folder or to --root); hf:MODEL; learned (trained here on the depth "
-        "of the train split) or learned:FILE; constant, shuffled, inverted, noisy:SEVERITY, also as shuffled+files:DIR."
+        help="sensor; files:DIR (relative to the working folder or to --root); hf:MODEL; learned (trained here on the "
+        "depth of the train split) or learned:FILE; constant, shuffled, inverted, noisy:SEVERITY, also as "
+        "shuffled+files:DIR."
     ),
 ]
 DepthKind = Annotated[
     list[str] | None,
     typer.Option(
-        help="Of files: metric (larger = farther) or inverse (larger = nearer); NAME=metric or NAME=inverse for a declared source."
+        help="Of files: metric (larger = farther) or inverse (larger = nearer); NAME=metric or NAME=inverse for a "
+        "declared source."
     ),
 ]
 Sources = Annotated[
     list[str] | None,
     typer.Option(
         "--source",
-        help="NAME=files:DIR (or hf:MODEL, learned:FILE): a depth source with a name of its own, for --depth NAME or depth@NAME; "
-        "repeatable.",
+        help="NAME=files:DIR (or hf:MODEL, learned:FILE): a depth source with a name of its own, for --depth NAME or "
+        "depth@NAME; repeatable.",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Of training; data and splits do not depend on it.")]
 Methods = Annotated[
     str | None,
     typer.Option(
-        help="Comma-separated: cam, zoom, grid, random, cam-box, rgb-region, crop-only, region-only, depth, oracle-box; "
-        "crop-only, region-only and depth also as depth@SOURCE or depth@NAME (see --source)."
+        help="Comma-separated: cam, zoom, grid, random, cam-box, rgb-region, crop-only, region-only, depth, "
+        "oracle-box; crop-only, region-only and depth also as depth@SOURCE or depth@NAME (see --source)."
     ),
 ]
 
@@ -126,7 +128,7 @@ def _is_method(text: str) -> bool:
 
 
 def _absolute(depth: str | None) -> str | None:
-    """A source with the folder of `files:` made absolute where it exists from here; otherwise left for the data's folder.
+    """A source, the folder of `files:` made absolute where it exists from here; else it is left for the data's folder.
 
     Also of a declaration `NAME=files:DIR`.
     """

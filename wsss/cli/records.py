@@ -166,7 +166,8 @@ def report(
         list[Path] | None,
         typer.Option(
             "--page",
-            help="Page whose marked tables are written, repeatable; default: README.md, docs/results.md; of other records none.",
+            help="Page whose marked tables are written, repeatable; default: README.md, docs/results.md; of other "
+            "records none.",
         ),
     ] = None,
 ) -> None:

@@ -194,7 +194,8 @@ def segment(
     seed: Seed = 0,
     methods: Methods = None,
 ) -> None:
-    """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks where there are any; score them.
+    """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks where there are any;
+    score them.
 
     `python -m wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """

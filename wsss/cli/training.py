@@ -49,7 +49,8 @@ def trains(epochs: str = "classifier.epochs") -> Callable[[Callable[..., None]],
             for name, annotation in OPTIONS.items()
         ]
         own = inspect.signature(command, eval_str=True)
-        with_options.__signature__ = own.replace(parameters=[*own.parameters.values(), *more])  # type: ignore[attr-defined]
+        whole = own.replace(parameters=[*own.parameters.values(), *more])
+        with_options.__signature__ = whole  # type: ignore[attr-defined]
         return with_options
 
     return extended

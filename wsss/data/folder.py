@@ -22,7 +22,7 @@ def existing_folder(root: Path, remedy: str) -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; a `WsssError` where that cannot be known, as in a folder that may not be entered."""
+    """Whether there is such a file; a `WsssError` where that cannot be known, as in a folder that is closed to us."""
     try:
         return path.is_file()
     except OSError as error:
@@ -80,7 +80,7 @@ class FolderDataset:
         raise NotImplementedError
 
     def fingerprint(self) -> str:
-        """SHA-256 over split name, ids, classes, and path (relative to the root) and contents of every file: a copy is equal.
+        """SHA-256 over split name, ids, classes, and each file's contents and path below the root: a copy is equal.
 
         Raises:
             WsssError: a file is missing; the message names it.

@@ -1,4 +1,4 @@
-"""What the numbers of class masks mean: compared with the class ids, with the masks' palettes and with the whole split."""
+"""What the numbers of class masks mean, compared with the class ids, the masks' palettes and the whole split."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -78,7 +78,7 @@ def moved_colours(palette: np.ndarray, present: np.ndarray, num_classes: int) ->
 
 
 def _compare_colours(path: Path, palette: np.ndarray, present: np.ndarray, colours: Colours) -> None:
-    """Raise a `WsssError` if a colour that a mask uses stands at another id in a mask before it; else remember its colours.
+    """Raise a `WsssError` if a colour of a mask stands at another id in an earlier one; else remember its colours.
 
     Greys but black, which some tools stretch from mask to mask, say nothing, nor does a palette with one colour at two
     of the ids.

@@ -1,4 +1,4 @@
-"""Colours of labels: the colour map of PASCAL VOC for files, as every other viewer has it, and distinct colours for pictures."""
+"""Colours of labels: for files the colour map of PASCAL VOC, which other viewers have, for pictures distinct ones."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -38,7 +38,7 @@ def refusal(path: Path) -> WsssError:
 
 
 class PictureFolder:
-    """The pictures of a folder by id, which is the name without the suffix. The folder is listed once, when it is first asked."""
+    """The pictures of a folder by id, the name without its suffix. The folder is listed once, when first asked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -22,9 +22,12 @@ SERIES: dict[str, tuple[float, ...]] = {
     "outshone": (1.0, 0.75, 0.56, 0.42, 0.32, 0.24, 0.18),
     "covering": (2.6, 1.75, 1.6, 1.45, 1.3, 1.15, 1.0),
 }
-"""Steps of each series. `shrinking`, `outshone`: side of the object, as a share of the largest of its model in `tabletop`.
-`covering`: how far the middle of the board is to the side of the object's, in radii of the object; at 2.6 nothing is
-hidden. What is hidden is measured in the picture."""
+"""Steps of each series.
+
+`shrinking`, `outshone`: side of the object, as a share of the largest of its model in `tabletop`. `covering`: how far
+the middle of the board is to the side of the object's, in radii of the object; at 2.6 nothing is hidden. What is hidden
+is measured in the picture.
+"""
 
 _APART = 0.24  # of each of two objects from the middle of the table, in metres
 _CODE = {"shrinking": 10, "covering": 11, "outshone": 12}  # apart from the splits of `tabletop`

@@ -1,5 +1,6 @@
-"""`tabletop`: rendered table scenes with exact masks, amodal occlusion and depth; made on this machine, from nothing, by
-`wsss.data.tabletop_rendering`.
+"""`tabletop`: rendered table scenes with exact masks, amodal occlusion and depth.
+
+`wsss.data.tabletop_rendering` makes them on this machine, from nothing:
 
     python -m wsss render                # renders the three splits into the default folder
     python -m wsss render --root DIR     # elsewhere

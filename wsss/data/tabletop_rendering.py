@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["FROZEN_RENDERER", "render_series", "render_tabletop"]
 
 FROZEN_RENDERER = "3.2.7"
-"""PyBullet's version that rendered the frozen data; any other is named in a folder's identity, and so in its fingerprints."""
+"""PyBullet's version that rendered the frozen data; a folder's identity, and so its fingerprints, name any other."""
 
 _SPLIT_CODE = {"train": 0, "tune": 1, "test": 2}
 _MIN_VISIBLE = 80 / 256**2  # share of the picture: a person cannot name less
@@ -138,7 +138,7 @@ def _render_split(
 
 
 def _warn_if_thawed(root: Path, split: str, spec: TabletopSpec) -> None:
-    """Say so when the default data came out otherwise than frozen: another CPU or renderer build may round otherwise."""
+    """Say so when the default data came out otherwise than frozen: another CPU or renderer may round otherwise."""
     if spec == TabletopSpec() and TabletopDataset(root, split).fingerprint() != FROZEN[split]:
         warnings.warn(
             f"{root / split} differs from the frozen data: numbers will differ a little from those committed",
@@ -175,7 +175,7 @@ def _check_renderer(root: Path, spec: TabletopSpec) -> None:
 
 
 def _acceptable(rendered: Any, kind: str, empty: bool) -> bool:
-    """The quotas: every object can be named, a `small` scene has one below 1 %, an `occluded` one has one hidden by ≥ 15 %."""
+    """The quotas: all objects can be named, `small` scenes have one below 1 %, `occluded` ones one hidden by ≥ 15 %."""
     areas = np.bincount(rendered.instances.ravel(), minlength=len(rendered.occlusion) + 1)[1:]
     if empty or not len(areas):
         return empty

@@ -127,9 +127,9 @@ def _padded_window(array: np.ndarray, top: int, left: int, window: int, fill: np
 
 
 def scaled_size(height: int, width: int, base_side: int, scale: float, step: int = _STEP) -> tuple[int, int]:
-    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1; multiples of `step`, at least 32.
+    """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1.
 
-    So a very flat image does not keep its aspect ratio.
+    Sides are multiples of `step` and at least 32, so a very flat image does not keep its aspect ratio.
     """
     factor = scale * base_side / max(height, width)
     least = step * -(-_LEAST // step)

@@ -116,7 +116,7 @@ class VocDataset(FolderDataset):
         return ids
 
     def _check_masks(self, ids: Sequence[str]) -> None:
-        """Refuse a split whose masks hold 0 and 255 only; `tune`, which may be one image, is judged with its `train`."""
+        """Refuse a split whose masks hold 0 and 255 only; `tune`, which may be one image, is judged with `train`."""
         if self.split == "tune":
             ids = (*ids, *read_split(self.root / "ImageSets" / "Segmentation" / "train.txt"))
         check_masks((self._raw_labels(name) for name in ids), f"{self.split} of {self.root}")

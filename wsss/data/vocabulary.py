@@ -24,12 +24,14 @@ NO_CLASS = re.compile(
     r"|[\W\d_]*|(#|//|<|\[).*|\d+[\s:;,=.)].*|.*[:;\t].*|.*\d\s*,\s*\d+\s*,\s*\d.*|.*(\s\d+){3}|.*,\s*\d+",
     re.IGNORECASE,
 )
-"""What a line of `classes.txt` may not be: a name of background or void, also with its id; a comment; a number, alone or before a
-name; a line of a label map.
+"""What a line of `classes.txt` may not be.
+
+A name of background or void, also with its id; a comment; a number, alone or before a name; a line of a label map.
 """
 
 FIRST_LINES = re.compile(
-    r"none|nothing|null|_.*_|empty|unknown|undefined|others?|n/?a|no[\W_]*(object|class|label)|not[\W_]*labell?ed|don'?t[\W_]*care"
+    r"none|nothing|null|_.*_|empty|unknown|undefined|others?|n/?a"
+    r"|no[\W_]*(object|class|label)|not[\W_]*labell?ed|don'?t[\W_]*care"
     r"|((id|index)[\W_]+)?((class|label|category)[\W_]*)?names?|class(es)?|labels?|categor(y|ies)",
     re.IGNORECASE,
 )

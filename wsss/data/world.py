@@ -22,8 +22,8 @@ __all__ = ["SHAPELESS", "TABLE_HEIGHT", "Body", "World", "free_spot", "silenced"
 TABLE_HEIGHT = 0.7  # metres
 
 SHAPELESS, _MARGIN = "random_urdfs/168/168.urdf", 0.003
-"""A model of `pybullet_data` whose vertices are all NaN: it is not seen, and its bounds are what happens to be in memory,
-mostly nothing but Bullet's margin around a point, in metres. It takes the place of that on the table."""
+"""A model of `pybullet_data` whose vertices are all NaN: it is not seen, and its bounds are what happens to be in
+memory, mostly nothing but Bullet's margin around a point, in metres. It takes the place of that on the table."""
 
 
 @dataclass
@@ -205,7 +205,7 @@ class World:
 
 
 def _radius(low: np.ndarray, high: np.ndarray) -> float:
-    """Radius in metres of the circle that a body of these bounds takes on the table: things may touch at their corners."""
+    """Radius in metres of the circle that a body of these bounds takes on the table: corners of things may touch."""
     return float(np.linalg.norm((high - low)[:2])) / 2 * 0.8
 
 

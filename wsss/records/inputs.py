@@ -1,4 +1,4 @@
-"""What a record was made from: records of other inputs that have the same name are not replaced, and not made together."""
+"""What a record was made from: records of other inputs of the same name are not replaced, and not made together."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,9 @@ __all__ = ["inputs_read", "name_it", "require_names_apart", "require_same_inputs
 
 
 def inputs_read(root: Path | None, contents: str, depth: str | None) -> dict[str, dict[str, str | None]]:
-    """What a record keeps of its inputs, to tell them from others of the same name: hashes of where they lie and what they hold.
+    """What a record keeps of its inputs, to tell them from others of the same name.
+
+    Of each the hashes of where it lies and of what it holds.
 
     Args:
         root: folder of the data, whose `contents` are known.

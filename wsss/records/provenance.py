@@ -23,9 +23,10 @@ def provenance(**facts: Any) -> dict[str, Any]:
 
 
 def git_state(*others: Path) -> tuple[str | None, bool | None]:
-    """Commit of the source and whether `wsss/` or `others` differ from it; (None, None) where there is no git or no commit.
+    """Commit of the source, and whether `wsss/` or `others` differ from it.
 
-    An installed copy that happens to lie inside another project's repository has no commit of its own.
+    (None, None) where there is no git or no commit. An installed copy that happens to lie inside another project's
+    repository has no commit of its own.
     """
     root = checkout()
     if root is None:

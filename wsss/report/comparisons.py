@@ -61,7 +61,7 @@ def best_control(records: Sequence[Record], among: Sequence[str] = CONTROLS) -> 
 
 
 def one_each(records: Sequence[Record]) -> list[Record]:
-    """Of each method's refinements the one that is best on the tune split, none counting as one: what charts have room for."""
+    """Of each method the record whose refinement, or none, is best on the tune split: what charts have room for."""
     best: dict[str, Record] = {}
     for record in in_order(records):
         known = best.setdefault(record["method"], record)

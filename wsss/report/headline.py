@@ -15,7 +15,7 @@ __all__ = ["headline_table", "own_depth"]
 
 
 def own_depth(records: Sequence[Record]) -> dict[str, str]:
-    """For each data set with records of `depth`, the source that comes with the data: the sensor's where there is one."""
+    """For each data set with records of `depth`, the source that comes with it: the sensor's where there is one."""
     found: dict[str, set[str]] = {}
     for record in records:
         method, _, source = record["method"].partition("@")

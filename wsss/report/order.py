@@ -13,7 +13,7 @@ HEADLINE = (
     "cam", "zoom", "rgb-region", "crop-only@sensor", "crop-only@meter", "region-only@sensor", "region-only@meter",
     "depth@sensor", "depth@learned", "depth@meter", "full-supervision",
 )  # fmt: skip
-"""Methods of the table at one glance, of the tables by stratum, and of charts with a line or a panel for each method."""
+"""Methods of the table at one glance, of tables by stratum, and of charts with a line or a panel for each method."""
 STAGE_NAMES = {"cam": "seeds", "pseudo": "pseudo-labels", "segmentation": "network"}
 
 

@@ -1,4 +1,4 @@
-"""Tables of README and results page: text between `<!-- table:NAME -->` and `<!-- /table:NAME -->` is written from records."""
+"""Tables of README and results page, written from records between `<!-- table:NAME -->` and `<!-- /table:NAME -->`."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -45,7 +45,7 @@ LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73")
 
 
 def figure_png(figure: Figure, dpi: int = 80, levels: int = 24) -> bytes:
-    """A figure as PNG with `levels` values a colour channel, which look almost like all 256 and take a quarter of the bytes."""
+    """A figure as PNG with `levels` values a channel, which look much like all 256 and take a quarter of the bytes."""
     buffer, small = io.BytesIO(), io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", facecolor="white")
     pixels = np.asarray(Image.open(buffer).convert("RGB"), dtype=np.float64) / 255

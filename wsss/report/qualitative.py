@@ -1,4 +1,4 @@
-"""Numbers of pictures: the method at a glance, and objects for each of its claims, wins and losses both, picked by rule.
+"""Figures of pictures: the method at a glance, and objects for each claim, wins and losses both, picked by rule.
 
 They need a run, not only records: `python -m wsss figures` draws them beside the charts.
 """
@@ -42,9 +42,10 @@ _COLUMNS = ("image", "cam: score", "cam", "crop-only", "depth: score", "depth", 
 
 
 def method_overview(run: "Run") -> Figure:
-    """Figure 1, from photograph to label: the scene with most small or hidden objects, the largest gain, the largest loss.
+    """Figure 1, from photograph to label, of three images.
 
-    Rows say which they are. Where no image loses there is no row of a loss.
+    The scene with most small or hidden objects, the largest gain, the largest loss; rows say which they are. Where no
+    image loses there is no row of a loss.
     """
     scores, report = run.seeds(["cam", "depth"]), run.data("report")
     differences = image_differences(scores["depth"], scores["cam"])
@@ -63,7 +64,7 @@ def method_overview(run: "Run") -> Figure:
 
 
 def pick_objects(before: pd.DataFrame, after: pd.DataFrame, wanted: pd.Series, count: int = 2) -> dict[str, int]:
-    """Rows of the `wanted` objects with the largest gains, the median and the largest losses of IoU, at most one an image.
+    """Rows of the `wanted` objects with the largest gains, the median and the largest losses of IoU, one an image.
 
     Args:
         before, after: the same objects in the same order, as two methods find them.
@@ -83,7 +84,7 @@ def pick_objects(before: pd.DataFrame, after: pd.DataFrame, wanted: pd.Series, c
 
 
 def claim_figure(run: "Run", claim: str) -> Figure:
-    """Objects of a claim as `cam`, `crop-only` and `depth` see them, a row each: framed in the image, then from near by.
+    """Objects of a claim with the results of `cam`, `crop-only` and `depth`, a row each: in the image, then near by.
 
     Args:
         claim: one of `CLAIMS`.
@@ -129,7 +130,7 @@ def _class_and_area(objects: pd.DataFrame, row: int) -> tuple[int, int]:
 
 
 def _window(box: tuple[int, int, int, int], size: tuple[int, ...]) -> tuple[slice, slice]:
-    """Rows and columns of a square around an object's box, three times as long where there is room, inside the picture."""
+    """Rows and columns of a square around an object's box, thrice as long where there is room, inside the picture."""
     side = min(max(WINDOW, 3 * max(box[2] - box[0], box[3] - box[1])), *size)
     starts = [int(np.clip((box[n] + box[n + 2] - side) // 2, 0, size[n] - side)) for n in (0, 1)]
     return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
@@ -138,7 +139,7 @@ def _window(box: tuple[int, int, int, int], size: tuple[int, ...]) -> tuple[slic
 def _claim_row(
     views: Mapping[str, SeedView], part: tuple[slice, slice], classes: tuple[str, ...]
 ) -> list[NDArray[Any] | None]:
-    """The pictures of a row: the whole image, then a part of it under each label map; scores are drawn over images later."""
+    """The pictures of a row: the whole image, then a part of it under each label map; scores are drawn later."""
     sample, colours = views["cam"].sample, class_colours(classes)
     known = np.where(sample.mask == IGNORE, 0, sample.mask).astype(np.uint8)
     labels = {name: overlay(sample.image, view.label, colours)[part] for name, view in views.items()}

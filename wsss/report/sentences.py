@@ -128,7 +128,8 @@ def band_sentence(effect: Mapping[str, float]) -> str:
     if not ignored:
         return f"nothing is ignored; {outside:.1f} % of the labels are right."
     word = "doubtful pixels were left out" if inside < outside else "what was left out is no worse than what was kept"
-    return f"{ignored:.1f} % ignored, of which {inside:.1f} % would have been right, against {outside:.1f} % elsewhere: {word}."
+    shares = f"of which {inside:.1f} % would have been right, against {outside:.1f} % elsewhere"
+    return f"{ignored:.1f} % ignored, {shares}: {word}."
 
 
 def rule_text(rule: str, difference: float) -> str:

@@ -83,7 +83,7 @@ def _object_text(figures: Mapping[str, Any]) -> str:
 
 
 def label_quality_table(records: Sequence[Record]) -> pd.DataFrame:
-    """Pseudo-labels before and after refinement: mIoU, foreground, borders, what is ignored, and the trial that was chosen.
+    """Pseudo-labels before and after refinement: mIoU, foreground, borders, what is ignored, and what was chosen.
 
     Args:
         records: of the stage `pseudo` of one data set and split.
@@ -122,7 +122,9 @@ def per_class_table(records: Sequence[Record], data: str, stage: str, split: str
 
 
 def class_differences(records: Sequence[Record], against: str) -> pd.DataFrame:
-    """Paired differences of IoU from the method `against`, in points with 95 % intervals: a row a class, a column a method.
+    """Paired differences of IoU from the method `against`: a row a class, a column a method.
+
+    In points, with 95 % intervals.
 
     Args:
         records: of one data set, stage and split; those that have not been compared with `against` are left out.

@@ -128,7 +128,7 @@ def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Se
 
 
 def fusion_figure(view: SeedView, parameters: FusionParameters, classes: Sequence[str], most: int = 3) -> Figure:
-    """The maps of at most `most` classes step by step: whole image, strongest gated crop, both, with the regions' vote."""
+    """The maps of at most `most` classes step by step: whole image, strongest gated crop, both, averaged by region."""
     evidence = view.evidence
     assert evidence.crops is not None
     assert evidence.crop_probabilities is not None

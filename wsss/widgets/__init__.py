@@ -1,4 +1,6 @@
-"""Sliders and browsers for the notebooks. A control moves a parameter, a pure `render` draws the figure: it alone does work.
+"""Sliders and browsers for the notebooks.
+
+A control moves a parameter, a pure `render` draws the figure: it alone does work.
 
 Where nobody can move a slider (papermill, CI; `WSSS_HEADLESS=1`) the same `render` draws a fixed grid of parameters
 instead.

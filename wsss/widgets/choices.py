@@ -59,9 +59,14 @@ class OptionList(Dropdown):  # type: ignore[misc]
             raise traitlets.TraitError(f"{chosen!r} is no option of {label!r}")
         index = 0 if chosen is _FIRST else values.index(_value(chosen))
         super().__init__(
-            options=pairs, index=index, label=pairs[index][0], value=values[index], description=label,
-            style=label_style(label_width), layout=Layout(width=width),
-        )  # fmt: skip
+            options=pairs,
+            index=index,
+            label=pairs[index][0],
+            value=values[index],
+            description=label,
+            style=label_style(label_width),
+            layout=Layout(width=width),
+        )
 
     @property
     def chosen(self) -> Any:

@@ -49,13 +49,20 @@ class Slider(anywidget.AnyWidget):
 
     def __init__(self, spec: SliderSpec, value: float) -> None:
         super().__init__(
-            value=value, low=spec.low, high=spec.high, steps=spec.steps, log=spec.log, continuous=not spec.looks,
-            label=spec.label, unit=spec.unit, help=spec.help,
-        )  # fmt: skip
+            value=value,
+            low=spec.low,
+            high=spec.high,
+            steps=spec.steps,
+            log=spec.log,
+            continuous=not spec.looks,
+            label=spec.label,
+            unit=spec.unit,
+            help=spec.help,
+        )
 
 
 class CopyButton(anywidget.AnyWidget):
-    """A button that puts `text` on the clipboard where the browser allows it; `clicks` counts, `copied` says whether it did."""
+    """A button that puts `text` on the clipboard if the browser lets it; `clicks` counts, `copied` says if it did."""
 
     _esm = _HERE / "controls.js"
     kind = traitlets.Unicode("copy").tag(sync=True)

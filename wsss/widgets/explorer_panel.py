@@ -26,7 +26,7 @@ from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_paramete
 __all__ = ["SOURCES", "ExplorerPanel", "crop_explorer"]
 
 SOURCES = ("shuffled", "inverted", "constant", "noisy-08")
-"""Depth beside the run's own that takes no training. `learned` may be given too; it is trained when it is chosen first."""
+"""Depth beside the run's own that takes no training. `learned` may be given too; it is trained when first chosen."""
 
 STRONGEST = "strongest of all"
 WHOLE_NUMBERS = ("max_regions", "count")
@@ -129,7 +129,8 @@ class ExplorerPanel:
             self.exported.children = [HTML(f'<p role="alert">{error}</p>')]
             return
         where = "on the clipboard and in" if self.copy.copied else "in"
-        said = f'<p role="status">The parameters are {where} <code>{short_path(path)}</code>. Run chapters 04 to 06 with them:</p>'
+        place = f"{where} <code>{short_path(path)}</code>"
+        said = f'<p role="status">The parameters are {place}. Run chapters 04 to 06 with them:</p>'
         chapters = "04_pseudo_labels,05_segmentation_training,06_miou_tables"
         command = f"python -m wsss run {_options(run, self.source.chosen)} --crops {path} --notebooks {chapters}"
         cell = f'crops = "{path}"'

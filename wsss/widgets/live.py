@@ -30,7 +30,7 @@ def headless() -> bool:
 
 
 def figure_bytes(figure: Figure, dpi: int = DPI) -> bytes:
-    """A figure as JPEG without visible loss: packing a PNG takes as long as drawing the figure, a fifth of a slider's time."""
+    """A figure as JPEG without visible loss: packing a PNG takes as long as drawing, a fifth of a slider's time."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -50,7 +50,7 @@ def picture_html(figure: Figure, description: str) -> str:
 
 
 def settle() -> None:
-    """Leave what there is out of later garbage collections: among all that a notebook holds, a full one takes half a second."""
+    """Leave what there is out of later garbage collections: a full one takes half a second in a notebook."""
     gc.collect()
     gc.freeze()
 

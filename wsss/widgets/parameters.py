@@ -40,8 +40,11 @@ SLIDERS = (
     SliderSpec("threshold", "background threshold", 0.02, 0.94, 46, "score",
                "Pixels whose strongest score is below become background."),
 )  # fmt: skip
-"""The sliders, those first that take new crops. The method has no count of layers and no threshold of votes: the most regions
-that are kept and the share of the votes stand in for them."""
+"""The sliders, those first that take new crops.
+
+The method has no count of layers and no threshold of votes: the most regions that are kept and the share of the votes
+stand in for them.
+"""
 
 _LIMITS = {spec.name: (spec.low, spec.high) for spec in SLIDERS}
 _REGIONS, _CROPS = ("plane_tolerance", "jump", "max_regions", "min_area"), ("context", "count")
@@ -114,7 +117,7 @@ def sections_of(parameters: ExplorerParameters) -> dict[str, dict[str, float | i
 
 
 def chosen_parameters(run: Run, scene: int) -> ExplorerParameters:
-    """The run's own settings for method `depth`, with what was chosen for it on the tune split, within the sliders' ranges."""
+    """The run's settings for method `depth`, and what was chosen for it on `tune`, within the sliders' ranges."""
     choice = run.choose([GIVEN_METHOD])[GIVEN_METHOD]
     known = {
         **vars(run.config.regions),

@@ -26,9 +26,14 @@ from wsss.widgets.live import HINT, Live, headless
 __all__ = ["ThresholdData", "ThresholdParameters", "render_threshold", "render_thresholds", "threshold_browser"]
 
 SLIDER = SliderSpec(
-    "threshold", "background threshold", float(THRESHOLDS[0]), float(THRESHOLDS[-1]), len(THRESHOLDS) - 1, "score",
+    "threshold",
+    "background threshold",
+    float(THRESHOLDS[0]),
+    float(THRESHOLDS[-1]),
+    len(THRESHOLDS) - 1,
+    "score",
     "Pixels whose strongest score is below become background.",
-)  # fmt: skip
+)
 ALL = "all (mIoU)"
 
 
