@@ -8,8 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import wsss
-from wsss.paths import PACKAGE, checkout
+from wsss.paths import PACKAGE, VERSION, checkout
 
 __all__ = ["git_state", "package_versions", "processor", "provenance"]
 
@@ -68,4 +67,4 @@ def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str | None]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = None
-    return {**found, "wsss": wsss.__version__}
+    return {**found, "wsss": VERSION}
