@@ -1,4 +1,4 @@
-"""Predicted depth: hub models from a local folder without network, the cache, and networks that have not seen an image."""
+"""Predicted depth: hub models from a local folder, the cache, and networks that have not seen an image."""
 
 import re
 import time

@@ -171,7 +171,7 @@ def test_two_processes_train_one_network(caches: tuple[Path, Path]) -> None:
 
 
 def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
-    """Labelled pixels, batch statistics and dropout are those of the whole batch; 5 images fall into parts of 3 and 2."""
+    """Labelled pixels, batch statistics and dropout are the whole batch's; 5 images fall into parts of 3 and 2."""
     found = []
     for count in (1, 2):
         done = launched(tmp_path, EQUAL, count, tmp_path / f"{count}.pt")

@@ -191,7 +191,7 @@ print(json.dumps(said))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux alone")
 def test_photographs_of_twelve_megapixels_fit_into_little_memory_or_are_named(tmp_path: Path) -> None:
-    """At their own size the maps of 20 classes of one of them take 1 GB; those of a batch were made at once, three times over."""
+    """At its own size the maps of 20 classes of one take 1 GB; those of a batch were made at once, three times over."""
     torch.manual_seed(0)
     names = [f"c{number}" for number in range(20)]
     facts = {"classes": names, "mean": HALF, "std": HALF, "long_side": 128, "scales": (1.5,)}
