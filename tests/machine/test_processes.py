@@ -40,7 +40,9 @@ config = Config(
     profile="smoke", root=root, tabletop_side=64, tabletop_scenes=(4, 2, 2), methods=("cam", "depth"),
     pseudo_methods=("cam", "depth+par-depth"), label_methods=("depth+par-depth",),
     classifier=ClassifierConfig(backbone="test_efficientnet", base_side=64, crop_side=64, epochs=1, batch_size=4),
-    segmentation=SegmentationConfig(encoder="tu-test_efficientnet", iterations=2, batch_size=4, crop_size=64, frozen_stages=0),
+    segmentation=SegmentationConfig(
+        encoder="tu-test_efficientnet", iterations=2, batch_size=4, crop_size=64, frozen_stages=0
+    ),
 )
 run = Run(config, Path(cache), progress=False)
 for stage in ("cam", "pseudo", "segmentation"):
@@ -71,8 +73,8 @@ for index in range(12):
 torch.manual_seed(0)
 network = build_network(2, "DeepLabV3Plus", "tu-test_efficientnet")
 losses = train_segmentation(
-    network, samples, iterations=20, batch_size=6, crop_size=64, learning_rate=2e-4, seed=0, mean=(0.5,) * 3, std=(0.5,) * 3,
-    device=torch.device("cpu"), progress=False, frozen_stages=0,
+    network, samples, iterations=20, batch_size=6, crop_size=64, learning_rate=2e-4, seed=0, mean=(0.5,) * 3,
+    std=(0.5,) * 3, device=torch.device("cpu"), progress=False, frozen_stages=0,
 )
 model, info = Classifier("test_efficientnet", 2), info_for("test_efficientnet", ("red", "blue"), 16, 64)
 more = train_classifier(
