@@ -19,8 +19,8 @@ def hit_effects(frame, resamples):
 def objects(count=4000, area=0.7, occlusion=-0.3, seed=0, column="occlusion_ratio"):
     """Objects whose log-odds of a hit change by `area` for twice the area and by `occlusion` for 10 points of occlusion.
 
-    The effect of the area is that of the visible one, or of the amodal one with `occlusion_ratio`. As in scenes, the hidden
-    ones are the smaller ones.
+    The effect of the area is that of the visible one, or of the amodal one with `occlusion_ratio`. As in scenes, the
+    hidden ones are the smaller ones.
     """
     rng = np.random.default_rng(seed)
     hidden = 0.9 * rng.random(count) * (rng.random(count) < 0.6)

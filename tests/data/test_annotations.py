@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.data.annotations import xml_marks
+from wsss.data.annotations import _box_ious, xml_marks
 from wsss.data.voc import VocDataset
 from wsss.errors import WsssError
 
@@ -81,3 +81,12 @@ def test_samples_carry_the_marks_of_their_classes(tiny_voc: Path) -> None:
     assert sample.marked_truncated is not None
     assert (sample.marked_occluded.tolist(), sample.marked_truncated.tolist()) == ([0], [1])
     assert dataset.fingerprint() != plain
+
+
+def test_boxes_overlap_as_torchvision_says() -> None:
+    torch, ops = pytest.importorskip("torch"), pytest.importorskip("torchvision.ops")
+    corners = np.random.default_rng(0).integers(0, 500, (200, 2, 2)).astype(np.float32)
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1) + 1], axis=1)
+    for box in boxes[:20]:
+        expected = ops.box_iou(torch.from_numpy(box[None]), torch.from_numpy(boxes))[0].numpy()
+        np.testing.assert_array_equal(_box_ious(box.tolist(), boxes.tolist()), expected)

@@ -19,7 +19,7 @@ from wsss.experiments.results import write_stage
 from wsss.io import read_image, read_json, write_json
 from wsss.pipeline import Run, open_run
 from wsss.pipeline.profiles import profile
-from wsss.records.store import inputs_read, name_it, require_same_inputs
+from wsss.records.inputs import inputs_read, name_it, require_same_inputs
 
 pytestmark = pytest.mark.usefixtures("tiny_weights")
 

@@ -57,8 +57,8 @@ def test_strata_sentences_name_the_ends_of_size_and_occlusion():
     hidden = [cell("all", "0–10 %", 15.0), cell("all", ">40 %", None)]
     pairs = [pair(9.0, [8.0, 10.0], [9.0])[0] | {"strata": [*sizes, *hidden]}]
     assert strata_sentences(record("crop-only", paired=pairs), "cam") == (
-        "points of IoU over cam: +20.0 on objects <1 % and −3.0 on objects >5 %; unknown at occlusion >40 % and +15.0 at "
-        "occlusion 0–10 %."
+        "points of IoU over cam: +20.0 on objects <1 % and −3.0 on objects >5 %; unknown at occlusion >40 % and +15.0 "
+        "at occlusion 0–10 %."
     )
 
 

@@ -33,9 +33,9 @@ def binned_means(
 ) -> list[dict[str, Any]]:
     """Mean of `value` in bins of `column`, with 95 % bootstrap intervals over images.
 
-    At most `bins` different values are a bin each. Else the bins hold about equally many objects, equal values always together
-    (so many objects that are not hidden at all are one bin, and the rest are cut by themselves). Objects without either are
-    left out.
+    At most `bins` different values are a bin each. Else the bins hold about equally many objects, equal values always
+    together (so many objects that are not hidden at all are one bin, and the rest are cut by themselves). Objects
+    without either are left out.
 
     Returns:
         One `{"middle", "mean", "ci", "n"}` per bin, in order; the middle is the median of `column`.

@@ -21,8 +21,9 @@ def boundary_counts(
 ) -> NDArray[np.int64]:
     """Boundary pixels of an image, summed over its classes, to be added up over images.
 
-    A boundary pixel of a class is one of its pixels beside a pixel of something else. It is met if the other map has a boundary
-    pixel of the same class within `tolerance` pixels. Where the truth is 255 nothing counts; a predicted 255 is no class.
+    A boundary pixel of a class is one of its pixels beside a pixel of something else. It is met if the other map has a
+    boundary pixel of the same class within `tolerance` pixels. Where the truth is 255 nothing counts; a predicted 255
+    is no class.
 
     Args:
         truth: `H×W uint8`.

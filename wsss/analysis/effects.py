@@ -1,10 +1,11 @@
 """What size and occlusion each do to the chance that an object is found, with the other held fixed.
 
-Far objects are small, and what is hidden is not seen: a table of one of the two also shows the other. A logistic regression
-of `hit` on both, with a constant for each class, tells them apart as far as a sum of effects can.
+Far objects are small, and what is hidden is not seen: a table of one of the two also shows the other. A logistic
+regression of `hit` on both, with a constant for each class, tells them apart as far as a sum of effects can.
 
-Size means the object's *amodal* size where that is known, so that occlusion is charged with the visible area that it takes
-away. Elsewhere only the visible area is known: occlusion is then its effect at equal visible area, a part of what it does.
+Size means the object's *amodal* size where that is known, so that occlusion is charged with the visible area that it
+takes away. Elsewhere only the visible area is known: occlusion is then its effect at equal visible area, a part of what
+it does.
 """
 
 from typing import Any
@@ -53,8 +54,8 @@ def hit_effects(
 
     Returns:
         `n` objects, `hits`, `occlusion_measure` (its column or None), and per effect of `EFFECTS`
-        `{"label", "odds_ratio", "ci"}`; above 1 it helps. An effect is missing where no two objects differ in it. None with
-        fewer than `MIN_EVENTS` hits or misses, or where no two objects differ in size.
+        `{"label", "odds_ratio", "ci"}`; above 1 it helps. An effect is missing where no two objects differ in it. None
+        with fewer than `MIN_EVENTS` hits or misses, or where no two objects differ in size.
     """
     column = occlusion_column(objects)
     if column:

@@ -25,10 +25,10 @@ class InstanceScore:
         border_occlusion: share of the border with something nearer beside it.
         recall: share of the visible pixels that were predicted as its class.
         iou: of the object and the predicted pixels of its class that are nearest to it.
-        pointing: 1 if the highest score of its class, among the pixels that are nearer to it than to other objects of the
-            class, lies on it, else 0; where several pixels share the highest score, the share of them that does. The
-            pointing game of Zhang et al. (Top-down neural attention by excitation backprop, IJCV 2018), for each object
-            instead of each class and without a margin. NaN without scores.
+        pointing: 1 if the highest score of its class, among the pixels that are nearer to it than to other objects of
+            the class, lies on it, else 0; where several pixels share the highest score, the share of them that does.
+            The pointing game of Zhang et al. (Top-down neural attention by excitation backprop, IJCV 2018), for each
+            object instead of each class and without a margin. NaN without scores.
         activation: mean over its pixels of its class's score, NaN without scores.
         at_border: whether it touches the frame of the image.
         neighbours: number of other objects beside it.
@@ -68,8 +68,8 @@ def instance_scores(
     Args:
         prediction: `H×W uint8`, 0…C or 255.
         instances: `instances_of(sample)`, to be handed in where several predictions of a sample are scored.
-        maps: label in 1…C → `H×W float32`, the scores that the prediction was made from; a class without scores counts as
-            all 0. None where there are none, as for networks.
+        maps: label in 1…C → `H×W float32`, the scores that the prediction was made from; a class without scores counts
+            as all 0. None where there are none, as for networks.
 
     Raises:
         ValueError: the shape of the prediction or of a map is not the mask's.

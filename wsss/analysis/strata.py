@@ -1,8 +1,8 @@
 """The size × occlusion table: how objects are found, small or large, seen whole or partly hidden.
 
 Where the amodal mask is known, occlusion is its hidden share. Where annotators marked objects as occluded, it is their
-mark. Elsewhere it is `border_occlusion`. These are three quantities with bins of their own, which never mix. Where none is
-known an object counts in the "all" columns only.
+mark. Elsewhere it is `border_occlusion`. These are three quantities with bins of their own, which never mix. Where none
+is known an object counts in the "all" columns only.
 """
 
 from collections.abc import Sequence
@@ -149,8 +149,8 @@ def object_miou(
 
     Every object counts alike, whatever its size, and so does every class; background has no objects and does not count.
     That is the aim of the instance-aware mIoU of Mun et al. (Small objects matters in weakly-supervised semantic
-    segmentation, WACV 2024). This is *not* their metric: how they share out predicted pixels that belong to no instance is
-    theirs, here they go to the nearest object of the class.
+    segmentation, WACV 2024). This is *not* their metric: how they share out predicted pixels that belong to no instance
+    is theirs, here they go to the nearest object of the class.
 
     Args:
         scores: as for `strata_table`; all NaN if there is no object.

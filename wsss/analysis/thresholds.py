@@ -1,7 +1,8 @@
 """The background threshold of class activation maps: the grid, the fixed value, and the rule that chooses.
 
-The rule looks at the whole grid. A greedy search that stops at the first dip depends on where it starts. And it looks for a
-plateau, not for a peak: on few images the highest point of the curve may be a narrow one that other images do not have.
+The rule looks at the whole grid. A greedy search that stops at the first dip depends on where it starts. And it looks
+for a plateau, not for a peak: on few images the highest point of the curve may be a narrow one that other images do not
+have.
 """
 
 import numpy as np
@@ -84,8 +85,8 @@ def choose_two_thresholds(
 ) -> tuple[float, float, float]:
     """The thresholds of sure background and of sure classes around which mIoU is highest on average.
 
-    Pixels between the two are ignored, and count as a miss. The whole grid of pairs is looked at, and pairs whose neighbours up
-    to `plateau` points away are as good are preferred to a lonely peak.
+    Pixels between the two are ignored, and count as a miss. The whole grid of pairs is looked at, and pairs whose
+    neighbours up to `plateau` points away are as good are preferred to a lonely peak.
 
     Args:
         total: `(T, C+1, C+2)` confusions summed over the images of the split that chooses.
@@ -120,8 +121,8 @@ def choose_two_thresholds(
 def pseudo_label(scores: np.ndarray, classes: np.ndarray, low: float, high: float | None = None) -> np.ndarray:
     """Label each pixel with its strongest class, with background, or with 255 where the score is undecided.
 
-    A pixel is background up to `low`, ignored (255) above that and up to `high`, and of its strongest class above. What is
-    ignored between sure foreground and sure background follows AffinityNet (Ahn and Kwak, CVPR 2018).
+    A pixel is background up to `low`, ignored (255) above that and up to `high`, and of its strongest class above. What
+    is ignored between sure foreground and sure background follows AffinityNet (Ahn and Kwak, CVPR 2018).
 
     Args:
         scores: `(K, H, W) float32` in [0, 1], one map for each class that the image holds; K may be 0.

@@ -31,8 +31,8 @@ def _check_processes(context: typer.Context) -> None:
     name = context.invoked_subcommand
     if launched() > 1 and name not in SHARED:
         raise WsssError(
-            f"{name} is done by one process. Make the stages with several (train, crops, pseudo, segment): it then finds them in "
-            "the cache."
+            f"{name} is done by one process. Make the stages with several (train, crops, pseudo, segment): it then "
+            "finds them in the cache."
         )
 
 

@@ -36,8 +36,8 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
     used = innermost(depth or "")
     if depth is None or set(declared) != {used}:
         raise WsssError(
-            "notebooks look at one depth: name the source that --source declares with --depth NAME, and leave out the others "
-            "(`python -m wsss crops --methods depth@NAME,…` compares several)"
+            "notebooks look at one depth: name the source that --source declares with --depth NAME, and leave out the "
+            "others (`python -m wsss crops --methods depth@NAME,…` compares several)"
         )
     return inline(depth, declared)
 
@@ -74,7 +74,8 @@ def run(
         raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
     if save_outputs and os.environ.get("WSSS_SETTINGS"):
         raise WsssError(
-            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and WSSS_SETTINGS"
+            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and "
+            "WSSS_SETTINGS"
         )
     if save_outputs and data != "tabletop":
         raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")

@@ -91,7 +91,8 @@ def methods_of(text: str | None, root: Path | None = None) -> tuple[str, ...] | 
         root: folder of the data, in which depth folders may lie.
 
     Raises:
-        WsssError: a depth folder among them has a comma, or a space at its end, in its name, which would part or shorten it.
+        WsssError: a depth folder among them has a comma, or a space at its end, in its name, which would part or
+            shorten it.
     """
     parts = text.split(",") if text else []
     for at, part in enumerate(parts):
@@ -103,8 +104,8 @@ def methods_of(text: str | None, root: Path | None = None) -> tuple[str, ...] | 
         meant = [name for name in longer if name != place[1].strip() and _exists(name, root)]
         if meant or (rest and not _is_method(rest[0])):
             raise WsssError(
-                f"--methods {text}: methods are parted at commas, and spaces around them left out, so a folder with such a name "
-                f"needs another: --source NAME=files:DIR --methods {part.partition('@')[0].strip()}@NAME"
+                f"--methods {text}: methods are parted at commas, and spaces around them left out, so a folder with "
+                f"such a name needs another: --source NAME=files:DIR --methods {part.partition('@')[0].strip()}@NAME"
             )
     return names_of(text)
 

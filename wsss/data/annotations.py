@@ -6,15 +6,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import torch
 from scipy.ndimage import find_objects
 
 from wsss.errors import WsssError
-from wsss.machine.lazy import lazy
 
 __all__ = ["SAME_BOX", "xml_labels", "xml_marks"]
-
-ops = lazy("torchvision.ops")
 
 SAME_BOX = 0.5
 """IoU of an instance's box with an annotated one from which on they are the same object."""
@@ -30,7 +26,8 @@ def xml_labels(path: Path, classes: Sequence[str]) -> np.ndarray:
     for name in (element.text or "" for element in _annotation(path).iterfind("object/name")):
         if name.strip() not in classes:
             raise WsssError(
-                f"annotation {path}: class {name!r} is not one of {', '.join(classes)}. Correct it, or name it in classes.txt."
+                f"annotation {path}: class {name!r} is not one of {', '.join(classes)}. Correct it, or name it in "
+                "classes.txt."
             )
         labels[classes.index(name.strip())] = True
     return labels
@@ -48,8 +45,8 @@ def _annotation(path: Path) -> "ElementTree.ElementTree[ElementTree.Element]":
 def xml_marks(path: Path, instances: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Which instances the annotators marked as occluded, and which as truncated.
 
-    An instance belongs to the annotated object of its class whose box overlaps its own box most, if their IoU is at least
-    `SAME_BOX`: masks and boxes were drawn at different times, and neither lists all of the other's objects.
+    An instance belongs to the annotated object of its class whose box overlaps its own box most, if their IoU is at
+    least `SAME_BOX`: masks and boxes were drawn at different times, and neither lists all of the other's objects.
 
     Args:
         path: a VOC annotation.
@@ -71,12 +68,21 @@ def xml_marks(path: Path, instances: np.ndarray, names: Sequence[str]) -> tuple[
         rivals = [one for one in objects if (one.findtext("name") or "").strip() == name]
         if not rivals:
             continue
-        boxes = torch.tensor([_xml_box(one, path) for one in rivals])
-        overlaps = ops.box_iou(torch.tensor([box], dtype=boxes.dtype), boxes)[0]
+        overlaps = _box_ious(box, [_xml_box(one, path) for one in rivals])
         if overlaps.max() >= SAME_BOX:
             match = rivals[int(overlaps.argmax())]
             marks[:, number] = [_mark(match.findtext(flag)) for flag in ("occluded", "truncated")]
     return marks[0], marks[1]
+
+
+def _box_ious(box: Sequence[float], others: Sequence[Sequence[float]]) -> np.ndarray:
+    """IoU `(N,) float32` of a box `(top, left, bottom, right)` with each of N others; it is not empty."""
+    one, each = np.asarray(box, np.float32), np.asarray(others, np.float32)
+    sides = (np.minimum(one[2:], each[:, 2:]) - np.maximum(one[:2], each[:, :2])).clip(min=0)
+    both = sides.prod(axis=1)
+    areas = (each[:, 2:] - each[:, :2]).prod(axis=1)
+    overlaps: np.ndarray = both / ((one[2:] - one[:2]).prod() + areas - both)
+    return overlaps
 
 
 def _mark(text: str | None) -> float:

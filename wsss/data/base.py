@@ -28,9 +28,10 @@ class Sample:
         instance_classes: `(N,) uint8`, the class (1…C) of instance k at index k − 1; None without instances.
         occlusion: `(N,) float32` in [0, 1], 1 − visible/amodal pixels of each instance, in frame; None if unknown.
         depth: `H×W float32` inverse depth in [0, 1], larger = nearer, robustly normalised; None without a sensor.
-        marked_occluded, marked_truncated: `(N,) float32`, 1 where an annotator marked the instance as occluded or as cut
-            off, 0 where not, NaN where it was not asked; None where the data has no such marks.
-        turned: the photograph is stored turned (EXIF), and `image` is as it is to be viewed: maps in other files may not be.
+        marked_occluded, marked_truncated: `(N,) float32`, 1 where an annotator marked the instance as occluded or as
+            cut off, 0 where not, NaN where it was not asked; None where the data has no such marks.
+        turned: the photograph is stored turned (EXIF), and `image` is as it is to be viewed: maps in other files may
+            not be.
     """
 
     id: str
@@ -82,8 +83,8 @@ class Dataset(Protocol):
 def data_key(dataset: Dataset) -> str:
     """What of a split enters cache keys: its fingerprint and the contents of its files.
 
-    The fingerprint of rendered scenes says what they were rendered from, so that records of all machines have the same; what
-    lies on this disk is hashed by their method `contents`. The fingerprint of other data is of contents already.
+    The fingerprint of rendered scenes says what they were rendered from, so that records of all machines have the same;
+    what lies on this disk is hashed by their method `contents`. The fingerprint of other data is of contents already.
     """
     contents = getattr(dataset, "contents", None)
     return content_hash([dataset.fingerprint(), contents()]) if contents else dataset.fingerprint()

@@ -90,8 +90,8 @@ def extract(archive: Path, inside: str, target: Path) -> None:
     """Extract the members below `inside` of a tar file as the new folder `target`, which appears whole or not at all.
 
     Raises:
-        WsssError: the archive is broken, has nothing below `inside`, or a member there that is neither file nor folder, or
-            anywhere one that would leave the folder.
+        WsssError: the archive is broken, has nothing below `inside`, or a member there that is neither file nor folder,
+            or anywhere one that would leave the folder.
     """
 
     def wanted(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:

@@ -46,8 +46,8 @@ def read_uint8_map(path: Path, height_width: tuple[int, ...] | None = None) -> n
         )
     if height_width is not None and array.shape != height_width:
         raise WsssError(
-            f"{path} is {array.shape} (H, W), but its image {height_width}. Both must have the same size: make it again from "
-            "the image as it is."
+            f"{path} is {array.shape} (H, W), but its image {height_width}. Both must have the same size: make it "
+            "again from the image as it is."
         )
     return array
 

@@ -31,8 +31,8 @@ def read_class_mask(
         colours: of the other masks of its folder, to which this one's are added; None where they are not compared.
 
     Raises:
-        WsssError: see `read_uint8_map`; or the mask holds another id, has VOC's colours at other ids (`moved_colours`), or a
-            colour that another mask has at another id.
+        WsssError: see `read_uint8_map`; or the mask holds another id, has VOC's colours at other ids (`moved_colours`),
+            or a colour that another mask has at another id.
     """
     mask = read_uint8_map(path, height_width)
     present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
@@ -40,8 +40,9 @@ def read_class_mask(
     moved = None if palette is None else moved_colours(palette, present, num_classes)
     if moved is not None:
         raise WsssError(
-            f"{path}: its palette has the colour of class id {moved[1]} at {moved[0]}, so a program that sorted or shortened the "
-            "palette has changed the ids. Save the mask with VOC's palette, or in greyscale, with the class ids as its numbers."
+            f"{path}: its palette has the colour of class id {moved[1]} at {moved[0]}, so a program that sorted or "
+            "shortened the palette has changed the ids. Save the mask with VOC's palette, or in greyscale, with the "
+            "class ids as its numbers."
         )
     if palette is not None and colours is not None:
         _compare_colours(path, palette, present, colours)
@@ -57,8 +58,8 @@ def read_class_mask(
 def moved_colours(palette: np.ndarray, present: np.ndarray, num_classes: int) -> tuple[int, int] | None:
     """The first id whose colour VOC's colour map has at another id, and that other id.
 
-    Only a palette all of whose used colours are those of VOC's map, for 0…`num_classes` and 255, says anything: a grey one, or
-    one of a tool's own colours, does not.
+    Only a palette all of whose used colours are those of VOC's map, for 0…`num_classes` and 255, says anything: a grey
+    one, or one of a tool's own colours, does not.
 
     Args:
         palette: `(N,3) uint8`, N ≤ 256.
@@ -79,7 +80,8 @@ def moved_colours(palette: np.ndarray, present: np.ndarray, num_classes: int) ->
 def _compare_colours(path: Path, palette: np.ndarray, present: np.ndarray, colours: Colours) -> None:
     """Raise a `WsssError` if a colour that a mask uses stands at another id in a mask before it; else remember its colours.
 
-    Greys but black, which some tools stretch from mask to mask, say nothing, nor does a palette with one colour at two of the ids.
+    Greys but black, which some tools stretch from mask to mask, say nothing, nor does a palette with one colour at two
+    of the ids.
     """
     used = {label: tuple(palette[label].tolist()) for label in present.tolist() if label < min(len(palette), IGNORE)}
     if len(set(used.values())) < len(used):
@@ -91,8 +93,8 @@ def _compare_colours(path: Path, palette: np.ndarray, present: np.ndarray, colou
         if known != label:
             raise WsssError(
                 f"{path}: its palette has the colour {colour} at {label}, and that of {first} has it at {known}, so a "
-                "program that sorted or shortened palettes has changed ids. Save all masks with one palette, or in greyscale, with "
-                "the class ids as their numbers."
+                "program that sorted or shortened palettes has changed ids. Save all masks with one palette, or in "
+                "greyscale, with the class ids as their numbers."
             )
 
 
@@ -117,6 +119,6 @@ def check_masks(masks: Iterable[np.ndarray | None], place: str) -> None:
         background, void = background | bool(present[0]), void | bool(present[IGNORE])
     if background and void:
         raise WsssError(
-            f"{place}: its masks hold 0 and 255 only, no class id 1…254. 255 means `not known` and is never scored. If it "
-            "is the object there, write the object's class id (1 for the first line of classes.txt) in its place."
+            f"{place}: its masks hold 0 and 255 only, no class id 1…254. 255 means `not known` and is never scored. If "
+            "it is the object there, write the object's class id (1 for the first line of classes.txt) in its place."
         )

@@ -32,8 +32,8 @@ def is_foreign(name: str) -> bool:
 def refusal(path: Path) -> WsssError:
     """What is said of a picture of a foreign kind."""
     return WsssError(
-        f"{path} is a picture of a kind that is not read here ({', '.join(SUFFIXES)} are). Convert it, for instance with "
-        f"ImageMagick: mogrify -format jpg {path.name}"
+        f"{path} is a picture of a kind that is not read here ({', '.join(SUFFIXES)} are). Convert it, for instance "
+        f"with ImageMagick: mogrify -format jpg {path.name}"
     )
 
 
@@ -64,7 +64,8 @@ class PictureFolder:
         names: Sequence[str] = self._by_id.get(picture, (f"{picture}.jpg",))
         if len(names) > 1:
             raise WsssError(
-                f"{self.folder} has {len(names)} pictures of {picture}: {', '.join(names)}. Keep the one that the mask is of."
+                f"{self.folder} has {len(names)} pictures of {picture}: {', '.join(names)}. Keep the one that the mask "
+                "is of."
             )
         if is_foreign(names[0]):
             raise refusal(self.folder / names[0])

@@ -1,7 +1,7 @@
 """What is on the table: a random scene as plain numbers, before anything is rendered.
 
-A scene is drawn from `numpy.random.default_rng([seed, split, index, attempt])` alone, so it is the same whatever number of
-processes renders it and whichever scenes were rendered before.
+A scene is drawn from `numpy.random.default_rng([seed, split, index, attempt])` alone, so it is the same whatever number
+of processes renders it and whichever scenes were rendered before.
 """
 
 from dataclasses import dataclass, field
@@ -73,7 +73,8 @@ class Placement:
 class Scene:
     """Everything the renderer needs; lengths in metres, angles in radians, colours in [0, 1].
 
-    `board`, if given, puts a board in front of the first thing, which stands at the origin, so many of its radii to the side.
+    `board`, if given, puts a board in front of the first thing, which stands at the origin, so many of its radii to the
+    side.
     """
 
     kind: str

@@ -1,9 +1,9 @@
 """Controlled series: the same object in the same room, made smaller step by step or covered step by step.
 
-In photographs, and in the scenes of `tabletop`, small objects are also far, hidden and beside others. In a series the room
-and the object stay: `shrinking` changes the object's size, `outshone` does so beside another object of the class that stays
-large, `covering` slides a board in front of it. Covering takes away visible area as well, which `shrinking` does without
-hiding any part; the board also casts a shadow.
+In photographs, and in the scenes of `tabletop`, small objects are also far, hidden and beside others. In a series the
+room and the object stay: `shrinking` changes the object's size, `outshone` does so beside another object of the class
+that stays large, `covering` slides a board in front of it. Covering takes away visible area as well, which `shrinking`
+does without hiding any part; the board also casts a shadow.
 """
 
 from dataclasses import replace
@@ -23,8 +23,8 @@ SERIES: dict[str, tuple[float, ...]] = {
     "covering": (2.6, 1.75, 1.6, 1.45, 1.3, 1.15, 1.0),
 }
 """Steps of each series. `shrinking`, `outshone`: side of the object, as a share of the largest of its model in `tabletop`.
-`covering`: how far the middle of the board is to the side of the object's, in radii of the object; at 2.6 nothing is hidden.
-What is hidden is measured in the picture."""
+`covering`: how far the middle of the board is to the side of the object's, in radii of the object; at 2.6 nothing is
+hidden. What is hidden is measured in the picture."""
 
 _APART = 0.24  # of each of two objects from the middle of the table, in metres
 _CODE = {"shrinking": 10, "covering": 11, "outshone": 12}  # apart from the splits of `tabletop`

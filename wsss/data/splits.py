@@ -34,7 +34,8 @@ def read_split(path: Path) -> tuple[str, ...]:
             raise WsssError(f"split file {path}: id {name!r} contains a path. Ids are file names without extension.")
         if not name.isprintable() or len(name.encode()) > LONGEST_ID:
             raise WsssError(
-                f"split file {path}: id {name[:40]!r} is no file name. It must be a text file in UTF-8 with one image id a line."
+                f"split file {path}: id {name[:40]!r} is no file name. It must be a text file in UTF-8 with one image "
+                "id a line."
             )
     return ids
 

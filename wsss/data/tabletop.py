@@ -6,8 +6,8 @@
     python -m wsss render --series       # the controlled series too (`wsss.data.series`), as further splits
 
 A scene is a function of (generator version, seed, split, index) alone. A folder holds
-`{split}/{rgb,masks,instances,depth}/NNNN.png` and, written last, `{split}/index.json`: a split without its index is unfinished,
-and rendering goes on with the scenes that are missing.
+`{split}/{rgb,masks,instances,depth}/NNNN.png` and, written last, `{split}/index.json`: a split without its index is
+unfinished, and rendering goes on with the scenes that are missing.
 """
 
 import re
@@ -117,8 +117,8 @@ class TabletopDataset:
             self._facts = {_checked(scene, split)["id"]: scene for scene in index["scenes"]}
         except (KeyError, TypeError, ValueError) as error:
             raise WsssError(
-                f"{self.folder / 'index.json'} is no index of rendered scenes ({error!r}). Delete {self.folder} and run "
-                "`python -m wsss render` again."
+                f"{self.folder / 'index.json'} is no index of rendered scenes ({error!r}). Delete {self.folder} and "
+                "run `python -m wsss render` again."
             ) from error
         self.ids = subset(list(self._facts), limit)
 
@@ -147,7 +147,8 @@ class TabletopDataset:
         array = read_image(path, mode=None)
         if array.shape != image.shape[:2] or (allowed is not None and not np.isin(np.unique(array), allowed).all()):
             raise WsssError(
-                f"{path} does not belong to its image and index. Delete {self.folder} and run `python -m wsss render` again."
+                f"{path} does not belong to its image and index. Delete {self.folder} and run `python -m wsss render` "
+                "again."
             )
         return array
 

@@ -1,6 +1,7 @@
 """Renders the scenes of `tabletop` and of its controlled series into a folder, several processes at once.
 
-A split's index is written last: a split without one is unfinished, and rendering goes on with the scenes that are missing.
+A split's index is written last: a split without one is unfinished, and rendering goes on with the scenes that are
+missing.
 """
 
 import os
@@ -42,7 +43,8 @@ def render_tabletop(
 
     Args:
         root: folder to fill; by default `default_root(spec)`.
-        processes: how many render at once (default: one for each of the machine's cores). The pictures do not depend on it.
+        processes: how many render at once (default: one for each of the machine's cores). The pictures do not depend on
+            it.
 
     Raises:
         WsssError: PyBullet is missing (Python newer than 3.11), or the folder holds another specification.

@@ -55,13 +55,14 @@ def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray,
 class VocDataset(FolderDataset):
     """A folder with `JPEGImages/ID.jpg`, masks `SegmentationClass{,Aug}/ID.png` and `ImageSets/Segmentation/SPLIT.txt`.
 
-    Images may have any suffix of `wsss.data.pictures.SUFFIXES`. One that is stored turned (EXIF) is turned where it has no mask.
+    Images may have any suffix of `wsss.data.pictures.SUFFIXES`. One that is stored turned (EXIF) is turned where it has
+    no mask.
 
     Masks have one 8-bit class id a pixel (palette or greyscale PNG). `SegmentationClass` is preferred, image by image,
     for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from
     `SegmentationObject` for the images that have one, and the marks *occluded* and *truncated* from their
-    `Annotations/ID.xml`. On the training splits an image may have `Annotations/ID.xml` instead of a mask: its image-level
-    labels come from there and its mask is all 255.
+    `Annotations/ID.xml`. On the training splits an image may have `Annotations/ID.xml` instead of a mask: its
+    image-level labels come from there and its mask is all 255.
 
     `tune` is five blocks of 20 neighbouring ids of `train.txt` (a fifth of a short list), removed from `train` and
     `train_aug`. A folder without `train_aug.txt` has the ids of `train` there too.
@@ -83,8 +84,8 @@ class VocDataset(FolderDataset):
         self.name = self.root.name
         if not re.fullmatch(r"\w[\w.@+ -]*", self.name):  # it becomes the name of a folder of records
             raise WsssError(
-                f"{self.root}: the folder's name is the data set's, so it may only have letters, digits, dots, hyphens and "
-                "spaces. Rename it."
+                f"{self.root}: the folder's name is the data set's, so it may only have letters, digits, dots, hyphens "
+                "and spaces. Rename it."
             )
         check_split(split, SPLITS, self.name)
         self.split = split

@@ -43,8 +43,8 @@ def read_class_names(root: Path) -> tuple[str, ...]:
     """Names of the mask ids 1…N: the lines of `root/classes.txt` where there is one, else VOC's twenty.
 
     Raises:
-        WsssError: the file is unreadable or empty, repeats a name, has more than 254 names, or a line that is no class name (see
-            `NO_CLASS` and `FIRST_LINES`): every name after it would be one off.
+        WsssError: the file is unreadable or empty, repeats a name, has more than 254 names, or a line that is no class
+            name (see `NO_CLASS` and `FIRST_LINES`): every name after it would be one off.
     """
     file = root / "classes.txt"
     if not is_file(file):
@@ -61,7 +61,8 @@ def read_class_names(root: Path) -> tuple[str, ...]:
         wrong = names[0]
     if wrong is not None:
         raise WsssError(
-            f"{file} must name the mask ids 1…N, one a line, names alone, background left out: {wrong[:40]!r} is no class name."
+            f"{file} must name the mask ids 1…N, one a line, names alone, background left out: {wrong[:40]!r} is no "
+            "class name."
         )
     return names
 
@@ -93,8 +94,8 @@ class ClassChoice:
 def choose_classes(labels: np.ndarray, names: Sequence[str], place: str) -> ClassChoice:
     """The classes that a folder is about, when the user names none: all that occur.
 
-    Of VOC's own twenty names, where some of the classes are missing, the folder is a selection of VOC's images, and about the
-    classes that occur in at least `USUAL` of them.
+    Of VOC's own twenty names, where some of the classes are missing, the folder is a selection of VOC's images, and
+    about the classes that occur in at least `USUAL` of them.
 
     Args:
         labels: `(N,C) bool`, the image-level labels of a training split.
@@ -118,7 +119,8 @@ def choose_classes(labels: np.ndarray, names: Sequence[str], place: str) -> Clas
         )
     if not choice.used:
         raise WsssError(
-            f"no mask or annotation of {place} shows any class of {', '.join(names[:5])}{', …' if len(names) > 5 else ''}: "
-            "there is nothing to learn. Masks must hold the class ids 1…N, of which classes.txt has the names."
+            f"no mask or annotation of {place} shows any class of "
+            f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}: there is nothing to learn. Masks must hold the "
+            "class ids 1…N, of which classes.txt has the names."
         )
     return choice

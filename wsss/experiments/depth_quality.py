@@ -12,8 +12,8 @@ from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.io import write_json
 from wsss.pipeline.run import Run
+from wsss.records.inputs import inputs_read, name_it, require_same_inputs
 from wsss.records.provenance import provenance
-from wsss.records.store import inputs_read, name_it, require_same_inputs
 
 __all__ = ["depth_quality"]
 

@@ -28,8 +28,9 @@ from wsss.methods.registry import full_name, method
 from wsss.methods.scoring import score_seeds
 from wsss.networks.lean import lean_copy
 from wsss.records.build import Origin, Subject, build_record
+from wsss.records.inputs import inputs_read, name_it, require_names_apart, require_same_inputs
 from wsss.records.record import Record, RecordPlace
-from wsss.records.store import inputs_read, name_it, record_path, require_names_apart, require_same_inputs, write_record
+from wsss.records.store import record_path, write_record
 
 __all__ = ["evaluate_folder"]
 
@@ -161,18 +162,12 @@ def _shown(names: Sequence[str], depths: DepthSources, used: Iterable[str | None
 def _require_same_inputs(
     out: Path, dataset: Dataset, root: Path | None, shown: Mapping[str, _Shown], depths: DepthSources
 ) -> dict[str, Any]:
-    """By full name what each record says of its inputs; see `wsss.records.store.require_same_inputs`."""
+    """By full name what each record says of its inputs; see `wsss.records.inputs.require_same_inputs`."""
     contents, found = dataset.fingerprint(), {}
     for one in shown.values():
         spec = depths.spec(one.source) if one.identity else None
         found[one.full] = inputs_read(root, contents, spec)
-        place: RecordPlace = {
-            "data": dataset.name,
-            "stage": "cam",
-            "split": dataset.split,
-            "method": one.full,
-            "refinement": None,
-        }
+        place = RecordPlace(data=dataset.name, stage="cam", split=dataset.split, method=one.full, refinement=None)
         require_same_inputs(record_path(out, place), found[one.full], name_it(spec or "", "METHOD@NAME"))
     return found
 

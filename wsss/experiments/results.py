@@ -17,19 +17,9 @@ from wsss.methods.registry import uses_depth
 from wsss.pipeline.run import Run
 from wsss.pseudo.refinement import REFINEMENTS
 from wsss.records.build import Origin, Subject, build_record
+from wsss.records.inputs import inputs_read, name_it, require_names_apart, require_same_inputs
 from wsss.records.record import Record, RecordPlace, Stage
-from wsss.records.store import (
-    FULL_SUPERVISION,
-    NO_FULL_SUPERVISION,
-    STAGES,
-    find_record,
-    inputs_read,
-    name_it,
-    record_path,
-    require_names_apart,
-    require_same_inputs,
-    write_record,
-)
+from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION, STAGES, find_record, record_path, write_record
 
 __all__ = ["record_of", "write_all", "write_stage"]
 
@@ -77,7 +67,7 @@ def _stage_methods(run: Run, stage: str) -> Sequence[str]:
 def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]:
     """What each method's record says of the inputs that it is made from, which no other record is or was made from under its name.
 
-    See `wsss.records.store.require_same_inputs` and `require_names_apart`.
+    See `wsss.records.inputs.require_same_inputs` and `require_names_apart`.
     """
     split, contents = run.data("train" if stage == "pseudo" else "report").split, run.data_hash(stage)
     found, shown, depths = {}, {}, {}
@@ -89,13 +79,9 @@ def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]
         found[name] = inputs_read(run.root, contents, spec if reads_depth else None)
         shown[name] = run.full_name(name)
         depths[name] = (source_identity(spec), run.depths.kind(parts.source)) if reads_depth else None
-        place: RecordPlace = {
-            "data": run.data_name,
-            "stage": stage,
-            "split": split,
-            "method": run.full_name(parts.seeds),
-            "refinement": parts.refinement,
-        }
+        place = RecordPlace(
+            data=run.data_name, stage=stage, split=split, method=run.full_name(parts.seeds), refinement=parts.refinement
+        )
         path = record_path(folder, place)
         require_same_inputs(path, found[name], name_it(spec, f"{parts.base}@NAME") if named else None)
     require_names_apart(shown, depths)

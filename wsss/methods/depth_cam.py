@@ -19,6 +19,7 @@ from wsss.analysis.instances import instances_of
 from wsss.analysis.thresholds import pseudo_label
 from wsss.cam.classifier import ClassifierInfo, load_classifier
 from wsss.cam.training import predict_probabilities
+from wsss.checks import settings_from
 from wsss.data.base import Sample
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.files import read_depth_file, resized
@@ -225,16 +226,12 @@ def settings_of_looks(checkpoint: Path, looks: Mapping[str, Any]) -> tuple[Regio
         WsssError: they are missing or make no sense.
     """
     try:
-        return RegionParameters(**_tupled(looks["regions"])), CropParameters(**_tupled(looks["crops"]))
+        regions = settings_from(RegionParameters, looks["regions"], partial=True)
+        return regions, settings_from(CropParameters, looks["crops"], partial=True)
     except (KeyError, TypeError, AttributeError, WsssError) as error:
         raise WsssError(
             f"{checkpoint} does not say how its crops were made ({error}): write it with `python -m wsss train`"
         ) from error
-
-
-def _tupled(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists, which is what JSON makes of tuples, as tuples again."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
 
 
 def true_boxes(sample: Sample) -> list[Box]:

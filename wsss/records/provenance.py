@@ -61,10 +61,11 @@ def processor() -> str:
 
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str | None]:
     """Version of each installed package, None for one that is not installed; `wsss` itself included."""
-    found: dict[str, str | None] = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return {**found, "wsss": VERSION}
+    return {**{name: _installed(name) for name in names}, "wsss": VERSION}
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

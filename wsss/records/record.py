@@ -41,7 +41,8 @@ class Record(RecordPlace, total=False):
         miou: `mean`, sample standard deviation `std` (None for one seed) and `per_seed`.
         interval: of the mean, over images.
         iou: by class, background first.
-        predicted_labels, subset: mIoU with predicted image labels, and on the images that no choice had looked at before.
+        predicted_labels, subset: mIoU with predicted image labels, and on the images that no choice had looked at
+            before.
         threshold: `value` and the other thresholds, with their mIoU; None for methods without.
         parameters, refinement_parameters, history: of each seed; `history` lists the losses of a training.
         tune_miou: mIoU on the split that chose parameters and threshold, by which tables find the best control.
@@ -49,7 +50,8 @@ class Record(RecordPlace, total=False):
         errors, correlations, activation, hit_effects: see the functions of these names in `wsss.analysis`.
         paired: differences from other methods (`against`) on the same images.
         skipped: `id` and `reason` of images that could not be read.
-        provenance: see `wsss.records.provenance.provenance`; with `settings`, and `read` (`wsss.records.store.inputs_read`).
+        provenance: see `wsss.records.provenance.provenance`; with `settings`, and `read`
+            (`wsss.records.inputs.inputs_read`).
     """
 
     profile: str

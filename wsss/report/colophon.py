@@ -26,8 +26,8 @@ COLUMNS = (
 def beside_committed(records: Sequence[Record], committed: Sequence[Record]) -> pd.DataFrame:
     """mIoU of every method of this run in percent, and of the committed record of the same data, stage, split and method.
 
-    The difference is that from the committed value of this run's seed; a dash where the record does not have it. Settings and
-    data are the same if the hashes of configuration and data are.
+    The difference is that from the committed value of this run's seed; a dash where the record does not have it.
+    Settings and data are the same if the hashes of configuration and data are.
 
     Raises:
         WsssError: there is no record of this run.

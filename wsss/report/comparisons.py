@@ -31,8 +31,8 @@ def verdict(pair: Mapping[str, Any]) -> str:
 def rivals(records: Sequence[Record]) -> list[str]:
     """Full names of what a table compares each method with, of those that there are.
 
-    Plain CAM; the best control without regions and the best control at all (on the tune split); of labels and networks instead of
-    controls the CAM's, refined.
+    Plain CAM; the best control without regions and the best control at all (on the tune split); of labels and networks
+    instead of controls the CAM's, refined.
 
     Args:
         records: of one data set, stage and split.
@@ -52,7 +52,8 @@ def best_control(records: Sequence[Record], among: Sequence[str] = CONTROLS) -> 
     """The control without depth that has the highest mIoU on the tune split; None where none was tuned.
 
     Args:
-        records: of one data set, stage and split. Of pseudo-labels the answer is None: one control alone is made into labels.
+        records: of one data set, stage and split. Of pseudo-labels the answer is None: one control alone is made into
+            labels.
         among: methods to choose from.
     """
     tuned = [r for r in records if r["method"] in among and r["tune_miou"] is not None and r["stage"] != "pseudo"]

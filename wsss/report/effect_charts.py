@@ -24,8 +24,8 @@ _FINE_TICKS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5)
 def effects_table(records: Sequence[Record]) -> pd.DataFrame:
     """Odds ratios of a hit (IoU ≥ 0.5), one row a method: each effect with the other and the class held fixed.
 
-    Above 1 the effect helps, below 1 it harms, and an interval with 1 in it says neither. Methods with too few hits or misses
-    have dashes (see `wsss.analysis.effects.hit_effects`).
+    Above 1 the effect helps, below 1 it harms, and an interval with 1 in it says neither. Methods with too few hits or
+    misses have dashes (see `wsss.analysis.effects.hit_effects`).
     """
     found = {full_name(record): record["hit_effects"] or {} for record in in_order(records)}
     labels = {name: effects[name]["label"] for effects in found.values() for name in EFFECTS if name in effects}

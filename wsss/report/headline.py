@@ -27,9 +27,9 @@ def own_depth(records: Sequence[Record]) -> dict[str, str]:
 def headline_table(records: Sequence[Record]) -> pd.DataFrame:
     """mIoU of every data set, stage and split (rows) by method (columns).
 
-    Seeds with predicted image labels, images that no choice had looked at before, and refined labels have rows of their own;
-    networks on refined labels share one, and their table names the refinement of each. Where the depth that comes with the
-    data has another name on each data set, it stands in one column: `depth` without `@`.
+    Seeds with predicted image labels, images that no choice had looked at before, and refined labels have rows of their
+    own; networks on refined labels share one, and their table names the refinement of each. Where the depth that comes
+    with the data has another name on each data set, it stands in one column: `depth` without `@`.
     """
     if not records:
         select_records(records, stage="any")

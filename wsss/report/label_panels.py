@@ -27,8 +27,8 @@ def label_figure(
     255 is white, in the truth (not scored) as in the labels (ignored).
 
     Args:
-        labels: per column title one `H×W uint8` label map for each sample, of the image's size; a column without any is left
-            out.
+        labels: per column title one `H×W uint8` label map for each sample, of the image's size; a column without any is
+            left out.
         classes: names of classes 1…C.
 
     Raises:

@@ -78,11 +78,11 @@ def _headline(records: Sequence[Record]) -> str:
         data_of.setdefault(source, []).append(f"`{data}`")
     own = "; ".join(f"`{source}` on {', '.join(sorted(names, reverse=True))}" for source, names in data_of.items())
     note = (
-        "*mIoU in percent, background included: mean ± standard deviation where there are several training seeds; all else "
-        "has one, but for *not seen before*, which is a mean over the same seeds without its spread. Without `@`, depth is that "
-        f"which comes with the data: {own}. Thresholds and fusion "
-        "parameters were chosen on the tune split. Seeds use image labels, networks do not; the two are not ranked "
-        "against each other. Settings are in the tables below.*\n"
+        "*mIoU in percent, background included: mean ± standard deviation where there are several training seeds; all "
+        "else has one, but for *not seen before*, which is a mean over the same seeds without its spread. Without `@`, "
+        f"depth is that which comes with the data: {own}. Thresholds and fusion parameters were chosen on the tune "
+        "split. Seeds use image labels, networks do not; the two are not ranked against each other. Settings are in "
+        "the tables below.*\n"
     )
     tables = [to_markdown(headline_table(part)) for part in (seeds, later) if part]
     return "\n".join([*tables, note])

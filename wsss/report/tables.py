@@ -21,8 +21,9 @@ def stage_table(records: Sequence[Record], data: str, stage: str, split: str) ->
 
     Columns: mIoU in percent (mean ± standard deviation over seeds), bootstrap interval over images, mIoU at the fixed
     and at the oracle threshold, paired difference from each of `rivals` with verdict, `object_miou` with its interval,
-    coverage in percent, cost, number of tuning trials, training seeds, of how many of them the loss was at rest, and the fusion
-    parameters that were chosen on the tune split, of each seed where they differ. Columns that say nothing are left out.
+    coverage in percent, cost, number of tuning trials, training seeds, of how many of them the loss was at rest, and
+    the fusion parameters that were chosen on the tune split, of each seed where they differ. Columns that say nothing
+    are left out.
 
     Raises:
         WsssError: there is no such record.

@@ -1,6 +1,7 @@
 """Sliders and browsers for the notebooks. A control moves a parameter, a pure `render` draws the figure: it alone does work.
 
-Where nobody can move a slider (papermill, CI; `WSSS_HEADLESS=1`) the same `render` draws a fixed grid of parameters instead.
+Where nobody can move a slider (papermill, CI; `WSSS_HEADLESS=1`) the same `render` draws a fixed grid of parameters
+instead.
 """
 
 from wsss.widgets.explorer import Explorer

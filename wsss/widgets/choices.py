@@ -26,8 +26,8 @@ class _Something(traitlets.Any):
 class OptionList(Dropdown):  # type: ignore[misc]
     """A list with a label. One of its options is always selected, and shown.
 
-    ipywidgets takes the value None for *nothing is selected*: a browser then shows a blank list. So an option that stands for None
-    (all classes, the run's own depth) has another value, and `chosen` gives the None back.
+    ipywidgets takes the value None for *nothing is selected*: a browser then shows a blank list. So an option that
+    stands for None (all classes, the run's own depth) has another value, and `chosen` gives the None back.
 
     Args:
         label: before the list.

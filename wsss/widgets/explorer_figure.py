@@ -1,6 +1,7 @@
 """Draws the explorer's views: six panels each.
 
-All pictures lie in one `Axes`, at fixed places in inches: six `Axes`, or a layout engine, take longer than a slider has.
+All pictures lie in one `Axes`, at fixed places in inches: six `Axes`, or a layout engine, take longer than a slider
+has.
 """
 
 from collections.abc import Sequence
