@@ -55,17 +55,19 @@ def evaluate_folder(
     """Score CAM and depth-guided CAM on a split and write a record for each.
 
     Args:
-        classes: those of the folder that are scored, by name; None takes the folder's classes that the checkpoint knows.
+        classes: those of the folder that are scored, by name; None takes the folder's classes that the checkpoint
+            knows.
         depth: a depth source; None scores only methods that need none.
-        depth_kind, sources: of all files, and `NAME=KIND` of each of the sources `NAME=files:DIR`, which may be named in place of
-            one; see `wsss.depth.declared`.
+        depth_kind, sources: of all files, and `NAME=KIND` of each of the sources `NAME=files:DIR`, which may be named
+            in place of one; see `wsss.depth.declared`.
         methods: names; None takes all that the checkpoint has parameters for.
-        on_error: `stop` at an image, mask or depth map that cannot be read, or `skip` the image: records then list what was
-            skipped, and why, under `skipped`, and their data hash is of the other images.
+        on_error: `stop` at an image, mask or depth map that cannot be read, or `skip` the image: records then list what
+            was skipped, and why, under `skipped`, and their data hash is of the other images.
 
     Raises:
-        WsssError: `out` is no folder apart from `root`; the checkpoint is unreadable, knows none of the classes, or has no
-            parameters for a method; a file of the folder is unreadable (with `skip`: there is none that can be read).
+        WsssError: `out` is no folder apart from `root`; the checkpoint is unreadable, knows none of the classes, or has
+            no parameters for a method; a file of the folder is unreadable (with `skip`: there is none that can be
+            read).
     """
     if on_error not in ("stop", "skip"):
         raise WsssError(f"on_error must be stop or skip, not {on_error!r}")
@@ -179,8 +181,8 @@ def _require_own_tree(out: Path, dataset: Dataset, checkpoint: Path) -> None:
         settings = read_json(path).get("provenance", {}).get("settings") or {}
         if settings.get("checkpoint_sha256") != digest or set(settings.get("classes", ())) != set(dataset.classes):
             raise WsssError(
-                f"{path} is of another checkpoint or other classes than those of {checkpoint} on {dataset.name}: records would be "
-                "replaced or mixed. Give another folder with --out."
+                f"{path} is of another checkpoint or other classes than those of {checkpoint} on {dataset.name}: "
+                "records would be replaced or mixed. Give another folder with --out."
             )
 
 

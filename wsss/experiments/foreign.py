@@ -26,7 +26,8 @@ __all__ = ["choice_of", "methods_of", "open_foreign", "sources_of", "unreadable"
 def sources_of(
     depth: str | None, depth_kind: str | Sequence[str] | None, sources: Sequence[str], root: str | None
 ) -> DepthSources:
-    """What the arguments of `evaluate_folder` say of depth; its kind is that of all files that have none of their own."""
+    """What the arguments of `evaluate_folder` say of depth; its kind is that of all files that have none of their
+    own."""
     own, declared = take_inline(depth) if depth else (None, None)
     found = declarations((*sources, *([declared] if declared else [])))
     kind, kinds = kinds_of(depth_kind, found)

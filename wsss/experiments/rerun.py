@@ -65,14 +65,15 @@ class Outcome:
         for name, now in package_versions().items():
             if versions.get(name, now) != now:
                 yield f"note: {name} was {versions[name]} and is {now}"
+        differ = f"{len(self.different)} numbers differ, first {self.different[0]}" if self.different else ""
         if not self.different:
             yield "identical: every number is that of the record"
         elif self.agrees:
-            yield f"agrees: mIoU within {AGREEMENT} points; {len(self.different)} numbers differ, first {self.different[0]}"
+            yield f"agrees: mIoU within {AGREEMENT} points; {differ}"
         else:
-            yield f"DIFFERS: mIoU by {self.largest:.3f} points; {len(self.different)} numbers differ, first {self.different[0]}"
+            yield f"DIFFERS: mIoU by {self.largest:.3f} points; {differ}"
             if self.old["profile"] != "evaluate":
-                yield f"note: a training on another processor ends elsewhere, as one with another seed does{self._spread()}"
+                yield "note: a training on another processor ends elsewhere, as one with another seed does" + self._spread()
 
     def _spread(self) -> str:
         """How far apart the record's seeds are, in words; nothing for a single one."""
@@ -236,10 +237,14 @@ def _placed(path: Path, config: Config, places: Mapping[str, str]) -> Config:
     if (name := named(config.depth)) != config.depth and config.depth_kind:
         kinds[innermost(name)] = config.depth_kind
     return replace(
-        config, methods=methods, pseudo_methods=pseudo, label_methods=labels, depth=named(config.depth),
+        config,
+        methods=methods,
+        pseudo_methods=pseudo,
+        label_methods=labels,
+        depth=named(config.depth),
         sources=tuple(f"{name}={spec}" for name, spec in declared.items()),
         kinds=tuple(f"{name}={kind}" for name, kind in kinds.items()),
-    )  # fmt: skip
+    )
 
 
 def _same(path: Path, record: Record, made: Sequence[Record]) -> Record:
@@ -247,8 +252,8 @@ def _same(path: Path, record: Record, made: Sequence[Record]) -> Record:
     found = next((one for one in made if full_name(one) == full_name(record)), None)
     if found is None:
         raise WsssError(
-            f"{path} is of {full_name(record)}, and what was made of {', '.join(map(full_name, made))}: give its depth by its "
-            "name, with --source NAME=files:DIR."
+            f"{path} is of {full_name(record)}, and what was made of {', '.join(map(full_name, made))}: give its depth "
+            "by its name, with --source NAME=files:DIR."
         )
     return found
 
@@ -285,11 +290,20 @@ def _evaluated(
         raise WsssError(f"{path} was made with {settings['checkpoint']}. Give that very file with --checkpoint.")
     declared = {**declarations(settings.get("sources", ())), **declarations(sources)}
     made = evaluate_folder(
-        checkpoint, folder, data=settings["data"], root=str(root) if root else None, split=settings["split"],
-        classes=settings["classes"], depth=depth or settings["depth"], depth_kind=settings["depth_kind"],
+        checkpoint,
+        folder,
+        data=settings["data"],
+        root=str(root) if root else None,
+        split=settings["split"],
+        classes=settings["classes"],
+        depth=depth or settings["depth"],
+        depth_kind=settings["depth_kind"],
         sources=[f"{name}={spec}" for name, spec in declared.items()],
-        methods=settings["methods"], limit=settings["limit"], on_error=settings["on_error"], progress=progress,
-    )  # fmt: skip
+        methods=settings["methods"],
+        limit=settings["limit"],
+        on_error=settings["on_error"],
+        progress=progress,
+    )
     new = _same(path, record, made)
     if new["provenance"]["data_sha256"] != record["provenance"]["data_sha256"]:
         raise WsssError(f"the data is not that of {path}. Give its folder with --root, or restore it.")
