@@ -114,5 +114,5 @@ HASHES = {
 
 @pytest.mark.parametrize("data", HASHES)
 def test_hashes_of_the_default_profiles_stay(data: str) -> None:
-    """They are in the committed records: another value says that the settings of a result, or how scores count, changed."""
+    """The committed records hold them: another value says that settings of a result, or how scores count, changed."""
     assert config_hash(profile("default", data)) == HASHES[data]

@@ -1,4 +1,4 @@
-"""The house: few files at the door, rooms in tiers, imports that go down only and in no circle, tests in the same rooms."""
+"""The house: few files at the door, rooms in tiers, imports that go down only, tests in the same rooms."""
 
 import ast
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items()}
 
 
 def imported(name: str, path: Path) -> Iterator[tuple[str, int]]:
-    """Modules of the package that a module imports, with the line: at its top, inside functions, and for types alone."""
+    """Modules of the package that a module imports, with the line: at its top, in functions, and for types alone."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((each.name, node.lineno) for each in node.names if each.name in MODULES)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from wsss.records.store import load_records
     from wsss.segmentation.predictor import load_predictor
 
+    __version__: str
+
 __all__ = [
     "METHODS",
     "REFINEMENTS",
@@ -48,8 +50,6 @@ __all__ = [
     "pseudo_label",
 ]
 
-__version__ = "0.1.0"
-
 _PLACES = {
     "METHODS": "methods.registry",
     "REFINEMENTS": "pseudo.refinement",
@@ -68,9 +68,12 @@ _PLACES = {
     "profile": "pipeline.profiles",
     "pseudo_label": "analysis.thresholds",
 }
+"""Room and file of each name."""
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module(f"{__name__}.paths").VERSION
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

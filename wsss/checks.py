@@ -31,7 +31,7 @@ __all__ = [
 T = TypeVar("T")
 
 OPTIONAL = MappingProxyType({"optional": True})
-"""Metadata of a field that came after records had been made: it is left out of plain values while it has its default."""
+"""Metadata of a field that came after records had been made: plain values leave it out while it has its default."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def require_number(name: str, value: Any, low: float, high: float = math.inf, *,
 
 
 def require_numbers(name: str, values: Any, low: float, high: float = math.inf, *, count: int | None = None) -> None:
-    """Raise a `WsssError` unless `values` is a list or tuple of finite numbers in [low, high], and of `count` of them."""
+    """Raise a `WsssError` unless `values` is a list or tuple of (`count`) finite numbers in [low, high]."""
     members = (float, ...) if count is None else (float,) * count
     _require(name, values, tuple[members], _Limits(low, high))  # type: ignore[valid-type]
 
@@ -193,8 +193,8 @@ def require_images(processes: int, images: int, what: str) -> None:
     """Raise a `WsssError` unless there is an image for each of several processes in every batch of a training."""
     if processes > max(1, images):
         raise WsssError(
-            f"{processes} processes share each batch of {what}, which has {images} images: start {images} processes at most, or "
-            "give a larger --batch-size"
+            f"{processes} processes share each batch of {what}, which has {images} images: start {images} processes at "
+            "most, or give a larger --batch-size"
         )
 
 
@@ -203,8 +203,9 @@ def require_apart(
 ) -> None:
     """Raise a `WsssError` if what will be written may replace what is read: before the first write of every command.
 
-    A folder that is read must not be, hold or lie in `out`, and a file that is read must not be `out`. A folder that a link in
-    one of them leads to belongs to it. A folder to be filled may hold a file that is read, such as the network that fills it.
+    A folder that is read must not be, hold or lie in `out`, and a file that is read must not be `out`. A folder that a
+    link in one of them leads to belongs to it. A folder to be filled may hold a file that is read, such as the network
+    that fills it.
 
     Args:
         out: files and folders to write.
@@ -238,7 +239,7 @@ def _with_links(place: Path) -> list[Path]:
 
 
 def settings_from(kind: type[T], plain: Mapping[str, Any], *, partial: bool = False) -> T:
-    """The dataclass `kind` from nested plain values, as `asdict` and JSON leave them: the inverse of `Config.dictionary`.
+    """The dataclass `kind` from nested plain values, as JSON leaves them: the inverse of `Config.dictionary`.
 
     Args:
         partial: whether fields may be missing that then have their defaults, not only those that are `OPTIONAL`.

@@ -107,16 +107,17 @@ class Config:
         root: folder of the data; None is the default place.
         classes: names, None for all that the data set has.
         train_split, report_split: `train` (or VOC's `train_aug`) and `test` (VOC: `val`).
-        train_limit, tune_limit, report_limit: at most so many images, evenly spaced; None for all. A profile's own are for the
-            reference data sets; a user's folder has none but those that are asked for.
+        train_limit, tune_limit, report_limit: at most so many images, evenly spaced; None for all. A profile's own are
+            for the reference data sets; a user's folder has none but those that are asked for.
         depth, depth_kind: see `wsss.depth.sources.open_depth`; the kind is that of this depth alone.
         sources: declared sources `NAME=files:DIR`, which `depth` and methods may name.
         kinds: `NAME=metric|inverse` for these, `files=metric|inverse` for all other files.
         seed: of training; data and splits do not depend on it.
-        methods: seeds that are scored on the reported split, each with `@source` where it uses another depth than the run's.
+        methods: seeds that are scored on the reported split, each with `@source` where it uses another depth than the
+            run's.
         pseudo_methods: whose pseudo-labels are scored on the train split, each with `+refinement` where it is refined.
-        label_methods: those whose pseudo-labels train a network; the refinement is the one of `par`, `par-depth` that is better
-            on the tune split with the classifier of seed 0.
+        label_methods: those whose pseudo-labels train a network; the refinement is the one of `par`, `par-depth` that
+            is better on the tune split with the classifier of seed 0.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
         series_groups: rooms for each class in the controlled series of `tabletop`, at least.
     """
@@ -159,10 +160,9 @@ class Config:
     def depths(self) -> DepthSources:
         """The depth sources of the run: their names, places and kinds."""
         declared = declarations(self.sources)
-        return DepthSources(
-            own=self.depth, own_kind=self.depth_kind, declared=declared, kinds=kinds_of(self.kinds, declared)[1],
-            root=self.root, known=RESULT_KINDS.get(self.data, {}),
-        )  # fmt: skip
+        _, kinds = kinds_of(self.kinds, declared)
+        known = RESULT_KINDS.get(self.data, {})
+        return DepthSources(self.depth, self.depth_kind, declared, kinds, root=self.root, known=known)
 
     def method_sources(self) -> list[str]:
         """The `@source` of every method that names one."""
@@ -198,7 +198,7 @@ class Config:
         return TabletopSpec(side=self.tabletop_side, splits=splits)
 
     def portable(self) -> dict[str, Any]:
-        """All settings but the seed and the places of data and depth files: what a record keeps, to be made anew anywhere.
+        """All settings but the seed and the places of data and depth: what a record keeps, to be made anew anywhere.
 
         Sources that are told apart by their places alone are declared under the names that they have in records.
         """
@@ -225,7 +225,7 @@ class Config:
 
 
 RESULT_KINDS: dict[str, dict[str, str]] = {"nyuv2": {"files:depth_meter": "metric"}}
-"""Kinds of the depth files that `RESULT_METHODS` names, by data set and source; of all others the user states the kind."""
+"""Kinds of the depth files that `RESULT_METHODS` names, by data set and source; users state those of all others."""
 
 
 def config_hash(config: Config, given: Mapping[str, Any] | None = None) -> str:
@@ -248,8 +248,16 @@ def config_hash(config: Config, given: Mapping[str, Any] | None = None) -> str:
 
 
 _NOT_HASHED = (
-    "seed", "root", "methods", "pseudo_methods", "label_methods", "depth", "series_groups", "sources", "kinds",
-)  # fmt: skip
+    "seed",
+    "root",
+    "methods",
+    "pseudo_methods",
+    "label_methods",
+    "depth",
+    "series_groups",
+    "sources",
+    "kinds",
+)
 
 
 def hashed_splits(stage: str) -> tuple[str, ...]:

@@ -27,13 +27,15 @@ __all__ = [
 ]
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM")
-"""What image files may be, whatever they are called. Others that Pillow reads are left alone: EPS would start Ghostscript."""
+"""What image files may be, whatever they are called. Others that Pillow reads are left alone: EPS would start
+Ghostscript."""
 
 _EXIF_ORIENTATION = 0x0112
 _ONE_16_BIT_CHANNEL = ("I;16", "I;16L", "I;16B", "I;16N")
 
 LEAST_OF_16_BITS = 0x4000
-"""A photograph of 16 bits whose values all lie below this has 14 bits or fewer in them: its upper 8 bits would be nearly black."""
+"""A photograph of 16 bits whose values all lie below this has 14 bits or fewer in them: its upper 8 bits would be
+nearly black."""
 
 
 @contextmanager
@@ -99,15 +101,15 @@ def read_image(
 
     Args:
         mode: `"RGB"` gives `H×W×3 uint8` of a photograph of any kind: a grey one has three equal channels, of a 16-bit
-            one the upper 8 bits are kept, and what transparency would hide is shown. None keeps the file's own numbers, so
-            that a palette PNG gives its indices and a 16-bit PNG its 16 bits.
+            one the upper 8 bits are kept, and what transparency would hide is shown. None keeps the file's own numbers,
+            so that a palette PNG gives its indices and a 16-bit PNG its 16 bits.
         palette: whether indices into a palette will do; False where they would be taken for measurements.
         turn: turn a photograph that is to be turned for viewing (EXIF); only where no mask or depth goes with it.
 
     Raises:
-        WsssError: the file is missing, truncated or no image; a palette image where none will do; or a photograph with 32
-            bits a channel, with 12 bits in 16 or the like, or (unless `turn`) one that is to be turned for viewing, which
-            its mask or depth may or may not have followed. The message names the file and the remedy.
+        WsssError: the file is missing, truncated or no image; a palette image where none will do; or a photograph with
+            32 bits a channel, with 12 bits in 16 or the like, or (unless `turn`) one that is to be turned for viewing,
+            which its mask or depth may or may not have followed. The message names the file and the remedy.
     """
     try:
         with Image.open(source, formats=FORMATS) as image:
@@ -130,19 +132,22 @@ def read_image(
         raise WsssError(f"{source} has 32 bits a channel, whose range is unknown. Save it with 8 bits a channel.")
     if deep and array.max() < LEAST_OF_16_BITS >> 8:
         raise WsssError(
-            f"{source} has 16 bits a channel, but no value above {int(array.max()) * 256 + 255:,} of 65,535: its numbers seem to "
-            "have 12 bits or so, and it would be read as nearly black. Save it with 8 bits a channel, stretched to their range."
+            f"{source} has 16 bits a channel, but no value above {int(array.max()) * 256 + 255:,} of 65,535: its "
+            "numbers seem to "
+            "have 12 bits or so, and it would be read as nearly black. Save it with 8 bits a channel, stretched to "
+            "their range."
         )
     if orientation != 1 and not turn:
         raise WsssError(
-            f"{source} is stored turned or mirrored (EXIF orientation {orientation}), and its mask or depth may not be. Turn "
-            f"the pixels for good, for instance with ImageMagick: mogrify -auto-orient {Path(source).name}"
+            f"{source} is stored turned or mirrored (EXIF orientation {orientation}), and its mask or depth may not "
+            f"be. Turn the pixels for good, for instance with ImageMagick: mogrify -auto-orient {Path(source).name}"
         )
     return array if orientation == 1 else np.array(_turned(array, orientation))
 
 
 def is_turned(source: str | os.PathLike[str]) -> bool:
-    """Whether a photograph is to be turned for viewing (EXIF); False where that cannot be read. Only its head is read."""
+    """Whether a photograph is to be turned for viewing (EXIF); False where that cannot be read. Only its head is
+    read."""
     try:
         with Image.open(source, formats=FORMATS) as image:
             return _orientation(image) != 1
@@ -182,7 +187,8 @@ def _turned(array: np.ndarray, orientation: int) -> Image.Image:
 
 
 def _verify(source: str | os.PathLike[str]) -> None:
-    """Compare a PNG's checksums, which Pillow does not when it decodes: a flipped bit would be another pixel, silently."""
+    """Compare a PNG's checksums, which Pillow does not when it decodes: a flipped bit would be another pixel,
+    silently."""
     with Image.open(source, formats=("PNG",)) as image:
         image.verify()
 

@@ -13,6 +13,9 @@ __all__ = ["cache_folder", "checkout", "checkout_folder", "notebook_folder", "ru
 PACKAGE = Path(__file__).resolve().parent
 """Folder of this package's sources."""
 
+VERSION = "0.1.0"
+"""Of this project."""
+
 PROJECT = "wsss-depth-cam"
 """Name of this project in its `pyproject.toml`."""
 
@@ -44,13 +47,15 @@ def checkout_folder(name: str) -> Path:
     root = checkout()
     if root is None or not (root / name).is_dir():
         raise WsssError(
-            f"there is no {name}/ beside {PACKAGE}: run from a checkout of the project, installed with `pip install -e .`"
+            f"there is no {name}/ beside {PACKAGE}: run from a checkout of the project, installed with `pip install -e "
+            ".`"
         )
     return root / name
 
 
 def runs_folder() -> Path:
-    """Where runs leave what they make: `$WSSS_RUNS`; else `runs/` of the checkout, wherever a kernel was started; else `./runs`."""
+    """Where runs leave what they make: `$WSSS_RUNS`; else `runs/` of the checkout, wherever a kernel was started; else
+    `./runs`."""
     return Path(os.environ.get("WSSS_RUNS") or (checkout() or Path.cwd()) / "runs")
 
 
@@ -60,7 +65,8 @@ def cache_folder() -> Path:
 
 
 def short_path(path: str | os.PathLike[str]) -> str:
-    """`path` as seen from the working folder where it lies below it, else as it is: for messages that others will read."""
+    """`path` as seen from the working folder where it lies below it, else as it is: for messages that others will
+    read."""
     path = Path(path)
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 

@@ -1,4 +1,4 @@
-"""Backbones of every kind: cells cover the image, scales and trainings work at odd sides, or the model is refused at once."""
+"""Backbones of every kind: cells cover the image, odd sides work, or the model is refused at once."""
 
 from dataclasses import replace
 from typing import Any

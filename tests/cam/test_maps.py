@@ -52,7 +52,7 @@ def test_any_step_divides_the_sides(step: int) -> None:
 
 
 def test_an_image_that_shrinks_in_one_direction_is_smoothed(network) -> None:
-    """A row of stripes finer than the scaled image's pixels: without antialiasing it is what every second pixel shows."""
+    """A row of stripes finer than the scaled image's pixels: without antialiasing every second pixel decides."""
     image = np.zeros((20, 600, 3), np.uint8)
     image[:, ::2] = 255
     seen: list[torch.Tensor] = []

@@ -196,6 +196,13 @@ def test_the_state_of_another_training_is_named(tmp_path: Path, monkeypatch: pyt
     images, labels = squares(4)
     with pytest.raises(WsssError, match=r"a\.state.*Delete it"):
         train_classifier(
-            model, info, images, np.pad(labels, ((0, 0), (0, 1))),
-            epochs=1, batch_size=4, crop_side=48, progress=False, checkpoint=path,
-        )  # fmt: skip
+            model,
+            info,
+            images,
+            np.pad(labels, ((0, 0), (0, 1))),
+            epochs=1,
+            batch_size=4,
+            crop_side=48,
+            progress=False,
+            checkpoint=path,
+        )

@@ -128,10 +128,14 @@ WRONG: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "two arrays": ("npz", lambda p: np.savez(p, depth=RAMP, mask=RAMP), "holds 2 arrays .*depth, mask.*alone"),
     "no array": ("npz", lambda p: np.savez(p), "holds 0 arrays"),
     "colours": ("png", lambda p: Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(p), "shape .*one channel"),
-    "palette": ("png", lambda p: Image.fromarray(np.zeros((4, 5), np.uint8)).convert("P").save(p), "palette.*no measurements"),
+    "palette": (
+        "png",
+        lambda p: Image.fromarray(np.zeros((4, 5), np.uint8)).convert("P").save(p),
+        "palette.*no measurements",
+    ),
     "one bit": ("png", lambda p: Image.fromarray(np.zeros((4, 5), bool)).save(p), "not real numbers"),
     "nothing": ("png", lambda p: p.write_bytes(b""), "cannot read"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -204,9 +208,13 @@ def scores_of(
     look = Look(model, info, image, (0, 2), torch.device("cpu"))
     height, width = image.shape[:2]
     evidence = gather(
-        plan, look, regions=RegionParameters(guides=(0, 4)), crops=CropParameters(scales=(1.0, 2.0), count=3),
-        depth=depth, boxes=[(0, 0, height, width)],
-    )  # fmt: skip
+        plan,
+        look,
+        regions=RegionParameters(guides=(0, 4)),
+        crops=CropParameters(scales=(1.0, 2.0), count=3),
+        depth=depth,
+        boxes=[(0, 0, height, width)],
+    )
     return torch.stack([fuse(evidence, parameters) for parameters in plan.trials[:: max(1, len(plan.trials) // 3)]])
 
 
@@ -295,7 +303,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "mean": {"mean": ["a"]},
     "std": {"std": [0, 0, 0]},
     "unknown field": {"code": "import os"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FACTS)
@@ -334,7 +342,10 @@ def test_only_timms_own_backbones(name: Any) -> None:
 HOSTILE_MODELS: dict[str, dict[str, str]] = {
     "own code": {
         "config.json": json.dumps(
-            {"model_type": "mine", "auto_map": {"AutoConfig": "evil.Config", "AutoModelForDepthEstimation": "evil.Model"}}
+            {
+                "model_type": "mine",
+                "auto_map": {"AutoConfig": "evil.Config", "AutoModelForDepthEstimation": "evil.Model"},
+            }
         ),
         "evil.py": "raise SystemExit('foreign code was run')",
         "preprocessor_config.json": json.dumps(
@@ -343,7 +354,7 @@ HOSTILE_MODELS: dict[str, dict[str, str]] = {
     },
     "torn": {"config.json": "{", "preprocessor_config.json": "{"},
     "empty": {},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", HOSTILE_MODELS)

@@ -26,11 +26,17 @@ from wsss.pseudo.refinement import require_one_reading
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("files:a", "must be NAME=files:DIR"), ("=files:a", "must be NAME"), ("a/b=files:a", "must be NAME"),
-        ("sensor=files:a", "something else already"), ("files=files:a", "something else"), ("noisy-08=files:a", "something else"),
-        ("near=sensor", "not to 'sensor'"), ("near=files:", "not to 'files:'"), ("near=shuffled+files:a", "not to 'shuffled"),
+        ("files:a", "must be NAME=files:DIR"),
+        ("=files:a", "must be NAME"),
+        ("a/b=files:a", "must be NAME"),
+        ("sensor=files:a", "something else already"),
+        ("files=files:a", "something else"),
+        ("noisy-08=files:a", "something else"),
+        ("near=sensor", "not to 'sensor'"),
+        ("near=files:", "not to 'files:'"),
+        ("near=shuffled+files:a", "not to 'shuffled"),
     ],
-)  # fmt: skip
+)
 def test_declarations_that_cannot_be_used_are_named(text: str, reason: str) -> None:
     with pytest.raises(WsssError, match=reason):
         declarations([text])
@@ -45,29 +51,45 @@ def test_a_name_stands_for_one_source() -> None:
 @pytest.mark.parametrize(
     ("stated", "reason"),
     [
-        ("far", "not 'far'"), ("near=far", "not 'near=far'"), ("=metric", "not '=metric'"), ("other=metric", "is called other"),
-        (["metric", "inverse"], "both metric and inverse"), (["near=metric", "near=inverse"], "near cannot be both"),
+        ("far", "not 'far'"),
+        ("near=far", "not 'near=far'"),
+        ("=metric", "not '=metric'"),
+        ("other=metric", "is called other"),
+        (["metric", "inverse"], "both metric and inverse"),
+        (["near=metric", "near=inverse"], "near cannot be both"),
     ],
-)  # fmt: skip
+)
 def test_kinds_that_make_no_sense_are_named(stated: str | list[str], reason: str) -> None:
     with pytest.raises(WsssError, match=reason):
         kinds_of(stated, ["near"])
 
 
 SOURCES = DepthSources(
-    own="files:/d/maps", own_kind="metric", declared={"near": "files:/d/disparity", "zoe": "hf:Intel/zoe"},
-    kinds={"near": "inverse"}, known={"files:meter": "metric"},
-)  # fmt: skip
+    own="files:/d/maps",
+    own_kind="metric",
+    declared={"near": "files:/d/disparity", "zoe": "hf:Intel/zoe"},
+    kinds={"near": "inverse"},
+    known={"files:meter": "metric"},
+)
 
 
 @pytest.mark.parametrize(
     ("source", "kind"),
     [
-        (None, "metric"), ("shuffled", "metric"), ("files:/d/maps", "metric"), ("near", "inverse"), ("shuffled+near", "inverse"),
-        ("noisy:0.1+inverted+near", "inverse"), ("files:meter", "metric"), ("files:/d/other", None), ("zoe", None),
-        ("hf:depth-anything/x", None), ("sensor", None), ("learned", None),
+        (None, "metric"),
+        ("shuffled", "metric"),
+        ("files:/d/maps", "metric"),
+        ("near", "inverse"),
+        ("shuffled+near", "inverse"),
+        ("noisy:0.1+inverted+near", "inverse"),
+        ("files:meter", "metric"),
+        ("files:/d/other", None),
+        ("zoe", None),
+        ("hf:depth-anything/x", None),
+        ("sensor", None),
+        ("learned", None),
     ],
-)  # fmt: skip
+)
 def test_a_kind_belongs_to_a_source(source: str | None, kind: str | None) -> None:
     assert SOURCES.kind(source) == kind
 
@@ -96,7 +118,7 @@ def test_a_kind_that_is_stated_for_all_files_is_of_those_without_their_own() -> 
         ("sensor", ["near", "files:/a/near"], ["near", "near-a"]),
         ("sensor", ["files:/a/depth", "files:/a/../a/depth"], ["files", "files"]),
     ],
-)  # fmt: skip
+)
 def test_names_tell_apart_what_is_read(own: str, sources: list[str], names: list[str]) -> None:
     depths = DepthSources(own=own, declared={"near": "files:/z/depth"})
     for order in (sources, sources[::-1]):
@@ -113,9 +135,17 @@ def test_names_that_no_part_tells_apart_get_a_hash() -> None:
 
 def test_a_record_keeps_names_and_kinds_but_no_place() -> None:
     config = profile(
-        "smoke", "voc", depth="near=files:/home/me/depth", depth_kind=["metric", "near=inverse"],
-        methods=["depth", "depth@files:/home/me/a/depth", "depth@shuffled+files:/home/me/b/depth", "depth@files:/home/me/zoe"],
-    )  # fmt: skip
+        "smoke",
+        "voc",
+        depth="near=files:/home/me/depth",
+        depth_kind=["metric", "near=inverse"],
+        methods=[
+            "depth",
+            "depth@files:/home/me/a/depth",
+            "depth@shuffled+files:/home/me/b/depth",
+            "depth@files:/home/me/zoe",
+        ],
+    )
     assert (config.depth, config.depth_kind, config.kinds) == ("near", None, ("files=metric", "near=inverse"))
     settings = config.portable()
     assert "/home" not in str(settings)

@@ -1,4 +1,4 @@
-"""Predicted depth: hub models from a local folder without network, the cache, and networks that have not seen an image."""
+"""Predicted depth: hub models from a local folder, the cache, and networks that have not seen an image."""
 
 import re
 import time
@@ -76,16 +76,29 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
             return folder
         torch.manual_seed(0)
         backbone = Dinov2Config(  # type: ignore[call-arg]
-            hidden_size=16, num_hidden_layers=2, num_attention_heads=2, mlp_ratio=2, image_size=56, patch_size=14,
-            out_features=["stage1", "stage2"], reshape_hidden_states=False,
-        )  # fmt: skip
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            mlp_ratio=2,
+            image_size=56,
+            patch_size=14,
+            out_features=["stage1", "stage2"],
+            reshape_hidden_states=False,
+        )
         model = DepthAnythingForDepthEstimation(
             DepthAnythingConfig(
-                backbone_config=backbone, reassemble_hidden_size=16, reassemble_factors=[2, 1], neck_hidden_sizes=[8, 8],
-                fusion_hidden_size=8, head_in_index=-1, head_hidden_size=8, patch_size=14, depth_estimation_type=kind,
+                backbone_config=backbone,
+                reassemble_hidden_size=16,
+                reassemble_factors=[2, 1],
+                neck_hidden_sizes=[8, 8],
+                fusion_hidden_size=8,
+                head_in_index=-1,
+                head_hidden_size=8,
+                patch_size=14,
+                depth_estimation_type=kind,
                 max_depth=10,
             )
-        )  # fmt: skip
+        )
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=1 / parameter[0].numel() ** 0.5)
@@ -103,9 +116,16 @@ def tiny_dinov2(**more: Any) -> Any:
     from transformers import Dinov2Config
 
     return Dinov2Config(  # type: ignore[call-arg]
-        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, mlp_ratio=2, image_size=56, patch_size=14,
-        out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False, **more,
-    )  # fmt: skip
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        mlp_ratio=2,
+        image_size=56,
+        patch_size=14,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+        reshape_hidden_states=False,
+        **more,
+    )
 
 
 def tiny_of_type(name: str) -> tuple[Any, Any]:
@@ -114,21 +134,41 @@ def tiny_of_type(name: str) -> tuple[Any, Any]:
 
     if name == "zoedepth":
         backbone = hf.BeitConfig(  # type: ignore[call-arg]
-            image_size=32, patch_size=16, hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16,
-            out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False, use_relative_position_bias=True,
-        )  # fmt: skip
+            image_size=32,
+            patch_size=16,
+            hidden_size=16,
+            num_hidden_layers=4,
+            num_attention_heads=2,
+            intermediate_size=16,
+            out_features=["stage1", "stage2", "stage3", "stage4"],
+            reshape_hidden_states=False,
+            use_relative_position_bias=True,
+        )
         zoe = hf.ZoeDepthConfig(
-            backbone_config=backbone, neck_hidden_sizes=[16, 16, 16, 16], fusion_hidden_size=16, bottleneck_features=16,
-            num_relative_features=8, bin_embedding_dim=16, num_attractors=[4, 2, 1, 1],
+            backbone_config=backbone,
+            neck_hidden_sizes=[16, 16, 16, 16],
+            fusion_hidden_size=16,
+            bottleneck_features=16,
+            num_relative_features=8,
+            bin_embedding_dim=16,
+            num_attractors=[4, 2, 1, 1],
             bin_configurations=[{"n_bins": 8, "min_depth": 0.1, "max_depth": 10.0, "name": "nyu"}],
-        )  # fmt: skip
+        )
         size = {"height": 64, "width": 64}
         return hf.ZoeDepthForDepthEstimation(zoe), hf.ZoeDepthImageProcessor(size=size, ensure_multiple_of=32)
     if name == "dpt":
         dpt = hf.DPTConfig(
-            hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16, image_size=32, patch_size=16,
-            backbone_out_indices=[0, 1, 2, 3], neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8, is_hybrid=False,
-        )  # fmt: skip
+            hidden_size=16,
+            num_hidden_layers=4,
+            num_attention_heads=2,
+            intermediate_size=16,
+            image_size=32,
+            patch_size=16,
+            backbone_out_indices=[0, 1, 2, 3],
+            neck_hidden_sizes=[8, 8, 8, 8],
+            fusion_hidden_size=8,
+            is_hybrid=False,
+        )
         return hf.DPTForDepthEstimation(dpt), hf.DPTImageProcessor(size={"height": 32, "width": 32})
     if name == "glpn":
         glpn = hf.GLPNConfig(
@@ -137,21 +177,41 @@ def tiny_of_type(name: str) -> tuple[Any, Any]:
         return hf.GLPNForDepthEstimation(glpn), hf.GLPNImageProcessor()
     if name == "prompt_depth_anything":
         prompt = hf.PromptDepthAnythingConfig(
-            backbone_config=tiny_dinov2(), reassemble_hidden_size=16, neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8,
-            head_hidden_size=8, patch_size=14, depth_estimation_type="metric", max_depth=10,
-        )  # fmt: skip
+            backbone_config=tiny_dinov2(),
+            reassemble_hidden_size=16,
+            neck_hidden_sizes=[8, 8, 8, 8],
+            fusion_hidden_size=8,
+            head_hidden_size=8,
+            patch_size=14,
+            depth_estimation_type="metric",
+            max_depth=10,
+        )
         size = {"height": 56, "width": 56}
         return hf.PromptDepthAnythingForDepthEstimation(prompt), hf.PromptDepthAnythingImageProcessor(size=size)
     assert name == "depth_pro"
     part = {
-        "model_type": "dinov2", "num_hidden_layers": 4, "hidden_size": 16, "num_attention_heads": 2, "patch_size": 8,
-        "image_size": 32, "mlp_ratio": 2, "use_mask_token": False,
-    }  # fmt: skip
+        "model_type": "dinov2",
+        "num_hidden_layers": 4,
+        "hidden_size": 16,
+        "num_attention_heads": 2,
+        "patch_size": 8,
+        "image_size": 32,
+        "mlp_ratio": 2,
+        "use_mask_token": False,
+    }
     pro = hf.DepthProConfig(
-        patch_size=32, fusion_hidden_size=16, intermediate_hook_ids=[1, 0], intermediate_feature_dims=[10, 8],
-        scaled_images_ratios=[0.5, 1.0], scaled_images_overlap_ratios=[0.0, 0.2], scaled_images_feature_dims=[12, 12],
-        image_model_config=part, patch_model_config=part, fov_model_config=part, use_fov_model=True,
-    )  # fmt: skip
+        patch_size=32,
+        fusion_hidden_size=16,
+        intermediate_hook_ids=[1, 0],
+        intermediate_feature_dims=[10, 8],
+        scaled_images_ratios=[0.5, 1.0],
+        scaled_images_overlap_ratios=[0.0, 0.2],
+        scaled_images_feature_dims=[12, 12],
+        image_model_config=part,
+        patch_model_config=part,
+        fov_model_config=part,
+        use_fov_model=True,
+    )
     return hf.DepthProForDepthEstimation(pro), hf.DepthProImageProcessor(size={"height": 64, "width": 64})
 
 

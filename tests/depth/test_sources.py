@@ -242,10 +242,21 @@ def test_controls_of_controls() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        "nonsense", "files:", "shuffled+nonsense", "", "Sensor", "hf:", "learned:", "noisy", "noisy-99", "inverted:0.1",
-        "shuffled:1", "constant+sensor", "sensor+shuffled",
+        "nonsense",
+        "files:",
+        "shuffled+nonsense",
+        "",
+        "Sensor",
+        "hf:",
+        "learned:",
+        "noisy",
+        "noisy-99",
+        "inverted:0.1",
+        "shuffled:1",
+        "constant+sensor",
+        "sensor+shuffled",
     ],
-)  # fmt: skip
+)
 def test_unknown_sources(spec: str) -> None:
     with pytest.raises(WsssError, match="unknown depth source"):
         open_depth(spec, Memory())
@@ -254,16 +265,28 @@ def test_unknown_sources(spec: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "name"),
     [
-        ("sensor", "sensor"), ("constant", "constant"), ("shuffled", "shuffled"), ("shuffled+files:/x/y", "shuffled-y"),
-        ("shuffled+files:/x/DepthMETER", "shuffled-meter"), ("shuffled+sensor", "shuffled"), ("inverted", "inverted"),
-        ("inverted+sensor", "inverted"), ("noisy:0.05", "noisy-0.05"), ("noisy:0.05+sensor", "noisy-0.05"),
-        ("noisy-08", "noisy-08"), ("noisy-08+files:/x/DepthMETER", "noisy-08-meter"),
-        ("noisy:0.1+shuffled+files:/x/DepthMETER", "noisy-0.1-shuffled-meter"), ("learned:/x/net.pt", "learned"),
-        ("shuffled+learned:/x/net.pt", "shuffled-learned"), ("hf:org/Depth-Anything-V2", "depth-anything-v2"),
-        ("files:/x/DepthMETER", "meter"), ("files:depth_meter", "meter"), ("files:/x/depth/", "files"),
+        ("sensor", "sensor"),
+        ("constant", "constant"),
+        ("shuffled", "shuffled"),
+        ("shuffled+files:/x/y", "shuffled-y"),
+        ("shuffled+files:/x/DepthMETER", "shuffled-meter"),
+        ("shuffled+sensor", "shuffled"),
+        ("inverted", "inverted"),
+        ("inverted+sensor", "inverted"),
+        ("noisy:0.05", "noisy-0.05"),
+        ("noisy:0.05+sensor", "noisy-0.05"),
+        ("noisy-08", "noisy-08"),
+        ("noisy-08+files:/x/DepthMETER", "noisy-08-meter"),
+        ("noisy:0.1+shuffled+files:/x/DepthMETER", "noisy-0.1-shuffled-meter"),
+        ("learned:/x/net.pt", "learned"),
+        ("shuffled+learned:/x/net.pt", "shuffled-learned"),
+        ("hf:org/Depth-Anything-V2", "depth-anything-v2"),
+        ("files:/x/DepthMETER", "meter"),
+        ("files:depth_meter", "meter"),
+        ("files:/x/depth/", "files"),
         ("files:/data/ZoeDepth-NK", "zoenk"),
     ],
-)  # fmt: skip
+)
 def test_source_names(spec: str, name: str) -> None:
     assert source_name(spec) == name
 
@@ -271,8 +294,21 @@ def test_source_names(spec: str, name: str) -> None:
 def test_identity_does_not_depend_on_the_place() -> None:
     assert source_identity("files:/here/DepthMETER") == source_identity("files:/there/DepthMETER")
     assert source_identity("noisy:0.1+files:/here/D") == source_identity("noisy:0.1+files:/there/D")
-    kinds = ["sensor", "constant", "shuffled", "files:/x/y", "shuffled+files:/x/y", "inverted", "inverted+shuffled",
-             "noisy:0.1", "noisy:0.2", "noisy-08", "noisy:0.1+files:/x/y", "hf:a/b", "hf:a/c"]  # fmt: skip
+    kinds = [
+        "sensor",
+        "constant",
+        "shuffled",
+        "files:/x/y",
+        "shuffled+files:/x/y",
+        "inverted",
+        "inverted+shuffled",
+        "noisy:0.1",
+        "noisy:0.2",
+        "noisy-08",
+        "noisy:0.1+files:/x/y",
+        "hf:a/b",
+        "hf:a/c",
+    ]
     assert len({source_identity(kind) for kind in kinds}) == len(kinds)
     assert len({source_name(kind) for kind in kinds}) == len(kinds)
 

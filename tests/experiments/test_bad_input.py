@@ -185,12 +185,11 @@ def test_folders_without_truth_are_named(tiny_voc: Path, tmp_path: Path) -> None
         evaluated(checkpoint(tmp_path), tiny_voc, tmp_path / "out")
 
 
-def test_folders_without_objects_can_be_scored(tiny_voc: Path, tmp_path: Path) -> None:
+def test_folders_without_objects_are_refused(tiny_voc: Path, tmp_path: Path) -> None:
+    """Their score would be that of background alone, 100 mIoU for an answer of nothing."""
     fill_masks(tiny_voc, 0)
-    for record in evaluated(checkpoint(tmp_path), tiny_voc, tmp_path / "out").values():
-        assert record["miou"]["mean"] == 100
-        assert "NaN" not in json.dumps(record)
-        assert "Infinity" not in json.dumps(record)
+    with pytest.raises(WsssError, match="no pixel of tiny-voc, val shows cat or dog"):
+        evaluated(checkpoint(tmp_path), tiny_voc, tmp_path / "out")
 
 
 def test_one_class_and_two_hundred(tiny_voc: Path, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from wsss.checks import settings_from
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
-from wsss.experiments.rerun import Outcome, differences, name_of_method, rerun_record, settings_of_record
+from wsss.experiments.outcome import Outcome, differences
+from wsss.experiments.rerun import name_of_method, rerun_record, settings_of_record
 from wsss.experiments.results import write_stage
 from wsss.io import read_json, write_json
 from wsss.pipeline import Run

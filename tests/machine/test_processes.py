@@ -40,7 +40,9 @@ config = Config(
     profile="smoke", root=root, tabletop_side=64, tabletop_scenes=(4, 2, 2), methods=("cam", "depth"),
     pseudo_methods=("cam", "depth+par-depth"), label_methods=("depth+par-depth",),
     classifier=ClassifierConfig(backbone="test_efficientnet", base_side=64, crop_side=64, epochs=1, batch_size=4),
-    segmentation=SegmentationConfig(encoder="tu-test_efficientnet", iterations=2, batch_size=4, crop_size=64, frozen_stages=0),
+    segmentation=SegmentationConfig(
+        encoder="tu-test_efficientnet", iterations=2, batch_size=4, crop_size=64, frozen_stages=0
+    ),
 )
 run = Run(config, Path(cache), progress=False)
 for stage in ("cam", "pseudo", "segmentation"):
@@ -71,8 +73,8 @@ for index in range(12):
 torch.manual_seed(0)
 network = build_network(2, "DeepLabV3Plus", "tu-test_efficientnet")
 losses = train_segmentation(
-    network, samples, iterations=20, batch_size=6, crop_size=64, learning_rate=2e-4, seed=0, mean=(0.5,) * 3, std=(0.5,) * 3,
-    device=torch.device("cpu"), progress=False, frozen_stages=0,
+    network, samples, iterations=20, batch_size=6, crop_size=64, learning_rate=2e-4, seed=0, mean=(0.5,) * 3,
+    std=(0.5,) * 3, device=torch.device("cpu"), progress=False, frozen_stages=0,
 )
 model, info = Classifier("test_efficientnet", 2), info_for("test_efficientnet", ("red", "blue"), 16, 64)
 more = train_classifier(
@@ -171,7 +173,7 @@ def test_two_processes_train_one_network(caches: tuple[Path, Path]) -> None:
 
 
 def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
-    """Labelled pixels, batch statistics and dropout are those of the whole batch; 5 images fall into parts of 3 and 2."""
+    """Labelled pixels, batch statistics and dropout are the whole batch's; 5 images fall into parts of 3 and 2."""
     found = []
     for count in (1, 2):
         done = launched(tmp_path, EQUAL, count, tmp_path / f"{count}.pt")

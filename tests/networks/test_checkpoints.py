@@ -1,4 +1,4 @@
-"""Checkpoints of the three kinds of network: the bytes that are written stay, and what cannot be read is told in one line."""
+"""Checkpoints of the three kinds of network: their bytes stay, and what cannot be read is told in one line."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Gradients by faster equivalents are those of the layers as they come: to the bit with AVX-512, nearly so elsewhere."""
+"""Gradients by faster equivalents are those of the layers as they come: to the bit with AVX-512, else nearly."""
 
 import copy
 from itertools import product

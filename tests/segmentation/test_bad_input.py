@@ -13,9 +13,12 @@ from wsss.segmentation.network import build_network, load_network
 from wsss.segmentation.predictor import load_predictor
 
 ARGUMENTS: dict[str, Any] = {
-    "num_classes": 2, "architecture": "DeepLabV3Plus", "encoder": "tu-test_efficientnet", "output_stride": 16,
+    "num_classes": 2,
+    "architecture": "DeepLabV3Plus",
+    "encoder": "tu-test_efficientnet",
+    "output_stride": 16,
     "decoder_channels": 16,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +78,19 @@ def test_no_description_makes_a_hub_be_asked(tmp_path: Path, state: dict[str, to
 
 
 FACTS: dict[str, Any] = {
-    "classes": ["cat", "dog"], "mean": [0.5] * 3, "std": [0.5] * 3, "long_side": 64, "scales": [1.0],
-}  # fmt: skip
+    "classes": ["cat", "dog"],
+    "mean": [0.5] * 3,
+    "std": [0.5] * 3,
+    "long_side": 64,
+    "scales": [1.0],
+}
 WRONG: dict[str, Any] = {
-    "classes": [3, ["cat"], [1, 2], None], "mean": [0.5, [0.5], ["a", "b", "c"]], "std": [[0.5, 0.0, 0.5]],
-    "long_side": [0, "64", 10**400], "scales": [[], [0], 1.0],
-}  # fmt: skip
+    "classes": [3, ["cat"], [1, 2], None],
+    "mean": [0.5, [0.5], ["a", "b", "c"]],
+    "std": [[0.5, 0.0, 0.5]],
+    "long_side": [0, "64", 10**400],
+    "scales": [[], [0], 1.0],
+}
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])

@@ -57,10 +57,12 @@ def test_what_does_not_go_together_is_refused_in_one_line(architecture: str, enc
 @pytest.mark.parametrize(
     ("architecture", "encoder", "crop_size"),
     [
-        ("DeepLabV3Plus", "tu-tf_efficientnet_lite0", 192), ("DeepLabV3Plus", "resnet50", 448), ("Unet", "tu-convnext_atto", 64),
+        ("DeepLabV3Plus", "tu-tf_efficientnet_lite0", 192),
+        ("DeepLabV3Plus", "resnet50", 448),
+        ("Unet", "tu-convnext_atto", 64),
         ("FPN", "tu-pvt_v2_b0", 96),
     ],
-)  # fmt: skip
+)
 def test_what_goes_together_is_let_through(architecture: str, encoder: str, crop_size: int) -> None:
     check_network(architecture, encoder, crop_size)
 

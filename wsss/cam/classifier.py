@@ -1,7 +1,8 @@
 """Multi-label classifier whose last layer is a 1×1 convolution, so that its class maps *are* its CAMs.
 
-With global average pooling after a 1×1 convolution, the image's logit is the mean of the class map, and the class map is the
-CAM of Zhou et al. 2016 (Learning Deep Features for Discriminative Localization), one forward pass for all classes.
+With global average pooling after a 1×1 convolution, the image's logit is the mean of the class map, and the class map
+is the CAM of Zhou et al. 2016 (Learning Deep Features for Discriminative Localization), one forward pass for all
+classes.
 """
 
 from collections.abc import Mapping
@@ -44,13 +45,14 @@ class ClassifierInfo:
     Attributes:
         backbone: timm name.
         classes: names of classes 1…C.
-        output_stride: pixels per cell of the class maps of a convolutional network; other models have cells of their own size.
+        output_stride: pixels per cell of the class maps of a convolutional network; other models have cells of their
+            own size.
         mean, std: the backbone's normalisation of images in [0, 1].
         base_side: long side in pixels of an image at scale 1.
         chosen: parameters chosen on `tune`, per method (threshold, fusion).
         looks: settings of regions and crops that those belong to; empty before anything was chosen.
-        activation: what makes probabilities of the logits. Weights do not show it, so it is stated; only `sigmoid`, of classes
-            that are each present or not, has a meaning here.
+        activation: what makes probabilities of the logits. Weights do not show it, so it is stated; only `sigmoid`, of
+            classes that are each present or not, has a meaning here.
     """
 
     backbone: str
@@ -64,16 +66,16 @@ class ClassifierInfo:
     activation: str = "sigmoid"
 
     def check_activation(self) -> None:
-        """Raise a `WsssError` where the logits are not those of sigmoids: a softmax's say which class, not whether it is there."""
+        """Raise a `WsssError` unless logits are those of sigmoids: a softmax says which class, not whether."""
         if self.activation != "sigmoid":
             raise WsssError(
-                f"the classifier's activation is {str(self.activation)[:40]!r}, but crops are weighted by sigmoid probabilities: "
-                "train one with a binary cross-entropy per class (`python -m wsss train` does)"
+                f"the classifier's activation is {str(self.activation)[:40]!r}, but crops are weighted by sigmoid "
+                "probabilities: train one with a binary cross-entropy per class (`python -m wsss train` does)"
             )
 
     @staticmethod
     def of_facts(facts: Mapping[str, Any]) -> "ClassifierInfo":
-        """What `save_classifier` wrote; a `WsssError`, `KeyError` or `TypeError` where a field is missing, unknown or senseless."""
+        """What `save_classifier` wrote; a `WsssError`, `KeyError` or `TypeError` where the facts make no sense."""
         info = ClassifierInfo(**{**facts, **{name: tuple(facts[name]) for name in ("classes", "mean", "std")}})
         info.check_activation()
         check_backbone(info.backbone)
@@ -91,8 +93,8 @@ class ClassifierInfo:
 class Classifier(nn.Module):
     """A timm backbone and a 1×1 convolution: `(N,3,H,W) → (N,C,h,w)` class maps; their mean over h, w are the logits.
 
-    Images of sides that the backbone does not take, such as those that are no multiple of its patches, are resized to the nearest
-    that it takes (`sides`), so that the cells always cover the whole image.
+    Images of sides that the backbone does not take, such as those that are no multiple of its patches, are resized to
+    the nearest that it takes (`sides`), so that the cells always cover the whole image.
 
     Raises:
         WsssError: the backbone has no class maps (see `feature_maps`).
@@ -128,7 +130,8 @@ def build_classifier(
     found = {name: tensor for name, tensor in found.items() if tensor.shape == own[name].shape}
     if len(found) < 0.9 * len(own):
         raise WsssError(
-            f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights: give a file of that model with --weights"
+            f"only {len(found)} of {len(own)} tensors of {backbone} are in the weights: give a file of that model with "
+            "--weights"
         )
     model.features.load_state_dict({**own, **found})
     return model

@@ -1,7 +1,8 @@
-"""The part of a timm backbone that class maps are made from: its last feature maps, whatever the model's own conventions.
+"""The part of a timm backbone that class maps are made from: its last feature maps, in one form for all models.
 
-Convolutional networks come with the output stride that is asked for. All other models keep their own cells, such as patches; their
-maps are brought into the order `(N,C,h,w)` and go through the model's last normalisation, as they do before its own classifier.
+Convolutional networks come with the output stride that is asked for. All other models keep their own cells, such as
+patches; their maps are brought into the order `(N,C,h,w)` and go through the model's last normalisation, as they do
+before its own classifier.
 """
 
 from collections.abc import Callable, Iterator
@@ -53,7 +54,8 @@ class Features:
     """A backbone without its classifier.
 
     Attributes:
-        module: images `(N,3,H,W)` → a list, the last entry of which is `(N,channels,h,w)`; cells cover the image evenly.
+        module: images `(N,3,H,W)` → a list, the last entry of which is `(N,channels,h,w)`; cells cover the image
+            evenly.
         channels: of the maps.
         sides: of the images that it takes.
     """
@@ -82,13 +84,16 @@ class _Whole(nn.Module):
 def feature_maps(backbone: str, output_stride: int = 16) -> Features:
     """The feature maps of a timm model with random weights.
 
-    A model is tried on small images first, so that one that does not give class maps is known before anything is computed.
+    A model is tried on small images first, so that one that does not give class maps is known before anything is
+    computed.
 
     Args:
-        output_stride: pixels per cell, 8, 16 or 32, of a convolutional network that can be dilated. Other models keep their own.
+        output_stride: pixels per cell, 8, 16 or 32, of a convolutional network that can be dilated. Other models keep
+            their own.
 
     Raises:
-        WsssError: timm has no such model; or it has no class maps, takes images of one size only, or has not that stride.
+        WsssError: timm has no such model; or it has no class maps, takes images of one size only, or has not that
+            stride.
     """
     check_backbone(backbone)
     try:
@@ -113,7 +118,8 @@ def feature_maps(backbone: str, output_stride: int = 16) -> Features:
                     return found
         reason = "it does not take images of every size, or its cells do not cover an image evenly"
     raise WsssError(
-        f"timm's {backbone} gives no class maps that can be used: {reason}. Choose another backbone, such as {EXAMPLES}."
+        f"timm's {backbone} gives no class maps that can be used: {reason}. Choose another backbone, such as "
+        f"{EXAMPLES}."
     )
 
 
@@ -129,7 +135,7 @@ def check_class_maps(backbone: str, output_stride: int) -> Sides:
 
 
 def features_version(backbone: str, output_stride: int) -> dict[str, int]:
-    """What enters cache keys for the way in which maps are made; nothing where that has not changed, for dilated networks."""
+    """What enters cache keys for how maps are made: nothing of dilated networks, for which that has not changed."""
     return {} if check_class_maps(backbone, output_stride) == Sides() else {"features": 2}
 
 
@@ -197,7 +203,7 @@ def _tried(module: nn.Module, sides: Sides, cell: int | None = None) -> Features
 
 @torch.inference_mode()
 def _channels(module: nn.Module, size: tuple[int, int], cell: int | None) -> int | None:
-    """Channels of the last maps of an image of this size; None where the model fails, or the cells are not the expected ones."""
+    """Channels of the last maps of an image of this size; None where the model fails or the cells are others."""
     was_training = module.training
     try:
         with autocast(torch.device("cpu")):

@@ -75,7 +75,8 @@ def pyramid_maps(
     """
     start = time.perf_counter()
     height, width = image.shape[:2]
-    # The clone has the strides by which torch finds its faster resampling; those of a view with a new axis are other ones.
+    # The clone has the strides by which torch finds its faster resampling; those of a view with a new axis are other
+    # ones.
     tensor = to_device(to_tensor(image, info.mean, info.std)[None].clone(memory_format=torch.channels_last), device)
     maps, pixels, step = [], 0, step_of(model)
     for scale in scales:

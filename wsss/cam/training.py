@@ -52,8 +52,8 @@ def train_classifier(
 ) -> list[dict[str, float]]:
     """Train in place with multi-label soft margin loss and a polynomial schedule; the epochs are fixed in advance.
 
-    Several processes share each batch, and learn what one would, within rounding. A training that was interrupted goes on from its
-    checkpoint, and on the CPU ends with the same weights to the bit.
+    Several processes share each batch, and learn what one would, within rounding. A training that was interrupted goes
+    on from its checkpoint, and on the CPU ends with the same weights to the bit.
 
     Args:
         images: `H×W×3 uint8`, of any sizes; squares of `crop_side` are cut out at a random scale.
@@ -61,15 +61,15 @@ def train_classifier(
         learning_rate: of the head (AdamW); the backbone learns at a fifth of it.
         frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
         seed: of order, crops and colours; the head's initial weights are the caller's.
-        checkpoint: file to go on from if it is there, and to write every `checkpoint_every` steps; None keeps none. The caller
-            deletes it when the result is safe.
+        checkpoint: file to go on from if it is there, and to write every `checkpoint_every` steps; None keeps none. The
+            caller deletes it when the result is safe.
 
     Returns:
         One `{"epoch", "loss"}` per epoch.
 
     Raises:
-        WsssError: there are fewer images than processes, the checkpoint is broken or of another training (the message names it), or
-            the loss is no longer finite.
+        WsssError: there are fewer images than processes, the checkpoint is broken or of another training (the message
+            names it), or the loss is no longer finite.
     """
     require_images(num_processes(), min(batch_size, len(images)), "the classifier")
     device = device or torch.device("cpu")

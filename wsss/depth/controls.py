@@ -13,12 +13,13 @@ FloatMap = NDArray[np.float32]
 NOISE_LEVELS = {"noisy-09": 0.012, "noisy-08": 0.024, "noisy-06": 0.065}
 """Severities whose depth has about the Spearman correlation in the name with the truth, on `tabletop`'s tune split.
 
-On the pixels of objects and within 10 pixels of them: 0.90, 0.80 and 0.60 (`tests/depth/test_controls.py` measures a few scenes).
+On the pixels of objects and within 10 pixels of them: 0.90, 0.80 and 0.60 (`tests/depth/test_controls.py` measures a
+few scenes).
 """
 
 
 def derangement(count: int, seed: int = 0) -> NDArray[np.int64]:
-    """A permutation of 0…count − 1 that leaves nothing in its place (unless there is only one thing): one random cycle."""
+    """A permutation of 0…count − 1 that leaves nothing in its place (unless there is only one): a random cycle."""
     order = np.random.default_rng(seed).permutation(count)
     other = np.empty(count, np.int64)
     other[order] = np.roll(order, 1)

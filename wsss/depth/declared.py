@@ -1,7 +1,8 @@
 """The depth sources of a run together: their names, their places, and what their numbers mean.
 
-A source that is declared has a name of its own, `NAME=files:DIR`, under which methods and records know it, and may have a kind of
-its own, `NAME=inverse`. So metric and inverse folders, and folders that are called alike, can be compared in one run.
+A source that is declared has a name of its own, `NAME=files:DIR`, under which methods and records know it, and may have
+a kind of its own, `NAME=inverse`. So metric and inverse folders, and folders that are called alike, can be compared in
+one run.
 """
 
 import re
@@ -52,7 +53,8 @@ def declarations(sources: Iterable[str]) -> dict[str, str]:
         found = _INLINE.fullmatch(text)
         if found is None:
             raise WsssError(
-                f"--source {text!r} must be NAME=files:DIR (or hf:MODEL, learned:FILE), NAME of letters, digits, '-', '_', '.'"
+                f"--source {text!r} must be NAME=files:DIR (or hf:MODEL, learned:FILE), NAME of letters, digits, '-', "
+                "'_', '.'"
             )
         name, spec = found.groups()
         if name in (*PLAIN, *KINDS_OF_PLACE, *CONTROL_NAMES):
@@ -81,7 +83,8 @@ def kinds_of(stated: str | Sequence[str] | None, declared: Collection[str]) -> t
         name, equals, kind = text.rpartition("=")
         if kind not in KINDS or (equals and not name):
             raise WsssError(
-                f"--depth-kind metric (larger = farther) or inverse (larger = nearer), or NAME=metric|inverse, not {text!r}"
+                "--depth-kind metric (larger = farther) or inverse (larger = nearer), or NAME=metric|inverse, not "
+                f"{text!r}"
             )
         if equals and name not in (*declared, FILES):
             known = ", ".join(declared) or "none"
@@ -164,7 +167,8 @@ class DepthSources:
     def names(self, sources: Iterable[str | None]) -> dict[str, str]:
         """The name in records of what each source is made from, unique where what is read is not the same.
 
-        A declared name stays. Folders that would have one name get the shortest part of their paths in which they differ.
+        A declared name stays. Folders that would have one name get the shortest part of their paths in which they
+        differ.
         """
         plains = dict.fromkeys(innermost(self.written(source)) for source in (None, *sources))
         names = {plain: plain if plain in self.declared else source_name(plain) for plain in plains if plain}

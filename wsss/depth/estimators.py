@@ -77,7 +77,8 @@ def model_kind(config: Any) -> str:
         return "metric" if getattr(backbone, "model_type", "") == "dinov2" else "inverse"
     raise WsssError(
         f"whether {config.model_type} predicts distance or its inverse is not known here: "
-        "state it with --depth-kind metric|inverse, of a method's own source with --source NAME=hf:MODEL --depth-kind NAME=inverse"
+        "state it with --depth-kind metric|inverse, of a method's own source with --source NAME=hf:MODEL --depth-kind "
+        "NAME=inverse"
     )
 
 
@@ -115,8 +116,8 @@ def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:
         except Exception as error:  # of a processor or a model, each with its own least size, or of memory
             height, width = image.shape[:2]
             raise WsssError(
-                f"depth model {model_id} fails on image {dataset.ids[index]} of {width}×{height} pixels: {first_line(error)}. "
-                "Leave that image out of the list of the split, or use files:DIR or learned."
+                f"depth model {model_id} fails on image {dataset.ids[index]} of {width}×{height} pixels: "
+                f"{first_line(error)}. Leave that image out of the list of the split, or use files:DIR or learned."
             ) from error
         return normalise_inverse_depth(inverse_depth(depth, its_kind))
 
@@ -124,12 +125,13 @@ def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:
 
 
 def _predicted_depth(processor: Any, model: Any, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What a transformers depth model predicts of an image `H×W×3 uint8`: `H×W float32`; any exception of the library."""
+    """What a transformers depth model predicts of `H×W×3 uint8`: `H×W float32`; raises whatever the library does."""
     size = image.shape[:2]
     # Stated, because a side of 1 or 3 pixels is taken for channels.
     inputs = processor(images=image, return_tensors="pt", input_data_format="channels_last").to(model.device)
     outputs = model(**inputs)
-    # The processor undoes its own resizing and padding; models differ in both, and some have to be told what was padded.
+    # The processor undoes its own resizing and padding; models differ in both, and some have to be told what was
+    # padded.
     undo = processor.post_process_depth_estimation
     sizes = {name: [size] for name in ("target_sizes", "source_sizes") if name in signature(undo).parameters}
     depth = undo(outputs, **sizes)[0]["predicted_depth"].float().cpu().numpy()

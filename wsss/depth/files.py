@@ -22,19 +22,19 @@ __all__ = ["files_depth", "read_depth_file", "resized"]
 _SUFFIXES = (".png", ".npy", ".npz")
 
 SIGN_SAMPLE, SIGN_RISE, SIGN_SHARE = 16, 0.05, 0.8
-"""Maps that are looked at for a wrong sign, the rise from top to bottom from which on one is telling, and how many must agree."""
+"""How many maps are checked for a wrong sign, from which rise down the image on one tells, how many must agree."""
 
 FLAT_LEAST = 4
 """How many maps at least say, if all of them are flat, that a folder holds no depth."""
 
 ASPECT = 0.05
-"""Difference of the aspect ratios of a map and its image that rounding to a network's multiples of 14 or 32 pixels explains."""
+"""Difference of the aspect ratios of a map and its image that a network's multiples of 14 or 32 pixels explain."""
 
 ASPECT_SIDE = 4
 """Of maps and images that are narrower, in pixels, the aspect ratio says nothing."""
 
 STRETCHED_LEAST, STRETCHED_SHARE = 4, 0.2
-"""How many images at least say whether maps of one size are a grid for all shapes, and which share of them has another shape."""
+"""How many images it takes to tell whether one size of maps is a grid for all shapes; how many have another shape."""
 
 
 def read_depth_file(path: Path) -> NDArray[np.float32]:
@@ -73,16 +73,17 @@ def _read_numpy(path: Path) -> NDArray[Any]:
 def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[int], NDArray[np.float32]]:
     """The depth maps of a folder, PNG, npy or npz, named by image id.
 
-    Maps have the aspect ratio of their images, or all of them have one size, which a network stretched over images of several.
+    Maps have the aspect ratio of their images, or all of them have one size, which a network stretched over images of
+    several.
 
     Raises:
-        WsssError: the kind is unstated, the folder missing, all maps are flat, or an image has several files; later, for an image
-            without a map, or with one of another aspect ratio.
+        WsssError: the kind is unstated, the folder missing, all maps are flat, or an image has several files; later,
+            for an image without a map, or with one of another aspect ratio.
     """
     if kind not in ("metric", "inverse"):
         raise WsssError(
-            f"{folder}: whether its depth is --depth-kind metric (larger = farther) or inverse (larger = nearer) must be stated; "
-            "of one folder among several with --source NAME=files:DIR --depth-kind NAME=inverse"
+            f"{folder}: whether its depth is --depth-kind metric (larger = farther) or inverse (larger = nearer) must "
+            "be stated; of one folder among several with --source NAME=files:DIR --depth-kind NAME=inverse"
         )
     if not is_there(folder, folder=True):
         raise WsssError(
@@ -95,7 +96,8 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
         path = _file_of(folder, name)
         if path is None:
             raise WsssError(
-                f"no depth for image {name} in {folder} (looked for {', '.join(_SUFFIXES)}): add it or take the id out of the split"
+                f"no depth for image {name} in {folder} (looked for {', '.join(_SUFFIXES)}): add it or take the id out "
+                "of the split"
             )
         return normalise_inverse_depth(inverse_depth(read_depth_file(path), kind))
 
@@ -106,8 +108,8 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
         raise WsssError(f"depth folder {folder}: none of its {len(sampled)} maps looked at has {values}. {remedy}")
     if _stands_on_its_head(sampled):
         warnings.warn(
-            f"in most maps of {folder} what is at the bottom of the picture is far and what is at the top is near: is it "
-            f"really --depth-kind {kind}?",
+            f"in most maps of {folder} what is at the bottom of the picture is far and what is at the top is near: is "
+            f"it really --depth-kind {kind}?",
             stacklevel=3,
         )
     stretched: list[
@@ -119,15 +121,17 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
         size, depth = sample.image.shape[:2], read(name)
         if sample.turned:
             raise WsssError(
-                f"the photograph of {name} is stored turned or mirrored (EXIF), and its depth {_file_of(folder, name)} may not be. "
-                "Turn the pixels for good, for instance with ImageMagick: mogrify -auto-orient, and make the depth from that."
+                f"the photograph of {name} is stored turned or mirrored (EXIF), and its depth {_file_of(folder, name)} "
+                "may not be. Turn the pixels for good, for instance with ImageMagick: mogrify -auto-orient, and make "
+                "the depth from that."
             )
         if not _fits(depth.shape, size):
             stretched[:] = stretched or [_is_stretched_grid(dataset, folder)]
             if not stretched[0]:
                 raise WsssError(
-                    f"depth {_file_of(folder, name)} is {depth.shape} (H, W), which is not the aspect ratio of its image, {size}: "
-                    "it may be turned, cropped or another image's. Make it again from the image as it is."
+                    f"depth {_file_of(folder, name)} is {depth.shape} (H, W), which is not the aspect ratio of its "
+                    f"image, {size}: it may be turned, cropped or another image's. Make it again from the image as it "
+                    "is."
                 )
         return resized(depth, size)
 
@@ -139,7 +143,7 @@ def _file_of(folder: Path, name: str) -> Path | None:
 
 
 def _refuse_several(folder: Path, ids: Sequence[str]) -> None:
-    """Refuse images with two files, such as a preview `ID.png` beside the map `ID.npy`: nothing says which one is meant."""
+    """Refuse images with two files, such as a preview `ID.png` beside the map `ID.npy`: either may be meant."""
     try:
         present = {entry.name for entry in os.scandir(folder) if entry.is_file()}
     except OSError as error:
@@ -148,13 +152,13 @@ def _refuse_several(folder: Path, ids: Sequence[str]) -> None:
         files = [file for suffix in _SUFFIXES if (file := f"{name}{suffix}") in present]
         if len(files) > 1:
             raise WsssError(
-                f"depth folder {folder} has {len(files)} files of image {name}: {', '.join(files)}. Keep the maps alone there, and "
-                "move previews elsewhere."
+                f"depth folder {folder} has {len(files)} files of image {name}: {', '.join(files)}. Keep the maps "
+                "alone there, and move previews elsewhere."
             )
 
 
 def _fits(depth: tuple[int, ...], image: tuple[int, ...]) -> bool:
-    """Whether a map's size `(h, w)` is that of an image, scaled: within `ASPECT`, or within a pixel of rounding of one side."""
+    """Whether a map's size `(h, w)` is that of an image, scaled: within `ASPECT`, or a pixel of one side."""
     (h, w), (height, width) = depth, image
     if min(h, w, height, width) < ASPECT_SIDE:
         return True
@@ -165,8 +169,8 @@ def _fits(depth: tuple[int, ...], image: tuple[int, ...]) -> bool:
 def _is_stretched_grid(dataset: Dataset, folder: Path) -> bool:
     """Whether the maps are the grid of a network that gives all images one size, whatever their shape.
 
-    That is so where all maps have one size, at most half of the images', and the images have several shapes, so that maps of
-    their own could not have one size. `STRETCHED_SHARE` of them must differ: fewer may be an accident.
+    That is so where all maps have one size, at most half of the images', and the images have several shapes, so that
+    maps of their own could not have one size. `STRETCHED_SHARE` of them must differ: fewer may be an accident.
     """
     names = subset(sorted(name for name in os.listdir(folder) if Path(name).suffix in _SUFFIXES), SIGN_SAMPLE)
     sizes = {read_depth_file(folder / name).shape for name in names}
@@ -192,7 +196,7 @@ def _readable(read: Callable[[str], NDArray[np.float32]], ids: Sequence[str]) ->
 
 
 def _stands_on_its_head(maps: Sequence[NDArray[np.float32]]) -> bool:
-    """Whether nearly all of these maps are nearer at the top than at the bottom, which pictures of a world with a floor are not."""
+    """Whether nearly all of these maps are nearer at the top than at the bottom, which is wrong above a floor."""
     thirds = [(depth, max(1, len(depth) // 3)) for depth in maps]
     rises = [float(depth[-third:].mean() - depth[:third].mean()) for depth, third in thirds]
     telling = [rise for rise in rises if abs(rise) > SIGN_RISE]

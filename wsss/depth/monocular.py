@@ -1,7 +1,7 @@
 """A small network that predicts inverse depth from a photograph: the offline way to a *predicted* depth.
 
-A U-Net of segmentation_models_pytorch on the classifier's own backbone. It is trained (`wsss.depth.training`) up to scale and
-shift, as MiDaS is (Ranftl et al., Towards Robust Monocular Depth Estimation, TPAMI 2022), and its output is
+A U-Net of segmentation_models_pytorch on the classifier's own backbone. It is trained (`wsss.depth.training`) up to
+scale and shift, as MiDaS is (Ranftl et al., Towards Robust Monocular Depth Estimation, TPAMI 2022), and its output is
 normalised like every other source's.
 """
 
@@ -62,7 +62,7 @@ class DepthNetwork:
     def build(
         backbone: str, mean: Sequence[float], std: Sequence[float], side: int, trained_on: Sequence[str] = ()
     ) -> "DepthNetwork":
-        """A network with random weights; an unknown backbone, or one that makes no encoder of a U-Net, is a `WsssError`."""
+        """A network with random weights; a `WsssError` where the backbone is unknown or makes no encoder of a U-Net."""
         check_backbone(backbone)
         try:
             module = smp.Unet(f"tu-{backbone}", encoder_weights=None, decoder_channels=DECODER_CHANNELS, classes=1)
@@ -113,7 +113,7 @@ def load_depth_network(path: Path) -> DepthNetwork:
 def predict_inverse_depth(
     network: DepthNetwork, image: NDArray[np.uint8], device: torch.device | None = None
 ) -> NDArray[np.float32]:
-    """Inverse depth `H×W float32` of an image `H×W×3 uint8`, up to scale and shift; the mean over the image and its mirror.
+    """Inverse depth `H×W float32` of `H×W×3 uint8`, up to scale and shift; the mean over the image and its mirror.
 
     Args:
         network: on `device`; it is left in evaluation mode.

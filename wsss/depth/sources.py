@@ -1,4 +1,4 @@
-"""Where depth comes from. Every source hands out inverse depth `H×W float32` in [0, 1], larger = nearer, at the image's size."""
+"""Where depth comes from: inverse depth `H×W float32` in [0, 1], larger = nearer, at the image's size."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +63,7 @@ def open_depth(
             - `hf:MODEL`: a depth model of the Hugging Face hub, or of a local folder;
             - `learned:CKPT`: networks of `python -m wsss train-depth`;
             - `constant`: flat, a control;
-            - `shuffled`, `inverted`, `noisy:SEVERITY` or a name of `NOISE_LEVELS`: wrong depth made from the sensor's, or
+            - `shuffled`, `inverted`, `noisy:SEVERITY` or a name of `NOISE_LEVELS`: wrong depth made from the
               from another source's after a `+`, as in `shuffled+files:DIR`.
         kind: of files and hub models, `metric` (larger = farther) or `inverse`; of files it must be stated.
         seed: of shuffling and noise.

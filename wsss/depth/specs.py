@@ -1,4 +1,4 @@
-"""What users write for a source of depth, `sensor`, `files:DIR`, `shuffled+files:DIR`, and its names in records and cache keys."""
+"""What users write for a source of depth, such as `shuffled+files:DIR`, and its names in records and cache keys."""
 
 import glob
 import re
@@ -121,8 +121,10 @@ def source_name(spec: str, names: Mapping[str, str] = MappingProxyType({})) -> s
 
 
 def source_identity(spec: str) -> str:
-    """What of a source enters a cache key: of a folder of maps, or of a model in a folder, its files' names and contents, of a
-    network its weights and those of its folds; never a place.
+    """What of a source enters a cache key: the contents of its files, never their place.
+
+    Of a folder of maps, or of a model in a folder, these are names and contents of all files; of a network its weights
+    and those of its folds.
     """
     if parts := split_control(spec):
         return f"{parts[0]}+{source_identity(parts[1])}"
@@ -154,7 +156,7 @@ def made_from(source: str, depth: str) -> str:
 
 
 def resolve_place(spec: str, root: str | None) -> str:
-    """`files:DIR` or `learned:CKPT`, on its own or in a control, looked for in the data's folder `root` if not there from here."""
+    """`files:DIR` or `learned:CKPT`, alone or in a control; looked for in the data's folder `root` if not from here."""
     parts = split_control(spec)
     if parts and "+" in spec:
         return f"{parts[0]}+{resolve_place(parts[1], root)}"

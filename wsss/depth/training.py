@@ -132,16 +132,16 @@ def train_depth_network(
         seed: of decoder weights, order, windows and colours.
         weights: of the backbone in timm's names; None takes the registered ImageNet weights.
         ids: of the photographs, to be remembered by the network.
-        checkpoint: file to go on from if it is there, and to write every `checkpoint_every` steps; None keeps none. The caller
-            deletes it when the result is safe. On the CPU the weights are then the same to the bit.
+        checkpoint: file to go on from if it is there, and to write every `checkpoint_every` steps; None keeps none. The
+            caller deletes it when the result is safe. On the CPU the weights are then the same to the bit.
         training: see `Training`.
 
     Returns:
         The network in evaluation mode and one `{"epoch", "loss"}` per epoch.
 
     Raises:
-        WsssError: there is no image, the checkpoint is broken or of another training (the message names it), or the loss is no
-            longer finite.
+        WsssError: there is no image, the checkpoint is broken or of another training (the message names it), or the
+            loss is no longer finite.
     """
     if not pairs:
         raise WsssError("a depth network needs at least one image with depth to learn from")
@@ -213,13 +213,14 @@ def train_with_folds(
 ) -> dict[str, list[dict[str, float]]]:
     """Train a network on all images of a data set and, with `folds`, one for each fold that has not seen it.
 
-    Folds are alternate blocks of `FOLD_BLOCK` neighbouring images, since neighbours may show the same scene. Checkpoints that are
-    there already are kept.
+    Folds are alternate blocks of `FOLD_BLOCK` neighbouring images, since neighbours may show the same scene.
+    Checkpoints that are there already are kept.
 
     Args:
         checkpoint: of the network that sees all images; the folds' lie beside it (`wsss.depth.estimators.fold_path`).
         test_side: long side in pixels at which images are looked at.
-        marked: whether `CHECKPOINT.json` beside it says what training it is of; checkpoints of another one are then refused.
+        marked: whether `CHECKPOINT.json` beside it says what training it is of; checkpoints of another one are then
+            refused.
         weights: file of the backbone's weights; None takes the registered ones.
         training: see `Training`.
 
@@ -227,7 +228,8 @@ def train_with_folds(
         History of each network that was trained, by its checkpoint's name.
 
     Raises:
-        WsssError: the data set has no depth, or, where `marked`, the checkpoints that are there are of another training.
+        WsssError: the data set has no depth, or, where `marked`, the checkpoints that are there are of another
+            training.
     """
     if not dataset.has_depth:
         raise WsssError(f"{dataset.name} comes without depth to learn from; train on tabletop or nyuv2")

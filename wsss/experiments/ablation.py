@@ -1,7 +1,7 @@
 """What each step of the method is worth: the tune split scored again with one setting changed at a time.
 
-Ablations look at `tune` alone, with one training seed: the reported split stays unseen, and their numbers are those of the split
-that parameters were chosen on, too high by the same rule in every row.
+Ablations look at `tune` alone, with one training seed: the reported split stays unseen, and their numbers are those of
+the split that parameters were chosen on, too high by the same rule in every row.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,8 +27,8 @@ def ablate(
     """Score every variant on the tune split and write a record of it; what is in the cache is not computed again.
 
     Returns:
-        `{"data", "split", "seed", "rows", …}`; of each row `miou` and `interval`, the paired `difference` from the first of
-        its group with `ci`, what was chosen, megapixels per image, and mean `trust` (None without depth).
+        `{"data", "split", "seed", "rows", …}`; of each row `miou` and `interval`, the paired `difference` from the
+        first of its group with `ci`, what was chosen, megapixels per image, and mean `trust` (None without depth).
     """
     run.require_apart(folder)
     firsts: dict[str, Score] = {}
@@ -39,13 +39,18 @@ def ablate(
         rows.append(_row(run, variant, score, first))
         say(f"{variant.group}: {variant.name}: {rows[-1]['miou']:.1f}")
     record = {
-        "data": run.data_name, "split": "tune", "profile": run.config.profile, "seed": run.config.seed,
-        "num_images": len(run.data("tune")), "rows": rows,
+        "data": run.data_name,
+        "split": "tune",
+        "profile": run.config.profile,
+        "seed": run.config.seed,
+        "num_images": len(run.data("tune")),
+        "rows": rows,
         "provenance": provenance(
-            config_sha256=run.config_hash, data_sha256=run.data("tune").fingerprint(),
+            config_sha256=run.config_hash,
+            data_sha256=run.data("tune").fingerprint(),
             algorithm_version=ALGORITHM_VERSION["cam"],
         ),
-    }  # fmt: skip
+    }
     write_json(ablation_path(folder, run.data_name, run.config.seed), record)
     return record
 
@@ -64,12 +69,18 @@ def _score(run: Run, variant: Variant) -> Score:
 def _row(run: Run, variant: Variant, score: Score, first: Score) -> dict[str, Any]:
     difference, interval = paired_bootstrap([score.confusions], [first.confusions])
     return {
-        "group": variant.group, "variant": variant.name, "method": run.full_name(variant.method),
-        "miou": round(score.miou, 3), "interval": _rounded(bootstrap_miou([score.confusions])),
-        "difference": round(difference, 3), "ci": _rounded(interval),
-        "threshold": score.facts["threshold"], "parameters": score.facts["parameters"],
-        "megapixels_per_image": round(score.facts["megapixels"], 3), "trust": score.facts["trust"],
-    }  # fmt: skip
+        "group": variant.group,
+        "variant": variant.name,
+        "method": run.full_name(variant.method),
+        "miou": round(score.miou, 3),
+        "interval": _rounded(bootstrap_miou([score.confusions])),
+        "difference": round(difference, 3),
+        "ci": _rounded(interval),
+        "threshold": score.facts["threshold"],
+        "parameters": score.facts["parameters"],
+        "megapixels_per_image": round(score.facts["megapixels"], 3),
+        "trust": score.facts["trust"],
+    }
 
 
 def _rounded(interval: Sequence[float]) -> list[float]:

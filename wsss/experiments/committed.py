@@ -42,8 +42,8 @@ def committed_names(config: Config, stage: Stage) -> tuple[str, ...]:
 def check_committed(records: Sequence[Record], root: Path) -> None:
     """Refuse records that are not all that `make results` makes, or not what the code would make now.
 
-    Real data need not be there: its records are checked for their settings, those of `tabletop` for their data as well. How
-    many seeds a record has is not checked; the tables say it.
+    Real data need not be there: its records are checked for their settings, those of `tabletop` for their data as well.
+    How many seeds a record has is not checked; the tables say it.
 
     Args:
         records: all below `root`.
@@ -100,7 +100,8 @@ def _check_others(root: Path) -> None:
 
 
 def check_once(records: Sequence[Record], root: Path) -> None:
-    """`check_committed`, unless it has already found these files good with this code; `checked.json` in `runs/` says so.
+    """`check_committed`, unless it has already found these files good with this code; `checked.json` in `runs/` says
+    so.
 
     Args:
         records: all below `root`.

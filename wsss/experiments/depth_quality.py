@@ -21,21 +21,23 @@ __all__ = ["depth_quality"]
 def depth_quality(run: Run, source: str, split: str, out: Path) -> dict[str, Any]:
     """Quality of a depth source, means over the images of a split.
 
-    `spearman` is the rank correlation with the sensor's inverse depth over the whole image, `spearman_objects` that on objects and
-    10 pixels around them; `abs_rel` and `delta` need distances in metres, which only some data sets have (else null).
+    `spearman` is the rank correlation with the sensor's inverse depth over the whole image, `spearman_objects` that on
+    objects and 10 pixels around them; `abs_rel` and `delta` need distances in metres, which only some data sets have
+    (else null).
 
     Args:
         source: as in `method@source`.
         out: root of the record tree; the record is written to `{data}/depth/{split}/{source}.json` below it.
 
     Raises:
-        WsssError: the data has no sensor depth to compare with, or the record that is there is of another source of this name.
+        WsssError: the data has no sensor depth to compare with, or the record that is there is of another source of
+            this name.
     """
     data = run.data(split)
     if not data.has_depth:
         raise WsssError(
-            f"depth-quality compares with the depth that the data comes with, and {data.name} comes without: use --data tabletop "
-            "or nyuv2"
+            f"depth-quality compares with the depth that the data comes with, and {data.name} comes without: use "
+            "--data tabletop or nyuv2"
         )
     truth, depth = run.depth_of(split, "sensor"), run.depth_of(split, source)
     run.require_apart(out, source)
@@ -53,10 +55,13 @@ def depth_quality(run: Run, source: str, split: str, out: Path) -> dict[str, Any
     known = np.ma.masked_invalid(np.array(rows)).mean(axis=0)
     values = [None if np.ma.is_masked(value) else round(float(value), 4) for value in known]
     record = {
-        "data": run.data_name, "split": data.split, "source": name, "num_images": len(data),
+        "data": run.data_name,
+        "split": data.split,
+        "source": name,
+        "num_images": len(data),
         **dict(zip(("spearman", "spearman_objects", "abs_rel", "delta"), values, strict=True)),
         "provenance": provenance(data_sha256=data.fingerprint(), algorithm_version=ALGORITHM_VERSION["depth"])
         | {"read": read},
-    }  # fmt: skip
+    }
     write_json(path, record)
     return record

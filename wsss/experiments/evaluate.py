@@ -1,33 +1,30 @@
 """Scores a trained checkpoint on any folder with the parameters that the checkpoint carries: nothing is tuned here."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
 from wsss.checks import require_apart, require_folder, require_number
 from wsss.config import ALGORITHM_VERSION
-from wsss.data.base import Dataset, subset
+from wsss.data.base import Dataset
 from wsss.data.classes import keep_ids
-from wsss.data.registry import open_dataset
-from wsss.depth.declared import FILES, DepthSources, declarations, kinds_of, take_inline
-from wsss.depth.sources import DepthSource, open_depth
-from wsss.depth.specs import innermost, portable_spec, resolve_place, source_identity
+from wsss.depth.declared import DepthSources
+from wsss.depth.sources import open_depth
+from wsss.depth.specs import portable_spec, source_identity
 from wsss.errors import WsssError
+from wsss.experiments.foreign import choice_of, methods_of, open_foreign, sources_of, unreadable
 from wsss.io import content_hash, read_json
 from wsss.machine.contents import weights_hash
-from wsss.machine.processes import tell
 from wsss.machine.runtime import keep_freed_memory, pick_device
-from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM, Depths, settings_of_looks
 from wsss.methods.names import MethodName
-from wsss.methods.registry import METHODS, full_name, method
+from wsss.methods.registry import full_name, method
 from wsss.methods.scoring import score_seeds
 from wsss.networks.lean import lean_copy
 from wsss.records.build import Origin, Subject, build_record
@@ -58,70 +55,47 @@ def evaluate_folder(
     """Score CAM and depth-guided CAM on a split and write a record for each.
 
     Args:
-        classes: those of the folder that are scored, by name; None takes the folder's classes that the checkpoint knows.
+        classes: those of the folder that are scored, by name; None takes the folder's classes that the checkpoint
+            knows.
         depth: a depth source; None scores only methods that need none.
-        depth_kind, sources: of all files, and `NAME=KIND` of each of the sources `NAME=files:DIR`, which may be named in place of
-            one; see `wsss.depth.declared`.
+        depth_kind, sources: of all files, and `NAME=KIND` of each of the sources `NAME=files:DIR`, which may be named
+            in place of one; see `wsss.depth.declared`.
         methods: names; None takes all that the checkpoint has parameters for.
-        on_error: `stop` at an image, mask or depth map that cannot be read, or `skip` the image: records then list what was
-            skipped, and why, under `skipped`, and their data hash is of the other images.
+        on_error: `stop` at an image, mask or depth map that cannot be read, or `skip` the image: records then list what
+            was skipped, and why, under `skipped`, and their data hash is of the other images.
 
     Raises:
-        WsssError: `out` is no folder apart from `root`; the checkpoint is unreadable, knows none of the classes, or has no
-            parameters for a method; a file of the folder is unreadable (with `skip`: there is none that can be read).
+        WsssError: `out` is no folder apart from `root`; the checkpoint is unreadable, knows none of the classes, or has
+            no parameters for a method; a file of the folder is unreadable (with `skip`: there is none that can be
+            read).
     """
     if on_error not in ("stop", "skip"):
         raise WsssError(f"on_error must be stop or skip, not {on_error!r}")
     if limit is not None:
         require_number("limit", limit, 1, whole=True)
-    depths_of = _sources(depth, depth_kind, sources, root)
-    require_apart(out, _path(root), checkpoint)
+    place = Path(root) if root else None
+    depths_of = sources_of(depth, depth_kind, sources, root)
+    require_apart(out, place, checkpoint)
     require_folder(out)
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
-    names = _methods(checkpoint, info.chosen, methods, depth)
+    names = methods_of(checkpoint, info, methods, depth)
     regions, crops = settings_of_looks(checkpoint, info.looks)
-    choices = {name: _choice(checkpoint, name, info.chosen[name]) for name in names}
-    left_out: dict[str, Any] = {}
-    if classes is None:
-        available = open_dataset(data, split, root=_path(root), limit=1).classes
-        classes = [name for name in available if name in info.classes]
-        if not classes:
-            raise WsssError(
-                f"{checkpoint} knows {', '.join(info.classes)}, none of the folder's {', '.join(available)}"
-            )
-        if unknown := [name for name in available if name not in info.classes]:
-            left_out["classes"] = {"unknown": unknown}
-            tell(f"background are the classes that {checkpoint.name} does not know: {', '.join(unknown)}")
-    dataset = open_dataset(data, split, root=_path(root), classes=classes)
-    kept = subset(dataset.ids, limit)
-    if len(kept) < len(dataset):
-        left_out["images"] = {split: [len(kept), len(dataset)]}
-        tell(f"{dataset.name}, {split}: {len(kept):,} of {len(dataset):,} images, evenly spaced")
-        dataset = keep_ids(dataset, kept)
-    of_methods = {MethodName.of_seeds(name).source for name in names if method(name).uses_depth}
-    require_apart(out, *depths_of.places(of_methods))
-    short = depths_of.names(of_methods)
-    full = {name: _full_name(name, depths_of, short) for name in names}
-    identities = {
-        name: (source_identity(depths_of.spec(source)), depths_of.kind(source)) if method(name).uses_depth else None
-        for name, source in ((name, MethodName.of_seeds(name).source) for name in names)
-    }
-    require_names_apart(full, identities)
+    choices = {name: choice_of(checkpoint, name, info) for name in names}
+    dataset, left_out = open_foreign(checkpoint, info, data, split, place, classes, limit)
+    used = {MethodName.of_seeds(name).source for name in names if method(name).uses_depth}
+    require_apart(out, *depths_of.places(used))
+    shown = _shown(names, depths_of, used)
     _require_own_tree(out, dataset, checkpoint)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     cam = DepthCAM(lean_copy(model), info, dataset.classes, regions, crops, device, choices)
-    wanted = [source for source in of_methods if source or depth]
+    wanted = [source for source in used if source or depth]
     skipped: dict[str, str] = {}
     if on_error == "skip":
-        plain = {
-            innermost(depths_of.spec(source)): depths_of.kind(source) for source in wanted
-        }  # what controls are made from
-        files = [open_depth(spec, dataset, plain[spec]) for spec in sorted(plain) if spec.startswith("files:")]
-        skipped = _unreadable(cam, dataset, files, progress)
+        skipped = unreadable(cam, dataset, [(depths_of.spec(one), depths_of.kind(one)) for one in wanted], progress)
         dataset = keep_ids(dataset, [name for name in dataset.ids if name not in skipped])
-    read = _require_same_inputs(out, dataset, _path(root), full, depths_of)
+    read = _require_same_inputs(out, dataset, place, shown, depths_of)
     start = time.perf_counter()
     depths: Depths = {source: open_depth(depths_of.spec(source), dataset, depths_of.kind(source)) for source in wanted}
     scores = score_seeds(cam, choices, dataset, depths, progress=progress)
@@ -129,54 +103,74 @@ def evaluate_folder(
         raise WsssError(
             f"no pixel of {dataset.name}, {dataset.split} is scored: its masks are all 255. Give another split."
         )
+    digest = weights_hash(checkpoint)
     settings = {
-        "checkpoint": checkpoint.name, "checkpoint_sha256": weights_hash(checkpoint), "data": data, "split": split,
-        "classes": list(dataset.classes), "depth": portable_spec(depths_of.own) if depths_of.own else None,
+        "checkpoint": checkpoint.name,
+        "checkpoint_sha256": digest,
+        "data": data,
+        "split": split,
+        "classes": list(dataset.classes),
+        "depth": portable_spec(depths_of.own) if depths_of.own else None,
         "depth_kind": depth_kind if depth_kind is None or isinstance(depth_kind, str) else list(depth_kind),
-        "limit": limit, "on_error": on_error, "methods": names,
-    }  # fmt: skip
+        "limit": limit,
+        "on_error": on_error,
+        "methods": names,
+    }
     if depths_of.declared:
         settings["sources"] = [f"{name}={portable_spec(spec)}" for name, spec in depths_of.declared.items()]
-    return _write(
-        scores,
-        out,
-        info.backbone,
-        dataset,
-        full,
-        identities,
-        start,
-        device,
-        on_written,
-        skipped,
-        settings,
-        left_out,
-        read,
-    )
+    records = []
+    for record in _records(cam, dataset, scores, shown, digest, start):
+        record["skipped"] = [{"id": name, "reason": reason} for name, reason in skipped.items()]
+        record["provenance"] |= {"settings": dict(settings), "read": read[record["method"]]}
+        if left_out:
+            record["provenance"]["left_out"] = dict(left_out)
+        path = write_record(out, record)
+        if on_written:
+            on_written(path)
+        records.append(record)
+    return records
 
 
-def _sources(
-    depth: str | None, depth_kind: str | Sequence[str] | None, sources: Sequence[str], root: str | None
-) -> DepthSources:
-    """What the arguments of `evaluate_folder` say of depth; its kind is that of all files that have none of their own."""
-    own, declared = take_inline(depth) if depth else (None, None)
-    found = declarations((*sources, *([declared] if declared else [])))
-    kind, kinds = kinds_of(depth_kind, found)
-    return DepthSources(
-        resolve_place(own, root) if own else None, kind, found, ({FILES: kind} if kind else {}) | kinds, root
+@dataclass(frozen=True)
+class _Shown:
+    """A method in records.
+
+    Attributes:
+        full: its name, with the short name of its depth source.
+        source: its depth source; None for the run's own, or for none.
+        identity: contents and kind of the depth that it uses; None where it uses none.
+    """
+
+    full: str
+    source: str | None
+    identity: tuple[str, str | None] | None
+
+
+def _shown(names: Sequence[str], depths: DepthSources, used: Iterable[str | None]) -> dict[str, _Shown]:
+    """The methods as records show them; a `WsssError` where two that are not the same have one name."""
+    short, shown = depths.names(used), {}
+    for name in names:
+        parts = MethodName.of_seeds(name)
+        identity = None
+        if method(name).uses_depth:
+            identity = source_identity(depths.spec(parts.source)), depths.kind(parts.source)
+        shown[name] = _Shown(full_name(parts, depths.written(parts.source), short), parts.source, identity)
+    require_names_apart(
+        {name: one.full for name, one in shown.items()}, {name: one.identity for name, one in shown.items()}
     )
+    return shown
 
 
 def _require_same_inputs(
-    out: Path, dataset: Dataset, root: Path | None, full: Mapping[str, str], depths: DepthSources
+    out: Path, dataset: Dataset, root: Path | None, shown: Mapping[str, _Shown], depths: DepthSources
 ) -> dict[str, Any]:
-    """What each method's record says of its inputs; see `wsss.records.inputs.require_same_inputs`."""
+    """By full name what each record says of its inputs; see `wsss.records.inputs.require_same_inputs`."""
     contents, found = dataset.fingerprint(), {}
-    for name, shown in full.items():
-        source = MethodName.of_seeds(name).source
-        spec = depths.spec(source) if method(name).uses_depth else None
-        found[name] = inputs_read(root, contents, spec)
-        place = RecordPlace(data=dataset.name, stage="cam", split=dataset.split, method=shown, refinement=None)
-        require_same_inputs(record_path(out, place), found[name], name_it(spec or "", "METHOD@NAME"))
+    for one in shown.values():
+        spec = depths.spec(one.source) if one.identity else None
+        found[one.full] = inputs_read(root, contents, spec)
+        place = RecordPlace(data=dataset.name, stage="cam", split=dataset.split, method=one.full, refinement=None)
+        require_same_inputs(record_path(out, place), found[one.full], name_it(spec or "", "METHOD@NAME"))
     return found
 
 
@@ -187,111 +181,40 @@ def _require_own_tree(out: Path, dataset: Dataset, checkpoint: Path) -> None:
         settings = read_json(path).get("provenance", {}).get("settings") or {}
         if settings.get("checkpoint_sha256") != digest or set(settings.get("classes", ())) != set(dataset.classes):
             raise WsssError(
-                f"{path} is of another checkpoint or other classes than those of {checkpoint} on {dataset.name}: records would be "
-                "replaced or mixed. Give another folder with --out."
+                f"{path} is of another checkpoint or other classes than those of {checkpoint} on {dataset.name}: "
+                "records would be replaced or mixed. Give another folder with --out."
             )
 
 
-def _unreadable(cam: DepthCAM, dataset: Dataset, depths: Sequence[DepthSource], progress: bool) -> dict[str, str]:
-    """The ids whose image, mask or depth map cannot be read, or which are too large to look at, each with the reason.
-
-    Raises:
-        WsssError: none can be read.
-    """
-    reasons: dict[str, str] = {}
-    for index, name in enumerate(tqdm(dataset.ids, "check files", unit="image", leave=False, disable=not progress)):
-        try:
-            sample = dataset[index]
-            cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))
-            for depth in depths:
-                depth(index)
-        except WsssError as error:
-            reasons[name] = str(error)
-    if len(reasons) == len(dataset):
-        raise WsssError(
-            f"no image of {dataset.name}, {dataset.split} can be read; the first: {next(iter(reasons.values()))}"
-        )
-    return reasons
-
-
-def _methods(checkpoint: Path, chosen: dict[str, Any], wanted: Sequence[str] | None, depth: str | None) -> list[str]:
-    names = list(wanted or [name for name in chosen if name in METHODS and (depth or not METHODS[name].uses_depth)])
-    for name in names:
-        method(name)
-        if name not in chosen:
-            raise WsssError(
-                f"{checkpoint} has no parameters for {name!r}: write it with `python -m wsss train --methods …,{name}`"
-            )
-    if not names:
-        raise WsssError(f"{checkpoint} has no chosen parameters: write it with `python -m wsss train`")
-    return names
-
-
-def _choice(checkpoint: Path, name: str, plain: Any) -> Choice:
-    """What the checkpoint says was chosen for a method."""
-    try:
-        return Choice.of_plain(plain)
-    except WsssError as error:
-        raise WsssError(
-            f"{checkpoint}: what was chosen for {name!r} makes no sense ({error}): write it with `python -m wsss train`"
-        ) from error
-
-
-def _path(root: str | None) -> Path | None:
-    return Path(root) if root else None
-
-
-def _write(
-    scores: dict[str, Score],
-    out: Path,
-    backbone: str,
-    dataset: Any,
-    full: Mapping[str, str],
-    identities: Mapping[str, tuple[str, str | None] | None],
+def _records(
+    cam: DepthCAM,
+    dataset: Dataset,
+    scores: Mapping[str, Score],
+    shown: Mapping[str, _Shown],
+    checkpoint_sha256: str,
     start: float,
-    device: Any,
-    on_written: Any,
-    skipped: Mapping[str, str],
-    settings: Mapping[str, Any],
-    left_out: Mapping[str, Any],
-    read: Mapping[str, Any],
-) -> list[Record]:
-    records = []
+) -> Iterator[Record]:
+    """The record of each method; `start` is when scoring began."""
+    data_sha256 = dataset.fingerprint()
     for name, score in scores.items():
         subject = Subject(
             data=dataset.name,
             split=dataset.split,
             profile="evaluate",
             stage="cam",
-            method=full[name],
+            method=shown[name].full,
             refinement=None,
-            backbone=backbone,
+            backbone=cam.info.backbone,
             image_labels="given",
             seeds=[0],
         )
         origin = Origin(
-            config_sha256=content_hash([settings["checkpoint_sha256"], score.facts["parameters"], identities[name]]),
-            data_sha256=dataset.fingerprint(),
+            config_sha256=content_hash([checkpoint_sha256, score.facts["parameters"], shown[name].identity]),
+            data_sha256=data_sha256,
             algorithm_version=ALGORITHM_VERSION["cam"],
-            device=str(device),
+            device=str(cam.device),
             threads=torch.get_num_threads(),
             wall_s=time.perf_counter() - start,
         )
-        against = {full[other]: [theirs] for other, theirs in scores.items() if other != name}
-        record = build_record([score], subject, origin, against)
-        record["skipped"] = [{"id": name, "reason": reason} for name, reason in skipped.items()]
-        record["provenance"]["settings"] = dict(settings)
-        record["provenance"]["read"] = read[name]
-        if left_out:
-            record["provenance"]["left_out"] = dict(left_out)
-        path = write_record(out, record)
-        if on_written:
-            on_written(path)
-        records.append(record)
-    return records
-
-
-def _full_name(name: str, depths: DepthSources, short: Mapping[str, str]) -> str:
-    """A method's name in records: with the short name of its depth source, where it uses depth."""
-    parts = MethodName.of_seeds(name)
-    return full_name(parts, depths.written(parts.source), short)
+        against = {shown[other].full: [theirs] for other, theirs in scores.items() if other != name}
+        yield build_record([score], subject, origin, against)

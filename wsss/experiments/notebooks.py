@@ -90,7 +90,8 @@ def execute(
                 )
         except papermill.PapermillExecutionError as error:
             raise WsssError(
-                f"{name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}. The executed notebook is {target}."
+                f"{name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}. The executed notebook is "
+                f"{target}."
             ) from error
         except (OSError, RuntimeError) as error:  # a full disk; a kernel that died, as it does when memory runs out
             raise WsssError(
@@ -101,7 +102,8 @@ def execute(
 
 
 def _source_hash(notebook: nbformat.NotebookNode) -> str:
-    """Hash of the code that outputs come from, without the cell that papermill injects. Text between the cells makes none."""
+    """Hash of the code that outputs come from, without the cell that papermill injects. Text between the cells makes
+    none."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     return content_hash([cell.source for cell in code if "injected-parameters" not in cell.metadata.get("tags", [])])
 

@@ -23,7 +23,8 @@ RESULT_METHODS = {
         "depth@shuffled", "oracle-box",
     ),
 }  # fmt: skip
-"""What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper bound."""
+"""What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper
+bound."""
 
 RESULT_LABELS = {
     "tabletop": tuple(
@@ -73,6 +74,6 @@ VARIANTS = (
     *(Variant("number of crops", str(n), "crop-only", crops={"count": n}) for n in (13, 3, 6, 20)),
     *(Variant("context of crops", f"{c:g}", "crop-only", crops={"context": c}) for c in (0.5, 0.1, 0.25, 1.0)),
     Variant("depth", "right"),
-    *(Variant("depth", name, f"depth@{name}") for name in (*NOISE_LEVELS, "learned", "inverted", "constant", "shuffled")),
+    *(Variant("depth", one, f"depth@{one}") for one in (*NOISE_LEVELS, "learned", "inverted", "constant", "shuffled")),
     Variant("depth", "shuffled, no trust", "depth@shuffled", regions=_ALWAYS_TRUSTED),
 )  # fmt: skip

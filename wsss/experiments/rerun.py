@@ -1,7 +1,7 @@
 """Makes a record's numbers anew from what it says of itself, and tells whether they agree."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +12,7 @@ from wsss.depth.declared import declarations, take_inline
 from wsss.depth.specs import innermost, resolve_place, with_innermost
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
+from wsss.experiments.outcome import Outcome, _compared
 from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
 from wsss.experiments.results import write_stage
 from wsss.io import file_hash, read_json
@@ -20,89 +21,10 @@ from wsss.methods.names import MethodName
 from wsss.paths import runs_folder
 from wsss.pipeline import Run
 from wsss.pipeline.profiles import profile
-from wsss.records.provenance import package_versions
 from wsss.records.record import Record
 from wsss.records.store import FULL_SUPERVISION, STAGES, full_name
 
-__all__ = ["AGREEMENT", "Outcome", "differences", "name_of_method", "rerun_record", "settings_of_record"]
-
-AGREEMENT = 0.1
-"""Points of mIoU within which another machine, or another number of threads, is said to agree."""
-
-_OTHER_EACH_TIME = ("provenance", "seconds_per_image", "paired")
-"""Time and place; and other methods, which are not run again."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a rerun.
-
-    Attributes:
-        old, new: the records.
-        different: places in them where they differ, time and place left out.
-    """
-
-    old: Record
-    new: Record
-    different: tuple[str, ...]
-
-    @property
-    def largest(self) -> float:
-        """Largest difference in mIoU of any seed, in points; infinite where one of them has none."""
-        pairs = zip(self.old["miou"]["per_seed"], self.new["miou"]["per_seed"], strict=True)
-        return max(_distance(old, new) for old, new in pairs)
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every seed's mIoU is within `AGREEMENT` of the record's."""
-        return self.largest <= AGREEMENT
-
-    def lines(self) -> Iterator[str]:
-        """The outcome in words."""
-        old, new = (record["miou"]["mean"] for record in (self.old, self.new))
-        yield f"{full_name(self.old)} on {self.old['data']}, {self.old['split']}: mIoU {old} in the record, {new} now"
-        versions = self.old["provenance"].get("versions", {})
-        for name, now in package_versions().items():
-            if versions.get(name, now) != now:
-                yield f"note: {name} was {versions[name]} and is {now}"
-        if not self.different:
-            yield "identical: every number is that of the record"
-        elif self.agrees:
-            yield f"agrees: mIoU within {AGREEMENT} points; {len(self.different)} numbers differ, first {self.different[0]}"
-        else:
-            yield f"DIFFERS: mIoU by {self.largest:.3f} points; {len(self.different)} numbers differ, first {self.different[0]}"
-            if self.old["profile"] != "evaluate":
-                yield f"note: a training on another processor ends elsewhere, as one with another seed does{self._spread()}"
-
-    def _spread(self) -> str:
-        """How far apart the record's seeds are, in words; nothing for a single one."""
-        known = [value for value in self.old["miou"]["per_seed"] if value is not None]
-        return f"; the record's seeds are up to {max(known) - min(known):.3f} points apart" if len(known) > 1 else ""
-
-
-def _distance(old: float | None, new: float | None) -> float:
-    if old is None or new is None:
-        return 0.0 if old is new else float("inf")
-    return abs(old - new)
-
-
-def differences(old: Any, new: Any, place: str = "") -> list[str]:
-    """Places at which two JSON values differ, such as `iou.mug` or `strata.3.n`."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted({*old, *new})
-        return [
-            found for key in keys for found in differences(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
-        ]
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        pairs = enumerate(zip(old, new, strict=True))
-        return [found for at, (one, two) in pairs for found in differences(one, two, f"{place}.{at}".lstrip("."))]
-    return [] if old == new else [place]
-
-
-def _compared(record: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
-    """Differences in what both records hold, apart from what is other each time."""
-    shared = [key for key in record if key in other and key not in _OTHER_EACH_TIME]
-    return differences({key: record[key] for key in shared}, {key: other[key] for key in shared})
+__all__ = ["name_of_method", "rerun_record", "settings_of_record"]
 
 
 def settings_of_record(path: Path, record: Record) -> Config:
@@ -236,10 +158,14 @@ def _placed(path: Path, config: Config, places: Mapping[str, str]) -> Config:
     if (name := named(config.depth)) != config.depth and config.depth_kind:
         kinds[innermost(name)] = config.depth_kind
     return replace(
-        config, methods=methods, pseudo_methods=pseudo, label_methods=labels, depth=named(config.depth),
+        config,
+        methods=methods,
+        pseudo_methods=pseudo,
+        label_methods=labels,
+        depth=named(config.depth),
         sources=tuple(f"{name}={spec}" for name, spec in declared.items()),
         kinds=tuple(f"{name}={kind}" for name, kind in kinds.items()),
-    )  # fmt: skip
+    )
 
 
 def _same(path: Path, record: Record, made: Sequence[Record]) -> Record:
@@ -247,8 +173,8 @@ def _same(path: Path, record: Record, made: Sequence[Record]) -> Record:
     found = next((one for one in made if full_name(one) == full_name(record)), None)
     if found is None:
         raise WsssError(
-            f"{path} is of {full_name(record)}, and what was made of {', '.join(map(full_name, made))}: give its depth by its "
-            "name, with --source NAME=files:DIR."
+            f"{path} is of {full_name(record)}, and what was made of {', '.join(map(full_name, made))}: give its depth "
+            "by its name, with --source NAME=files:DIR."
         )
     return found
 
@@ -285,11 +211,20 @@ def _evaluated(
         raise WsssError(f"{path} was made with {settings['checkpoint']}. Give that very file with --checkpoint.")
     declared = {**declarations(settings.get("sources", ())), **declarations(sources)}
     made = evaluate_folder(
-        checkpoint, folder, data=settings["data"], root=str(root) if root else None, split=settings["split"],
-        classes=settings["classes"], depth=depth or settings["depth"], depth_kind=settings["depth_kind"],
+        checkpoint,
+        folder,
+        data=settings["data"],
+        root=str(root) if root else None,
+        split=settings["split"],
+        classes=settings["classes"],
+        depth=depth or settings["depth"],
+        depth_kind=settings["depth_kind"],
         sources=[f"{name}={spec}" for name, spec in declared.items()],
-        methods=settings["methods"], limit=settings["limit"], on_error=settings["on_error"], progress=progress,
-    )  # fmt: skip
+        methods=settings["methods"],
+        limit=settings["limit"],
+        on_error=settings["on_error"],
+        progress=progress,
+    )
     new = _same(path, record, made)
     if new["provenance"]["data_sha256"] != record["provenance"]["data_sha256"]:
         raise WsssError(f"the data is not that of {path}. Give its folder with --root, or restore it.")

@@ -65,7 +65,8 @@ def _stage_methods(run: Run, stage: str) -> Sequence[str]:
 
 
 def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]:
-    """What each method's record says of the inputs that it is made from, which no other record is or was made from under its name.
+    """What each method's record says of the inputs that it is made from, which no other record is or was made from
+    under its name.
 
     See `wsss.records.inputs.require_same_inputs` and `require_names_apart`.
     """

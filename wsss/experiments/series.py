@@ -1,9 +1,10 @@
 """Why a CAM fails: one object that shrinks, alone or beside a large one, or is covered, in a room that stays.
 
-Two things are measured of each picture: how the method's label map finds the object, and what the classifier itself says. Its
-logit is the mean of the class map over the image (global average pooling), so an object that is recognised as well as before
-still loses weight as it shrinks. Beside it stand the mean of the same map over the object, which also falls once the object
-is not much larger than a cell of the map, and the logit of a square crop around the object, in which neither happens.
+Two things are measured of each picture: how the method's label map finds the object, and what the classifier itself
+says. Its logit is the mean of the class map over the image (global average pooling), so an object that is recognised as
+well as before still loses weight as it shrinks. Beside it stand the mean of the same map over the object, which also
+falls once the object is not much larger than a cell of the map, and the logit of a square crop around the object, in
+which neither happens.
 """
 
 from collections.abc import Sequence
@@ -63,13 +64,18 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
             mean[numbers] = np.mean([frame[numbers].to_numpy() for frame in frames], axis=0)
             rows += [{"method": runs[0].full_name(method), **row} for row in series_rows(mean, name)]
         record = {
-            "data": "tabletop", "series": name, "profile": runs[0].config.profile,
-            "seeds": [run.config.seed for run in runs], "num_images": len(data), "rows": rows,
+            "data": "tabletop",
+            "series": name,
+            "profile": runs[0].config.profile,
+            "seeds": [run.config.seed for run in runs],
+            "num_images": len(data),
+            "rows": rows,
             "provenance": provenance(
-                config_sha256=runs[0].config_hash, data_sha256=data.fingerprint(),
+                config_sha256=runs[0].config_hash,
+                data_sha256=data.fingerprint(),
                 algorithm_version=ALGORITHM_VERSION["cam"],
             ),
-        }  # fmt: skip
+        }
         write_json(path, record)
     return paths
 
@@ -111,8 +117,8 @@ def object_logits(cam: DepthCAM, sample: Sample) -> tuple[float, float, float]:
     """What the classifier says of the sample's first instance, see `LOGITS`.
 
     Returns:
-        The logit of the image; the mean of its class map over the object's pixels; the logit of a square crop around the object,
-        brought to the size of the image.
+        The logit of the image; the mean of its class map over the object's pixels; the logit of a square crop around
+        the object, brought to the size of the image.
     """
     size = sample.mask.shape
     assert sample.instances is not None  # rendered

@@ -1,7 +1,7 @@
 """What files hold, as hashes: the part of a cache key that says which inputs a stage has read.
 
-A file is read once. After that its hash is remembered, in `contents.sqlite` of the runs folder, with what the disk says of it:
-size, times of modification and change, and inode. A second run on 10,000 images asks the disk only.
+A file is read once. After that its hash is remembered, in `contents.sqlite` of the runs folder, with what the disk says
+of it: size, times of modification and change, and inode. A second run on 10,000 images asks the disk only.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ State = tuple[int, int, int, int]
 """Size in bytes, times of modification and change in nanoseconds, inode."""
 
 SETTLED = 2_000_000_000
-"""Nanoseconds: a file changed this shortly ago may change again within one tick of the disk's clock, and is not remembered."""
+"""Nanoseconds: a file younger than this may change within the same tick of the disk's clock; it is not remembered."""
 
 _THREADS = 4  # hashing leaves the interpreter's lock, and waits for the disk
 
@@ -79,8 +79,8 @@ def folder_hash(folder: Path) -> str:
 def weights_hash(path: Path) -> str:
     """Hash of a checkpoint's tensors and of its metadata, whatever their order in the file.
 
-    safetensors writes metadata in random order, so that two equal trainings may leave files of different bytes. Of a file of
-    another format, or a broken one, it is the hash of its bytes.
+    safetensors writes metadata in random order, so that two equal trainings may leave files of different bytes. Of a
+    file of another format, or a broken one, it is the hash of its bytes.
 
     Raises:
         WsssError: the file is missing or unreadable; the message names it.

@@ -1,4 +1,4 @@
-"""Libraries that take long to import are imported where they are first used: commands that need none of them answer at once."""
+"""Libraries that take long to import are imported at first use: commands that need none of them answer at once."""
 
 from importlib import import_module
 from typing import Any

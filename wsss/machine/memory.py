@@ -27,7 +27,7 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 def free_memory(device: torch.device | None = None) -> float:
-    """Bytes that this process can still get: of the machine, its control groups and its address space; of CUDA's device there.
+    """Bytes that this process can still get: of machine, control groups and address space, or of the CUDA device.
 
     Limits count where they are lower than what the machine has: `ulimit -v`, and those of containers and batch systems.
     """
@@ -97,7 +97,7 @@ def require_memory(image_id: str, size: tuple[int, int], classes: int, maps: int
     if needed > free:
         beside = f" with {at_once} images side by side" if at_once > 1 else ""
         raise WsssError(
-            f"image {image_id} has {width}×{height} pixels: its maps of {classes} classes need about {needed / GIGABYTE:.1f} GB "
-            f"of memory{beside}, and {free / GIGABYTE:.1f} GB are free. Make the image and its mask smaller; the networks look at "
-            "far less."
+            f"image {image_id} has {width}×{height} pixels: its maps of {classes} classes need about "
+            f"{needed / GIGABYTE:.1f} GB of memory{beside}, and {free / GIGABYTE:.1f} GB are free. Make the image and "
+            "its mask smaller; the networks look at far less."
         )

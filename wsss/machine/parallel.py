@@ -1,6 +1,7 @@
-"""Images that are worked on side by side: on a CPU, two images on a thread each take less time than both in turn on two threads.
+"""Images worked on side by side: two images on a thread each take less time than both in turn on two threads.
 
-A pass through the network gains little from a second thread, and regions and fusion, which are made of many small steps, nothing.
+A pass through the network gains little from a second thread, and regions and fusion, which are made of many small
+steps, nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,14 +37,15 @@ def each_image(
 ) -> Iterator[R]:
     """The results of `work` for each index, in the order of `indices`, with a progress bar.
 
-    On the CPU as many images are worked on at a time as torch may use threads, each of them with one: results then do not
-    depend, not even in the last bit, on the number of threads. On other devices it is one image after the other.
+    On the CPU as many images are worked on at a time as torch may use threads, each of them with one: results then do
+    not depend, not even in the last bit, on the number of threads. On other devices it is one image after the other.
 
-    Until the last result has been taken torch has one thread in the whole process, for the caller too; two of these must not run
-    at a time.
+    Until the last result has been taken torch has one thread in the whole process, for the caller too; two of these
+    must not run at a time.
 
     Args:
-        work: must be safe to be called by several threads at a time. Its results wait in memory for the caller: keep them small.
+        work: must be safe to be called by several threads at a time. Its results wait in memory for the caller: keep
+            them small.
         device: that the network is on.
 
     Raises:

@@ -1,8 +1,8 @@
 """Several processes at one run: who does what, and how the parts come together again.
 
-Started by `accelerate launch` or `torchrun`, on one machine or several with a common file system. Images are dealt out among the
-processes; the main one alone writes what all of them made. In a single process, the usual case, every function here is trivial
-and neither torch nor accelerate is imported.
+Started by `accelerate launch` or `torchrun`, on one machine or several with a common file system. Images are dealt out
+among the processes; the main one alone writes what all of them made. In a single process, the usual case, every
+function here is trivial and neither torch nor accelerate is imported.
 """
 
 import os
@@ -56,12 +56,12 @@ _OTHERS = {
 
 
 def speaks() -> bool:
-    """Whether this is the process that prints for all that `torchrun` or `accelerate launch` has started; see `launched`."""
+    """Whether this is the process that prints for all that a launcher has started; see `launched`."""
     return launched() == 1 or os.environ["RANK"] == "0"
 
 
 def launched() -> int:
-    """How many processes `torchrun` or `accelerate launch` has started for this run; 1 without them. Asks the environment only.
+    """How many processes `torchrun` or `accelerate launch` has started for this run, 1 without: by the environment.
 
     Raises:
         WsssError: another launcher has started several, each of which would make the whole run for itself.
@@ -70,14 +70,14 @@ def launched() -> int:
     missing = [name for name in _TORCHRUN if name not in os.environ]
     if count > 1 and missing:
         raise WsssError(
-            f"WORLD_SIZE is {count}, but {missing[0]} is not set: start the processes with torchrun --nproc-per-node {count} "
-            "-m wsss …, or unset WORLD_SIZE"
+            f"WORLD_SIZE is {count}, but {missing[0]} is not set: start the processes with torchrun --nproc-per-node "
+            f"{count} -m wsss …, or unset WORLD_SIZE"
         )
     for name, launcher in {_slurm(): "srun", **_OTHERS}.items():
         if (others := _number(name)) > count:
             raise WsssError(
-                f"{launcher} has started {others} processes ({name}), each of which would make the whole run for itself: start "
-                f"them with torchrun --nproc-per-node {others} -m wsss …, or start one process alone"
+                f"{launcher} has started {others} processes ({name}), each of which would make the whole run for "
+                f"itself: start them with torchrun --nproc-per-node {others} -m wsss …, or start one process alone"
             )
     return count
 
@@ -85,7 +85,8 @@ def launched() -> int:
 def _slurm() -> str:
     """The variable in which Slurm says of how many tasks this one is; an empty name outside of `srun`.
 
-    In an allocation, or in the script of a batch, `SLURM_NTASKS` says what was asked for, though this is the only process.
+    In an allocation, or in the script of a batch, `SLURM_NTASKS` says what was asked for, though this is the only
+    process.
     """
     if "SLURM_STEP_NUM_TASKS" in os.environ:
         return "SLURM_STEP_NUM_TASKS"
@@ -109,14 +110,14 @@ def _state() -> "PartialState | None":
     cpu = on_cpu()
     if not cpu and _number("LOCAL_WORLD_SIZE") > torch.cuda.device_count():
         raise WsssError(
-            f"{_number('LOCAL_WORLD_SIZE')} processes on a machine with {torch.cuda.device_count()} GPUs: start one for each, "
-            "or set WSSS_DEVICE=cpu"
+            f"{_number('LOCAL_WORLD_SIZE')} processes on a machine with {torch.cuda.device_count()} GPUs: start one "
+            "for each, or set WSSS_DEVICE=cpu"
         )
     return PartialState(cpu=cpu, timeout=_PATIENCE)
 
 
 def on_cpu() -> bool:
-    """Whether several processes compute on the CPU: where there is no CUDA device, and where `$WSSS_DEVICE` asks for it."""
+    """Whether several processes compute on the CPU: without a CUDA device, and where `$WSSS_DEVICE` asks for it."""
     import torch
 
     return os.environ.get("WSSS_DEVICE") == "cpu" or not torch.cuda.is_available()
@@ -147,7 +148,7 @@ def device_here() -> "torch.device | None":
 
 
 def share(count: int) -> range:
-    """The indices below `count` that this process works on: every n-th, so that costly neighbours are dealt out evenly."""
+    """The indices below `count` that this process works on: every n-th, which parts costly neighbours evenly."""
     state = _state()
     return range(state.process_index, count, state.num_processes) if state else range(count)
 
@@ -186,8 +187,8 @@ def summed(value: "torch.Tensor") -> "torch.Tensor":
 def lost_another(error: BaseException) -> bool:
     """Whether an exception only says that another of several processes has stopped, which then has said itself why.
 
-    torch has no class of its own for it: it is a `RuntimeError` out of `torch.distributed`, or out of a backward pass, where the
-    message names the library that averages gradients.
+    torch has no class of its own for it: it is a `RuntimeError` out of `torch.distributed`, or out of a backward pass,
+    where the message names the library that averages gradients.
     """
     if launched() == 1 or not isinstance(error, RuntimeError):
         return False
@@ -204,7 +205,7 @@ def wait() -> None:
 
 
 def made_by_main(make: Callable[[], T]) -> T:
-    """Result of `make`, which the main process calls first and the others only when it has left what it made on disk."""
+    """Result of `make`, which the main process calls first; the others do when what it made is on disk."""
     if is_main():
         result = make()
         wait()

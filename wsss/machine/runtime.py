@@ -91,7 +91,7 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def keep_freed_memory() -> bool:
-    """Make glibc's malloc keep freed blocks for reuse; True if all of it took effect, False off glibc and where it refused a part.
+    """Make glibc's malloc keep freed blocks for reuse; whether all of it took effect (never without glibc).
 
     By default malloc maps every block above a threshold (32 MB at most) afresh and unmaps it when it is freed. The
     activations of a training step are such blocks: each step then takes a page fault, and the kernel zeroes a page,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from wsss.checks import require_number
+from wsss.checks import require_number, settings_from
 from wsss.errors import WsssError
 from wsss.methods.parameters import FusionParameters
 
@@ -44,10 +44,8 @@ class Choice:
         """
         try:
             require_number("threshold", plain["threshold"], 0, 1)
-            given = {
-                name: tuple(value) if isinstance(value, list) else value for name, value in plain["parameters"].items()
-            }
+            parameters = settings_from(FusionParameters, plain["parameters"], partial=True)
             facts = {name: plain.get(name) for name in ("miou", "trials", "chosen_on")}
-            return cls(FusionParameters(**given), plain["threshold"], **facts)  # type: ignore[arg-type]
+            return cls(parameters, plain["threshold"], **facts)  # type: ignore[arg-type]
         except (KeyError, TypeError, AttributeError) as error:
             raise WsssError(f"{type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""Regions from colour: alone they are the control that looks at no depth, with depth a second opinion beside its own regions."""
+"""Regions from colour: alone the control that looks at no depth; with depth a second opinion beside its regions."""
 
 import warnings
 from dataclasses import replace
@@ -64,7 +64,8 @@ def sharing(
     trust: float = 1.0,
     lab: NDArray[np.float32] | None = None,
 ) -> Regions:
-    """`regions` with the walk by which they share votes: between neighbours of like colour and, with depth, of like depth.
+    """`regions` with the walk by which they share votes: between neighbours of like colour and, with depth, of like
+    depth.
 
     Args:
         image: `H×W×3 uint8`.

@@ -1,7 +1,7 @@
 """Crops: square boxes around regions, other layers left out, and the way back into the image.
 
-Boxes are `(top, left, bottom, right)`, half open. A box may reach over the image's edge; what lies outside is filled with the
-mean colour on the way out and dropped on the way back, so that the aspect ratio is never changed.
+Boxes are `(top, left, bottom, right)`, half open. A box may reach over the image's edge; what lies outside is filled
+with the mean colour on the way out and dropped on the way back, so that the aspect ratio is never changed.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,8 @@ def region_boxes(regions: Regions) -> list[Crop]:
 def crop_plan(
     tight: Sequence[Crop], size: tuple[int, int], parameters: CropParameters, context: float | None = None
 ) -> list[Crop]:
-    """Exactly `parameters.count` square crops around tight boxes, in order, then again with twice the context, and so on.
+    """Exactly `parameters.count` square crops around tight boxes, in order, then again with twice the context, and so
+    on.
 
     The context ends at twice the box's longer side, and where the crop is as large as the image's longer side.
 
@@ -99,7 +100,8 @@ def hidden_pixels(regions: Regions, region: int, parameters: CropParameters) -> 
 
 
 def without_hidden(image: Tensor, hidden: Tensor, parameters: CropParameters) -> Tensor:
-    """`image (C,H,W)` with its `hidden (H,W)` pixels painted with the mean colour, 0 after normalisation, or blurred."""
+    """`image (C,H,W)` with its `hidden (H,W)` pixels painted with the mean colour, 0 after normalisation, or
+    blurred."""
     if parameters.exclude != "blur":
         return image * ~hidden  # `masked_fill` takes three times as long
     blurred = F.avg_pool2d(image[None], BLUR, stride=1, padding=BLUR // 2, count_include_pad=False)[0]

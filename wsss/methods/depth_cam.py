@@ -1,6 +1,7 @@
 """Class activation maps of one image, guided by its depth: a classifier with the settings of its crops.
 
-Everything that looks at images goes through `DepthCAM`: the methods' scores on a split, pseudo-labels, notebooks, sliders.
+Everything that looks at images goes through `DepthCAM`: the methods' scores on a split, pseudo-labels, notebooks,
+sliders.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from wsss.analysis.instances import instances_of
 from wsss.analysis.thresholds import pseudo_label
 from wsss.cam.classifier import ClassifierInfo, load_classifier
 from wsss.cam.training import predict_probabilities
+from wsss.checks import settings_from
 from wsss.data.base import Sample
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.files import read_depth_file, resized
@@ -150,7 +152,8 @@ class DepthCAM:
 
         Args:
             image: `H×W×3 uint8` RGB, a PIL image, or a file.
-            classes: names of those that the image shows; None takes those that the classifier finds more likely than not.
+            classes: names of those that the image shows; None takes those that the classifier finds more likely than
+                not.
             depth: `h×w`, real numbers in any unit, or a file (PNG, npy, npz); resized to the image.
             kind: `metric` where its numbers grow with distance, `inverse` where they grow with nearness.
             method: a key of `METHODS`; None takes `depth` where there is depth, and else `cam`.
@@ -166,7 +169,8 @@ class DepthCAM:
         return self.result(look, self.gathered(name, look, near), self.choices.get(name))
 
     def result(self, look: Look, evidence: Evidence, choice: Choice | None = None) -> ImageResult:
-        """The scores that a method's evidence gives, with what was chosen for it; without, with its plain parameters."""
+        """The scores that a method's evidence gives, with what was chosen for it; without, with its plain
+        parameters."""
         parameters = choice.parameters if choice else FusionParameters()
         labels = np.array([self.classes.index(self.info.classes[output]) + 1 for output in look.present], np.int64)
         names = tuple(self.classes[label - 1] for label in labels)
@@ -197,7 +201,8 @@ class DepthCAM:
         return gather(method_of(name), look, regions=self.regions, crops=self.crops, depth=depth, boxes=boxes)
 
     def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
-        """`gathered` for image `index` of a data set, which is `sample`, once for all methods with the same passes and depth."""
+        """`gathered` for image `index` of a data set, which is `sample`, once for all methods with the same passes and
+        depth."""
         plan, source = method_of(name), MethodName.of_seeds(name).source
         key = plan.passes, source
         if key not in look.gathered:
@@ -225,16 +230,12 @@ def settings_of_looks(checkpoint: Path, looks: Mapping[str, Any]) -> tuple[Regio
         WsssError: they are missing or make no sense.
     """
     try:
-        return RegionParameters(**_tupled(looks["regions"])), CropParameters(**_tupled(looks["crops"]))
+        regions = settings_from(RegionParameters, looks["regions"], partial=True)
+        return regions, settings_from(CropParameters, looks["crops"], partial=True)
     except (KeyError, TypeError, AttributeError, WsssError) as error:
         raise WsssError(
             f"{checkpoint} does not say how its crops were made ({error}): write it with `python -m wsss train`"
         ) from error
-
-
-def _tupled(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists, which is what JSON makes of tuples, as tuples again."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
 
 
 def true_boxes(sample: Sample) -> list[Box]:
@@ -257,7 +258,8 @@ def _nearness(depth: NDArray[Any] | str | Path, kind: str | None, size: tuple[in
     """Inverse depth `H×W float32` in [0, 1] of `size`, from numbers of a stated kind."""
     if kind not in ("metric", "inverse"):
         raise WsssError(
-            f"kind must be metric (larger = farther) or inverse (larger = nearer), and say which of them depth is, not {kind!r}"
+            "kind must be metric (larger = farther) or inverse (larger = nearer), and say which of them depth is, not "
+            f"{kind!r}"
         )
     values = read_depth_file(Path(depth)) if isinstance(depth, str | Path) else np.asarray(depth)
     if values.ndim != 2 or not values.size or not (np.issubdtype(values.dtype, np.number) and np.isrealobj(values)):

@@ -1,8 +1,8 @@
 """Neighbouring regions that are alike share their votes.
 
-Regions are smaller than objects: a dog is a dark and a light one. A random walk over the regions, which crosses a border the more
-easily the longer it is and the more alike its two sides are, carries what is known of one to the rest of the object. Right depth
-stops it where only colour agrees, and colour where only depth does.
+Regions are smaller than objects: a dog is a dark and a light one. A random walk over the regions, which crosses a
+border the more easily the longer it is and the more alike its two sides are, carries what is known of one to the rest
+of the object. Right depth stops it where only colour agrees, and colour where only depth does.
 """
 
 import numpy as np
@@ -55,7 +55,8 @@ def walk(labels: NDArray[np.integer], distances: Matrix) -> Matrix:
 
 
 def diffusion(step: Matrix, reach: float) -> Matrix:
-    """Share of every other region in a region's vote, `(R,R)`; each row sums to 1 (personalised PageRank, Page et al. 1999).
+    """Share of every other region in a region's vote, `(R,R)`; each row sums to 1 (personalised PageRank, Page et al.
+    1999).
 
     The walk goes on with probability `reach` after each step, so that 0 keeps votes as they are.
     """

@@ -1,7 +1,8 @@
 """The methods that are compared: the same classifier, the same image-level classes, other looks at the image.
 
-Each method is a plan of forward passes (`gather`) and a grid of twelve fusion parameters (`trials`), one of which is chosen on the
-tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears the second opinion alone, crops do not matter.)
+Each method is a plan of forward passes (`gather`) and a grid of twelve fusion parameters (`trials`), one of which is
+chosen on the tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears the second opinion alone,
+crops do not matter.)
 """
 
 import time
@@ -67,7 +68,8 @@ class Look:
         return self._levels[key]
 
     def see(self, views: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Class maps `(N,K,h,w)` and probabilities `(N,K)` of crops `(3,side,side)`, in one batch, for the present classes."""
+        """Class maps `(N,K,h,w)` and probabilities `(N,K)` of crops `(3,side,side)`, in one batch, for the present
+        classes."""
         maps, probabilities = class_maps(self.model, to_device(torch.stack(list(views)), self.device), flip=False)
         present = list(self.present)
         return maps[:, present].cpu(), probabilities[:, present].cpu()
@@ -113,8 +115,8 @@ def gather(
         boxes: of the true instances; only `oracle-box` looks at them.
 
     Raises:
-        WsssError: the method needs depth and there is none; or the classifier, the image, the classes or the depth are not what
-            `Look` and these arguments say.
+        WsssError: the method needs depth and there is none; or the classifier, the image, the classes or the depth are
+            not what `Look` and these arguments say.
     """
     _check_look(look)
     if plan.uses_depth and depth is not None:
@@ -124,26 +126,31 @@ def gather(
         return Evidence(levels.maps, levels.megapixels, levels.seconds)
     proposal, seconds = _proposal(plan.proposal, look, levels, regions, crops, depth, boxes)
     evidence = Evidence(
-        levels.maps, levels.megapixels, levels.seconds + seconds,
-        partitions=proposal.partitions, joint=proposal.joint, trust=proposal.trust,
-    )  # fmt: skip
+        levels.maps,
+        levels.megapixels,
+        levels.seconds + seconds,
+        partitions=proposal.partitions,
+        joint=proposal.joint,
+        trust=proposal.trust,
+    )
     return _with_crops(evidence, look, proposal, crops) if plan.crops else evidence
 
 
 def _check_look(look: Look) -> None:
-    """Raise a `WsssError` unless the image is `H×W×3 uint8`, the classes exist and the classifier's scores are of sigmoids."""
+    """Raise a `WsssError` unless the image is `H×W×3 uint8`, the classes exist and the classifier's scores are of
+    sigmoids."""
     image, classes = look.image, look.info.classes
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise WsssError(
-            f"the image must be an array H×W×3 uint8, RGB from 0 to 255, not {_described(image)}; of floats in [0, 1] give "
-            "(255 * image).round().astype(numpy.uint8)"
+            f"the image must be an array H×W×3 uint8, RGB from 0 to 255, not {_described(image)}; of floats in [0, 1] "
+            "give (255 * image).round().astype(numpy.uint8)"
         )
     if wrong := [
         index for index in look.present if isinstance(index, bool | np.bool_) or not 0 <= index < len(classes)
     ]:
         raise WsssError(
-            f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}; of labels "
-            "(C,) bool give numpy.flatnonzero(labels)"
+            f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}; of "
+            "labels (C,) bool give numpy.flatnonzero(labels)"
         )
     look.info.check_activation()
 

@@ -1,8 +1,9 @@
 """Puts the crops' evidence back into the CAM. Everything is in rectified logits and normalised once, at the end.
 
-Three ways lead from evidence to the map. *Crops* are pasted back where they were cut. *Regions* of depth vote, as far as depth is
-trusted: every pixel of a region gets the region's mean, first of the whole image's maps, then also of the crops that looked at it.
-A *second opinion*, regions of colour and depth that share their votes with neighbours, votes beside them.
+Three ways lead from evidence to the map. *Crops* are pasted back where they were cut. *Regions* of depth vote, as far
+as depth is
+trusted: every pixel of a region gets the region's mean, first of the whole image's maps, then also of the crops that
+looked at it. A *second opinion*, regions of colour and depth that share their votes with neighbours, votes beside them.
 """
 
 from collections.abc import Callable
@@ -66,12 +67,14 @@ class Evidence:
 
 
 def crop_evidence(crops: Tensor, probabilities: Tensor, gate: float) -> Tensor:
-    """Strongest gated evidence of any crop, `(K,H,W)`: a crop that does not believe in a class says nothing about it."""
+    """Strongest gated evidence of any crop, `(K,H,W)`: a crop that does not believe in a class says nothing about
+    it."""
     return crops.relu().mul_((probabilities**gate)[:, :, None, None]).amax(dim=0)
 
 
 def region_means(maps: Tensor, labels: Tensor, num_regions: int) -> Tensor:
-    """Mean of each of `maps (K,H,W)` over each region of `labels (H,W)` int64 in 0…R: `(K,R+1)`; an empty region gives 0."""
+    """Mean of each of `maps (K,H,W)` over each region of `labels (H,W)` int64 in 0…R: `(K,R+1)`; an empty region gives
+    0."""
     flat = labels.reshape(-1)
     sums = maps.new_zeros(maps.shape[0], num_regions + 1).index_add_(1, flat, maps.flatten(1))
     return sums / torch.bincount(flat, minlength=num_regions + 1).clamp_min(1)
@@ -80,8 +83,8 @@ def region_means(maps: Tensor, labels: Tensor, num_regions: int) -> Tensor:
 def crop_means(evidence: Evidence, labels: Tensor) -> dict[int, Tensor]:
     """What the crops say of the region that each looks at: region → `(K,)` rectified mean over the region alone.
 
-    The mean of a map over the region is what global average pooling would be if the region filled the image: a small object's
-    logit is no longer thinned out by its surroundings.
+    The mean of a map over the region is what global average pooling would be if the region filled the image: a small
+    object's logit is no longer thinned out by its surroundings.
     """
     assert evidence.crops is not None
     looks: dict[int, list[Tensor]] = {}
@@ -94,7 +97,8 @@ def crop_means(evidence: Evidence, labels: Tensor) -> dict[int, Tensor]:
 
 
 def shared(means: Tensor, regions: Regions, reach: float) -> Tensor:
-    """Votes `(K,R+1)` after the regions have shared them with their neighbours; as they are where regions do not share."""
+    """Votes `(K,R+1)` after the regions have shared them with their neighbours; as they are where regions do not
+    share."""
     if regions.step is None or not reach:
         return means
     shares = torch.from_numpy(diffusion(regions.step, reach)).to(means.dtype)

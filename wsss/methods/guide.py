@@ -1,7 +1,7 @@
 """Aligns depth with the image: the guided filter, with the photograph as the guide.
 
-Sensor depth has steps and ragged borders, predicted depth soft ones a few pixels beside the object's. In a small window depth is
-taken to be an affine function of colour, so its edges move to where the image has edges, and nowhere else.
+Sensor depth has steps and ragged borders, predicted depth soft ones a few pixels beside the object's. In a small window
+depth is taken to be an affine function of colour, so its edges move to where the image has edges, and nowhere else.
 """
 
 import numpy as np

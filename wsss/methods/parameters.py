@@ -22,12 +22,13 @@ class RegionParameters:
         plane_tolerance: largest distance from a support plane.
         planes: how many support planes are searched for; 0 looks for none.
         layering: what splits the rest: `jumps` between neighbouring pixels, or `levels`, automatic thresholds of depth.
-        smooth: standard deviation in pixels of a Gaussian that takes the steps out of coarsely quantised sensor depth; 0 is off.
+        smooth: standard deviation in pixels of a Gaussian that takes the steps out of coarsely quantised sensor depth;
+            0 is off.
         jump: smallest step between neighbouring pixels that separates two regions; `levels` does not look at it.
         min_area: smallest region, as a share of the image; smaller ones join their nearest region.
         max_regions: how many are kept, largest first.
-        guides: radii in pixels of guided filters that align depth with the image; each gives a partition of its own, and they
-            vote side by side. 0 takes depth as it is.
+        guides: radii in pixels of guided filters that align depth with the image; each gives a partition of its own,
+            and they vote side by side. 0 takes depth as it is.
         trust: border alignment at and below which depth is not believed, and from which on it is believed entirely.
     """
 
@@ -59,9 +60,9 @@ class CropParameters:
         count: crops per image, always exactly this many, so that every image costs the same.
         context: margin on each side, as a share of the region's longer side.
         min_side: smallest side of a box in pixels: caps the upscale.
-        exclude: what the classifier must not see of other layers, painted with the mean colour: `others` are the other things,
-            `nearer` only those in front of the region, `fill` is everything but the region and its surroundings of `keep`
-            pixels, `blur` is what `others` is, but blurred instead of painted, `box` is nothing.
+        exclude: what the classifier must not see of other layers, painted with the mean colour: `others` are the other
+            things, `nearer` only those in front of the region, `fill` is everything but the region and its surroundings
+            of `keep` pixels, `blur` is what `others` is, but blurred instead of painted, `box` is nothing.
         keep: pixels around a region that stay visible with `fill`.
     """
 
@@ -86,7 +87,8 @@ class FusionParameters:
         gate: exponent of a crop's class probability; 0 lets every crop speak, large values only the sure ones.
         vote: 0 keeps the maps, 1 replaces them by the regions' votes.
         colour: share of the second opinion's regions, of colour and depth, in the vote.
-        reach: how far regions share their votes, in [0, 1): the probability with which their walk goes on after each step.
+        reach: how far regions share their votes, in [0, 1): the probability with which their walk goes on after each
+            step.
     """
 
     level_weights: tuple[float, ...] = setting((), 0)

@@ -1,8 +1,8 @@
 """Support planes: floor, walls, table tops, beds.
 
-A plane in space is affine in pixel coordinates once depth is inverse, `1/z = a·u + b·v + c` (divide the plane's equation by z),
-and robust normalisation to [0, 1] keeps it affine. So planes are found by RANSAC (Fischler & Bolles 1981) on that model, again
-and again on what is left, because the dominant plane is often the floor, not the table.
+A plane in space is affine in pixel coordinates once depth is inverse, `1/z = a·u + b·v + c` (divide the plane's
+equation by z), and robust normalisation to [0, 1] keeps it affine. So planes are found by RANSAC (Fischler & Bolles
+1981) on that model, again and again on what is left, because the dominant plane is often the floor, not the table.
 """
 
 import numpy as np
@@ -14,7 +14,8 @@ FloatMap = NDArray[np.float32]
 
 
 def plane_residual(depth: FloatMap, plane: NDArray[np.float64]) -> FloatMap:
-    """`depth − (a·u + b·v + c)`, `H×W`; u and v are column and row scaled to [0, 1]. Positive = nearer than the plane."""
+    """`depth − (a·u + b·v + c)`, `H×W`; u and v are column and row scaled to [0, 1]. Positive = nearer than the
+    plane."""
     height, width = depth.shape
     u, v = np.arange(width) / max(1, width - 1), np.arange(height) / max(1, height - 1)
     return np.asarray(depth - (plane[0] * u[None, :] + plane[1] * v[:, None] + plane[2]), np.float32)
@@ -67,8 +68,8 @@ def find_planes(
         seed: of the random triples.
 
     Returns:
-        As many masks as planes were found; none for a map with no plane or whose pixels all lie on a line. Other flat maps
-        are one plane.
+        As many masks as planes were found; none for a map with no plane or whose pixels all lie on a line. Other flat
+        maps are one plane.
     """
     rng = np.random.default_rng(seed)
     left = np.ones(depth.shape, bool)

@@ -1,7 +1,7 @@
 """Who says where to look: depth layers, and the controls that look at no depth.
 
-A proposal is a list of tight boxes, which `crop_plan` turns into a fixed number of square crops, and the partitions whose regions
-vote. Every control goes through the same crops, votes and fusion as depth does.
+A proposal is a list of tight boxes, which `crop_plan` turns into a fixed number of square crops, and the partitions
+whose regions vote. Every control goes through the same crops, votes and fusion as depth does.
 """
 
 import zlib
@@ -33,7 +33,8 @@ class Proposal:
         tight: boxes to look at, in order of importance.
         partitions: partitions of the image whose regions vote, the one that the boxes belong to first; may be empty.
         joint: a partition by colour and depth together that votes beside them, as a second opinion; None without.
-        trust: share of the partitions' vote that counts, in [0, 1]; the CAM takes the rest. How much depth counts in `joint`, too.
+        trust: share of the partitions' vote that counts, in [0, 1]; the CAM takes the rest. How much depth counts in
+            `joint`, too.
         margin: context of the boxes as a share of their longer side; None takes the crops' own.
     """
 
@@ -51,7 +52,8 @@ def by_depth(
     ranks: NDArray[np.float32],
     lab: NDArray[np.float32] | None = None,
 ) -> Proposal:
-    """Regions of depth, aligned with the image, and trusted as far as the borders of unaligned depth lie on image edges.
+    """Regions of depth, aligned with the image, and trusted as far as the borders of unaligned depth lie on image
+    edges.
 
     Beside them a second opinion: regions of colour and, as far as it is trusted, of depth.
 
@@ -70,7 +72,8 @@ def by_depth(
 
 
 def by_colour(regions: Regions, image: NDArray[np.uint8], lab: NDArray[np.float32] | None = None) -> Proposal:
-    """The control `rgb-region`: regions of colour instead of depth. Their borders are image edges, so they are trusted."""
+    """The control `rgb-region`: regions of colour instead of depth. Their borders are image edges, so they are
+    trusted."""
     return Proposal(tuple(region_boxes(regions)), (sharing(regions, image, lab=lab),))
 
 
@@ -108,8 +111,8 @@ def by_random(image: NDArray[np.uint8], count: int) -> Proposal:
 def by_cam(maps: Tensor) -> Proposal:
     """The control `cam-box`: around each present class, the pixels whose CAM is above the middle of its range.
 
-    What the method's first public code did, with its margin and smallest box. Its upscaling by mean depth has no counterpart
-    where every crop is resized to the same side.
+    What the method's first public code did, with its margin and smallest box. Its upscaling by mean depth has no
+    counterpart where every crop is resized to the same side.
 
     Args:
         maps: `(K,H,W)` rectified class maps of the whole image.

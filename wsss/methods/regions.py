@@ -1,6 +1,7 @@
 """From depth to regions: what stands apart from the planes and from its neighbours at a depth jump.
 
-Planes are regions like the others, since a bed or a table top *is* a plane; whether one is an object is decided later by its vote.
+Planes are regions like the others, since a bed or a table top *is* a plane; whether one is an object is decided later
+by its vote.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +26,12 @@ class Regions:
     """A partition of the image.
 
     Attributes:
-        labels: `H×W int32`, r the r-th region, things first, then planes, each by area; all 0 where nothing is large enough.
+        labels: `H×W int32`, r the r-th region, things first, then planes, each by area; all 0 where nothing is large
+            enough.
         is_plane: `(R,) bool`, whether region r (index r − 1) is a part of a support plane.
         nearness: `(R,) float32`, mean inverse depth of region r; None for regions that were not cut from depth.
-        step: `(R,R)`, a step of the walk by which regions share their votes (see `wsss.methods.diffusion`); None where they do not.
+        step: `(R,R)`, a step of the walk by which regions share their votes (see `wsss.methods.diffusion`); None where
+            they do not.
     """
 
     labels: NDArray[np.int32]
@@ -41,12 +44,14 @@ class Regions:
 
 
 def continuous_parts(depth: FloatMap, group: NDArray[np.integer], jump: float) -> NDArray[np.int32]:
-    """Label pixels `H×W` so that two share a label if a path joins them inside one `group` without a step of `jump` or more.
+    """Label pixels `H×W` so that two share a label if a path joins them inside one `group` without a step of `jump` or
+    more.
 
     Steps are between 4-neighbours. Labels start at 0.
     """
     height, width = depth.shape
-    # On a grid twice as fine a pixel and its joints to neighbours are cells: labelling it takes a quarter of the time of a graph.
+    # On a grid twice as fine a pixel and its joints to neighbours are cells: labelling it takes a quarter of the time
+    # of a graph.
     grid = np.zeros((2 * height - 1, 2 * width - 1), bool)
     grid[::2, ::2] = True
     for ahead, behind, between in (
@@ -124,7 +129,8 @@ def depth_partitions(aligned: Mapping[int, FloatMap], parameters: RegionParamete
 
 
 def _filled(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give every pixel without a region the label of the nearest region; nothing is changed where there is none at all."""
+    """Give every pixel without a region the label of the nearest region; nothing is changed where there is none at
+    all."""
     if not labels.any() or labels.all():
         return labels
     rows, columns = distance_transform_edt(labels == 0, return_distances=False, return_indices=True)

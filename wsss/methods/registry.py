@@ -1,7 +1,8 @@
 """The methods that are compared: the same classifier, the same image-level classes, other looks at the image.
 
 Each method is a plan of forward passes and a grid of twelve fusion parameters (`trials`), one of which is chosen on the
-tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears the second opinion alone, crops do not matter.)
+tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears the second opinion alone, crops do not
+matter.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +24,8 @@ class Method:
     Attributes:
         trials: fusion parameters to choose from on the tune split.
         proposal: who says where to look: `depth`, `colour`, `grid`, `random`, `cam`, `oracle`; None for nobody.
-        crops: whether those places are cropped and looked at; the passes over the whole image are then `CropParameters.scales`
-            without flip, and otherwise:
+        crops: whether those places are cropped and looked at; the passes over the whole image are then
+            `CropParameters.scales` without flip, and otherwise:
         scales, flip: of the passes over the whole image.
     """
 
@@ -71,7 +72,8 @@ METHODS: dict[str, Method] = {
     "depth": Method(_grid((0, 0), (0.5, 0.9), (1, 0.9), crop_weight=(0, 1), vote=(0.75, 1)), "depth"),
     "oracle-box": Method(_CROPS, "oracle"),
 }
-"""`cam` is the baseline, with nothing to choose; `zoom`, `grid`, `random`, `cam-box`, `rgb-region` are controls without depth."""
+"""`cam` is the baseline, with nothing to choose; `zoom`, `grid`, `random`, `cam-box`, `rgb-region` are controls without
+depth."""
 
 
 def method(name: str) -> Method:

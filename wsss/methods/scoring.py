@@ -50,7 +50,8 @@ class Sweep:
 def sweep(
     cam: DepthCAM, data: Dataset, sweeps: Mapping[str, Sweep], text: str, *, progress: bool = True
 ) -> dict[str, NDArray[np.int64]]:
-    """Confusion matrices of every trial of several methods at every threshold, `(T,N,C+1,C+2)` each, summed over a split.
+    """Confusion matrices of every trial of several methods at every threshold, `(T,N,C+1,C+2)` each, summed over a
+    split.
 
     Args:
         data: the tune split.
@@ -186,8 +187,8 @@ def _require_shown(score: Score, data: Dataset) -> None:
     pixels = score.confusions.sum(axis=(0, 2))  # of background and each class
     if pixels[0] and not pixels[1:].any():
         raise WsssError(
-            f"no pixel of {data.name}, {data.split} shows {' or '.join(data.classes)}, so a score would be that of background "
-            "alone. Give images that show them, or other --classes."
+            f"no pixel of {data.name}, {data.split} shows {' or '.join(data.classes)}, so a score would be that of "
+            "background alone. Give images that show them, or other --classes."
         )
 
 

@@ -1,7 +1,7 @@
 """How far depth is to be believed in this image, judged by the image alone.
 
-The borders of regions cut from right depth lie on image edges. Those cut from wrong depth lie anywhere. Textured images have edges
-everywhere, so the borders are compared with themselves, moved aside by a few pixels.
+The borders of regions cut from right depth lie on image edges. Those cut from wrong depth lie anywhere. Textured images
+have edges everywhere, so the borders are compared with themselves, moved aside by a few pixels.
 """
 
 import numpy as np
@@ -13,12 +13,14 @@ from wsss.methods.parameters import FULL_TRUST, NO_TRUST
 __all__ = ["border_alignment", "border_pixels", "edge_ranks", "trust_in"]
 
 SHIFT = 12
-"""Pixels by which borders are moved aside for comparison: beyond the reach of one edge, within the same surroundings."""
+"""Pixels by which borders are moved aside for comparison: beyond the reach of one edge, within the same
+surroundings."""
 
 MOVES = ((0, SHIFT), (0, -SHIFT), (SHIFT, 0), (-SHIFT, 0), (SHIFT, SHIFT), (-SHIFT, -SHIFT))
 
 EDGE_SCALE, TOLERANCE = 1.5, 3.0
-"""Standard deviations in pixels of the Gaussian under the image gradient, and of the one over it: a border that is a few
+"""Standard deviations in pixels of the Gaussian under the image gradient, and of the one over it: a border that is a
+few
 pixels off its edge still counts."""
 
 
@@ -27,8 +29,8 @@ def edge_ranks(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     pixels = image.astype(np.float32)
     strength = np.add.reduce([gaussian_gradient_magnitude(pixels[..., c], EDGE_SCALE) for c in range(3)])
     strength = gaussian_filter(strength, TOLERANCE)
-    # Ties share their mean rank: where nothing is to be seen, no pixel has a stronger edge than its neighbour. SciPy's `rankdata`
-    # gives the same in four times as long.
+    # Ties share their mean rank: where nothing is to be seen, no pixel has a stronger edge than its neighbour. SciPy's
+    # `rankdata` gives the same in four times as long.
     _, order, counts = np.unique(strength, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts + 1) / 2
     return np.asarray((ranks / max(1, strength.size - 1))[order].reshape(strength.shape), np.float32)

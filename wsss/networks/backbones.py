@@ -51,7 +51,7 @@ def register_weights(
 
 
 def weights_identity(name: str) -> dict[str, str]:
-    """What of a backbone's registered weights enters cache keys: the hash of their file; nothing where none is known."""
+    """What of a backbone's registered weights enters cache keys: the hash of their file, where one is known."""
     return {"pretrained": weights_hash(_FILES[name]())} if name in _FILES else {}
 
 
@@ -104,7 +104,8 @@ def backbone_state(name: str, checkpoint: Path | None = None) -> dict[str, Tenso
             return dict(timm.models.load_state_dict(str(checkpoint), weights_only=True))
         except Exception as error:  # every format fails in its own way
             raise WsssError(
-                f"cannot read weights {checkpoint}: {first_line(error)}. Give a .safetensors or .pth file of plain tensors."
+                f"cannot read weights {checkpoint}: {first_line(error)}. Give a .safetensors or .pth file of plain "
+                "tensors."
             ) from error
     if name in _WEIGHTS:
         return _WEIGHTS[name]()
@@ -113,15 +114,16 @@ def backbone_state(name: str, checkpoint: Path | None = None) -> dict[str, Tenso
         return dict(timm.create_model(name, pretrained=True).state_dict())
     except Exception as error:  # hub errors come in many types
         raise WsssError(
-            f"cannot download weights of {name}: {first_line(error)}. Give a local file with --weights, or use {DEFAULT_BACKBONE}."
+            f"cannot download weights of {name}: {first_line(error)}. Give a local file with --weights, or use "
+            f"{DEFAULT_BACKBONE}."
         ) from error
 
 
 def check_backbone(name: str) -> None:
     """Raise a `WsssError` unless `name` is one of timm's own models.
 
-    A prefix such as `hf-hub:` would make timm fetch a description from the network: no file that somebody hands over may ask
-    for that.
+    A prefix such as `hf-hub:` would make timm fetch a description from the network: no file that somebody hands over
+    may ask for that.
     """
     if not isinstance(name, str) or not timm.is_model(name.split(".")[0]):
         raise WsssError(f"timm has no model {name!r}; `timm.list_models()` names them")

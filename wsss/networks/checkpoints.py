@@ -1,4 +1,4 @@
-"""Checkpoints of all networks: one safetensors file of weights and of facts about them, written whole, read with suspicion."""
+"""Checkpoints of all networks: a safetensors file of weights and of facts about them, checked when it is read."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,8 @@ def read_checkpoint(
 
     Args:
         kind: of network, in words for whoever reads the error.
-        former: a fact by which files of former versions are known, in which each fact is an entry of metadata of its own.
+        former: a fact by which files of former versions are known, in which each fact is an entry of metadata of its
+            own.
 
     Raises:
         WsssError: it is no such checkpoint, or a tensor holds NaN or infinity.
@@ -79,7 +80,8 @@ def is_checkpoint(path: Path, key: str) -> bool:
 def explained(problem: str, remedy: str) -> Iterator[None]:
     """Raise whatever fails inside as a `WsssError` of one line: the problem, the reason, and what to do about it.
 
-    Everything is caught: files that somebody else may have made go through several libraries, each with errors of its own.
+    Everything is caught: files that somebody else may have made go through several libraries, each with errors of its
+    own.
     """
     try:
         yield
@@ -88,14 +90,15 @@ def explained(problem: str, remedy: str) -> Iterator[None]:
 
 
 def load_tensors(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """`module.load_state_dict`, but a `WsssError` of one line where tensors are missing, left over or of another shape."""
+    """`module.load_state_dict`, with a one-line `WsssError` where tensors are missing, too many or of other shapes."""
     own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
     wrong = sorted(name for name in {*own, *theirs} if own.get(name) != theirs.get(name))
     if wrong:
         name = wrong[0]
         raise WsssError(
-            f"{len(wrong)} tensors do not fit; {name} is {theirs.get(name, 'missing')}, but must be {own.get(name, 'absent')}"
+            f"{len(wrong)} tensors do not fit; {name} is {theirs.get(name, 'missing')}, but must be "
+            f"{own.get(name, 'absent')}"
         )
     module.load_state_dict(dict(state))
 

@@ -67,8 +67,9 @@ def is_frozen_norm(module: nn.Module) -> bool:
 
 
 def require_learning(losses: Sequence[float], what: str, learning_rate: float) -> None:
-    """Raise a `WsssError` unless all losses are finite: a training that has diverged says so before its weights are kept."""
+    """Raise a `WsssError` unless all losses are finite: weights of a training that has diverged are not kept."""
     if not all(map(math.isfinite, losses)):
         raise WsssError(
-            f"the training of {what} has diverged (its loss is {losses[-1]}): learning_rate is {learning_rate:g}, lower it"
+            f"the training of {what} has diverged (its loss is {losses[-1]}): learning_rate is {learning_rate:g}, "
+            "lower it"
         )

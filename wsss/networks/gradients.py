@@ -1,6 +1,7 @@
 """Training in less time and memory, on the CPU, by faster equivalents of layers that torch and oneDNN take long for.
 
-Maps and gradients are those of the layers as they come, to the bit: a training that takes less time ends with the same weights.
+Maps and gradients are those of the layers as they come, to the bit: a training that takes less time ends with the same
+weights.
 """
 
 from collections.abc import Callable
@@ -28,10 +29,10 @@ Rectifier = Literal["none", "relu", "relu6"]
 def quick_gradients(model: nn.Module) -> None:
     """Let layers of `model`, in place, find maps and gradients by faster equivalents.
 
-    They are frozen batch norms, dilated depthwise convolutions, frozen convolutions with TensorFlow's padding, and upsampling.
-    What they compute stays the same, and so do parameters and their names. On other devices than the CPU nothing changes. Two
-    things that work with the layers as they come do not: gradients of gradients, and changing the maps of a frozen batch norm in
-    place.
+    They are frozen batch norms, dilated depthwise convolutions, frozen convolutions with TensorFlow's padding, and
+    upsampling. What they compute stays the same, and so do parameters and their names. On other devices than the CPU
+    nothing changes. Two things that work with the layers as they come do not: gradients of gradients, and changing the
+    maps of a frozen batch norm in place.
 
     Args:
         model: in training mode, already frozen (`wsss.networks.freezing`), its parameters in `channels_last`.
@@ -67,7 +68,7 @@ def _learns_on_cpu(images: Tensor) -> bool:
 
 
 def _rectifier(norm: nn.Module) -> Rectifier | None:
-    """What a batch norm applies after itself, as timm's do; None where that is something else, or statistics are the batch's."""
+    """What a batch norm applies after itself, as timm's do; None of others, or where statistics are the batch's."""
     if isinstance(norm, nn.BatchNorm2d) and not norm.track_running_stats:
         return None
     if type(norm) is nn.BatchNorm2d:
@@ -88,8 +89,8 @@ def _frozen_norm(norm: nn.BatchNorm2d, images: Tensor) -> Tensor:
 class _FrozenNorm(torch.autograd.Function):
     """A frozen batch norm with its rectifier, whose gradient is a mask and two factors a channel.
 
-    torch's own backward pass also sums over the batch what nobody asks for. It keeps the norm's input, and of ReLU6 a copy of the
-    input beside the output, where the output would do.
+    torch's own backward pass also sums over the batch what nobody asks for. It keeps the norm's input, and of ReLU6 a
+    copy of the input beside the output, where the output would do.
     """
 
     @staticmethod
@@ -123,7 +124,7 @@ class _FrozenNorm(torch.autograd.Function):
 
 
 def _is_dilated_depthwise(module: nn.Module) -> bool:
-    """One filter of odd sides for each channel, dilated, without stride and bias, padded so that maps are as large as images."""
+    """One dilated filter of odd sides for each channel, without stride and bias, padded so that sizes stay."""
     return (
         type(module) is nn.Conv2d
         and module.bias is None
@@ -149,8 +150,8 @@ def _dilated_depthwise(conv: nn.Conv2d, images: Tensor) -> Tensor:
 def _middle_column(conv: nn.Conv2d, images: Tensor) -> Tensor:
     """What a filter that reaches no other pixel than its own computes, by its middle column alone.
 
-    The atrous pyramid of DeepLab has such filters in small images. The column and not just its middle, for which oneDNN would have
-    another kernel, which sums up the weights' gradient in another order.
+    The atrous pyramid of DeepLab has such filters in small images. The column and not just its middle, for which oneDNN
+    would have another kernel, which sums up the weights' gradient in another order.
     """
     middle = conv.kernel_size[1] // 2
     column = conv.weight[..., middle : middle + 1]
@@ -161,9 +162,9 @@ def _middle_column(conv: nn.Conv2d, images: Tensor) -> Tensor:
 class _DilatedDepthwise(torch.autograd.Function):
     """A depthwise convolution that finds the gradient of its input by the same convolution.
 
-    oneDNN has fast kernels for the forward pass of dilated depthwise convolutions, but none for the backward pass, which takes ten
-    times as long. That gradient is the convolution with the kernel turned by 180°. Turning the maps instead, there and back, adds
-    up the products in the order in which oneDNN would have.
+    oneDNN has fast kernels for the forward pass of dilated depthwise convolutions, but none for the backward pass,
+    which takes ten times as long. That gradient is the convolution with the kernel turned by 180°. Turning the maps
+    instead, there and back, adds up the products in the order in which oneDNN would have.
     """
 
     @staticmethod
@@ -200,7 +201,7 @@ def _padded_inside(conv: nn.Conv2d, images: Tensor) -> Tensor:
 
 
 def _upsampled(upsample: nn.Upsample, images: Tensor) -> Tensor:
-    """torch has a fast kernel for gradients in `channels_last`, and does not bring those into it that come otherwise."""
+    """torch has a fast kernel for gradients in `channels_last`, and does not bring others into that order."""
     maps = nn.Upsample.forward(upsample, images)
     if _learns_on_cpu(images) and images.is_contiguous(memory_format=torch.channels_last):
         maps.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))

@@ -1,7 +1,7 @@
 """The same network with fewer passes over memory: batch norms whose statistics are fixed are work that weights can do.
 
-Which layers follow each other is read from the order in which a module names its children. That order is a convention, so every
-change is tried on random images, and taken back where it changes the answer.
+Which layers follow each other is read from the order in which a module names its children. That order is a convention,
+so every change is tried on random images, and taken back where it changes the answer.
 """
 
 import copy
@@ -26,12 +26,13 @@ Neighbours = tuple[nn.Module, str, nn.Module, str, nn.Module]
 
 
 def lean_copy(model: nn.Module) -> nn.Module:
-    """A copy of `model` for inference alone, in evaluation mode and `channels_last`, that answers the same in less time.
+    """A copy of `model` for inference alone, in evaluation mode and `channels_last`: the same answers in less time.
 
-    Batch norms are folded into the convolutions before them, padding that needs a copy of the activations becomes a part of the
-    kernel, and on the CPU a ReLU or ReLU6 that follows a convolution directly, as in timm's EfficientNets but not in its ResNets,
-    is computed while the convolution's results are still at hand. Each of these is done everywhere or, where it cannot be done or
-    changes the answer, nowhere. Weights are read once: they must not be changed.
+    Batch norms are folded into the convolutions before them, padding that needs a copy of the activations becomes a
+    part of the kernel, and on the CPU a ReLU or ReLU6 that follows a convolution directly, as in timm's EfficientNets
+    but not in its ResNets, is computed while the convolution's results are still at hand. Each of these is done
+    everywhere or, where it cannot be done or changes the answer, nowhere. Weights are read once: they must not be
+    changed.
     """
     lean = copy.deepcopy(model).eval()
     wanted = _answer(lean)
@@ -82,8 +83,8 @@ def _fold_norms(model: nn.Module) -> None:
 class _PaddedInside(nn.Module):
     """A strided convolution with TensorFlow's padding, one row and column more at the end than at the start.
 
-    With a row and a column of zeros before its kernel both sides are padded alike, and the convolution does it by itself instead
-    of reading a padded copy. Results are the same to the bit.
+    With a row and a column of zeros before its kernel both sides are padded alike, and the convolution does it by
+    itself instead of reading a padded copy. Results are the same to the bit.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -96,7 +97,7 @@ class _PaddedInside(nn.Module):
         self.outside: nn.Module = conv
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps of images `(N,C,H,W)`; where the stride does not divide their sides, padding differs and is left to the original."""
+        """Maps of images `(N,C,H,W)`; those with sides that the stride does not divide are left to the original."""
         divides = not (images.shape[2] % self.stride or images.shape[3] % self.stride)
         maps: Tensor = self.inside(images) if divides else self.outside(images)
         return maps
@@ -110,9 +111,10 @@ def _pad_inside(model: nn.Module) -> None:
 
 
 def inside_padding(conv: nn.Module) -> int | None:
-    """Padding with which a strided convolution, its kernel preceded by a row and a column of zeros, needs no padded images.
+    """Padding with which a strided convolution, zeros before its kernel, needs no padded images.
 
-    Only one with TensorFlow's padding that adds one row and column more at the end than at the start has it; None for all else.
+    Only one with TensorFlow's padding that adds one row and column more at the end than at the start has it; None for
+    all else.
     """
     if not isinstance(conv, layers.Conv2dSame):
         return None
@@ -122,10 +124,10 @@ def inside_padding(conv: nn.Module) -> int | None:
 
 
 class _Convolution(nn.Module):
-    """A convolution whose weights are brought to the dtype of autocast once, with the rectifier after it if there is one.
+    """A convolution with its weights in the dtype of autocast once, and with the rectifier after it if there is one.
 
-    With it, it is one step of oneDNN, which writes its results once instead of twice. The operator is what `torch.compile` makes of
-    the two, and torch promises nothing about its name: `lean_copy` tries it first.
+    With it, it is one step of oneDNN, which writes its results once instead of twice. The operator is what
+    `torch.compile` makes of the two, and torch promises nothing about its name: `lean_copy` tries it first.
     """
 
     def __init__(self, conv: nn.Conv2d, rectifier: nn.Module | None) -> None:

@@ -1,7 +1,7 @@
-"""Trainings of several processes, each of which holds a part of every batch: gradients are averaged, layers see the whole.
+"""Trainings of several processes, each with a part of every batch: gradients are averaged, layers see the whole.
 
-The outcome is that of one process with the whole batch, within rounding: batch norm takes mean and variance over all parts, and
-dropout draws for the whole batch and applies what falls on its own part.
+The outcome is that of one process with the whole batch, within rounding: batch norm takes mean and variance over all
+parts, and dropout draws for the whole batch and applies what falls on its own part.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,8 @@ Forward = Callable[[Any, Tensor], Tensor]
 def averaging(model: nn.Module) -> nn.Module:
     """`model` so wrapped that backward passes average gradients over the processes; itself in a single process.
 
-    Its layers that look at the whole batch, those that take statistics or chance from it, then do so over all processes.
+    Its layers that look at the whole batch, those that take statistics or chance from it, then do so over all
+    processes.
     """
     if num_processes() == 1:
         return model
@@ -42,8 +43,8 @@ def _see_whole_batch(model: nn.Module) -> None:
     """Let the layers of `model`, in place, that take statistics or chance from a batch see those of all processes.
 
     Args:
-        model: in training mode; frozen batch norms and all layers in evaluation mode stay as they are. All processes have the
-            same state of torch's generator, and part `share(n)` of a batch of n.
+        model: in training mode; frozen batch norms and all layers in evaluation mode stay as they are. All processes
+            have the same state of torch's generator, and part `share(n)` of a batch of n.
     """
     for module in model.modules():
         if isinstance(module, _BatchNorm) and module.training:

@@ -17,6 +17,9 @@ __all__ = ["CHECKPOINT_EVERY", "Chance", "TrainingState"]
 CHECKPOINT_EVERY = 50
 """Steps of a training between two states on disk."""
 
+_BROKEN = OSError, EOFError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError
+"""What torch and the parts of a training raise on a file that is torn, or of something else."""
+
 
 class Stateful(Protocol):
     """A module, optimiser, schedule or scaler."""
@@ -26,7 +29,7 @@ class Stateful(Protocol):
 
 
 class Chance:
-    """Where a training takes its random numbers from: a generator, the order of the images in its epoch, torch's generators.
+    """What a training draws from: a generator, the order of the images in its epoch, and torch's own generators.
 
     Args:
         seed: of `generator`; torch's own generators are seeded by whoever trains.
@@ -56,7 +59,8 @@ class TrainingState:
 
     Args:
         parts: modules, optimisers and the like; they are read by `save` and overwritten by `load`.
-        identity: hash of what the training depends on, for a file whose name does not say it; a state with another is refused.
+        identity: hash of what the training depends on, for a file whose name does not say it; a state with another is
+            refused.
     """
 
     def __init__(self, parts: Mapping[str, Stateful], identity: str = "") -> None:
@@ -70,7 +74,7 @@ class TrainingState:
             torch.save({"losses": list(losses), "identity": self.identity, **state}, temporary)
 
     def load(self, path: Path) -> list[float]:
-        """Take up the state in `path` and return its losses; nothing is done, and none returned, if there is no such file.
+        """Take up the state in `path` and return its losses; without such a file do nothing and return none.
 
         Raises:
             WsssError: the file is broken or of another training; the message names it.
@@ -84,10 +88,8 @@ class TrainingState:
             for name, part in self.parts.items():
                 part.load_state_dict(state[name])
             return [float(loss) for loss in state["losses"]]
-        except (
-            OSError, EOFError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError,
-        ) as error:  # fmt: skip
+        except _BROKEN as error:
             raise WsssError(
-                f"cannot go on from the checkpoint {path}: it is broken or of another training ({type(error).__name__}). "
-                "Delete it, and the training starts from the beginning."
+                f"cannot go on from the checkpoint {path}: it is broken or of another training "
+                f"({type(error).__name__}). Delete it, and the training starts from the beginning."
             ) from error

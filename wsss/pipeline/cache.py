@@ -17,8 +17,8 @@ Saved = TypeVar("Saved")
 class StageCache:
     """The folders of a cache, one for each stage.
 
-    What is missing is made by one run: others that want it wait, and take it when it is there. Several processes of a run agree on
-    what is missing, make it together, and their main one writes it.
+    What is missing is made by one run: others that want it wait, and take it when it is there. Several processes of a
+    run agree on what is missing, make it together, and their main one writes it.
 
     Attributes:
         folder: of the cache.
@@ -73,7 +73,8 @@ class StageCache:
         wait()
 
     def _missing(self, paths: Mapping[str, Path]) -> list[str]:
-        """The names whose file is not there, the same in all processes; other runs now wait for them until they are made."""
+        """The names whose file is not there, the same in all processes; other runs now wait for them until they are
+        made."""
         absent = self._absent(list(paths.values())) if is_main() else []
         return agreed([name for name, path in paths.items() if path in absent])
 

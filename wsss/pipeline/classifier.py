@@ -77,8 +77,8 @@ class ClassifierStage:
         images, labels = self.images_and_labels("train")
         if not np.any(labels):
             raise WsssError(
-                f"no image of {data.name}, {data.split} shows {', '.join(data.classes)}: there is nothing to learn. Name other "
-                "classes with --classes."
+                f"no image of {data.name}, {data.split} shows {', '.join(data.classes)}: there is nothing to learn. "
+                "Name other classes with --classes."
             )
         history = train_classifier(
             model,
@@ -103,7 +103,8 @@ class ClassifierStage:
         return {**read_json(self.path.with_suffix(".json")), "map": self.average_precision()}
 
     def average_precision(self) -> dict[str, float]:
-        """mAP in percent of the classifier's image labels on `tune` and `report`; NaN where a split shows none of the classes."""
+        """mAP in percent of the classifier's image labels on `tune` and `report`; NaN where a split shows none of the
+        classes."""
         splits = ("tune", "report")
         key = content_hash([self.key, *map(self.data.key, splits)])
 

@@ -16,8 +16,8 @@
     [label]
     threshold = 0.75
 
-Regions and crops that are not named stay as they are. Without `[fusion]` and `[label]` fusion and threshold are chosen on the tune
-split as ever; with them they are taken from the file, for the method `depth` alone.
+Regions and crops that are not named stay as they are. Without `[fusion]` and `[label]` fusion and threshold are chosen
+on the tune split as ever; with them they are taken from the file, for the method `depth` alone.
 """
 
 import tomllib
@@ -86,7 +86,8 @@ def read_crop_settings(path: str | Path) -> CropSettings:
     """Read a file.
 
     Raises:
-        WsssError: missing, no TOML, or with a section, name or value that is not known; the message names it and the remedy.
+        WsssError: missing, no TOML, or with a section, name or value that is not known; the message names it and the
+            remedy.
     """
     path = Path(path).expanduser()
     try:

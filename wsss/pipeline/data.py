@@ -33,7 +33,8 @@ __all__ = ["RunData"]
 
 
 class RunData:
-    """The data sets and depth sources of one configuration, and what every stage needs besides: cache, device, progress.
+    """The data sets and depth sources of one configuration, and what every stage needs besides: cache, device,
+    progress.
 
     Args:
         progress: show progress bars.
@@ -117,7 +118,8 @@ class RunData:
         return self.split("tune").name
 
     def say_left_out(self) -> None:
-        """Print what of the data is not used, once a run: before hours of training, or with the first result from the cache."""
+        """Print what of the data is not used, once a run: before hours of training, or with the first result from the
+        cache."""
         if self._said:
             return
         self._said = True
@@ -128,7 +130,8 @@ class RunData:
             tell(f"{self.name}, {sentence}")
 
     def left_out(self) -> dict[str, Any]:
-        """What of the data is not used though it is there, for the records: `images` by split, [used, of], and `classes`."""
+        """What of the data is not used though it is there, for the records: `images` by split, [used, of], and
+        `classes`."""
         for split in ("train", "tune", "report"):
             self.split(split)
         choice = self._class_choice
@@ -140,7 +143,8 @@ class RunData:
         return {kind: part for kind, part in parts.items() if part}
 
     def depth_of(self, split: str, source: str | None = None) -> DepthSource:
-        """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method `…@source`."""
+        """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method
+        `…@source`."""
         if split == "train" and innermost(self.depths.written(source)) == "learned":
             self.depth_network(folds=True)  # cross-fitted: no network predicts the depth that it was trained on
         kind = self.depths.kind(source)
@@ -154,8 +158,8 @@ class RunData:
     def depth_spec(self, source: str | None = None) -> str:
         """What `open_depth` is told for a method's `@source`.
 
-        A control is made from the configured depth, `learned` is the network that `depth_network` trains, a declared name is what
-        it stands for, and a folder may lie in the data's.
+        A control is made from the configured depth, `learned` is the network that `depth_network` trains, a declared
+        name is what it stands for, and a folder may lie in the data's.
         """
         spec = self.depths.spec(source)
         return with_innermost(spec, f"learned:{self.depth_network()}") if innermost(spec) == "learned" else spec
@@ -165,7 +169,8 @@ class RunData:
         return {"depth": source_identity(self.depth_spec(source)), "kind": self.depths.kind(source)}
 
     def depth_network(self, folds: bool = False) -> Path:
-        """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds too."""
+        """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds
+        too."""
         settings, data, backbone = self.config.depth_training, self.split("train"), self.config.classifier.backbone
         side = self.config.classifier.base_side
         identity = self.config.classifier.identity()

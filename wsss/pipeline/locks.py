@@ -1,7 +1,8 @@
 """Two runs in one cache: what one is making the other waits for, and takes when it is done.
 
-Locks are the system's own (`flock`), which a process that dies leaves open, so that none is ever stale. Beside each lies a note of
-who holds it; a note without its lock tells of a process that was stopped in the middle, and what it left half written goes.
+Locks are the system's own (`flock`), which a process that dies leaves open, so that none is ever stale. Beside each
+lies a note of who holds it; a note without its lock tells of a process that was stopped in the middle, and what it left
+half written goes.
 """
 
 import os

@@ -91,7 +91,8 @@ class NetworkStage:
         return bool(self.cache.get({"masks": path}, looked, write_json, read_json)["masks"])
 
     def report(self, labels: str) -> dict[str, Any]:
-        """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training; no history of one that is skipped."""
+        """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training; no history of one that is
+        skipped."""
         if labels == FULL_SUPERVISION and not self.has_masks:
             return {"history": [], "seconds": float("nan")}
         report: dict[str, Any] = read_json(self.path(labels).with_suffix(".json"))
@@ -133,7 +134,8 @@ class NetworkStage:
         return {labels: (network, meta, {"history": history, "seconds": time.perf_counter() - start})}
 
     def _encoder_state(self, backbone: str) -> dict[str, torch.Tensor]:
-        """The classifier's own weights where it has the same backbone: it has seen the classes; else pretrained ones."""
+        """The classifier's own weights where it has the same backbone: it has seen the classes; else pretrained
+        ones."""
         if backbone != self.config.classifier.backbone:
             return backbone_state(backbone)
         return {name: tensor.cpu() for name, tensor in self.classifier.trained[0].features.state_dict().items()}

@@ -17,8 +17,9 @@ __all__ = ["PROFILES", "profile"]
 
 T = TypeVar("T")
 
-# Chosen on the tune splits with the classifier of seed 0. Sensor and predicted depth are noisier than rendered depth (Kinect depth
-# here has steps of 4 cm), and the objects of photographs are larger: looks at the whole image are worth more there than crops.
+# Chosen on the tune splits with the classifier of seed 0. Sensor and predicted depth are noisier than rendered depth
+# (Kinect depth here has steps of 4 cm), and the objects of photographs are larger: looks at the whole image are worth
+# more there than crops.
 _REGIONS = RegionParameters(plane_tolerance=0.02, smooth=2.0, jump=0.015, min_area=0.003)
 
 _CROPS = CropParameters(scales=(1.0, 2.0, 2.8), count=2)
@@ -26,26 +27,31 @@ _CROPS = CropParameters(scales=(1.0, 2.0, 2.8), count=2)
 _BY_DATA: dict[str, dict[str, Any]] = {
     "tabletop": {
         "regions": RegionParameters(guides=(0, 4)),
-        # Five times the epochs of other data took `depth@learned` on tune from 49.0 to 52.7 mIoU (400 pictures are few).
+        # Five times the epochs of other data took `depth@learned` on tune from 49.0 to 52.7 mIoU (400 pictures are
+        # few).
         "depth_training": DepthTraining(epochs=40),
     },
     "nyuv2": {
         "classifier": ClassifierConfig(epochs=10),
         "regions": replace(_REGIONS, guides=(4,)),
         "crops": _CROPS,
-        # Sixteen classes in crowded rooms: after 300 iterations even true masks have taught a network little (18.2 mIoU).
+        # Sixteen classes in crowded rooms: after 300 iterations even true masks have taught a network little (18.2
+        # mIoU).
         "segmentation": SegmentationConfig(iterations=1200),
     },
     "voc": {
-        "report_split": "val", "train_split": "train_aug", "train_limit": 1000,
-        "depth": "files:DepthMETER", "depth_kind": "metric",
+        "report_split": "val",
+        "train_split": "train_aug",
+        "train_limit": 1000,
+        "depth": "files:DepthMETER",
+        "depth_kind": "metric",
         "pseudo_methods": ("cam", "cam+par", "depth", "depth+par"),
         "label_methods": ("cam", "cam+par", "depth+par"),
         "classifier": ClassifierConfig(epochs=6),
         "regions": replace(_REGIONS, guides=(4, 8)),
         "crops": _CROPS,
     },
-}  # fmt: skip
+}
 
 REFERENCE_ROOTS = ("voc-animals",)
 """Names of the `voc` folders that the profiles' limits are for, beside the VOC 2012 that is downloaded."""
@@ -54,22 +60,29 @@ REFERENCE_ROOTS = ("voc-animals",)
 def _smoke(config: Config) -> Config:
     return replace(
         config,
-        train_limit=16, tune_limit=4, report_limit=6, tabletop_side=96, tabletop_scenes=(16, 4, 6),
+        train_limit=16,
+        tune_limit=4,
+        report_limit=6,
+        tabletop_side=96,
+        tabletop_scenes=(16, 4, 6),
         series_groups=1,
         classifier=replace(config.classifier, base_side=96, crop_side=64, epochs=1, batch_size=8),
         depth_training=replace(config.depth_training, epochs=1, side=64),
         segmentation=replace(config.segmentation, iterations=4, batch_size=4, crop_size=64),
-    )  # fmt: skip
+    )
 
 
 def _full(config: Config) -> Config:
     # Paper scale: needs a GPU and a hub; see the README.
     return replace(
         config,
-        train_limit=None, tabletop_scenes=(4000, 400, 1000),
+        train_limit=None,
+        tabletop_scenes=(4000, 400, 1000),
         classifier=replace(config.classifier, backbone="resnet50", base_side=512, crop_side=448, epochs=12),
-        segmentation=SegmentationConfig(encoder="resnet50", iterations=20_000, batch_size=16, crop_size=448, frozen_stages=0),
-    )  # fmt: skip
+        segmentation=SegmentationConfig(
+            encoder="resnet50", iterations=20_000, batch_size=16, crop_size=448, frozen_stages=0
+        ),
+    )
 
 
 PROFILES: dict[str, Callable[[Config], Config]] = {"smoke": _smoke, "default": lambda config: config, "full": _full}
@@ -79,12 +92,13 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     """The configuration of a profile on a data set, with some settings replaced.
 
     Args:
-        settings: fields of `Config`; a value of None keeps the profile's, a list will do for a tuple. `depth` may declare the
-            source that it names, as in `near=files:DIR`; `depth_kind` may be a list, of a kind for all files and of `NAME=KIND`.
-            A dotted name is a field of a part, such as `classifier.epochs`.
+        settings: fields of `Config`; a value of None keeps the profile's, a list will do for a tuple. `depth` may
+            declare the source that it names, as in `near=files:DIR`; `depth_kind` may be a list, of a kind for all
+            files and of `NAME=KIND`. A dotted name is a field of a part, such as `classifier.epochs`.
 
     Raises:
-        WsssError: unknown profile, data set or setting (the message lists those there are), or one of the wrong type or range.
+        WsssError: unknown profile, data set or setting (the message lists those there are), or one of the wrong type or
+            range.
     """
     if name not in PROFILES:
         raise WsssError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")

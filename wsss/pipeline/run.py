@@ -1,7 +1,7 @@
 """A run: the results of any stage of one configuration, made where they are missing.
 
-Results lie in the cache under the hash of what they depend on, so a second run computes nothing anew, a notebook that is run alone
-makes what it lacks, and an interrupted run goes on.
+Results lie in the cache under the hash of what they depend on, so a second run computes nothing anew, a notebook that
+is run alone makes what it lacks, and an interrupted run goes on.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,9 +43,10 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
     """The `Run` of a profile on a data set: the first call of every notebook.
 
     Args:
-        settings: fields of `Config` that differ from the profile (`root`, `depth`, `depth_kind`, `seed`, …); None keeps the
-            profile's. `crops` may also be the path of a TOML file (see `wsss.pipeline.crop_file`), as the crop explorer writes.
-            Those of the environment variable `WSSS_SETTINGS` are added, a JSON object such as `{"classifier.epochs": 3}`.
+        settings: fields of `Config` that differ from the profile (`root`, `depth`, `depth_kind`, `seed`, …); None keeps
+            the profile's. `crops` may also be the path of a TOML file (see `wsss.pipeline.crop_file`), as the crop
+            explorer writes. Those of the environment variable `WSSS_SETTINGS` are added, a JSON object such as
+            `{"classifier.epochs": 3}`.
         progress: show progress bars; never in notebooks that papermill executes, where each would leave a line behind.
 
     Raises:
@@ -69,8 +70,8 @@ class Run:
         config: what to run.
         cache: folder of the cache; None is `cache/` in `runs_folder()`.
         progress: show progress bars.
-        crop_settings: fusion and threshold that a file gives for method `depth`, in place of choosing them; its regions and crops
-            are in `config` already. None chooses everything on the tune split.
+        crop_settings: fusion and threshold that a file gives for method `depth`, in place of choosing them; its regions
+            and crops are in `config` already. None chooses everything on the tune split.
 
     Raises:
         WsssError: the configuration cannot be run; before anything is computed.
@@ -98,14 +99,14 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where this run leaves records, figures and executed notebooks: `runs/{profile}`, or `runs/{profile}-{file of crops}`."""
+        """Where records, figures and executed notebooks go: `runs/{profile}`, and the name of a file of crops."""
         more = f"-{self.crop_settings.name}" if self.crop_settings else ""
         return runs_folder() / f"{self.config.profile}{more}"
 
     def require_apart(
         self, out: Path | Sequence[Path], *more: str | None, inputs: Sequence[Path] = (), remedy: str | None = None
     ) -> None:
-        """Raise a `WsssError` if files or folders to be written are among what this run reads (see `wsss.checks.require_apart`).
+        """Raise a `WsssError` if what will be written is among what this run reads (see `wsss.checks.require_apart`).
 
         Args:
             more: sources that the run's methods do not name.
@@ -131,7 +132,7 @@ class Run:
         return self._data.split(split)
 
     def series(self, name: str) -> TabletopDataset:
-        """A controlled series of `tabletop` (see `wsss.data.series`), rendered first; a `WsssError` if the data is another."""
+        """A controlled series of `tabletop` (see `wsss.data.series`); a `WsssError` if the data is another."""
         return self._data.series(name)
 
     @property
@@ -145,11 +146,11 @@ class Run:
         return self._data.classes
 
     def say_left_out(self) -> None:
-        """Print what of the data is not used, once a run: before hours of training, or with the first result from the cache."""
+        """Print what of the data is not used, once a run."""
         self._data.say_left_out()
 
     def left_out(self) -> dict[str, Any]:
-        """What of the data is not used though it is there, for the records: `images` by split, [used, of], and `classes`."""
+        """What of the data is not used, for the records: `images` by split, [used, of], and `classes`."""
         return self._data.left_out()
 
     def full_name(self, name: str) -> str:
@@ -166,7 +167,7 @@ class Run:
         return content_hash([self.data(split).fingerprint() for split in hashed_splits(stage)])
 
     def depth_of(self, split: str, source: str | None = None) -> DepthSource:
-        """The depth source of a split, index → `H×W` inverse depth; the configured one, or that of a method `…@source`."""
+        """The depth source of a split, index → `H×W` inverse depth; the run's own, or that of a method `…@source`."""
         return self._data.depth_of(split, source)
 
     def depth_spec(self, source: str | None = None) -> str:
@@ -174,7 +175,7 @@ class Run:
         return self._data.depth_spec(source)
 
     def depth_network(self, folds: bool = False) -> Path:
-        """Checkpoint of the monocular network trained on the depth of the train split; with `folds` those of its folds too."""
+        """Checkpoint of the depth network trained on the train split; with `folds` those of its folds are made too."""
         return self._data.depth_network(folds)
 
     @property
@@ -192,7 +193,7 @@ class Run:
         return self._classifier.report()
 
     def average_precision(self) -> dict[str, float]:
-        """mAP in percent of the classifier's image labels on `tune` and `report`; NaN where a split shows none of the classes."""
+        """mAP in percent of the classifier on `tune` and `report`; NaN where a split shows none of the classes."""
         return self._classifier.average_precision()
 
     def images_and_labels(self, split: str) -> tuple[list[NDArray[np.uint8]], NDArray[np.bool_]]:
@@ -224,7 +225,7 @@ class Run:
         return self._seeds.scores(names, split)
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
-        """Write the classifier with the settings of its crops and what was chosen for `methods`, for `python -m wsss evaluate`.
+        """Write the classifier with its settings and what was chosen for `methods`, for `python -m wsss evaluate`.
 
         Raises:
             WsssError: `path` is among what is read, or is there and is no classifier: only an earlier one is replaced.
@@ -252,7 +253,7 @@ class Run:
         return self._labels.folder(name)
 
     def label_method(self, base: str) -> str:
-        """The configured label method that starts from the seeds of method `base`; a `WsssError` where there is none."""
+        """The configured label method of the seeds of method `base`; a `WsssError` where there is none."""
         return self._labels.method_of(base)
 
     def network_key(self, labels: str) -> str:
@@ -260,7 +261,7 @@ class Run:
         return self._networks.key(labels)
 
     def network_path(self, labels: str) -> Path:
-        """Checkpoint of the network trained on pseudo-labels of method `labels`, or on true masks for `full-supervision`.
+        """Checkpoint of the network trained on labels of a method, or on true masks for `full-supervision`.
 
         It is trained if it is not there. `python -m wsss predict` uses it.
 
@@ -280,7 +281,7 @@ class Run:
         return self._networks.has_masks
 
     def network_report(self, labels: str) -> dict[str, Any]:
-        """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training; no history of one that is skipped."""
+        """`{"history": [{"iteration", "loss"}], "seconds"}` of a training; no history of one that is skipped."""
         return self._networks.report(labels)
 
     def networks(self, labels: Sequence[str]) -> dict[str, Score]:

@@ -1,4 +1,5 @@
-"""The stage of seeds: fusion parameters and thresholds chosen on the tune split, and the scores of the methods' label maps."""
+"""The stage of seeds: fusion parameters and thresholds chosen on the tune split, and the scores of the methods' label
+maps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -27,7 +28,8 @@ class SeedStage:
     """Seeds of a run's methods.
 
     Args:
-        given: fusion and threshold that a file gives for method `depth`, in place of choosing them; None chooses everything.
+        given: fusion and threshold that a file gives for method `depth`, in place of choosing them; None chooses
+            everything.
     """
 
     def __init__(self, classifier: ClassifierStage, given: CropSettings | None) -> None:
@@ -83,7 +85,8 @@ class SeedStage:
         return self.cache.get(paths, chosen, write_choice, read_choice)
 
     def scores(self, names: Sequence[str], split: str) -> dict[str, Score]:
-        """Scores of the methods' seeds on a split, with given image labels and with those that the classifier predicts."""
+        """Scores of the methods' seeds on a split, with given image labels and with those that the classifier
+        predicts."""
         keys = {name: content_hash([SCORING_VERSION, self.key(name, split)]) for name in names}
 
         def scored(missing: list[str]) -> Mapping[str, Score]:

@@ -1,8 +1,8 @@
 """Training-free pixel-adaptive refinement: scores spread to neighbours of like colour, and not across depth jumps.
 
-The kernel of PAMR (Araslanov and Roth, *Single-Stage Semantic Segmentation from Image Labels*, CVPR 2020) with the dilations and
-the position term of PAR (Ru et al., *Learning Affinity from Attention*, CVPR 2022). New here: the term of depth, and the pixel
-itself among its neighbours, so that one which resembles none of them keeps its score.
+The kernel of PAMR (Araslanov and Roth, *Single-Stage Semantic Segmentation from Image Labels*, CVPR 2020) with the
+dilations and the position term of PAR (Ru et al., *Learning Affinity from Attention*, CVPR 2022). New here: the term of
+depth, and the pixel itself among its neighbours, so that one which resembles none of them keeps its score.
 """
 
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ _EPSILON = 1e-4
 def adaptive_kernel(differences: Tensor, colour: float, jumps: Tensor | None = None, jump: float = 1.0) -> Tensor:
     """How much each pixel takes from each of its 49 neighbours: `(N,49,H,W) float32`, summing to 1 over the neighbours.
 
-    A neighbour's weight falls with the square of its difference in colour, and of its difference in depth. Beyond the border the
-    outermost pixel is repeated.
+    A neighbour's weight falls with the square of its difference in colour, and of its difference in depth. Beyond the
+    border the outermost pixel is repeated.
 
     Args:
         differences: `(N,49,H,W)`, from `colour_differences`.
@@ -97,7 +97,8 @@ def _neighbours(maps: Tensor) -> Iterator[Tensor]:
 def spread(scores: Tensor, kernel: Tensor, iterations: int) -> Tensor:
     """Replace each score by the kernel's mean of its neighbours', again and again.
 
-    Scores stay within their range, and a constant map stays as it is: a background threshold means the same before and after.
+    Scores stay within their range, and a constant map stays as it is: a background threshold means the same before and
+    after.
 
     Args:
         scores: `(N,K,H,W) float32`; K may be 0.

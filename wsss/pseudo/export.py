@@ -17,7 +17,8 @@ from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
 __all__ = ["FACTS", "export_voc", "require_same_export"]
 
 FACTS = "export.json"
-"""File that says what a folder was filled with: of each list its data and labels. It is written before the first picture."""
+"""File that says what a folder was filled with: of each list its data and labels. It is written before the first
+picture."""
 
 _LAYOUT = ("classes.txt", "JPEGImages", "SegmentationClass", "ImageSets")
 
@@ -25,10 +26,11 @@ QUALITY = 95  # of the JPEGs, without colour subsampling: VOC readers want JPEG,
 
 
 def export_voc(data: Dataset, labels: Path | None, out: Path, split: str, *, progress: bool = True) -> Path:
-    """Write a split as `JPEGImages/ID.jpg`, `SegmentationClass/ID.png`, `ImageSets/Segmentation/SPLIT.txt` and `classes.txt`.
+    """Write a split as `JPEGImages/ID.jpg`, `SegmentationClass/ID.png`, `ImageSets/Segmentation/SPLIT.txt` and
+    `classes.txt`.
 
-    The list is written last, so that a reader never finds an id without its files. Further splits may be added to a folder, and an
-    interrupted export goes on; a folder that was filled with something else is left as it is.
+    The list is written last, so that a reader never finds an id without its files. Further splits may be added to a
+    folder, and an interrupted export goes on; a folder that was filled with something else is left as it is.
 
     Args:
         labels: folder of label maps `ID.png`; None takes the true masks.
@@ -39,8 +41,8 @@ def export_voc(data: Dataset, labels: Path | None, out: Path, split: str, *, pro
         The list.
 
     Raises:
-        WsssError: a label map is missing or broken, or a file cannot be written, the message names it; or the folder holds
-            something else, see `require_same_export`.
+        WsssError: a label map is missing or broken, or a file cannot be written, the message names it; or the folder
+            holds something else, see `require_same_export`.
     """
     identity = _labels_of(data, labels)
     lists = require_same_export(data, out, split, identity)
@@ -66,8 +68,8 @@ def _labels_of(data: Dataset, labels: Path | None) -> str:
 def require_same_export(data: Dataset, out: Path, split: str, labels: str | None = None) -> Mapping[str, Any]:
     """Raise a `WsssError` unless a split can be written into a folder without replacing or mixing anything.
 
-    A folder that was filled before must have the same classes and be of the same data set; a list of the same name must be of the
-    same images and labels; no image may be in two lists with labels of two kinds.
+    A folder that was filled before must have the same classes and be of the same data set; a list of the same name must
+    be of the same images and labels; no image may be in two lists with labels of two kinds.
 
     Args:
         labels: what tells the label maps apart; None where they are not made yet.
@@ -89,8 +91,8 @@ def require_same_export(data: Dataset, out: Path, split: str, labels: str | None
         classes, lists = tuple(known["classes"]), dict(known["lists"])
         if classes != tuple(data.classes):
             raise WsssError(
-                f"{out} has the classes {', '.join(classes)}, not {', '.join(data.classes)}: its masks would mean something "
-                f"else. {remedy}"
+                f"{out} has the classes {', '.join(classes)}, not {', '.join(data.classes)}: its masks would mean "
+                f"something else. {remedy}"
             )
         for name, facts in lists.items():
             shared = set(facts["ids"]) & set(data.ids)

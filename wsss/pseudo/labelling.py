@@ -1,4 +1,5 @@
-"""Pseudo-labels of the train split: seeds, refined, and parted into classes, background and ignored pixels by two thresholds."""
+"""Pseudo-labels of the train split: seeds, refined, and parted into classes, background and ignored pixels by two
+thresholds."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -29,7 +29,8 @@ class RefinementParameters:
         jump: bandwidth of depth, in jumps of `RegionParameters.jump`.
         side: bandwidth of position in the CRF, in pixels.
         weight: of the CRF's bilateral term.
-        background: share of the seeds' threshold that the CRF starts from: smoothing favours what is large, which is background.
+        background: share of the seeds' threshold that the CRF starts from: smoothing favours what is large, which is
+            background.
     """
 
     iterations: int = 0
@@ -61,7 +62,8 @@ class Scene:
 class Refinement:
     """One way to refine seeds: a grid of parameters, and how scores are refined with each of some of them.
 
-    `version` is raised when `run` gives other scores for the same parameters: labels of the former one are then made anew.
+    `version` is raised when `run` gives other scores for the same parameters: labels of the former one are then made
+    anew.
     """
 
     trials: tuple[RefinementParameters, ...]
@@ -82,7 +84,8 @@ def refine(name: str | None, scene: Scene, scores: Scores, trials: Sequence[Refi
 
 
 def require_one_reading(name: str, root: str | None = None) -> None:
-    """Raise a `WsssError` where what follows the last `+` of a name may be a refinement, or the end of its depth folder's name.
+    """Raise a `WsssError` where what follows the last `+` of a name may be a refinement, or the end of its depth
+    folder's name.
 
     Args:
         root: folder of the data, in which the depth folder may lie.
@@ -91,13 +94,14 @@ def require_one_reading(name: str, root: str | None = None) -> None:
     place = place_of(resolve_place(source, root)) if source and MethodName.parse(name).refinement else None
     if place is not None and place.exists():
         raise WsssError(
-            f"{name!r} may mean a refinement, or the folder {place}: declare the folder with --source NAME={innermost(source)} "
-            f"and write {base}@{with_innermost(source, 'NAME')}"
+            f"{name!r} may mean a refinement, or the folder {place}: declare the folder with --source "
+            f"NAME={innermost(source)} and write {base}@{with_innermost(source, 'NAME')}"
         )
 
 
 def _adaptive(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:
-    """Trials share what they have in common: differences, kernels, and iterations, of which the longer goes on from the shorter."""
+    """Trials share what they have in common: differences, kernels, and iterations, of which the longer goes on from the
+    shorter."""
     image = torch.from_numpy(np.ascontiguousarray(scene.image)).permute(2, 0, 1)[None].float().contiguous()
     differences, jumps = colour_differences(image), None
     if any(trial.jump for trial in trials):

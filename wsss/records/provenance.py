@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from wsss.paths import PACKAGE, PROJECT, checkout
+from wsss.paths import PACKAGE, VERSION, checkout
 
 __all__ = ["git_state", "package_versions", "processor", "provenance"]
 
@@ -62,7 +62,7 @@ def processor() -> str:
 
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str | None]:
     """Version of each installed package, None for one that is not installed; `wsss` itself included."""
-    return {**{name: _installed(name) for name in names}, "wsss": _installed(PROJECT)}
+    return {**{name: _installed(name) for name in names}, "wsss": VERSION}
 
 
 def _installed(name: str) -> str | None:

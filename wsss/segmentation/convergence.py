@@ -48,7 +48,8 @@ def convergence(history: Sequence[Mapping[str, float]]) -> Convergence:
     to the last fifth. A loss that never fell is not.
 
     Args:
-        history: points with `loss`, as from `train_segmentation`; at least two, or none of a network that was not trained.
+        history: points with `loss`, as from `train_segmentation`; at least two, or none of a network that was not
+            trained.
 
     Raises:
         ValueError: a single point.

@@ -36,14 +36,15 @@ NAMED = 5
 def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -> list[Path]:
     """The image files of a folder, in the order of their names; hidden ones, such as half-written files, are none.
 
-    What else lies there is passed over, which is said on the standard error: other files, and folders, which are not entered.
+    What else lies there is passed over, which is said on the standard error: other files, and folders, which are not
+    entered.
 
     Args:
         skip: told of each picture of a kind that cannot be read, such as `.heic`; None stops at the first one.
 
     Raises:
-        WsssError: there is no such folder, no image in it, two images with the same name but for the suffix, or (without
-            `skip`) a picture of a kind that cannot be read.
+        WsssError: there is no such folder, no image in it, two images with the same name but for the suffix, or
+            (without `skip`) a picture of a kind that cannot be read.
     """
     if not folder.is_dir():
         raise WsssError(f"there is no folder {folder} of images")
@@ -94,7 +95,7 @@ def _readable(
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """`(H, W)` of an image file from its first bytes; `(1, 1)` of one that is broken, of which `read_image` says what is wrong."""
+    """`(H, W)` of an image file from its first bytes; `(1, 1)` of a broken one, which `read_image` explains."""
     try:
         with Image.open(path) as image:
             return image.height, image.width
@@ -113,9 +114,9 @@ def predict_folder(
 ) -> list[Path]:
     """Write `out/ID.png`, a VOC-palette label map, and `out/overlays/ID.png` for every image of a folder.
 
-    Several processes share the images. A folder that holds label maps already is continued only if they are of the same network,
-    and if no image has the name of another one labelled there. An image that was corrected in place, or moved, is the same.
-    Photographs that are stored turned (EXIF) are turned first, and so are their label maps.
+    Several processes share the images. A folder that holds label maps already is continued only if they are of the same
+    network, and if no image has the name of another one labelled there. An image that was corrected in place, or moved,
+    is the same. Photographs that are stored turned (EXIF) are turned first, and so are their label maps.
 
     Args:
         overlays: whether to write those.
@@ -125,8 +126,8 @@ def predict_folder(
         The label maps of the whole folder, in the order of the names.
 
     Raises:
-        WsssError: the folder cannot be used, `out` is no folder apart from it or holds label maps of something else, an image is
-            broken, or one does not fit into memory.
+        WsssError: the folder cannot be used, `out` is no folder apart from it or holds label maps of something else, an
+            image is broken, or one does not fit into memory.
     """
     require_apart(out, images)
     require_folder(out)
@@ -149,7 +150,7 @@ def predict_folder(
 
 
 def _claimed(out: Path, predictor: Predictor, files: Sequence[Path]) -> str | None:
-    """Mark a folder as that of a network's label maps of these images; what is wrong with it where it holds something else."""
+    """Mark a folder as that of a network's label maps of these images; what is wrong where it holds something else."""
     digest = hashlib.sha256()
     for name, tensor in sorted(predictor.network.state_dict().items()):
         digest.update(name.encode())
@@ -164,7 +165,8 @@ def _claimed(out: Path, predictor: Predictor, files: Sequence[Path]) -> str | No
     if found is None:
         pictures = sorted(each for place in (out, out / "overlays") for each in place.glob("*.png"))
         if held := next((each for each in pictures if each.name[0] != "."), None):
-            return f"{out} holds {held.relative_to(out)} already, and does not say ({FACTS}) which network made it. {remedy}"
+            inside = held.relative_to(out)
+            return f"{out} holds {inside} already, and does not say ({FACTS}) which network made it. {remedy}"
         found = facts
     known = found.get("classes") if isinstance(found, dict) else None
     if not isinstance(found, dict) or any(found.get(name) != value for name, value in facts.items()):

@@ -22,8 +22,9 @@ LEAST_CHANNELS = 4  # fewer are resized by another kernel of torch's, whose last
 MOST_OF_MEMORY = 0.7  # of what is free: blocks come in pieces, and estimates are rough
 USUAL_CLASSES = 20
 
-# Bytes a pixel, measured on DeepLabV3+ and U-Nets with EfficientNet, MobileNet and ResNet: of a pass over an image and its mirror
-# image, and more of it for each class; then at the image's own size, for the image, its copies and label maps of 64 bits.
+# Bytes a pixel, measured on DeepLabV3+ and U-Nets with EfficientNet, MobileNet and ResNet: of a pass over an image and
+# its mirror image, and more of it for each class; then at the image's own size, for the image, its copies and label
+# maps of 64 bits.
 ACTIVATION_BYTES, PASS_BYTES, NATIVE_BYTES = 600, 32, 80
 
 
@@ -77,8 +78,8 @@ def predict_batches(
         long_side: images are resized to this longer side, in pixels; None keeps their own.
         batch_size: most images per forward pass (twice as many with `flip`); fewer where memory is short.
 
-    Probabilities of large images are brought to their own size image by image, and a few classes at a time. Labels are the same;
-    only with five scales or more may means differ in the last bit.
+    Probabilities of large images are brought to their own size image by image, and a few classes at a time. Labels are
+    the same; only with five scales or more may means differ in the last bit.
 
     Raises:
         NoMemory: memory is refused for a single image.
@@ -170,7 +171,7 @@ class _Look:
         return [self._label([each[[number]] for each in seen], (height, width)) for number in range(len(images))]
 
     def _label(self, seen: Sequence[torch.Tensor], size: tuple[int, int]) -> np.ndarray:
-        """Label map of one image from its probabilities `(1, classes + 1, h, w)` at each scale, some classes at a time."""
+        """Label map of an image from probabilities `(1, classes + 1, h, w)` of each scale, a few classes at a time."""
         classes = seen[0].shape[1]
         wanted = min(-(-_map_bytes(seen, *size) // AT_ONCE_BYTES), classes // LEAST_CHANNELS)
         edges = [round(part * classes / max(1, wanted)) for part in range(max(1, wanted) + 1)]

@@ -71,8 +71,8 @@ def build_network(
 def _refused(architecture: str, encoder: str, reason: str) -> WsssError:
     return WsssError(
         f"cannot build {architecture} with encoder {encoder}: {reason}. "
-        "Choose names that segmentation_models_pytorch lists (tu-NAME for timm's NAME), such as DeepLabV3Plus or Unet with "
-        f"{DEFAULT_ENCODER} or tu-resnet50."
+        "Choose names that segmentation_models_pytorch lists (tu-NAME for timm's NAME), such as DeepLabV3Plus or Unet "
+        f"with {DEFAULT_ENCODER} or tu-resnet50."
     )
 
 
@@ -80,7 +80,8 @@ def _refused(architecture: str, encoder: str, reason: str) -> WsssError:
 def check_network(architecture: str, encoder: str, crop_size: int) -> None:
     """Raise a `WsssError` unless a network can be built, get a timm backbone's weights and learn on crops of this side.
 
-    It is tried on small images, so that what does not go together is known before anything is computed; once in a process.
+    It is tried on small images, so that what does not go together is known before anything is computed; once in a
+    process.
     """
     if (architecture, encoder) == (DEFAULT_ARCHITECTURE, DEFAULT_ENCODER) and crop_size % STRIDE == 0:
         return  # known to work

@@ -44,11 +44,17 @@ class Predictor:
     def __call__(self, images: Iterable[NDArray[np.uint8]], device: torch.device) -> Iterator[NDArray[np.uint8]]:
         """Label maps `H×W uint8` of images `H×W×3 uint8`, in order."""
         return predict_batches(
-            self.network, images, mean=self.mean, std=self.std, scales=self.scales, long_side=self.long_side, device=device
-        )  # fmt: skip
+            self.network,
+            images,
+            mean=self.mean,
+            std=self.std,
+            scales=self.scales,
+            long_side=self.long_side,
+            device=device,
+        )
 
     def require_memory(self, name: str, size: tuple[int, int], device: torch.device) -> None:
-        """Raise a `WsssError` that names an image of `size (H, W)` unless the memory that is free is enough to label it alone."""
+        """Raise a `WsssError` that names an image of `size (H, W)` unless free memory is enough to label it."""
         needed = sum(needed_memory(size, len(self.classes) + 1, scales=self.scales, long_side=self.long_side))
         if needed >= UNNOTICED and needed > (free := free_memory(device)):
             raise WsssError(f"{name} of {size[1]}×{size[0]} pixels {too_large(needed, free)}")
@@ -71,9 +77,8 @@ def load_predictor(checkpoint: Path) -> Predictor:
         _require_facts(facts, network)
     except (TypeError, WsssError) as error:
         raise WsssError(f"{checkpoint} has a description that makes no sense ({error}): {_REMEDY}") from error
-    return Predictor(
-        network, tuple(facts["classes"]), tuple(facts["mean"]), tuple(facts["std"]), facts["long_side"], tuple(facts["scales"])
-    )  # fmt: skip
+    lists = {name: tuple(facts[name]) for name in ("classes", "mean", "std", "scales")}
+    return Predictor(network, long_side=facts["long_side"], **lists)
 
 
 def _require_facts(facts: Mapping[str, Any], network: nn.Module) -> None:

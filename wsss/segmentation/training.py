@@ -61,13 +61,14 @@ def train_segmentation(
     scale ¾…2, crop, flip and colour. Float32 on the CPU, where the backward pass of depthwise convolutions is slower
     in bfloat16; mixed precision on CUDA. Several processes share each batch, and learn what one would, within rounding.
 
-    A training that was interrupted goes on from its checkpoint, and on the CPU ends with the same weights to the bit: chance
-    is drawn anew in every iteration, from the seed and the iteration's number.
+    A training that was interrupted goes on from its checkpoint, and on the CPU ends with the same weights to the bit:
+    chance is drawn anew in every iteration, from the seed and the iteration's number.
 
     Args:
         network: `(N, 3, H, W)` → logits `(N, classes + 1, H, W)`, with its initial weights already loaded.
         images_and_masks: images and label maps (0 background, 255 ignored).
-        batch_size: images per iteration of all processes: at least 2 (the decoder's batch norm needs them), 1 for each process.
+        batch_size: images per iteration of all processes: at least 2 (the decoder's batch norm needs them), 1 for each
+            process.
         crop_size: side of the training crops in pixels, a multiple of the encoder's stride.
         learning_rate: of decoder and head at the start; the encoder's is a fifth. About 5e-4 is right.
         seed: fixes order, augmentation and dropout; initial weights are the caller's.
@@ -75,20 +76,21 @@ def train_segmentation(
         std: likewise.
         frozen_stages: stages of the encoder that keep their weights, with stem and all its batch norms; None trains
             everything, for an encoder without pretrained weights.
-        checkpoint: file to go on from if it is there, and to write every `checkpoint_every` iterations; None keeps none. The
-            caller deletes it when the result is safe.
+        checkpoint: file to go on from if it is there, and to write every `checkpoint_every` iterations; None keeps
+            none. The caller deletes it when the result is safe.
 
     Returns:
         About 50 points of `{"iteration", "loss"}`: the mean loss of the iterations up to each.
 
     Raises:
         ValueError: no images, no iterations, or fewer than two images per batch, or than there are processes.
-        WsssError: the checkpoint is broken or of another training (the message names it), or the loss is no longer finite.
+        WsssError: the checkpoint is broken or of another training (the message names it), or the loss is no longer
+            finite.
     """
     if len(images_and_masks) == 0 or iterations < 1 or batch_size < max(2, num_processes()):
         raise ValueError(
-            f"need images, iterations and a batch of 2 or more, 1 or more for each process; got {len(images_and_masks)}, "
-            f"{iterations}, {batch_size} for {num_processes()}"
+            "need images, iterations and a batch of 2 or more, 1 or more for each process; got "
+            f"{len(images_and_masks)}, {iterations}, {batch_size} for {num_processes()}"
         )
     seed_everything(seed)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -135,8 +137,8 @@ def _optimiser(network: nn.Module, learning_rate: float) -> torch.optim.Optimize
 def _loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy over the labelled pixels; 0, not NaN, where a whole batch is ignored.
 
-    Among several processes it is this one's part of that mean, over the labelled pixels of all, times their number, since gradients
-    are averaged.
+    Among several processes it is this one's part of that mean, over the labelled pixels of all, times their number,
+    since gradients are averaged.
     """
     total = F.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="sum")
     return total / summed((masks != IGNORE).sum()).clamp(min=1) * num_processes()
@@ -155,8 +157,8 @@ def _batches(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """This process's part of the augmented batches from iteration `start` on.
 
-    `(N, 3, S, S) uint8` and `(N, S, S) int64`; each epoch is a new permutation of the samples. As each batch is handed out,
-    torch's generator is seeded for the dropout of its iteration.
+    `(N, 3, S, S) uint8` and `(N, S, S) int64`; each epoch is a new permutation of the samples. As each batch is handed
+    out, torch's generator is seeded for the dropout of its iteration.
     """
     order = RandomSampler(
         range(len(samples)), num_samples=iterations * batch_size, generator=torch.Generator().manual_seed(seed)
