@@ -5,21 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wsss.cli.options import (
-    Classes,
-    Data,
-    Depth,
-    DepthKind,
-    Methods,
-    Profile,
-    Root,
-    Seed,
-    Sources,
-    app,
-    methods_of,
-    open_run_of,
-    settings_of,
-)
+from wsss.cli.options import Data, Methods, RunOptions, app, of_a_run
 from wsss.cli.training import trains
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
@@ -56,25 +42,19 @@ def predict(
 
 @app.command()
 @trains()
+@of_a_run()
 def export(
+    options: RunOptions,
     out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
     method: Annotated[
         str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")
     ] = None,
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
-    seed: Seed = 0,
     val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
 ) -> None:
     """Write images and pseudo-labels of the train split as a VOC folder, on which other toolboxes train as it is."""
     from wsss.pseudo.export import export_voc, require_same_export
 
-    run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed, source))
+    run = options.open()
     name = method or run.config.label_methods[-1]
     run.require_apart(out, MethodName.parse(name).source)
     run.require_runs_apart()
@@ -88,16 +68,13 @@ def export(
 
 
 @app.command()
+@of_a_run("profile", "data", "seed")
 def evaluate(
+    options: RunOptions,
     checkpoint: Annotated[Path, typer.Option(help="Classifier from `python -m wsss train`.")],
     out: Annotated[Path, typer.Option(help="Root of the record tree to write.")],
     data: Data = "voc",
-    root: Root = None,
     split: Annotated[str, typer.Option(help="Split to score.")] = "val",
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
     methods: Methods = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Score at most so many images, evenly spaced.")] = None,
     on_error: Annotated[
@@ -111,7 +88,7 @@ def evaluate(
     from wsss.experiments.evaluate import evaluate_folder
     from wsss.report.tables import stage_table
 
-    settings = settings_of(root, classes, depth, depth_kind, 0, source)
+    settings = options.settings()
     written: list[Path] = []
     records = evaluate_folder(
         checkpoint,
@@ -123,7 +100,7 @@ def evaluate(
         depth=settings["depth"],
         depth_kind=settings["depth_kind"],
         sources=settings["sources"] or (),
-        methods=methods_of(methods, root),
+        methods=options.methods(methods),
         limit=limit,
         on_error=on_error,
         on_written=written.append,

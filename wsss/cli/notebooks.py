@@ -7,20 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wsss.cli.options import (
-    Classes,
-    Data,
-    Depth,
-    DepthKind,
-    Profile,
-    Root,
-    Seed,
-    Sources,
-    app,
-    names_of,
-    open_run_of,
-    settings_of,
-)
+from wsss.cli.options import RunOptions, app, names_of, of_a_run, open_run_of
 from wsss.cli.training import trains
 from wsss.errors import WsssError
 
@@ -44,15 +31,9 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
 
 @app.command()
 @trains()
+@of_a_run()
 def run(
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
-    seed: Seed = 0,
+    options: RunOptions,
     crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, from the crop explorer.")] = None,
     notebooks: Annotated[str | None, typer.Option(help="Comma-separated names; default: all six in order.")] = None,
     save_outputs: Annotated[
@@ -63,12 +44,12 @@ def run(
     from wsss.experiments.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
     from wsss.paths import runs_folder
 
-    settings = settings_of(root, classes, depth, depth_kind, seed, source)
+    settings = options.settings()
     settings |= {"crops": str(crops.resolve()) if crops else None}
     sources = settings.pop("sources")
     if sources:  # notebooks take the run's depth alone, which may declare what it names
         settings["depth"] = _with_declared(settings["depth"], sources)
-    opened = open_run_of(profile, data, settings)
+    opened = open_run_of(options.profile, options.data, settings)
     opened.require_runs_apart(inputs=[crops] if crops else [])
     if save_outputs and crops:
         raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
@@ -77,10 +58,10 @@ def run(
             "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and "
             "WSSS_SETTINGS"
         )
-    if save_outputs and data != "tabletop":
+    if save_outputs and options.data != "tabletop":
         raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
     names = names_of(notebooks) or NOTEBOOKS
-    parameters = {"profile": profile, "data": data, **settings}
+    parameters = {"profile": options.profile, "data": options.data, **settings}
     if parameters["classes"]:
         parameters["classes"] = list(parameters["classes"])
     # The data is made here, where its progress bar can be seen, not in the first kernel.
