@@ -55,9 +55,9 @@ Classes = Annotated[
 Depth = Annotated[
     str | None,
     typer.Option(
-        help="sensor; files:DIR (relative to the working folder or to --root); hf:MODEL; learned (trained here on the "
-        "depth of the train split) or learned:FILE; constant, shuffled, inverted, noisy:SEVERITY, also as "
-        "shuffled+files:DIR."
+        help="sensor; files:DIR (relative to the working folder or to --root) or files:DIR/{id}_depth.npy; hf:MODEL; "
+        "learned (trained here on the depth of the train split) or learned:FILE; constant, shuffled, inverted, "
+        "noisy:SEVERITY, also as shuffled+files:DIR."
     ),
 ]
 DepthKind = Annotated[
@@ -136,14 +136,17 @@ def _absolute(depth: str | None) -> str | None:
 
     Also of a declaration `NAME=files:DIR`.
     """
-    from wsss.depth.specs import innermost, typed_path, with_innermost
+    from wsss.depth.patterns import split_pattern
+    from wsss.depth.specs import innermost, is_here, pattern_of, typed_path, with_innermost
 
     plain = innermost(depth or "")
     head, files, folder = plain.partition("files:")
     if depth is None or not files or (head and not re.fullmatch(r"[\w.-]+=", head)):
         return depth
-    place = typed_path(folder)  # leaves the name of nobody's home as it is
-    return with_innermost(depth, f"{head}files:{place.resolve()}") if place.is_dir() else depth
+    if not is_here("files", folder):
+        return depth
+    place = typed_path(split_pattern(folder)[0]).resolve() / pattern_of(f"files:{folder}")
+    return with_innermost(depth, f"{head}files:{place}")
 
 
 def settings_of(

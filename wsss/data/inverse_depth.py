@@ -24,7 +24,8 @@ def inverse_depth(values: np.ndarray, kind: str) -> np.ndarray:
         kind: `"metric"` or `"inverse"`; stated by the user, never guessed.
 
     Returns:
-        float64 of the same shape. Metric values ≤ 0 mean "not measured" and become NaN; infinitely far becomes 0.
+        float64 of the same shape. Metric values ≤ 0 mean "not measured" and become NaN, a hole; infinitely far becomes
+        0. Among inverse values 0 is one, the farthest; holes are what is not finite.
 
     Raises:
         WsssError: another kind.

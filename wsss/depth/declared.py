@@ -17,6 +17,7 @@ from wsss.depth.specs import (
     check_source,
     innermost,
     made_from,
+    pattern_of,
     place_of,
     portable_spec,
     resolve_place,
@@ -189,7 +190,7 @@ class DepthSources:
         if not argument:
             return ()
         place = place_of(spec)
-        return (kind, *(_absolute(place).parts if place else Path(argument).parts))
+        return (kind, *(_absolute(place).parts if place else Path(argument).parts), *Path(pattern_of(spec)).parts)
 
     def places(self, sources: Iterable[str | None]) -> list[Path]:
         """The files and folders that the run's own source and these are read from."""

@@ -1,11 +1,9 @@
-"""Depth maps in files: PNG, npy or npz, one for each image, of any resolution."""
+"""The depth maps of a data set in files, one for each image, of any resolution."""
 
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +11,12 @@ from skimage.transform import resize
 
 from wsss.data.base import Dataset, subset
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
+from wsss.depth.formats import read_depth_file
+from wsss.depth.patterns import WHOLE_FOLDER, looked_for, matching
 from wsss.depth.specs import is_there
 from wsss.errors import WsssError
-from wsss.io import read_image
 
 __all__ = ["files_depth", "read_depth_file", "resized"]
-
-_SUFFIXES = (".png", ".npy", ".npz")
 
 SIGN_SAMPLE, SIGN_RISE, SIGN_SHARE = 16, 0.05, 0.8
 """How many maps are checked for a wrong sign, from which rise down the image on one tells, how many must agree."""
@@ -37,48 +34,25 @@ STRETCHED_LEAST, STRETCHED_SHARE = 4, 0.2
 """How many images it takes to tell whether one size of maps is a grid for all shapes; how many have another shape."""
 
 
-def read_depth_file(path: Path) -> NDArray[np.float32]:
-    """A depth map `h×w float32` in the file's own numbers: 8- or 16-bit PNG, npy, or an npz with one array.
-
-    Raises:
-        WsssError: unreadable, not a single-channel map, or not of real numbers.
-    """
-    array = read_image(path, None, palette=False) if path.suffix == ".png" else _read_numpy(path)
-    if not np.issubdtype(array.dtype, np.integer) and not np.issubdtype(array.dtype, np.floating):
-        raise WsssError(f"depth {path} holds {array.dtype}, not real numbers. Make the file again.")
-    while array.ndim > 2 and 1 in array.shape:  # a channel or batch axis, but never the only row or column of a map
-        array = array.squeeze(array.shape.index(1))
-    if array.ndim != 2 or not array.size:
-        raise WsssError(f"depth {path} has shape {array.shape}; one channel of H×W is needed. Make the file again.")
-    with np.errstate(over="ignore"):  # beyond float32 is infinitely far
-        return array.astype(np.float32)
+ZERO_SHARE, ZERO_GAP = 0.01, 0.1
+"""From which share of zeros on, and from which distance of all other values from 0 on, zeros of a map are asked about,
+the distance as a share of its largest value."""
 
 
-def _read_numpy(path: Path) -> NDArray[Any]:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            arrays = [loaded[name] for name in loaded.files]
-    except Exception as error:  # NumPy, zip and zlib raise a dozen types on a broken file
-        raise WsssError(f"cannot read depth {path}: {error}. Make the file again.") from error
-    if len(arrays) != 1 or not isinstance(arrays[0], np.ndarray):
-        raise WsssError(
-            f"depth {path} holds {len(arrays)} arrays ({', '.join(loaded.files)}). Keep the depth map alone."
-        )
-    return arrays[0]
-
-
-def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[int], NDArray[np.float32]]:
-    """The depth maps of a folder, PNG, npy or npz, named by image id.
+def files_depth(
+    dataset: Dataset, folder: Path, kind: str | None, pattern: str = WHOLE_FOLDER
+) -> Callable[[int], NDArray[np.float32]]:
+    """The depth maps of a folder, in files that `read_depth_file` reads, named by image id.
 
     Maps have the aspect ratio of their images, or all of them have one size, which a network stretched over images of
-    several.
+    several. What is not measured takes the value of the nearest measured pixel (see `wsss.data.inverse_depth`).
+
+    Args:
+        pattern: how the files are named, see `wsss.depth.patterns`.
 
     Raises:
-        WsssError: the kind is unstated, the folder missing, all maps are flat, or an image has several files; later,
-            for an image without a map, or with one of another aspect ratio.
+        WsssError: the kind is unstated, the folder missing, all maps are flat, an image has several files, or several
+            images have one; later, for an image without a map, or with one of another aspect ratio.
     """
     if kind not in ("metric", "inverse"):
         raise WsssError(
@@ -90,18 +64,22 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
             f"no depth folder {folder}: give it with --depth files:DIR, from here or from the data's folder"
         )
 
-    _refuse_several(folder, dataset.ids)
+    _refuse_several(folder, pattern, dataset.ids)
 
-    def read(name: str) -> NDArray[np.float32]:
-        path = _file_of(folder, name)
+    def read_file(name: str) -> NDArray[np.float32]:
+        path = _file_of(folder, pattern, name)
         if path is None:
             raise WsssError(
-                f"no depth for image {name} in {folder} (looked for {', '.join(_SUFFIXES)}): add it or take the id out "
-                "of the split"
+                f"no depth for image {name} in {folder} (looked for {', '.join(looked_for(pattern, name))}): add it or "
+                "take the id out of the split"
             )
-        return normalise_inverse_depth(inverse_depth(read_depth_file(path), kind))
+        return read_depth_file(path)
 
-    sampled = _readable(read, subset(dataset.ids, SIGN_SAMPLE))
+    def read(name: str) -> NDArray[np.float32]:
+        return normalise_inverse_depth(inverse_depth(read_file(name), kind))
+
+    raw = _readable(read_file, subset(dataset.ids, SIGN_SAMPLE))
+    sampled = [normalise_inverse_depth(inverse_depth(each, kind)) for each in raw]
     if len(sampled) >= FLAT_LEAST and not any(depth.any() for depth in sampled):
         remedy = "For a map without depth give --depth constant, else make the files again."
         values = "a value above 0 that differs from others" if kind == "metric" else "values that differ"
@@ -112,24 +90,30 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
             f"it really --depth-kind {kind}?",
             stacklevel=3,
         )
-    stretched: list[
-        bool
-    ] = []  # whether the maps are one grid for images of several shapes; found out when one does not fit
+    if kind == "inverse" and (odd := sum(map(_has_zeros_apart, raw))) > len(raw) / 2:
+        warnings.warn(
+            f"{odd} of {len(raw)} maps looked at in {folder} are 0 in places, and have no other value near it: with "
+            "--depth-kind inverse 0 is the farthest. If it means `not measured` there, write NaN in its place (npy, or "
+            "TIFF of float32).",
+            stacklevel=3,
+        )
+    # Whether the maps are one grid for images of several shapes; found out when one does not fit.
+    stretched: list[bool] = []
 
     def depth_of(index: int) -> NDArray[np.float32]:
         name, sample = dataset.ids[index], dataset[index]
         size, depth = sample.image.shape[:2], read(name)
         if sample.turned:
             raise WsssError(
-                f"the photograph of {name} is stored turned or mirrored (EXIF), and its depth {_file_of(folder, name)} "
+                f"the photograph of {name} is stored turned or mirrored (EXIF), and its depth {_file_of(folder, pattern, name)} "
                 "may not be. Turn the pixels for good, for instance with ImageMagick: mogrify -auto-orient, and make "
                 "the depth from that."
             )
         if not _fits(depth.shape, size):
-            stretched[:] = stretched or [_is_stretched_grid(dataset, folder)]
+            stretched[:] = stretched or [_is_stretched_grid(dataset, folder, pattern)]
             if not stretched[0]:
                 raise WsssError(
-                    f"depth {_file_of(folder, name)} is {depth.shape} (H, W), which is not the aspect ratio of its "
+                    f"depth {_file_of(folder, pattern, name)} is {depth.shape} (H, W), which is not the aspect ratio of its "
                     f"image, {size}: it may be turned, cropped or another image's. Make it again from the image as it "
                     "is."
                 )
@@ -138,22 +122,28 @@ def files_depth(dataset: Dataset, folder: Path, kind: str | None) -> Callable[[i
     return depth_of
 
 
-def _file_of(folder: Path, name: str) -> Path | None:
-    return next((p for s in _SUFFIXES if is_there(p := folder / f"{name}{s}", folder=False)), None)
+def _file_of(folder: Path, pattern: str, name: str) -> Path | None:
+    return next((path for each in looked_for(pattern, name) if is_there(path := folder / each, folder=False)), None)
 
 
-def _refuse_several(folder: Path, ids: Sequence[str]) -> None:
-    """Refuse images with two files, such as a preview `ID.png` beside the map `ID.npy`: either may be meant."""
+def _refuse_several(folder: Path, pattern: str, ids: Sequence[str]) -> None:
+    """Refuse images with two files, such as a preview `ID.png` beside the map `ID.npy`, and two images with one."""
     try:
-        present = {entry.name for entry in os.scandir(folder) if entry.is_file()}
+        present = set(matching(folder, pattern))
     except OSError as error:
         raise WsssError(f"cannot read depth folder {folder}: {error.strerror}. Check its permissions.") from error
+    images: dict[str, str] = {}
     for name in ids:
-        files = [file for suffix in _SUFFIXES if (file := f"{name}{suffix}") in present]
+        files = [file for file in looked_for(pattern, name) if file in present]
         if len(files) > 1:
             raise WsssError(
                 f"depth folder {folder} has {len(files)} files of image {name}: {', '.join(files)}. Keep the maps "
                 "alone there, and move previews elsewhere."
+            )
+        if files and (other := images.setdefault(files[0], name)) != name:
+            raise WsssError(
+                f"depth file {folder / files[0]} would be that of two images, {other} and {name}. Write {{id}} in "
+                f"place of {{number}} in {pattern}."
             )
 
 
@@ -166,13 +156,13 @@ def _fits(depth: tuple[int, ...], image: tuple[int, ...]) -> bool:
     return across <= max(ASPECT * w * height, height, width)
 
 
-def _is_stretched_grid(dataset: Dataset, folder: Path) -> bool:
+def _is_stretched_grid(dataset: Dataset, folder: Path, pattern: str) -> bool:
     """Whether the maps are the grid of a network that gives all images one size, whatever their shape.
 
     That is so where all maps have one size, at most half of the images', and the images have several shapes, so that
     maps of their own could not have one size. `STRETCHED_SHARE` of them must differ: fewer may be an accident.
     """
-    names = subset(sorted(name for name in os.listdir(folder) if Path(name).suffix in _SUFFIXES), SIGN_SAMPLE)
+    names = subset(matching(folder, pattern), SIGN_SAMPLE)
     sizes = {read_depth_file(folder / name).shape for name in names}
     chosen = subset([str(index) for index in range(len(dataset))], SIGN_SAMPLE)
     images = [dataset[int(index)].image.shape[:2] for index in chosen]
@@ -201,6 +191,14 @@ def _stands_on_its_head(maps: Sequence[NDArray[np.float32]]) -> bool:
     rises = [float(depth[-third:].mean() - depth[:third].mean()) for depth, third in thirds]
     telling = [rise for rise in rises if abs(rise) > SIGN_RISE]
     return len(telling) >= SIGN_SAMPLE // 2 and sum(rise < 0 for rise in telling) >= SIGN_SHARE * len(telling)
+
+
+def _has_zeros_apart(values: NDArray[np.float32]) -> bool:
+    """Whether many values are 0 and next to none lies near it, as where a stereo matcher writes 0 for no match."""
+    measured = values[np.isfinite(values) & (values != 0)]
+    if measured.size == 0 or (values == 0).mean() < ZERO_SHARE or measured.min() < 0:
+        return False
+    return bool(np.percentile(measured, 1) > ZERO_GAP * np.percentile(measured, 99))
 
 
 def resized(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

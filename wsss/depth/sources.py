@@ -10,6 +10,7 @@ from wsss.data.base import Dataset, data_key
 from wsss.depth.controls import NOISE_LEVELS, degrade, derangement, inverted
 from wsss.depth.estimators import cached, hub_depth, learned_depth
 from wsss.depth.files import files_depth, resized
+from wsss.depth.patterns import split_pattern
 from wsss.depth.specs import severity_of, source_identity, split_control, typed_path, unknown_source
 from wsss.errors import WsssError
 from wsss.io import content_hash
@@ -59,7 +60,7 @@ def open_depth(
         spec: one of
 
             - `sensor`: what the data comes with;
-            - `files:DIR`: precomputed maps;
+            - `files:DIR`: precomputed maps, named by image id, or as in `files:DIR/{id}_depth.npy`;
             - `hf:MODEL`: a depth model of the Hugging Face hub, or of a local folder;
             - `learned:CKPT`: networks of `python -m wsss train-depth`;
             - `constant`: flat, a control;
@@ -78,12 +79,13 @@ def open_depth(
     if spec == "constant":
         return lambda index: np.zeros(dataset[index].image.shape[:2], np.float32)
     if name == "files" and argument:
-        return files_depth(dataset, typed_path(argument), kind)
+        folder, pattern = split_pattern(argument)
+        return files_depth(dataset, typed_path(folder), kind, pattern)
     if name in ("hf", "learned") and argument:
-        folder = cache / content_hash([source_identity(spec), kind, data_key(dataset)])[:16] if cache else None
+        kept = cache / content_hash([source_identity(spec), kind, data_key(dataset)])[:16] if cache else None
         hub = name == "hf"
         estimate = hub_depth(argument, dataset, kind) if hub else learned_depth(typed_path(argument), dataset)
-        return cached(estimate, dataset, folder)
+        return cached(estimate, dataset, kept)
     if parts := split_control(spec):
         head, inner = parts
         control = _control(head, dataset, open_depth(inner, dataset, kind, seed, cache), seed)

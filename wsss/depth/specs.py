@@ -7,18 +7,22 @@ from pathlib import Path
 from types import MappingProxyType
 
 from wsss.depth.controls import NOISE_LEVELS
+from wsss.depth.patterns import WHOLE_FOLDER, matching, split_pattern
 from wsss.errors import WsssError
 from wsss.io import content_hash
-from wsss.machine.contents import folder_hash, weights_hash
+from wsss.machine.contents import file_hashes, folder_hash, weights_hash
 
 __all__ = [
     "CONTROL_NAMES",
     "check_source",
     "innermost",
+    "is_here",
     "is_there",
     "made_from",
+    "pattern_of",
     "place_of",
     "portable_spec",
+    "reads_something",
     "resolve_place",
     "severity_of",
     "source_identity",
@@ -84,12 +88,37 @@ def with_innermost(spec: str, inner: str) -> str:
 
 
 def place_of(spec: str) -> Path | None:
-    """The file or folder that a source is read from, also by way of a control; None for one that names none."""
+    """The file or folder that a source is read from, also by way of a control; None for one that names none.
+
+    Of a pattern it is the folder.
+
+    >>> str(place_of("shuffled+files:scans/{id}_depth.npy"))
+    'scans'
+    """
     name, _, argument = innermost(spec).partition(":")
     if name not in KINDS_OF_PLACE or not argument:
         return None
-    path = typed_path(argument)
+    path = typed_path(split_pattern(argument)[0] if name == "files" else argument)
     return path if name != "hf" or is_there(path, folder=True) else None
+
+
+def pattern_of(spec: str) -> str:
+    """How the files of a source are named in their folder, where that is not by the image's id alone; else nothing.
+
+    >>> pattern_of("files:scans/{id}_depth.npy"), pattern_of("files:scans"), pattern_of("sensor")
+    ('{id}_depth.npy', '', '')
+    """
+    name, _, argument = innermost(spec).partition(":")
+    pattern = split_pattern(argument)[1] if name == "files" else WHOLE_FOLDER
+    return "" if pattern == WHOLE_FOLDER else pattern
+
+
+def reads_something(spec: str) -> bool:
+    """Whether the file or folder of a source is there, and, of a pattern, a file in it."""
+    place, pattern = place_of(spec), pattern_of(spec)
+    if place is None or not place.exists():
+        return False
+    return not pattern or (place.is_dir() and bool(matching(place, pattern)))
 
 
 def source_name(spec: str, names: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -114,7 +143,7 @@ def source_name(spec: str, names: Mapping[str, str] = MappingProxyType({})) -> s
     if name == "hf":
         own = re.sub(r"[^a-z0-9._-]+", "-", Path(argument).name.lower()).strip("-.") or "hf"
     elif name == "files":
-        own = re.sub(r"depth|[^a-z0-9]", "", Path(argument).name.lower()) or "files"
+        own = re.sub(r"depth|[^a-z0-9]", "", Path(split_pattern(argument)[0]).name.lower()) or "files"
     else:
         return name
     return f"{name}-{own}" if own in (*PLAIN, *CONTROL_NAMES) else own
@@ -129,6 +158,8 @@ def source_identity(spec: str) -> str:
     if parts := split_control(spec):
         return f"{parts[0]}+{source_identity(parts[1])}"
     name, _, argument = spec.partition(":")
+    if pattern := pattern_of(spec):
+        return f"{name}:{_pattern_hash(typed_path(split_pattern(argument)[0]), pattern)}"
     path = typed_path(argument)
     if name == "files" or (name == "hf" and is_there(path, folder=True)):
         return f"{name}:{folder_hash(path)}"
@@ -136,6 +167,16 @@ def source_identity(spec: str) -> str:
         folds = sorted(path.parent.glob(f"{glob.escape(path.stem)}.fold*{glob.escape(path.suffix)}"))
         return f"learned:{content_hash([weights_hash(each) for each in (path, *folds)])}"
     return spec
+
+
+def _pattern_hash(folder: Path, pattern: str) -> str:
+    """Hash of the pattern, and of the names and contents of the files that it matches."""
+    try:
+        names = matching(folder, pattern)
+    except OSError:  # said by whoever opens it
+        names = []
+    hashes = file_hashes(folder / name for name in names)
+    return content_hash([pattern, list(zip(names, hashes, strict=True))])
 
 
 def portable_spec(spec: str) -> str:
@@ -147,6 +188,9 @@ def portable_spec(spec: str) -> str:
     if (parts := split_control(spec)) and "+" in spec:
         return f"{parts[0]}+{portable_spec(parts[1])}"
     name, _, argument = spec.partition(":")
+    if pattern := pattern_of(spec):
+        folder = Path(split_pattern(argument)[0]).name
+        return f"{name}:{folder}/{pattern}" if folder else f"{name}:{pattern}"
     return f"{name}:{Path(argument).name}" if name in ("files", "learned") and argument else spec
 
 
@@ -161,9 +205,16 @@ def resolve_place(spec: str, root: str | None) -> str:
     if parts and "+" in spec:
         return f"{parts[0]}+{resolve_place(parts[1], root)}"
     name, _, place = spec.partition(":")
-    if name not in ("files", "learned") or not place or not root or is_there(typed_path(place), folder=name == "files"):
+    if name not in ("files", "learned") or not place or not root or is_here(name, place):
         return spec
     return f"{name}:{Path(root) / place}"
+
+
+def is_here(name: str, place: str) -> bool:
+    """Whether a file or folder is found from here; of a pattern in no folder, whether any file matches it here."""
+    if name == "files" and "/" not in place and (pattern := pattern_of(f"files:{place}")):
+        return bool(matching(Path(), pattern))
+    return is_there(typed_path(split_pattern(place)[0] if name == "files" else place), folder=name == "files")
 
 
 def split_control(spec: str) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsss.depth.specs import innermost, place_of, resolve_place, with_innermost
+from wsss.depth.specs import innermost, place_of, reads_something, resolve_place, with_innermost
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
@@ -91,10 +91,10 @@ def require_one_reading(name: str, root: str | None = None) -> None:
         root: folder of the data, in which the depth folder may lie.
     """
     base, _, source = name.partition("@")
-    place = place_of(resolve_place(source, root)) if source and MethodName.parse(name).refinement else None
-    if place is not None and place.exists():
+    spec = resolve_place(source, root) if source and MethodName.parse(name).refinement else ""
+    if reads_something(spec):
         raise WsssError(
-            f"{name!r} may mean a refinement, or the folder {place}: declare the folder with --source "
+            f"{name!r} may mean a refinement, or the folder {place_of(spec)}: declare the folder with --source "
             f"NAME={innermost(source)} and write {base}@{with_innermost(source, 'NAME')}"
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from wsss.depth.specs import KINDS_OF_PLACE, innermost, place_of, source_identity
+from wsss.depth.specs import KINDS_OF_PLACE, innermost, pattern_of, place_of, source_identity
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json
 
@@ -27,7 +27,8 @@ def inputs_read(root: Path | None, contents: str, depth: str | None) -> dict[str
     read = {"data": kept(str(root.resolve()) if root else None, contents)}
     place = place_of(depth) if depth else None
     if depth and (place is None or place.exists()):
-        read["depth"] = kept(str(place.resolve()) if place else depth, source_identity(depth))
+        where = str(place.resolve() / pattern_of(depth)) if place else depth
+        read["depth"] = kept(where, source_identity(depth))
     return read
 
 

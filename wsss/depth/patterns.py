@@ -1,0 +1,85 @@
+"""Which files hold depth, and of which image: those of a folder, `DIR`, or of a pattern, `DIR/{id}_depth.npy`.
+
+In a pattern `{id}` stands for the image's id and `{number}` for the last digits of it, so that `scan/depth_{number}.png`
+is the map of `frame_00012`. No shell changes a name in braces without a comma. Without a suffix at its end a pattern,
+like a folder, has maps of every format.
+"""
+
+import glob
+import os
+import re
+from pathlib import Path
+
+from wsss.errors import WsssError
+
+__all__ = ["SUFFIXES", "WHOLE_FOLDER", "looked_for", "matching", "split_pattern"]
+
+SUFFIXES = (".png", ".npy", ".npz", ".tiff", ".tif")
+"""Of files that may hold a depth map."""
+
+WHOLE_FOLDER = "{id}"
+"""The pattern of a folder alone: maps are named by the image's id, whatever their format."""
+
+_HOLDER = re.compile(r"\{(id|number)\}")
+
+
+def split_pattern(place: str) -> tuple[str, str]:
+    """The folder of `DIR` or `DIR/PATTERN`, and the pattern in it.
+
+    >>> split_pattern("scans/lidar"), split_pattern("scans/{id}/depth.tiff"), split_pattern("{id}_depth.npy")
+    (('scans/lidar', '{id}'), ('scans', '{id}/depth.tiff'), ('.', '{id}_depth.npy'))
+    """
+    holder = _HOLDER.search(place)
+    if holder is None:
+        return place, WHOLE_FOLDER
+    start = place.rfind("/", 0, holder.start()) + 1
+    return place[: max(start - 1, 1)] if start else ".", place[start:]
+
+
+def looked_for(pattern: str, image: str) -> list[str]:
+    """The files, as seen from the folder, of which one must hold the depth of an image.
+
+    >>> looked_for("{id}_depth.npy", "0001"), looked_for("depth_{number}.png", "frame_00012")
+    (['0001_depth.npy'], ['depth_00012.png'])
+
+    Raises:
+        WsssError: the pattern asks for a number, and the image's id has none.
+    """
+    digits = re.findall(r"[0-9]+", image)
+    if "{number}" in pattern and not digits:
+        raise WsssError(f"depth files {pattern}: the id of image {image} has no number. Write {{id}} in the pattern.")
+    name = _HOLDER.sub(lambda holder: image if holder[1] == "id" else digits[-1], pattern)
+    return [name] if name.endswith(SUFFIXES) else [name + suffix for suffix in SUFFIXES]
+
+
+def matching(folder: Path, pattern: str) -> list[str]:
+    """All files of a folder, as seen from it and in order, that hold the depth of some image; hidden ones left out.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    if "/" in pattern:
+        wide = "".join("*" if part in ("id", "number") else glob.escape(part) for part in _HOLDER.split(pattern))
+        wanted = [wide] if pattern.endswith(SUFFIXES) else [wide + suffix for suffix in SUFFIXES]
+        paths = (path for each in wanted for path in folder.glob(each) if path.is_file())
+        names = [path.relative_to(folder).as_posix() for path in paths]
+    else:
+        names = [entry.name for entry in os.scandir(folder) if entry.is_file()]
+    expected = _expression(pattern)
+    return sorted(name for name in names if expected.fullmatch(name) and not Path(name).name.startswith("."))
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    seen: set[str] = set()
+
+    def part(text: str, holder: bool) -> str:
+        if not holder:
+            return re.escape(text)
+        if text in seen:  # the same image's
+            return f"(?P={text})"
+        seen.add(text)
+        return f"(?P<{text}>{'[^/]+' if text == 'id' else '[0-9]+'})"
+
+    pieces = [part(text, number % 2 == 1) for number, text in enumerate(_HOLDER.split(pattern))]
+    end = "" if pattern.endswith(SUFFIXES) else f"(?:{'|'.join(map(re.escape, SUFFIXES))})"
+    return re.compile("".join(pieces) + end, re.DOTALL)
