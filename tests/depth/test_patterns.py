@@ -57,6 +57,22 @@ def test_matching_takes_the_maps_alone(tmp_path: Path) -> None:
     assert matching(tmp_path, "{id}_depth.npy") == ["a_depth.npy"]
 
 
+def test_ids_may_be_paths(tmp_path: Path) -> None:
+    data = Memory(1)
+    data.ids = ("holiday/000",)
+    plain, pattern = f"files:{tmp_path}", f"files:{tmp_path}/{{id}}_depth.npy"
+    before = source_identity(plain), source_identity(pattern)
+    save(tmp_path / "holiday" / "000.npy", ramp())
+    save(tmp_path / "holiday" / "000_depth.npy", ramp())
+    assert (open_depth(plain, data, "metric")(0)[:, 0] > 0.95).all()
+    assert (open_depth(pattern, data, "metric")(0)[:, 0] > 0.95).all()
+    assert source_identity(plain) != before[0]
+    assert source_identity(pattern) != before[1]
+    (tmp_path / "holiday" / "000.tiff").touch()
+    with pytest.raises(WsssError, match=r"2 files of image holiday/000: holiday/000\.npy, holiday/000\.tiff"):
+        open_depth(plain, data, "metric")
+
+
 def test_characters_of_shells_and_expressions_are_plain_in_a_pattern(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     for name in ("x/[1]a+.npy", "x/1a+.npy"):

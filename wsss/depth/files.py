@@ -12,7 +12,7 @@ from skimage.transform import resize
 from wsss.data.base import Dataset, subset
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.formats import read_depth_file
-from wsss.depth.patterns import WHOLE_FOLDER, looked_for, matching
+from wsss.depth.patterns import WHOLE_FOLDER, looked_for, matching, present_in
 from wsss.depth.specs import is_there
 from wsss.errors import WsssError
 
@@ -128,13 +128,14 @@ def _file_of(folder: Path, pattern: str, name: str) -> Path | None:
 
 def _refuse_several(folder: Path, pattern: str, ids: Sequence[str]) -> None:
     """Refuse images with two files, such as a preview `ID.png` beside the map `ID.npy`, and two images with one."""
+    wanted = {name: looked_for(pattern, name) for name in ids}
     try:
-        present = set(matching(folder, pattern))
+        present = present_in(folder, (file for files in wanted.values() for file in files))
     except OSError as error:
         raise WsssError(f"cannot read depth folder {folder}: {error.strerror}. Check its permissions.") from error
     images: dict[str, str] = {}
     for name in ids:
-        files = [file for file in looked_for(pattern, name) if file in present]
+        files = [file for file in wanted[name] if file in present]
         if len(files) > 1:
             raise WsssError(
                 f"depth folder {folder} has {len(files)} files of image {name}: {', '.join(files)}. Keep the maps "

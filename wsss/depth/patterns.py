@@ -5,14 +5,15 @@ is the map of `frame_00012`. No shell changes a name in braces without a comma. 
 like a folder, has maps of every format.
 """
 
-import glob
 import os
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from wsss.errors import WsssError
 
-__all__ = ["SUFFIXES", "WHOLE_FOLDER", "looked_for", "matching", "split_pattern"]
+__all__ = ["SUFFIXES", "WHOLE_FOLDER", "looked_for", "matching", "present_in", "split_pattern"]
 
 SUFFIXES = (".png", ".npy", ".npz", ".tiff", ".tif")
 """Of files that may hold a depth map."""
@@ -52,21 +53,31 @@ def looked_for(pattern: str, image: str) -> list[str]:
     return [name] if name.endswith(SUFFIXES) else [name + suffix for suffix in SUFFIXES]
 
 
-def matching(folder: Path, pattern: str) -> list[str]:
-    """All files of a folder, as seen from it and in order, that hold the depth of some image; hidden ones left out.
+def present_in(folder: Path, names: Iterable[str]) -> set[str]:
+    """Those of some names of files, as seen from a folder, that are there; each folder is listed once.
 
     Raises:
-        OSError: the folder cannot be read.
+        OSError: the folder itself cannot be read.
     """
-    if "/" in pattern:
-        wide = "".join("*" if part in ("id", "number") else glob.escape(part) for part in _HOLDER.split(pattern))
-        wanted = [wide] if pattern.endswith(SUFFIXES) else [wide + suffix for suffix in SUFFIXES]
-        paths = (path for each in wanted for path in folder.glob(each) if path.is_file())
-        names = [path.relative_to(folder).as_posix() for path in paths]
-    else:
-        names = [entry.name for entry in os.scandir(folder) if entry.is_file()]
-    expected = _expression(pattern)
-    return sorted(name for name in names if expected.fullmatch(name) and not Path(name).name.startswith("."))
+    parents = {name.rpartition("/")[0] for name in names}
+    listed = {"": {entry.name for entry in os.scandir(folder) if entry.is_file()}}
+    for parent in parents - {""}:
+        with suppress(OSError):
+            listed[parent] = {f"{parent}/{entry.name}" for entry in os.scandir(folder / parent) if entry.is_file()}
+    return set().union(*listed.values())
+
+
+def matching(folder: Path, pattern: str) -> list[str]:
+    """All files of a folder and those below it, as seen from it and in order, that hold the depth of some image.
+
+    Hidden ones are left out. There are none in a folder that cannot be read.
+    """
+    expected, found = _expression(pattern), []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(place).relative_to(folder)
+        found += [(below / name).as_posix() for name in files if not name.startswith(".")]
+    return sorted(name for name in found if expected.fullmatch(name))
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
@@ -78,7 +89,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
         if text in seen:  # the same image's
             return f"(?P={text})"
         seen.add(text)
-        return f"(?P<{text}>{'[^/]+' if text == 'id' else '[0-9]+'})"
+        return f"(?P<{text}>{'.+' if text == 'id' else '[0-9]+'})"
 
     pieces = [part(text, number % 2 == 1) for number, text in enumerate(_HOLDER.split(pattern))]
     end = "" if pattern.endswith(SUFFIXES) else f"(?:{'|'.join(map(re.escape, SUFFIXES))})"

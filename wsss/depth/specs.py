@@ -161,6 +161,8 @@ def source_identity(spec: str) -> str:
     if pattern := pattern_of(spec):
         return f"{name}:{_pattern_hash(typed_path(split_pattern(argument)[0]), pattern)}"
     path = typed_path(argument)
+    if name == "files" and any("/" in file for file in matching(path, WHOLE_FOLDER)):  # of ids that are paths
+        return f"{name}:{content_hash([folder_hash(path), _pattern_hash(path, WHOLE_FOLDER)])}"
     if name == "files" or (name == "hf" and is_there(path, folder=True)):
         return f"{name}:{folder_hash(path)}"
     if name == "learned" and argument:
@@ -171,10 +173,7 @@ def source_identity(spec: str) -> str:
 
 def _pattern_hash(folder: Path, pattern: str) -> str:
     """Hash of the pattern, and of the names and contents of the files that it matches."""
-    try:
-        names = matching(folder, pattern)
-    except OSError:  # said by whoever opens it
-        names = []
+    names = matching(folder, pattern)
     hashes = file_hashes(folder / name for name in names)
     return content_hash([pattern, list(zip(names, hashes, strict=True))])
 
