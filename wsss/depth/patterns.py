@@ -67,14 +67,14 @@ def present_in(folder: Path, names: Iterable[str]) -> set[str]:
     return set().union(*listed.values())
 
 
-def matching(folder: Path, pattern: str) -> list[str]:
-    """All files of a folder and those below it, as seen from it and in order, that hold the depth of some image.
+def matching(folder: Path, pattern: str, *, below: bool = True) -> list[str]:
+    """All files of a folder and, with `below`, of those in it, as seen from it and in order, that hold depth of some image.
 
     Hidden ones are left out. There are none in a folder that cannot be read.
     """
     expected, found = _expression(pattern), []
     for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if below and not name.startswith(".")]
         below = Path(place).relative_to(folder)
         found += [(below / name).as_posix() for name in files if not name.startswith(".")]
     return sorted(name for name in found if expected.fullmatch(name))

@@ -212,7 +212,7 @@ def resolve_place(spec: str, root: str | None) -> str:
 def is_here(name: str, place: str) -> bool:
     """Whether a file or folder is found from here; of a pattern in no folder, whether any file matches it here."""
     if name == "files" and "/" not in place and (pattern := pattern_of(f"files:{place}")):
-        return bool(matching(Path(), pattern))
+        return bool(matching(Path(), pattern, below="/" in pattern))
     return is_there(typed_path(split_pattern(place)[0] if name == "files" else place), folder=name == "files")
 
 
