@@ -10,10 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wsss.depth.names import CONTROL_NAMES, KINDS, KINDS_OF_PLACE, PLAIN, SOURCES
 from wsss.depth.specs import (
-    CONTROL_NAMES,
-    KINDS_OF_PLACE,
-    PLAIN,
     check_source,
     innermost,
     made_from,
@@ -29,9 +27,6 @@ from wsss.errors import WsssError
 from wsss.io import content_hash
 
 __all__ = ["FILES", "KINDS", "DepthSources", "declarations", "inline", "kinds_of", "take_inline"]
-
-KINDS = ("metric", "inverse")
-"""Whether numbers grow with distance, or with nearness."""
 
 FILES = "files"
 """What stands for every source of files that has no kind of its own, in `NAME=KIND`."""
@@ -58,7 +53,7 @@ def declarations(sources: Iterable[str]) -> dict[str, str]:
                 "'_', '.'"
             )
         name, spec = found.groups()
-        if name in (*PLAIN, *KINDS_OF_PLACE, *CONTROL_NAMES):
+        if name in (*PLAIN, *KINDS_OF_PLACE, *CONTROL_NAMES, *SOURCES):
             raise WsssError(f"--source {text!r}: {name} means something else already. Choose another name.")
         if spec.partition(":")[0] not in KINDS_OF_PLACE or not spec.partition(":")[2]:
             raise WsssError(
@@ -159,6 +154,8 @@ class DepthSources:
         plain, own = innermost(self.written(source)), innermost(self.own or "")
         if plain in self.kinds and plain != FILES:
             return self.kinds[plain]
+        if plain in SOURCES:  # which say it themselves
+            return None
         spec = self.declared.get(plain, plain)
         if spec.startswith("files:"):
             stated = self.own_kind if plain == own else None

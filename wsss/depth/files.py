@@ -16,7 +16,7 @@ from wsss.depth.patterns import WHOLE_FOLDER, looked_for, matching, present_in
 from wsss.depth.specs import is_there
 from wsss.errors import WsssError
 
-__all__ = ["files_depth", "read_depth_file", "resized"]
+__all__ = ["files_depth", "fits", "read_depth_file", "resized"]
 
 SIGN_SAMPLE, SIGN_RISE, SIGN_SHARE = 16, 0.05, 0.8
 """How many maps are checked for a wrong sign, from which rise down the image on one tells, how many must agree."""
@@ -109,7 +109,7 @@ def files_depth(
                 "may not be. Turn the pixels for good, for instance with ImageMagick: mogrify -auto-orient, and make "
                 "the depth from that."
             )
-        if not _fits(depth.shape, size):
+        if not fits(depth.shape, size):
             stretched[:] = stretched or [_is_stretched_grid(dataset, folder, pattern)]
             if not stretched[0]:
                 raise WsssError(
@@ -148,7 +148,7 @@ def _refuse_several(folder: Path, pattern: str, ids: Sequence[str]) -> None:
             )
 
 
-def _fits(depth: tuple[int, ...], image: tuple[int, ...]) -> bool:
+def fits(depth: tuple[int, ...], image: tuple[int, ...]) -> bool:
     """Whether a map's size `(h, w)` is that of an image, scaled: within `ASPECT`, or a pixel of one side."""
     (h, w), (height, width) = depth, image
     if min(h, w, height, width) < ASPECT_SIDE:
@@ -170,10 +170,10 @@ def _is_stretched_grid(dataset: Dataset, folder: Path, pattern: str) -> bool:
     grid = sizes.pop()
     if sizes or any(2 * max(grid) > max(size) for size in images):
         return False
-    differ = sum(not _fits(grid, size) for size in images)
-    several = any(not _fits(size, images[0]) for size in images)
+    differ = sum(not fits(grid, size) for size in images)
+    several = any(not fits(size, images[0]) for size in images)
     if len(images) < STRETCHED_LEAST:  # too few to say, but portrait and landscape are not confused
-        return several or not any(_fits(grid[::-1], size) for size in images)
+        return several or not any(fits(grid[::-1], size) for size in images)
     return several and differ >= STRETCHED_SHARE * len(images)
 
 

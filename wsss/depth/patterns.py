@@ -75,8 +75,8 @@ def matching(folder: Path, pattern: str, *, below: bool = True) -> list[str]:
     expected, found = _expression(pattern), []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if below and not name.startswith(".")]
-        below = Path(place).relative_to(folder)
-        found += [(below / name).as_posix() for name in files if not name.startswith(".")]
+        part = Path(place).relative_to(folder)
+        found += [(part / name).as_posix() for name in files if not name.startswith(".")]
     return sorted(name for name in found if expected.fullmatch(name))
 
 

@@ -10,6 +10,8 @@ from wsss.data.base import Dataset, data_key
 from wsss.depth.controls import NOISE_LEVELS, degrade, derangement, inverted
 from wsss.depth.estimators import cached, hub_depth, learned_depth
 from wsss.depth.files import files_depth, resized
+from wsss.depth.names import SOURCES
+from wsss.depth.own import own_depth
 from wsss.depth.patterns import split_pattern
 from wsss.depth.specs import severity_of, source_identity, split_control, typed_path, unknown_source
 from wsss.errors import WsssError
@@ -64,6 +66,7 @@ def open_depth(
             - `hf:MODEL`: a depth model of the Hugging Face hub, or of a local folder;
             - `learned:CKPT`: networks of `python -m wsss train-depth`;
             - `constant`: flat, a control;
+            - a name that `register_depth_source` entered;
             - `shuffled`, `inverted`, `noisy:SEVERITY` or a name of `NOISE_LEVELS`: wrong depth made from the
               from another source's after a `+`, as in `shuffled+files:DIR`.
         kind: of files and hub models, `metric` (larger = farther) or `inverse`; of files it must be stated.
@@ -86,6 +89,9 @@ def open_depth(
         hub = name == "hf"
         estimate = hub_depth(argument, dataset, kind) if hub else learned_depth(typed_path(argument), dataset)
         return cached(estimate, dataset, kept)
+    if spec in SOURCES:
+        kept = cache / content_hash([source_identity(spec), data_key(dataset)])[:16] if cache else None
+        return cached(own_depth(spec, dataset), dataset, kept)
     if parts := split_control(spec):
         head, inner = parts
         control = _control(head, dataset, open_depth(inner, dataset, kind, seed, cache), seed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from wsss.depth.controls import NOISE_LEVELS
+from wsss.depth.names import CONTROL_NAMES, KINDS_OF_PLACE, PLAIN, SOURCES
 from wsss.depth.patterns import WHOLE_FOLDER, matching, split_pattern
 from wsss.errors import WsssError
 from wsss.io import content_hash
@@ -33,15 +34,6 @@ __all__ = [
     "with_innermost",
 ]
 
-CONTROL_NAMES = ("shuffled", "inverted", "noisy", *NOISE_LEVELS)
-"""Wrong depth that is made from a right one, which may be named after a `+`."""
-
-PLAIN = ("sensor", "constant", "learned")
-"""Sources that need no more than their name."""
-
-KINDS_OF_PLACE = ("files", "hf", "learned")
-"""What stands before the colon of a source that is read from a place."""
-
 
 def check_source(spec: str, declared: Collection[str] = ()) -> None:
     """Raise a `WsssError` unless `spec` is a depth source by its form; `learned` alone is that of a run.
@@ -52,7 +44,7 @@ def check_source(spec: str, declared: Collection[str] = ()) -> None:
     >>> check_source("shuffled+files:maps")
     """
     name, _, argument = spec.partition(":")
-    if spec in PLAIN or spec in declared or (name in KINDS_OF_PLACE and argument):
+    if spec in PLAIN or spec in declared or spec in SOURCES or (name in KINDS_OF_PLACE and argument):
         return
     parts = split_control(spec)
     if parts is None:
@@ -153,11 +145,13 @@ def source_identity(spec: str) -> str:
     """What of a source enters a cache key: the contents of its files, never their place.
 
     Of a folder of maps, or of a model in a folder, these are names and contents of all files; of a network its weights
-    and those of its folds.
+    and those of its folds; of what a user entered its version.
     """
     if parts := split_control(spec):
         return f"{parts[0]}+{source_identity(parts[1])}"
     name, _, argument = spec.partition(":")
+    if spec in SOURCES:
+        return f"{spec} {SOURCES[spec].version}"
     if pattern := pattern_of(spec):
         return f"{name}:{_pattern_hash(typed_path(split_pattern(argument)[0]), pattern)}"
     path = typed_path(argument)
@@ -239,7 +233,7 @@ def severity_of(argument: str) -> float:
 
 def unknown_source(spec: str, declared: Collection[str] = ()) -> WsssError:
     """What to raise for a source that there is not; says which there are."""
-    own = f"{', '.join(declared)}, " if declared else ""
+    own = "".join(f"{name}, " for name in (*declared, *SOURCES))
     return WsssError(
         f"unknown depth source {spec!r}; choose {own}sensor, files:DIR, hf:MODEL, learned:CKPT, constant, a control "
         f"(shuffled, inverted, noisy:SEVERITY, {', '.join(NOISE_LEVELS)}, of sensor, or +SOURCE), or a name that "

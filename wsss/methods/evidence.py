@@ -24,7 +24,7 @@ from wsss.methods.colour import cielab, colour_regions
 from wsss.methods.crops import Box, crop, crop_plan, layered_crop, uncrop
 from wsss.methods.fusion import Evidence
 from wsss.methods.parameters import CropParameters, RegionParameters
-from wsss.methods.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_random
+from wsss.methods.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_own, by_random
 from wsss.methods.regions import Regions
 from wsss.methods.registry import Method
 from wsss.methods.trust import edge_ranks
@@ -124,6 +124,8 @@ def gather(
     levels = look.levels(crops.scales, False) if plan.crops else look.levels(plan.scales, plan.flip)
     if plan.proposal is None:
         return Evidence(levels.maps, levels.megapixels, levels.seconds)
+    if plan.uses_depth and depth is None:
+        raise WsssError("depth-guided crops need depth: give --depth sensor (if the data has it) or --depth files:DIR")
     proposal, seconds = _proposal(plan.proposal, look, levels, regions, crops, depth, boxes)
     evidence = Evidence(
         levels.maps,
@@ -185,10 +187,7 @@ def _proposal(
 ) -> tuple[Proposal, float]:
     """The proposal of a kind that `Method.proposal` names, and the seconds that it takes to make it."""
     if kind == "depth":
-        if depth is None:
-            raise WsssError(
-                "depth-guided crops need depth: give --depth sensor (if the data has it) or --depth files:DIR"
-            )
+        assert depth is not None
         return look.by_depth(depth, regions)
     size = look.image.shape[0], look.image.shape[1]
     makers: dict[str, Callable[[], Proposal]] = {
@@ -199,7 +198,7 @@ def _proposal(
         "oracle": lambda: by_boxes(boxes),
     }
     start = time.perf_counter()
-    proposal = makers[kind]()
+    proposal = makers[kind]() if kind in makers else by_own(kind, look.image, depth)
     return proposal, time.perf_counter() - start
 
 

@@ -3,11 +3,27 @@
 from dataclasses import dataclass, replace
 
 from wsss.errors import WsssError
+from wsss.machine.plugins import offered
 
-__all__ = ["REFINEMENT_NAMES", "MethodName"]
+__all__ = ["REFINEMENTS_OF_OTHERS", "REFINEMENT_NAMES", "MethodName", "enter_refinement_name", "refinement_names"]
 
 REFINEMENT_NAMES = ("crf", "par", "par-depth")
 """What may follow a plus; what these do is in `wsss.pseudo.refinement`."""
+
+REFINEMENTS_OF_OTHERS = "wsss.refinements"
+"""Group of the entry points by which other packages have refinements."""
+
+_ENTERED: dict[str, None] = {}
+
+
+def enter_refinement_name(name: str) -> None:
+    """Let a name follow a plus, see `wsss.pseudo.refinement.register_refinement`."""
+    _ENTERED[name] = None
+
+
+def refinement_names() -> tuple[str, ...]:
+    """What may follow a plus: this package's refinements, those that users entered, and those of other packages."""
+    return tuple(dict.fromkeys((*REFINEMENT_NAMES, *_ENTERED, *offered(REFINEMENTS_OF_OTHERS))))
 
 
 @dataclass(frozen=True)
@@ -41,11 +57,11 @@ class MethodName:
         rest, plus, refinement = text.rpartition("+")
         if not plus:
             return cls.of_seeds(text)
-        if refinement in REFINEMENT_NAMES:
+        if refinement in refinement_names():
             return replace(cls.of_seeds(rest), refinement=refinement)
         if "@" in rest:
             return cls.of_seeds(text)  # a control made from another source
-        raise WsssError(f"unknown refinement {refinement!r} in {text!r}; choose from {', '.join(REFINEMENT_NAMES)}")
+        raise WsssError(f"unknown refinement {refinement!r} in {text!r}; choose from {', '.join(refinement_names())}")
 
     @classmethod
     def of_seeds(cls, text: str) -> "MethodName":

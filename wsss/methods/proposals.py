@@ -7,18 +7,21 @@ whose regions vote. Every control goes through the same crops, votes and fusion 
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsss.errors import WsssError, first_line
 from wsss.methods.colour import cielab, colour_regions, sharing
 from wsss.methods.crops import Box, Crop, region_boxes
 from wsss.methods.parameters import RegionParameters
 from wsss.methods.regions import Regions, aligned_depths, depth_partitions, depth_regions
+from wsss.methods.registry import PROPOSALS
 from wsss.methods.trust import border_alignment, trust_in
 
-__all__ = ["Proposal", "by_boxes", "by_cam", "by_colour", "by_depth", "by_grid", "by_random"]
+__all__ = ["Proposal", "by_boxes", "by_cam", "by_colour", "by_depth", "by_grid", "by_own", "by_random"]
 
 MIN_CAM_BOX = 50  # pixels: the smallest box of the method's first public code
 CAM_BOX_MARGIN = 0.5
@@ -133,3 +136,62 @@ def _widened(start: int, end: int, length: int) -> tuple[int, int]:
     side = min(length, max(end - start, MIN_CAM_BOX))
     first = min(max(0, start - (side - (end - start)) // 2), length - side)
     return first, first + side
+
+
+def by_own(name: str, image: NDArray[np.uint8], depth: NDArray[np.float32] | None) -> Proposal:
+    """What a user's own proposal says, see `register_proposal`.
+
+    Masks are regions, largest first; where they overlap the smaller one is above. What none covers is the last region.
+
+    Raises:
+        WsssError: the function fails, or gives something else than it says; the message names it.
+    """
+    own, size = PROPOSALS[name], (image.shape[0], image.shape[1])
+    try:
+        found = np.asarray(own.propose(image, depth if own.uses_depth else None))
+    except Exception as error:  # of somebody else's function
+        raise WsssError(
+            f"proposal {name} fails on an image of {size[1]}×{size[0]} pixels: {first_line(error)}"
+        ) from error
+    if own.gives == "boxes":
+        return by_boxes([_whole_box(name, box, size) for box in _array(name, found, (4,), np.integer)])
+    regions = _stacked(_array(name, found, size, np.bool_))
+    return Proposal(tuple(region_boxes(regions)), (sharing(regions, image),))
+
+
+def _array(name: str, found: NDArray[Any], shape: tuple[int, ...], kind: type[Any]) -> NDArray[Any]:
+    """What a proposal gives, `(N, *shape)`; nothing at all will do for none."""
+    if not found.size:
+        return np.zeros((0, *shape), bool)
+    if found.shape[1:] != shape or not np.issubdtype(found.dtype, kind):
+        boxes = "boxes (N, 4) of integers"
+        expected = boxes if len(shape) == 1 else f"masks (N, {shape[0]}, {shape[1]}) of bool"
+        raise WsssError(f"proposal {name} must give {expected}, and gives {found.dtype} {found.shape}")
+    return found
+
+
+def _whole_box(name: str, box: NDArray[Any], size: tuple[int, int]) -> Box:
+    top, left, bottom, right = (int(edge) for edge in box)
+    if not (0 <= top < bottom <= size[0] and 0 <= left < right <= size[1]):
+        raise WsssError(
+            f"proposal {name} gives the box {(top, left, bottom, right)}, which is no (top, left, bottom, right) inside "
+            f"an image of {size} (H, W)"
+        )
+    return top, left, bottom, right
+
+
+def _stacked(masks: NDArray[np.bool_]) -> Regions:
+    """A partition of the image from masks `(N,H,W)`, the larger below the smaller; what shows of none is left out."""
+    below = np.zeros(masks.shape[1:], np.int32)
+    for number in np.argsort(-masks.sum(axis=(1, 2)), kind="stable"):
+        below[masks[number]] = number + 1
+    order = [
+        number
+        for number in np.argsort(-np.bincount(below.ravel()), kind="stable")
+        if number and (below == number).any()
+    ]
+    if (below == 0).any():
+        order.append(0)
+    table = np.zeros(len(masks) + 1, np.int32)
+    table[order] = np.arange(1, len(order) + 1)
+    return Regions(table[below], np.array([number == 0 for number in order]))

@@ -5,16 +5,30 @@ tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears 
 matter.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from wsss.depth.specs import source_name
 from wsss.errors import WsssError
+from wsss.machine.plugins import Registry, check_version
 from wsss.methods.names import MethodName
 from wsss.methods.parameters import FusionParameters
 
-__all__ = ["METHODS", "Method", "full_name", "method", "uses_depth"]
+__all__ = [
+    "METHODS",
+    "PROPOSALS",
+    "Method",
+    "OwnProposal",
+    "full_name",
+    "method",
+    "register_proposal",
+    "uses_depth",
+]
 
 
 @dataclass(frozen=True)
@@ -23,7 +37,8 @@ class Method:
 
     Attributes:
         trials: fusion parameters to choose from on the tune split.
-        proposal: who says where to look: `depth`, `colour`, `grid`, `random`, `cam`, `oracle`; None for nobody.
+        proposal: who says where to look: `depth`, `colour`, `grid`, `random`, `cam`, `oracle`, or a key of `PROPOSALS`;
+            None for nobody.
         crops: whether those places are cropped and looked at; the passes over the whole image are then
             `CropParameters.scales` without flip, and otherwise:
         scales, flip: of the passes over the whole image.
@@ -38,12 +53,38 @@ class Method:
     @property
     def uses_depth(self) -> bool:
         """Whether the method looks at depth."""
-        return self.proposal == "depth"
+        own = PROPOSALS.get(self.proposal or "")
+        return self.proposal == "depth" or (own is not None and own.uses_depth)
 
     @property
     def passes(self) -> tuple[object, ...]:
         """What decides the forward passes: methods of equal passes and depth have the same evidence."""
         return self.proposal, self.crops, self.scales, self.flip
+
+
+Propose = Callable[[NDArray[np.uint8], NDArray[np.float32] | None], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class OwnProposal:
+    """A user's own way to say where to look.
+
+    Attributes:
+        propose: image `H×W×3 uint8` and, where `uses_depth`, inverse depth `H×W float32` in [0, 1] (else None) →
+            `boxes (N,4)` of integers `(top, left, bottom, right)`, half open, the most important first, or `masks
+            (N,H,W) bool`, which may overlap.
+        gives: `boxes` or `masks`.
+        version: enters cache keys.
+    """
+
+    propose: Propose
+    gives: str
+    uses_depth: bool
+    version: int
+
+
+PROPOSALS: dict[str, OwnProposal] = {}
+"""What users and other packages have entered; each is a method of `METHODS`, too."""
 
 
 def _grid(*second: tuple[float, float], **values: Sequence[float]) -> tuple[FusionParameters, ...]:
@@ -58,7 +99,7 @@ _LEVEL_WEIGHTS = ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 
 
 _CROPS = _grid(crop_weight=(0.3, 1, 3, 10), gate=(0.5, 1, 2))
 
-METHODS: dict[str, Method] = {
+_OWN_METHODS: dict[str, Method] = {
     "cam": Method(crops=False),
     "zoom": Method(
         tuple(FusionParameters(level_weights=w) for w in _LEVEL_WEIGHTS), None, False, (1.0, 2.0, 3.1), False
@@ -72,8 +113,46 @@ METHODS: dict[str, Method] = {
     "depth": Method(_grid((0, 0), (0.5, 0.9), (1, 0.9), crop_weight=(0, 1), vote=(0.75, 1)), "depth"),
     "oracle-box": Method(_CROPS, "oracle"),
 }
+
+METHODS: Registry[Method] = Registry(
+    "method", "wsss.proposals", _OWN_METHODS, taken=("full-supervision", "colour", "oracle")
+)
 """`cam` is the baseline, with nothing to choose; `zoom`, `grid`, `random`, `cam-box`, `rgb-region` are controls without
-depth."""
+depth. Users and other packages, by the entry points `wsss.proposals`, may enter more: see `register_proposal`."""
+
+
+def register_proposal(name: str, *, gives: str, depth: bool = False, version: int = 1) -> Callable[[Propose], Propose]:
+    """Decorator that enters a function that says where to look, and with it the method `name`.
+
+    Boxes are cropped and looked at as those of `grid` are. Masks are regions too, whose scores are averaged as those of
+    `rgb-region` are. In either case twelve parameters are tried, as of every method.
+
+    Args:
+        name: in commands, records and keys.
+        gives: `boxes` or `masks`, see `OwnProposal`.
+        depth: whether the function looks at depth, so that there may be a `NAME@SOURCE`.
+        version: to be raised whenever the function gives others: what was made from the former is made anew.
+
+    Raises:
+        WsssError: it gives something else, no such version, or a name that is taken.
+
+    >>> @register_proposal("whole-image", gives="boxes")
+    ... def whole_image(image, depth):
+    ...     return np.array([[0, 0, *image.shape[:2]]])
+    >>> len(METHODS["whole-image"].trials)
+    12
+    """
+    trials = {"boxes": _CROPS, "masks": _OWN_METHODS["rgb-region"].trials}
+    if gives not in trials:
+        raise WsssError(f"proposal {name!r}: gives must be boxes or masks, not {gives!r}")
+    check_version(f"proposal {name!r}", version)
+
+    def enter(propose: Propose) -> Propose:
+        METHODS.enter(name, Method(trials[gives], name), propose)
+        PROPOSALS[name] = OwnProposal(propose, gives, depth, version)
+        return propose
+
+    return enter
 
 
 def method(name: str) -> Method:
@@ -87,7 +166,7 @@ def method(name: str) -> Method:
     if base not in METHODS:
         raise WsssError(f"unknown method {base!r}; choose from {', '.join(METHODS)}")
     if source and not METHODS[base].uses_depth:
-        with_depth = ", ".join(each for each, plan in METHODS.items() if plan.uses_depth)
+        with_depth = ", ".join(each for each, plan in METHODS.loaded().items() if plan.uses_depth)
         raise WsssError(f"{base} looks at no depth, so {name!r} is no method; with a source go {with_depth}")
     return METHODS[base]
 

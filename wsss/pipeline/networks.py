@@ -32,6 +32,7 @@ from wsss.pseudo.labels import load_pseudo_label
 from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION
 from wsss.segmentation.network import build_network, save_network
 from wsss.segmentation.predictor import load_predictor
+from wsss.segmentation.registry import NETWORKS
 from wsss.segmentation.training import train_segmentation
 
 __all__ = ["NetworkStage"]
@@ -51,11 +52,13 @@ class NetworkStage:
         """Hash of everything that a network trained on `labels` depends on."""
         source = self.data.key("train") if labels == FULL_SUPERVISION else self.labels.key(labels)
         encoder = self.config.segmentation.encoder.removeprefix("tu-")
+        own = NETWORKS.get(self.config.segmentation.architecture)
         return content_hash(
             {
                 "version": ALGORITHM_VERSION["segmentation"],
                 "settings": asdict(self.config.segmentation),
-                **({} if encoder == self.config.classifier.backbone else weights_identity(encoder)),
+                **({} if own or encoder == self.config.classifier.backbone else weights_identity(encoder)),
+                **({"network": own.version} if own else {}),
                 "base_side": self.config.classifier.base_side,
                 "classifier": self.classifier.key,
                 "seed": self.config.seed,
@@ -104,9 +107,12 @@ class NetworkStage:
         seed_everything(self.config.seed)
         classes = self.data.split("train").classes
         network = build_network(len(classes), settings.architecture, settings.encoder)
-        backbone = settings.encoder.removeprefix("tu-")
-        load_encoder(network, self._encoder_state(backbone))
-        mean, std = normalisation(backbone)
+        if own := NETWORKS.get(settings.architecture):
+            mean, std = own.mean, own.std
+        else:
+            backbone = settings.encoder.removeprefix("tu-")
+            load_encoder(network, self._encoder_state(backbone))
+            mean, std = normalisation(backbone)
         history = train_segmentation(
             network,
             pairs,
@@ -119,7 +125,7 @@ class NetworkStage:
             std=std,
             device=self.data.device,
             progress=self.data.progress,
-            frozen_stages=settings.frozen_stages,
+            frozen_stages=None if own else settings.frozen_stages,
             checkpoint=path.with_suffix(".state"),
         )
         facts = {

@@ -3,6 +3,7 @@
 from wsss.cam.features import check_class_maps
 from wsss.checks import require_images
 from wsss.config import Config
+from wsss.depth.names import SOURCES
 from wsss.errors import WsssError
 from wsss.machine.processes import num_processes
 from wsss.methods.names import MethodName
@@ -18,6 +19,8 @@ def check_before(config: Config) -> None:
     depths = config.depths
     if taken := next((name for name in depths.declared if name in REFINEMENTS), None):
         raise WsssError(f"--source {taken}: that is the name of a refinement. Choose another name.")
+    if taken := next((name for name in SOURCES if name in REFINEMENTS), None):
+        raise WsssError(f"{taken} is a depth source and a refinement: give one of them another name")
     for what, batch_size in (
         ("the classifier", config.classifier.batch_size),
         ("the segmentation network", config.segmentation.batch_size),

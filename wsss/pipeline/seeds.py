@@ -15,7 +15,7 @@ from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
 from wsss.methods.parameters import FusionParameters
-from wsss.methods.registry import method
+from wsss.methods.registry import PROPOSALS, method
 from wsss.methods.scoring import choose_parameters, score_seeds
 from wsss.networks.lean import lean_copy
 from wsss.pipeline.classifier import ClassifierStage
@@ -58,6 +58,8 @@ class SeedStage:
             parts |= {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
         if plan.proposal == "cam":
             parts["boxes"] = "of the classes that are looked for"
+        if plan.proposal in PROPOSALS:
+            parts["proposal"] = PROPOSALS[plan.proposal].version
         if plan.uses_depth:
             parts |= self.data.depth_identity(MethodName.of_seeds(name).source)
         if self._settings and name in self.given:

@@ -9,12 +9,21 @@ import torch
 from numpy.typing import NDArray
 
 from wsss.depth.specs import innermost, place_of, reads_something, resolve_place, with_innermost
-from wsss.errors import WsssError
-from wsss.methods.names import MethodName
+from wsss.errors import WsssError, first_line
+from wsss.machine.plugins import Registry, check_version
+from wsss.methods.names import REFINEMENTS_OF_OTHERS, MethodName, enter_refinement_name
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
 from wsss.pseudo.crf import dense_crf
 
-__all__ = ["REFINEMENTS", "Refinement", "RefinementParameters", "Scene", "refine", "require_one_reading"]
+__all__ = [
+    "REFINEMENTS",
+    "Refinement",
+    "RefinementParameters",
+    "Scene",
+    "refine",
+    "register_refinement",
+    "require_one_reading",
+]
 
 Scores = NDArray[np.float32]
 
@@ -126,7 +135,7 @@ def _crf(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -
     ]
 
 
-REFINEMENTS: dict[str, Refinement] = {
+_OWN_REFINEMENTS: dict[str, Refinement] = {
     "crf": Refinement(
         tuple(
             RefinementParameters(colour=13.0, side=50.0, weight=weight, background=background)
@@ -143,4 +152,66 @@ REFINEMENTS: dict[str, Refinement] = {
         uses_depth=True,
     ),
 }
-"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. Six trials each."""
+
+REFINEMENTS: Registry[Refinement] = Registry("refinement", REFINEMENTS_OF_OTHERS, _OWN_REFINEMENTS)
+"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. Six trials each.
+
+Users and other packages, by the entry points `wsss.refinements`, may enter more: see `register_refinement`."""
+
+Refine = Callable[[Scene, Scores, RefinementParameters], Scores]
+
+
+def register_refinement(
+    name: str,
+    *,
+    trials: Sequence[RefinementParameters] = (RefinementParameters(),),
+    depth: bool = False,
+    version: int = 1,
+) -> Callable[[Refine], Refine]:
+    """Decorator that enters a function from scores to refined scores, both `(K,H,W) float32` in [0, 1].
+
+    Labels of `METHOD+NAME` are then refined by it.
+
+    Args:
+        name: in commands, records and keys.
+        trials: parameters, the best of which on the tune split is taken; which fields count, the function says.
+        depth: whether it looks at `Scene.depth`.
+        version: to be raised whenever the function gives other scores: labels of the former are made anew.
+
+    Raises:
+        WsssError: no trial, no such version, or a name that is taken.
+
+    >>> @register_refinement("squared", trials=[RefinementParameters(weight=w) for w in (1.0, 2.0)])
+    ... def squared(scene, scores, parameters):
+    ...     return scores**parameters.weight
+    >>> "squared" in REFINEMENTS
+    True
+    """
+    if not trials or not all(isinstance(each, RefinementParameters) for each in trials):
+        raise WsssError(f"refinement {name!r}: trials must be one or more RefinementParameters, not {trials!r}")
+    check_version(f"refinement {name!r}", version)
+
+    def enter(refined: Refine) -> Refine:
+        def run(scene: Scene, scores: Scores, chosen: Sequence[RefinementParameters]) -> list[Scores]:
+            return [_checked(name, refined, scene, scores, each) for each in chosen]
+
+        REFINEMENTS.enter(name, Refinement(tuple(trials), run, depth, version), refined)
+        enter_refinement_name(name)
+        return refined
+
+    return enter
+
+
+def _checked(name: str, refined: Refine, scene: Scene, scores: Scores, parameters: RefinementParameters) -> Scores:
+    """What a user's own refinement gives; a `WsssError` that names it where that is no scores."""
+    try:
+        found = np.asarray(refined(scene, scores.copy(), parameters))
+    except Exception as error:  # of somebody else's function
+        raise WsssError(f"refinement {name} fails: {first_line(error)}") from error
+    if found.shape != scores.shape or not np.issubdtype(found.dtype, np.floating):
+        raise WsssError(
+            f"refinement {name} must give scores {scores.shape} of floats, and gives {found.dtype} {found.shape}"
+        )
+    if not (found.min() >= 0 and found.max() <= 1):  # nor where one is NaN
+        raise WsssError(f"refinement {name} must give scores in [0, 1], not {found.min():g} to {found.max():g}")
+    return found.astype(np.float32, copy=False)
