@@ -16,18 +16,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wsss.analysis.thresholds import pseudo_label
     from wsss.cam.classifier import load_classifier
+    from wsss.data.adapters import as_dataset
     from wsss.data.base import Sample
-    from wsss.data.registry import open_dataset
+    from wsss.data.registry import open_dataset, register_dataset
+    from wsss.depth.names import register_depth_source
     from wsss.depth.sources import open_depth
     from wsss.errors import WsssError
     from wsss.experiments.evaluate import evaluate_folder
     from wsss.methods.depth_cam import DepthCAM, ImageResult
-    from wsss.methods.registry import METHODS
+    from wsss.methods.registry import METHODS, register_proposal
     from wsss.pipeline.profiles import profile
     from wsss.pipeline.run import Run, open_run
-    from wsss.pseudo.refinement import REFINEMENTS
+    from wsss.pseudo.refinement import REFINEMENTS, register_refinement
     from wsss.records.store import load_records
     from wsss.segmentation.predictor import load_predictor
+    from wsss.segmentation.registry import register_network
 
     __version__: str
 
@@ -39,6 +42,7 @@ __all__ = [
     "Run",
     "Sample",
     "WsssError",
+    "as_dataset",
     "evaluate_folder",
     "load_classifier",
     "load_predictor",
@@ -48,6 +52,11 @@ __all__ = [
     "open_run",
     "profile",
     "pseudo_label",
+    "register_dataset",
+    "register_depth_source",
+    "register_network",
+    "register_proposal",
+    "register_refinement",
 ]
 
 _PLACES = {
@@ -58,6 +67,7 @@ _PLACES = {
     "Run": "pipeline.run",
     "Sample": "data.base",
     "WsssError": "errors",
+    "as_dataset": "data.adapters",
     "evaluate_folder": "experiments.evaluate",
     "load_classifier": "cam.classifier",
     "load_predictor": "segmentation.predictor",
@@ -67,6 +77,11 @@ _PLACES = {
     "open_run": "pipeline.run",
     "profile": "pipeline.profiles",
     "pseudo_label": "analysis.thresholds",
+    "register_dataset": "data.registry",
+    "register_depth_source": "depth.names",
+    "register_network": "segmentation.registry",
+    "register_proposal": "methods.registry",
+    "register_refinement": "pseudo.refinement",
 }
 """Room and file of each name."""
 

@@ -103,7 +103,7 @@ class Config:
 
     Attributes:
         profile: name it was made from; `smoke` stamps records as no result.
-        data: `tabletop`, `nyuv2` or `voc`.
+        data: `tabletop`, `nyuv2`, `voc`, or the name of a user's own.
         root: folder of the data; None is the default place.
         classes: names, None for all that the data set has.
         train_split, report_split: `train` (or VOC's `train_aug`) and `test` (VOC: `val`).

@@ -44,7 +44,7 @@ app = typer.Typer(
 Profile = Annotated[
     str, typer.Option(help="smoke (tiny, not a result), default, or full (paper scale).", envvar="WSSS_PROFILE")
 ]
-Data = Annotated[str, typer.Option(help="tabletop, nyuv2 or voc.")]
+Data = Annotated[str, typer.Option(help="tabletop, nyuv2, voc, or a data set that an installed package offers.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of the data; tabletop has a default place.")]
 Classes = Annotated[
     str | None,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from wsss.data.base import IGNORE, Dataset, Sample, data_key
+from wsss.data.own import OwnDataset
 from wsss.errors import WsssError
 from wsss.io import content_hash
 
@@ -109,7 +110,7 @@ class DatasetView:
 def keep_ids(dataset: Dataset, ids: Sequence[str]) -> Dataset:
     """The same data set with only `ids`, some of its own in its own order; its fingerprint is of these alone."""
     kept = copy.copy(dataset)
-    if isinstance(kept, DatasetView):
+    if isinstance(kept, DatasetView | OwnDataset):
         kept.restrict(ids)
     else:
         kept.ids = tuple(ids)

@@ -74,7 +74,12 @@ def sweep(
         for name in sweeps:
             totals[name] += counts[name]
     parts = gathered([totals])
-    return {name: np.sum([part[name] for part in parts], axis=0) for name in sweeps}
+    summed = {name: np.sum([part[name] for part in parts], axis=0) for name in sweeps}
+    if not any(total.any() for total in summed.values()):
+        raise WsssError(
+            f"{data.name}, {data.split} has no masks, by which parameters and thresholds are chosen. Give it some."
+        )
+    return summed
 
 
 def best_trial(

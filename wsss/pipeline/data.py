@@ -1,6 +1,6 @@
 """The data of a run: its splits, its classes, and its depth."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from wsss.config import ALGORITHM_VERSION, Config
 from wsss.data.base import Dataset, data_key, subset
 from wsss.data.classes import keep_ids
-from wsss.data.registry import open_dataset
+from wsss.data.registry import open_dataset, viewed
 from wsss.data.tabletop import TabletopDataset, default_root
 from wsss.data.tabletop_rendering import render_series, render_tabletop
 from wsss.data.voc import VocDataset
@@ -38,10 +38,19 @@ class RunData:
 
     Args:
         progress: show progress bars.
+        given: the splits `train`, `tune` and `report`, where they are not opened by name.
     """
 
-    def __init__(self, config: Config, cache: StageCache, device: torch.device, progress: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        cache: StageCache,
+        device: torch.device,
+        progress: bool,
+        given: Mapping[str, Dataset] | None = None,
+    ) -> None:
         self.config, self.cache, self.device, self.progress = config, cache, device, progress
+        self._given = given
         self.depths = config.depths
         self._datasets: dict[str, Dataset] = {}
         self._cut: dict[str, list[int]] = {}  # of splits that a limit shortens: how many images are used, of how many
@@ -82,13 +91,20 @@ class RunData:
             config = self.config
             name = {"train": config.train_split, "report": config.report_split}.get(split, split)
             limits = {"train": config.train_limit, "tune": config.tune_limit, "report": config.report_limit}
-            data = open_dataset(config.data, name, root=self.root, classes=self.classes)
+            data = self._opened(split, name)
             kept = subset(data.ids, limits.get(split))
             if len(kept) < len(data):
                 self._cut[split] = [len(kept), len(data)]
                 data = keep_ids(data, kept)
             self._datasets[split] = data
         return self._datasets[split]
+
+    def _opened(self, split: str, name: str) -> Dataset:
+        if self._given is None:
+            return open_dataset(self.config.data, name, root=self.root, classes=self.classes)
+        if split not in self._given:
+            raise WsssError(f"{self.config.data} was given as {', '.join(self._given)}, without a split {split!r}")
+        return viewed(self._given[split], self.classes)
 
     def key(self, split: str) -> str:
         """Hash of what is read of a split."""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from wsss.checks import check_settings
 from wsss.config import ClassifierConfig, Config, DepthTraining, SegmentationConfig
+from wsss.data.registry import dataset_names
 from wsss.depth.declared import FILES, declarations, kinds_of, take_inline
 from wsss.depth.specs import innermost, resolve_place
 from wsss.errors import WsssError
@@ -53,6 +54,11 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     },
 }
 
+_OF_OTHERS: dict[str, Any] = {
+    key: _BY_DATA["voc"][key] for key in ("pseudo_methods", "label_methods", "classifier", "regions", "crops")
+}
+"""Settings of a user's own data sets: those of photographs."""
+
 REFERENCE_ROOTS = ("voc-animals",)
 """Names of the `voc` folders that the profiles' limits are for, beside the VOC 2012 that is downloaded."""
 
@@ -88,10 +94,11 @@ def _full(config: Config) -> Config:
 PROFILES: dict[str, Callable[[Config], Config]] = {"smoke": _smoke, "default": lambda config: config, "full": _full}
 
 
-def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> Config:
+def profile(name: str = "default", data: str = "tabletop", *, own: bool = False, **settings: Any) -> Config:
     """The configuration of a profile on a data set, with some settings replaced.
 
     Args:
+        own: whether `data` is the name of data sets that are at hand, and need not be one that can be opened.
         settings: fields of `Config`; a value of None keeps the profile's, a list will do for a tuple. `depth` may
             declare the source that it names, as in `near=files:DIR`; `depth_kind` may be a list, of a kind for all
             files and of `NAME=KIND`. A dotted name is a field of a part, such as `classifier.epochs`.
@@ -102,14 +109,17 @@ def profile(name: str = "default", data: str = "tabletop", **settings: Any) -> C
     """
     if name not in PROFILES:
         raise WsssError(f"unknown profile {name!r}; choose from {', '.join(PROFILES)}")
-    if data not in _BY_DATA:
-        raise WsssError(f"unknown data set {data!r}; choose from {', '.join(_BY_DATA)}")
+    names = tuple(dict.fromkeys((*_BY_DATA, *dataset_names())))
+    if own and data in names:
+        raise WsssError(f"data set {data!r}: another one has that name. Give yours another name.")
+    if not own and data not in names:
+        raise WsssError(f"unknown data set {data!r}; choose from {', '.join(names)}")
     of_parts = {key: settings.pop(key) for key in list(settings) if "." in key}
     known = {f.name for f in fields(Config)}
     unknown = sorted(set(settings) - known)
     if unknown:
         raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
-    config = _with_parts(PROFILES[name](Config(profile=name, data=data, **_BY_DATA[data])), of_parts)
+    config = _with_parts(PROFILES[name](Config(profile=name, data=data, **_BY_DATA.get(data, _OF_OTHERS))), of_parts)
     if data == "voc" and settings.get("root") and Path(settings["root"]).resolve().name not in REFERENCE_ROOTS:
         config = replace(config, train_limit=None, tune_limit=None, report_limit=None)
     given: dict[str, Any] = {

@@ -4,7 +4,7 @@ Results lie in the cache under the hash of what they depend on, so a second run 
 is run alone makes what it lacks, and an interrupted run goes on.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from wsss.analysis.score import Score
 from wsss.cam.classifier import Classifier, ClassifierInfo, require_classifier
 from wsss.checks import require_apart, settings_of_environment, switched_on
 from wsss.config import Config, config_hash, hashed_splits
+from wsss.data.adapters import as_splits
 from wsss.data.base import Dataset, Sample
 from wsss.data.tabletop import TabletopDataset
 from wsss.depth.sources import DepthSource
@@ -39,10 +40,12 @@ from wsss.pseudo.labelling import LabelChoice
 __all__ = ["Run", "open_run"]
 
 
-def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool = True, **settings: Any) -> "Run":
+def open_run(profile: str = "default", data: Any = "tabletop", *, progress: bool = True, **settings: Any) -> "Run":
     """The `Run` of a profile on a data set: the first call of every notebook.
 
     Args:
+        data: a name, of this package's data sets or one of `register_dataset`; or data sets themselves, `{"train": …,
+            "tune": …, "report": …}`, those of torchvision and Hugging Face too (see `wsss.data.adapters.as_splits`).
         settings: fields of `Config` that differ from the profile (`root`, `depth`, `depth_kind`, `seed`, …); None keeps
             the profile's. `crops` may also be the path of a TOML file (see `wsss.pipeline.crop_file`), as the crop
             explorer writes. Those of the environment variable `WSSS_SETTINGS` are added, a JSON object such as
@@ -54,11 +57,13 @@ def open_run(profile: str = "default", data: str = "tabletop", *, progress: bool
     """
     settings = settings_of_environment() | settings
     shown, file = progress and not switched_on("WSSS_HEADLESS"), settings.get("crops")
+    splits = None if isinstance(data, str) else as_splits(data)
+    name, own = (data, False) if splits is None else (splits["train"].name, True)
     if not isinstance(file, str | Path):
-        return Run(configuration(profile, data, **settings), progress=shown)
+        return Run(configuration(profile, name, own=own, **settings), progress=shown, data=splits)
     given = read_crop_settings(file)
-    config = given.applied(configuration(profile, data, **{**settings, "crops": None}))
-    return Run(config, progress=shown, crop_settings=given)
+    config = given.applied(configuration(profile, name, own=own, **{**settings, "crops": None}))
+    return Run(config, progress=shown, crop_settings=given, data=splits)
 
 
 class Run:
@@ -72,6 +77,7 @@ class Run:
         progress: show progress bars.
         crop_settings: fusion and threshold that a file gives for method `depth`, in place of choosing them; its regions
             and crops are in `config` already. None chooses everything on the tune split.
+        data: the splits `train`, `tune` and `report`; None opens those that `config` names.
 
     Raises:
         WsssError: the configuration cannot be run; before anything is computed.
@@ -84,6 +90,7 @@ class Run:
         *,
         progress: bool = True,
         crop_settings: CropSettings | None = None,
+        data: Mapping[str, Dataset] | None = None,
     ) -> None:
         keep_freed_memory()
         self.config, self.crop_settings, self.depths = config, crop_settings, config.depths
@@ -91,7 +98,7 @@ class Run:
         self.progress = progress and is_main()
         self.device = pick_device()
         check_before(config)
-        self._data = RunData(config, StageCache(self.cache), self.device, self.progress)
+        self._data = RunData(config, StageCache(self.cache), self.device, self.progress, data)
         self._classifier = ClassifierStage(self._data)
         self._seeds = SeedStage(self._classifier, crop_settings)
         self._labels = LabelStage(self._seeds)
