@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import tifffile
 from wsss import cli
 from wsss.data.registry import _OPENERS
 from wsss.depth.names import SOURCES
+from wsss.machine.plugins import Registry
 from wsss.methods.names import _ENTERED
 from wsss.methods.registry import METHODS, PROPOSALS
 from wsss.pipeline import open_run
@@ -47,7 +49,7 @@ EXTEND, DEPTH = examples("extend.md"), examples("depth.md")
 @pytest.fixture
 def nothing_stays() -> Iterator[None]:
     """What an example enters is gone afterwards."""
-    registries = (_OPENERS, SOURCES, METHODS, REFINEMENTS, NETWORKS)
+    registries: tuple[Registry[Any], ...] = (_OPENERS, SOURCES, METHODS, REFINEMENTS, NETWORKS)
     before = [set(registry.loaded()) for registry in registries]
     yield
     for registry, names in zip(registries, before, strict=True):

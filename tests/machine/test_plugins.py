@@ -64,8 +64,9 @@ def test_own_and_reserved_names_stay(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a+b", "a@b", "a:b", "a b", "a,b", "a=b", "-a", "a/b"])
 def test_names_that_would_be_taken_apart_are_refused(name: str) -> None:
+    registry: Registry[int] = Registry("fruit", "wsss.none")
     with pytest.raises(WsssError, match="a name must be of letters"):
-        Registry("fruit", "wsss.none").enter(name, 1, first)
+        registry.enter(name, 1, first)
 
 
 @pytest.mark.parametrize("version", [0, -1, 1.0, "1", True, None])
