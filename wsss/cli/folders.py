@@ -20,7 +20,7 @@ from wsss.cli.options import (
     open_run_of,
     settings_of,
 )
-from wsss.cli.training import trains
+from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
 

@@ -22,7 +22,7 @@ from wsss.cli.options import (
     open_run_of,
     settings_of,
 )
-from wsss.cli.training import trains
+from wsss.cli.training_options import trains
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
