@@ -434,7 +434,7 @@ def test_train_exports_a_checkpoint_and_says_how_good_it_is(monkeypatch, tmp_pat
         def classifier_report(self) -> dict[str, Any]:
             return {"map": {"tune": 71.26, "report": 69.5}}
 
-    monkeypatch.setattr(cli.stages, "open_run_of", lambda *_, **__: Opened())
+    monkeypatch.setattr("wsss.cli.run_options.open_run_of", lambda *_, **__: Opened())
     out = tmp_path / "mine.safetensors"
     result = CliRunner().invoke(cli.app, ["train", "--out", str(out), "--methods", "cam"], catch_exceptions=False)
     assert result.exit_code == 0

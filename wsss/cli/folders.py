@@ -11,15 +11,13 @@ from wsss.cli.options import (
     Depth,
     DepthKind,
     Methods,
-    Profile,
     Root,
-    Seed,
     Sources,
     app,
     methods_of,
-    open_run_of,
     settings_of,
 )
+from wsss.cli.run_options import RunOptions, of_run
 from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
@@ -56,25 +54,19 @@ def predict(
 
 @app.command()
 @trains()
+@of_run
 def export(
+    options: RunOptions,
     out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
     method: Annotated[
         str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")
     ] = None,
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
-    seed: Seed = 0,
     val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
 ) -> None:
     """Write images and pseudo-labels of the train split as a VOC folder, on which other toolboxes train as it is."""
     from wsss.pseudo.export import export_voc, require_same_export
 
-    run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed, source))
+    run = options.open()
     name = method or run.config.label_methods[-1]
     run.require_apart(out, MethodName.parse(name).source)
     run.require_runs_apart()

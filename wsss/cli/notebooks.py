@@ -8,19 +8,11 @@ from typing import Annotated
 import typer
 
 from wsss.cli.options import (
-    Classes,
-    Data,
-    Depth,
-    DepthKind,
-    Profile,
-    Root,
-    Seed,
-    Sources,
     app,
     names_of,
     open_run_of,
-    settings_of,
 )
+from wsss.cli.run_options import RunOptions, of_run
 from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 
@@ -42,17 +34,24 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
     return inline(depth, declared)
 
 
+def _require_own_outputs(data: str, crops: Path | None) -> None:
+    """Raise a `WsssError` where outputs would not be those of the profile on data that we may publish."""
+    if crops:
+        raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
+    if os.environ.get("WSSS_SETTINGS"):
+        raise WsssError(
+            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and "
+            "WSSS_SETTINGS"
+        )
+    if data != "tabletop":
+        raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
+
+
 @app.command()
 @trains()
+@of_run
 def run(
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
-    seed: Seed = 0,
+    options: RunOptions,
     crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, from the crop explorer.")] = None,
     notebooks: Annotated[str | None, typer.Option(help="Comma-separated names; default: all six in order.")] = None,
     save_outputs: Annotated[
@@ -63,24 +62,16 @@ def run(
     from wsss.experiments.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
     from wsss.paths import runs_folder
 
-    settings = settings_of(root, classes, depth, depth_kind, seed, source)
-    settings |= {"crops": str(crops.resolve()) if crops else None}
+    settings = options.settings | {"crops": str(crops.resolve()) if crops else None}
     sources = settings.pop("sources")
     if sources:  # notebooks take the run's depth alone, which may declare what it names
         settings["depth"] = _with_declared(settings["depth"], sources)
-    opened = open_run_of(profile, data, settings)
+    opened = open_run_of(options.profile, options.data, settings)
     opened.require_runs_apart(inputs=[crops] if crops else [])
-    if save_outputs and crops:
-        raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
-    if save_outputs and os.environ.get("WSSS_SETTINGS"):
-        raise WsssError(
-            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and "
-            "WSSS_SETTINGS"
-        )
-    if save_outputs and data != "tabletop":
-        raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
+    if save_outputs:
+        _require_own_outputs(options.data, crops)
     names = names_of(notebooks) or NOTEBOOKS
-    parameters = {"profile": profile, "data": data, **settings}
+    parameters = {"profile": options.profile, "data": options.data, **settings}
     if parameters["classes"]:
         parameters["classes"] = list(parameters["classes"])
     # The data is made here, where its progress bar can be seen, not in the first kernel.

@@ -10,18 +10,16 @@ import typer
 from wsss.cli.options import (
     Classes,
     Data,
-    Depth,
-    DepthKind,
     Methods,
     Profile,
     Root,
     Seed,
-    Sources,
     app,
     methods_of,
     open_run_of,
     settings_of,
 )
+from wsss.cli.run_options import RunOptions, of_run
 from wsss.cli.training_options import trains
 
 if TYPE_CHECKING:
@@ -64,22 +62,16 @@ def render(
 
 @app.command()
 @trains()
+@of_run
 def train(
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
-    seed: Seed = 0,
+    options: RunOptions,
     methods: Methods = None,
     out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/classifier.safetensors.")] = None,
 ) -> None:
     """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint."""
-    run = open_run_of(profile, data, settings_of(root, classes, depth, depth_kind, seed, source))
+    run = options.open()
     path = out or run.folder / run.data_name / "classifier.safetensors"
-    run.export_classifier(path, methods_of(methods, root) or run.config.methods)
+    run.export_classifier(path, methods_of(methods, options.root) or run.config.methods)
     scores = run.classifier_report()["map"]
     typer.echo(
         f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}; checkpoint {path}"
@@ -141,41 +133,27 @@ def cam(
 
 @app.command()
 @trains()
+@of_run
 def crops(
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
-    seed: Seed = 0,
+    options: RunOptions,
     methods: Methods = None,
 ) -> None:
     """Score depth-guided crops beside the CAM."""
-    settings = settings_of(root, classes, depth, depth_kind, seed, source)
-    _print_stage(open_run_of(profile, data, settings, methods=methods_of(methods, root)), "cam")
+    _print_stage(options.open(methods=methods_of(methods, options.root)), "cam")
 
 
 @app.command()
 @trains()
+@of_run
 def pseudo(
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
-    seed: Seed = 0,
+    options: RunOptions,
     methods: Methods = None,
 ) -> None:
     """Write pseudo-labels of the train split as VOC-palette PNGs, and score them.
 
     Methods take a refinement after a plus, as in cam+crf, depth+par, depth+par-depth.
     """
-    settings = settings_of(root, classes, depth, depth_kind, seed, source)
-    run = open_run_of(profile, data, settings, pseudo_methods=methods_of(methods, root))
+    run = options.open(pseudo_methods=methods_of(methods, options.root))
     _print_stage(run, "pseudo")
     for name in run.config.pseudo_methods:
         typer.echo(f"pseudo-labels of {name}: {run.pseudo_folder(name)}")
@@ -183,15 +161,9 @@ def pseudo(
 
 @app.command()
 @trains()
+@of_run
 def segment(
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
-    seed: Seed = 0,
+    options: RunOptions,
     methods: Methods = None,
 ) -> None:
     """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks where there are any;
@@ -199,12 +171,7 @@ def segment(
 
     `python -m wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """
-    run = open_run_of(
-        profile,
-        data,
-        settings_of(root, classes, depth, depth_kind, seed, source),
-        label_methods=methods_of(methods, root),
-    )
+    run = options.open(label_methods=methods_of(methods, options.root))
     _print_stage(run, "segmentation")
     for name in run.network_labels:
         typer.echo(f"network on {name}: {run.network_path(name)}")
