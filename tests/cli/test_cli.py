@@ -372,7 +372,7 @@ def test_train_depth_says_how_the_loss_fell(monkeypatch, tmp_path: Path, folds: 
     from wsss.config import Config
 
     monkeypatch.setattr("wsss.depth.training.train_with_folds", train)
-    monkeypatch.setattr(cli.stages, "open_run_of", opened)
+    monkeypatch.setattr(cli.options, "open_run_of", opened)
     arguments = ["train-depth", "--seed", "2", *(["--folds"] if folds else [])]
     result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
     assert result.exit_code == 0
@@ -434,7 +434,7 @@ def test_train_exports_a_checkpoint_and_says_how_good_it_is(monkeypatch, tmp_pat
         def classifier_report(self) -> dict[str, Any]:
             return {"map": {"tune": 71.26, "report": 69.5}}
 
-    monkeypatch.setattr("wsss.cli.run_options.open_run_of", lambda *_, **__: Opened())
+    monkeypatch.setattr(cli.options, "open_run_of", lambda *_, **__: Opened())
     out = tmp_path / "mine.safetensors"
     result = CliRunner().invoke(cli.app, ["train", "--out", str(out), "--methods", "cam"], catch_exceptions=False)
     assert result.exit_code == 0

@@ -108,7 +108,7 @@ def test_the_command_names_the_networks_that_there_are(
 ) -> None:
     run = Run(configured(tagged_voc), tmp_path / "cache", progress=False)
     monkeypatch.setenv("WSSS_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("wsss.cli.run_options.open_run_of", lambda *_, **__: run)
+    monkeypatch.setattr(cli.options, "open_run_of", lambda *_, **__: run)
     cli.stages.segment()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == NO_FULL_SUPERVISION

@@ -5,19 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wsss.cli.options import (
-    Classes,
-    Data,
-    Depth,
-    DepthKind,
-    Methods,
-    Root,
-    Sources,
-    app,
-    methods_of,
-    settings_of,
-)
-from wsss.cli.run_options import RunOptions, of_run
+from wsss.cli.options import Data, Methods, RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
@@ -54,7 +42,7 @@ def predict(
 
 @app.command()
 @trains()
-@of_run
+@of_a_run()
 def export(
     options: RunOptions,
     out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
@@ -80,16 +68,13 @@ def export(
 
 
 @app.command()
+@of_a_run("profile", "data", "seed")
 def evaluate(
+    options: RunOptions,
     checkpoint: Annotated[Path, typer.Option(help="Classifier from `python -m wsss train`.")],
     out: Annotated[Path, typer.Option(help="Root of the record tree to write.")],
     data: Data = "voc",
-    root: Root = None,
     split: Annotated[str, typer.Option(help="Split to score.")] = "val",
-    classes: Classes = None,
-    depth: Depth = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
     methods: Methods = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Score at most so many images, evenly spaced.")] = None,
     on_error: Annotated[
@@ -103,7 +88,7 @@ def evaluate(
     from wsss.experiments.evaluate import evaluate_folder
     from wsss.report.tables import stage_table
 
-    settings = settings_of(root, classes, depth, depth_kind, 0, source)
+    settings = options.settings()
     written: list[Path] = []
     records = evaluate_folder(
         checkpoint,
@@ -115,7 +100,7 @@ def evaluate(
         depth=settings["depth"],
         depth_kind=settings["depth_kind"],
         sources=settings["sources"] or (),
-        methods=methods_of(methods, root),
+        methods=options.methods(methods),
         limit=limit,
         on_error=on_error,
         on_written=written.append,

@@ -7,12 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wsss.cli.options import (
-    app,
-    names_of,
-    open_run_of,
-)
-from wsss.cli.run_options import RunOptions, of_run
+from wsss.cli.options import RunOptions, app, names_of, of_a_run, open_run_of
 from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 
@@ -35,7 +30,7 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
 
 
 def _require_own_outputs(data: str, crops: Path | None) -> None:
-    """Raise a `WsssError` where outputs would not be those of the profile on data that we may publish."""
+    """Raise a `WsssError` where outputs would not be those of the profile, on data whose pictures are ours to publish."""
     if crops:
         raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
     if os.environ.get("WSSS_SETTINGS"):
@@ -49,7 +44,7 @@ def _require_own_outputs(data: str, crops: Path | None) -> None:
 
 @app.command()
 @trains()
-@of_run
+@of_a_run()
 def run(
     options: RunOptions,
     crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, from the crop explorer.")] = None,
@@ -62,7 +57,8 @@ def run(
     from wsss.experiments.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
     from wsss.paths import runs_folder
 
-    settings = options.settings | {"crops": str(crops.resolve()) if crops else None}
+    settings = options.settings()
+    settings |= {"crops": str(crops.resolve()) if crops else None}
     sources = settings.pop("sources")
     if sources:  # notebooks take the run's depth alone, which may declare what it names
         settings["depth"] = _with_declared(settings["depth"], sources)

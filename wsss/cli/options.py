@@ -2,12 +2,14 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wsss.cli.adding import Command, adds
 from wsss.errors import WsssError
 
 if TYPE_CHECKING:
@@ -21,11 +23,13 @@ __all__ = [
     "Methods",
     "Profile",
     "Root",
+    "RunOptions",
     "Seed",
     "Sources",
     "app",
     "methods_of",
     "names_of",
+    "of_a_run",
     "open_run_of",
     "settings_of",
 ]
@@ -161,6 +165,60 @@ def settings_of(
         "seed": seed,
         "sources": tuple(str(_absolute(source)) for source in sources) if sources else None,
     }
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line says of a run; see the options of these names."""
+
+    profile: str = "default"
+    data: str = "tabletop"
+    root: Path | None = None
+    classes: str | None = None
+    depth: str | None = None
+    depth_kind: Sequence[str] | None = None
+    source: Sequence[str] | None = None
+    seed: int = 0
+
+    def settings(self) -> dict[str, Any]:
+        """By the names of `Config`."""
+        return settings_of(self.root, self.classes, self.depth, self.depth_kind, self.seed, self.source)
+
+    def open(self, **more: Any) -> "Run":
+        """The run; `more` are further settings."""
+        return open_run_of(self.profile, self.data, self.settings(), **more)
+
+    def methods(self, text: str | None) -> tuple[str, ...] | None:
+        """The methods of `--methods`; see `methods_of`."""
+        return methods_of(text, self.root)
+
+
+_OF_A_RUN = {
+    "profile": Profile,
+    "data": Data,
+    "root": Root,
+    "classes": Classes,
+    "depth": Depth,
+    "depth_kind": DepthKind,
+    "source": Sources,
+    "seed": Seed,
+}
+"""The options of `RunOptions`, by its fields."""
+
+
+def of_a_run(*without: str) -> Callable[[Command], Command]:
+    """Give a command the options that say which run it is about; it takes them as `options`, a `RunOptions`.
+
+    Args:
+        without: options that the command does not have.
+    """
+    defaults = {field.name: field.default for field in fields(RunOptions)}
+    added = {name: (kind, defaults[name]) for name, kind in _OF_A_RUN.items() if name not in without}
+
+    def handle(command: Command, chosen: dict[str, Any], given: dict[str, Any]) -> None:
+        command(options=RunOptions(**chosen), **given)
+
+    return adds(added, handle, first=True, handed="options")
 
 
 def open_run_of(profile: str, data: str, settings: dict[str, Any], **more: Any) -> "Run":

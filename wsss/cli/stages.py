@@ -7,19 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wsss.cli.options import (
-    Classes,
-    Data,
-    Methods,
-    Profile,
-    Root,
-    Seed,
-    app,
-    methods_of,
-    open_run_of,
-    settings_of,
-)
-from wsss.cli.run_options import RunOptions, of_run
+from wsss.cli.options import Methods, RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
 
 if TYPE_CHECKING:
@@ -62,7 +50,7 @@ def render(
 
 @app.command()
 @trains()
-@of_run
+@of_a_run()
 def train(
     options: RunOptions,
     methods: Methods = None,
@@ -71,7 +59,7 @@ def train(
     """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint."""
     run = options.open()
     path = out or run.folder / run.data_name / "classifier.safetensors"
-    run.export_classifier(path, methods_of(methods, options.root) or run.config.methods)
+    run.export_classifier(path, options.methods(methods) or run.config.methods)
     scores = run.classifier_report()["map"]
     typer.echo(
         f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}; checkpoint {path}"
@@ -80,11 +68,9 @@ def train(
 
 @app.command("train-depth")
 @trains("depth_training.epochs")
+@of_a_run("classes", "depth", "depth_kind", "source")
 def train_depth(
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    seed: Seed = 0,
+    options: RunOptions,
     folds: Annotated[bool, typer.Option(help="Also a network for each fold of the training images.")] = False,
     out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/depth.safetensors.")] = None,
 ) -> None:
@@ -93,7 +79,7 @@ def train_depth(
     from wsss.depth.training import train_with_folds
     from wsss.machine.processes import made_by_main
 
-    run = open_run_of(profile, data, settings_of(root, None, None, None, seed))
+    run = options.open()
     path = out or run.folder / run.data_name / "depth.safetensors"
     config = run.config
     require_apart(path, *config.inputs())
@@ -104,7 +90,7 @@ def train_depth(
         config.classifier.backbone,
         folds=folds,
         test_side=config.classifier.base_side,
-        seed=seed,
+        seed=options.seed,
         device=run.device,
         progress=run.progress,
         marked=True,
@@ -119,32 +105,29 @@ def train_depth(
 
 @app.command()
 @trains()
+@of_a_run("depth", "depth_kind", "source")
 def cam(
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    classes: Classes = None,
-    seed: Seed = 0,
+    options: RunOptions,
 ) -> None:
     """Score the CAM and its zoom control, which look at no depth."""
-    run = open_run_of(profile, data, settings_of(root, classes, None, None, seed), methods=("cam", "zoom"))
+    run = options.open(methods=("cam", "zoom"))
     _print_stage(run, "cam")
 
 
 @app.command()
 @trains()
-@of_run
+@of_a_run()
 def crops(
     options: RunOptions,
     methods: Methods = None,
 ) -> None:
     """Score depth-guided crops beside the CAM."""
-    _print_stage(options.open(methods=methods_of(methods, options.root)), "cam")
+    _print_stage(options.open(methods=options.methods(methods)), "cam")
 
 
 @app.command()
 @trains()
-@of_run
+@of_a_run()
 def pseudo(
     options: RunOptions,
     methods: Methods = None,
@@ -153,7 +136,7 @@ def pseudo(
 
     Methods take a refinement after a plus, as in cam+crf, depth+par, depth+par-depth.
     """
-    run = options.open(pseudo_methods=methods_of(methods, options.root))
+    run = options.open(pseudo_methods=options.methods(methods))
     _print_stage(run, "pseudo")
     for name in run.config.pseudo_methods:
         typer.echo(f"pseudo-labels of {name}: {run.pseudo_folder(name)}")
@@ -161,7 +144,7 @@ def pseudo(
 
 @app.command()
 @trains()
-@of_run
+@of_a_run()
 def segment(
     options: RunOptions,
     methods: Methods = None,
@@ -171,7 +154,7 @@ def segment(
 
     `python -m wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """
-    run = options.open(label_methods=methods_of(methods, options.root))
+    run = options.open(label_methods=options.methods(methods))
     _print_stage(run, "segmentation")
     for name in run.network_labels:
         typer.echo(f"network on {name}: {run.network_path(name)}")

@@ -1,17 +1,16 @@
 """The options of the commands that train: backbone, weights, epochs, batch size, number of images, and the device."""
 
-import inspect
 import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from wsss.checks import settings_of_environment
+from wsss.cli.adding import Command, adds
 from wsss.errors import WsssError
 
 __all__ = ["trains"]
@@ -30,30 +29,18 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def trains(epochs: str = "classifier.epochs") -> Callable[[Callable[..., None]], Callable[..., None]]:
+def trains(epochs: str = "classifier.epochs") -> Callable[[Command], Command]:
     """Give a command the options of training; `open_run` then opens its runs with them.
 
     Args:
         epochs: the setting that `--epochs` changes.
     """
 
-    def extended(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command)
-        def with_options(**given: Any) -> None:
-            options = {name: given.pop(name, None) for name in OPTIONS}
-            with _in_force(_settings(epochs, **options), options["device"]):
-                command(**given)
+    def handle(command: Command, chosen: dict[str, Any], given: dict[str, Any]) -> None:
+        with _in_force(_settings(epochs, **chosen), chosen["device"]):
+            command(**given)
 
-        more = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for name, annotation in OPTIONS.items()
-        ]
-        own = inspect.signature(command, eval_str=True)
-        whole = own.replace(parameters=[*own.parameters.values(), *more])
-        with_options.__signature__ = whole  # type: ignore[attr-defined]
-        return with_options
-
-    return extended
+    return adds({name: (annotation, None) for name, annotation in OPTIONS.items()}, handle)
 
 
 def _settings(

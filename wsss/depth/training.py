@@ -1,9 +1,9 @@
 """Trains the monocular depth network on the RGB-D train split. That depth is extra supervision, and records say so."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,24 +35,6 @@ SMALLEST_WINDOW = 0.6  # side of the random training window, as a share of the i
 
 Pairs = Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]]
 """Photographs `H×W×3 uint8` with their inverse depth `H×W float32`."""
-
-
-class Training(TypedDict):
-    """How a network is trained: plain keywords of `train_depth_network` and `train_with_folds`.
-
-    Attributes:
-        epochs: fixed in advance.
-        batch_size: windows per step.
-        side: of the training windows in pixels, a multiple of 32.
-        learning_rate: of the decoder (AdamW, polynomial schedule); the encoder learns at a fifth.
-        frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
-    """
-
-    epochs: int
-    batch_size: int
-    side: int
-    learning_rate: float
-    frozen_stages: int
 
 
 def _standardised(maps: torch.Tensor) -> torch.Tensor:
@@ -114,6 +96,11 @@ def train_depth_network(
     backbone: str,
     pairs: Pairs,
     *,
+    epochs: int,
+    batch_size: int,
+    side: int,
+    learning_rate: float,
+    frozen_stages: int,
     test_side: int = 256,
     seed: int = 0,
     device: torch.device | None = None,
@@ -122,19 +109,22 @@ def train_depth_network(
     ids: Sequence[str] = (),
     checkpoint: Path | None = None,
     checkpoint_every: int = CHECKPOINT_EVERY,
-    **training: Unpack[Training],
 ) -> tuple[DepthNetwork, list[dict[str, float]]]:
     """Train a network to predict inverse depth up to scale and shift.
 
     Args:
         backbone: timm name of the encoder.
+        epochs: fixed in advance.
+        batch_size: windows per step.
+        side: of the training windows in pixels, a multiple of 32.
+        learning_rate: of the decoder (AdamW, polynomial schedule); the encoder learns at a fifth.
+        frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
         test_side: long side at which the network will be used.
         seed: of decoder weights, order, windows and colours.
         weights: of the backbone in timm's names; None takes the registered ImageNet weights.
         ids: of the photographs, to be remembered by the network.
         checkpoint: file to go on from if it is there, and to write every `checkpoint_every` steps; None keeps none. The
             caller deletes it when the result is safe. On the CPU the weights are then the same to the bit.
-        training: see `Training`.
 
     Returns:
         The network in evaluation mode and one `{"epoch", "loss"}` per epoch.
@@ -152,22 +142,28 @@ def train_depth_network(
     encoder = encoder_model(network.module)
     load_encoder(network.module, weights if weights is not None else backbone_state(backbone))
     network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    freeze_early(encoder, training["frozen_stages"])
+    freeze_early(encoder, frozen_stages)
     train_mode(network.module)
     quick_gradients(network.module)
     slow = [p for p in encoder.parameters() if p.requires_grad]
     fast = [p for name, p in network.module.named_parameters() if not name.startswith("encoder.")]
-    rate, batch_size = training["learning_rate"], training["batch_size"]
-    groups = [{"params": fast, "lr": rate}, {"params": slow, "lr": rate * ENCODER_RATE}]
+    groups = [{"params": fast, "lr": learning_rate}, {"params": slow, "lr": learning_rate * ENCODER_RATE}]
     optimiser = torch.optim.AdamW(groups, weight_decay=1e-2)
     per_epoch = max(1, len(pairs) // batch_size)
-    steps = training["epochs"] * per_epoch
+    steps = epochs * per_epoch
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, steps, power=0.9)
     chance = Chance(seed, device)
+    settings = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "side": side,
+        "learning_rate": learning_rate,
+        "frozen_stages": frozen_stages,
+    }
     parts: dict[str, Any] = {"network": network.module, "optimiser": optimiser, "schedule": schedule, "chance": chance}
-    state = TrainingState(parts, _identity(network, pairs, training, seed) if checkpoint else "")
+    state = TrainingState(parts, _identity(network, pairs, settings, seed) if checkpoint else "")
     losses = state.load(checkpoint) if checkpoint else []
-    batches = _windows(pairs, training["side"], batch_size, steps - len(losses), chance)
+    batches = _windows(pairs, side, batch_size, steps - len(losses), chance)
     bar = tqdm(batches, "train depth", steps, initial=len(losses), unit="step", leave=False, disable=not progress)
     for images, depths in bar:
         maps = network.module(normalise_batch(to_device(images, device), mean, std))[:, 0]
@@ -177,7 +173,7 @@ def train_depth_network(
         optimiser.step()
         schedule.step()
         losses.append(loss.item())
-        require_learning(losses[-1:], "the depth network", rate)
+        require_learning(losses[-1:], "the depth network", learning_rate)
         if checkpoint and len(losses) % checkpoint_every == 0:
             state.save(checkpoint, losses)
     network.module.eval()
@@ -185,10 +181,10 @@ def train_depth_network(
     return network, [{"epoch": number, "loss": mean_loss} for number, mean_loss in enumerate(means, start=1)]
 
 
-def _identity(network: DepthNetwork, pairs: Pairs, training: Training, seed: int) -> str:
+def _identity(network: DepthNetwork, pairs: Pairs, settings: Mapping[str, Any], seed: int) -> str:
     """Hash of all that a training depends on, its initial weights and its images by content."""
     tensors = network.module.state_dict().items()
-    digest = hashlib.sha256(content_hash([network.backbone, network.side, training, seed]).encode())
+    digest = hashlib.sha256(content_hash([network.backbone, network.side, settings, seed]).encode())
     for array in (
         *(tensor.cpu().contiguous().numpy() for _, tensor in tensors),
         *(each for pair in pairs for each in pair),
@@ -209,7 +205,7 @@ def train_with_folds(
     progress: bool = True,
     marked: bool = False,
     weights: str | None = None,
-    **training: Unpack[Training],
+    **training: Any,
 ) -> dict[str, list[dict[str, float]]]:
     """Train a network on all images of a data set and, with `folds`, one for each fold that has not seen it.
 
@@ -222,7 +218,7 @@ def train_with_folds(
         marked: whether `CHECKPOINT.json` beside it says what training it is of; checkpoints of another one are then
             refused.
         weights: file of the backbone's weights; None takes the registered ones.
-        training: see `Training`.
+        training: further keywords of `train_depth_network`, such as `epochs`.
 
     Returns:
         History of each network that was trained, by its checkpoint's name.

@@ -1,10 +1,10 @@
 """Makes a record's numbers anew from what it says of itself, and tells whether they agree."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import cast
 
 from wsss.checks import settings_from
 from wsss.config import Config, config_hash
@@ -74,41 +74,48 @@ def rerun_record(
         WsssError: it is no such record, its settings are not this code's, or the data or checkpoint is another.
     """
     record = _read(path)
+    asked = _Asked(path, record, root, depth, sources, progress)
     with TemporaryDirectory(prefix="wsss-rerun-") as folder:
         if record["profile"] == "evaluate":
-            new = _evaluated(path, record, Path(folder), root, depth, sources, checkpoint, progress)
+            new = _evaluated(asked, Path(folder), checkpoint)
         else:
             own = cache or runs_folder() / "rerun" / f"{path.stem}-{file_hash(path)[:12]}"
-            new = _made(path, record, Path(folder), root, depth, sources, own, progress)
+            new = _made(asked, Path(folder), own)
     return Outcome(record, new, tuple(_compared(record, new)))
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What `rerun_record` is asked for; see its arguments."""
+
+    path: Path
+    record: Record
+    root: Path | None
+    depth: str | None
+    sources: Sequence[str]
+    progress: bool
+
+    @property
+    def place(self) -> str | None:
+        """The folder of the data as settings have it."""
+        return str(self.root.resolve()) if self.root else None
+
+
 def _read(path: Path) -> Record:
-    record: Any = read_json(path)
+    record = read_json(path)
     if not isinstance(record, dict) or record.get("stage") not in STAGES or "provenance" not in record:
         raise WsssError(f"{path} is no record of a stage ({', '.join(STAGES)}), which are what can be made anew.")
-    known: Any = record
-    read: Record = known
-    return read
+    return cast(Record, record)
 
 
-def _made(
-    path: Path,
-    record: Record,
-    folder: Path,
-    root: Path | None,
-    depth: str | None,
-    sources: Sequence[str],
-    cache: Path,
-    progress: bool,
-) -> Record:
+def _made(asked: _Asked, folder: Path, cache: Path) -> Record:
+    path, record, depth, sources = asked.path, asked.record, asked.depth, asked.sources
     config = settings_of_record(path, record)
-    place = str(root.resolve()) if root else None
     if depth and (name := innermost(config.depth)) in config.depths.declared:
         sources = (*sources, f"{name}={innermost(take_inline(depth)[0])}")  # the run's depth keeps its name
         depth = None
     config = _placed(path, config, declarations(sources))
-    config = replace(config, root=place, depth=resolve_place(depth or config.depth, place))
+    config = replace(config, root=asked.place, depth=resolve_place(depth or config.depth, asked.place))
     name = name_of_method(path, record, config)
     methods = () if name == FULL_SUPERVISION else (name,)
     match record["stage"]:
@@ -118,7 +125,7 @@ def _made(
             config = replace(config, pseudo_methods=methods)
         case _:
             config = replace(config, label_methods=methods)
-    runs = [Run(replace(config, seed=seed), cache, progress=progress) for seed in record["seeds"]]
+    runs = [Run(replace(config, seed=seed), cache, progress=asked.progress) for seed in record["seeds"]]
     runs[0].require_apart(cache, inputs=[path], remedy="Give another folder with --cache.")
     if runs[0].data_hash(record["stage"]) != record["provenance"]["data_sha256"]:
         raise WsssError(f"the data is not that of {path}. Give its folder with --root, or restore it.")
@@ -194,36 +201,28 @@ def name_of_method(path: Path, record: Record, config: Config) -> str:
     return name
 
 
-def _evaluated(
-    path: Path,
-    record: Record,
-    folder: Path,
-    root: Path | None,
-    depth: str | None,
-    sources: Sequence[str],
-    checkpoint: Path | None,
-    progress: bool,
-) -> Record:
+def _evaluated(asked: _Asked, folder: Path, checkpoint: Path | None) -> Record:
+    path, record = asked.path, asked.record
     settings = record["provenance"].get("settings")
     if settings is None:
         raise WsssError(f"{path} does not say how it was evaluated: make it again with `python -m wsss evaluate`.")
     if checkpoint is None or weights_hash(checkpoint) != settings["checkpoint_sha256"]:
         raise WsssError(f"{path} was made with {settings['checkpoint']}. Give that very file with --checkpoint.")
-    declared = {**declarations(settings.get("sources", ())), **declarations(sources)}
+    declared = {**declarations(settings.get("sources", ())), **declarations(asked.sources)}
     made = evaluate_folder(
         checkpoint,
         folder,
         data=settings["data"],
-        root=str(root) if root else None,
+        root=str(asked.root) if asked.root else None,
         split=settings["split"],
         classes=settings["classes"],
-        depth=depth or settings["depth"],
+        depth=asked.depth or settings["depth"],
         depth_kind=settings["depth_kind"],
         sources=[f"{name}={spec}" for name, spec in declared.items()],
         methods=settings["methods"],
         limit=settings["limit"],
         on_error=settings["on_error"],
-        progress=progress,
+        progress=asked.progress,
     )
     new = _same(path, record, made)
     if new["provenance"]["data_sha256"] != record["provenance"]["data_sha256"]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice, pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,23 +33,9 @@ class NoMemory(WsssError):
     """Memory was refused for a single image, which the message describes by its size: the caller knows its name."""
 
 
-def predict(
-    network: nn.Module,
-    image: np.ndarray,
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    scales: Sequence[float] = (1.0,),
-    flip: bool = True,
-    long_side: int | None = None,
-    device: torch.device,
-) -> np.ndarray:
-    """Label map `H×W uint8` of one image `H×W×3 uint8`; see `predict_batches`."""
-    return next(
-        predict_batches(
-            network, [image], mean=mean, std=std, scales=scales, flip=flip, long_side=long_side, device=device
-        )
-    )
+def predict(network: nn.Module, image: np.ndarray, **options: Any) -> np.ndarray:
+    """Label map `H×W uint8` of one image `H×W×3 uint8`; `options` are those of `predict_batches`."""
+    return next(predict_batches(network, [image], **options))
 
 
 def predict_batches(
