@@ -30,7 +30,7 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
 
 
 def _require_own_outputs(data: str, crops: Path | None) -> None:
-    """Raise a `WsssError` where outputs would not be those of the profile, on data whose pictures are ours to publish."""
+    """Raise a `WsssError` where outputs would not be those of the profile, on data that is ours to publish."""
     if crops:
         raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
     if os.environ.get("WSSS_SETTINGS"):
