@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wsss.cli.options import RunOptions, app, names_of, of_a_run, open_run_of
-from wsss.cli.training import trains
+from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 
 __all__: list[str] = []  # importing this module enters its command

@@ -23,6 +23,7 @@ from wsss.analysis import (
 from wsss.analysis.activation import rank_correlations
 from wsss.analysis.failures import error_shares
 from wsss.analysis.score import Score
+from wsss.methods.names import MethodName
 from wsss.records.paired import paired_differences, require_alike
 from wsss.records.provenance import provenance
 from wsss.records.record import Record, Stage
@@ -129,7 +130,7 @@ def _described(subject: Subject) -> dict[str, Any]:
         "profile": subject.profile,
         "stage": subject.stage,
         "method": subject.method,
-        "depth_source": subject.method.partition("@")[2] or None,
+        "depth_source": MethodName.of_seeds(subject.method).source,
         "refinement": subject.refinement.lstrip("+") if subject.refinement else None,
         "backbone": subject.backbone,
         "image_labels": subject.image_labels,
