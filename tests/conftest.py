@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,26 @@ def tiny_checkpoint(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.safetensors"
     save_classifier(path, Classifier("test_efficientnet", 2).eval(), info)
     return path
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Installs a package of one module, as pip leaves it: `(name, code, group, offers)`."""
+    from wsss.machine.plugins import _offers
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    modules = set(sys.modules)
+
+    def installed(name: str, code: str, group: str, **offers: str) -> None:
+        (tmp_path / f"{name}.py").write_text(code)
+        about = tmp_path / f"{name}-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = "".join(f"{each} = {value}\n" for each, value in offers.items())
+        (about / "entry_points.txt").write_text(f"[{group}]\n{lines}")
+        _offers.cache_clear()
+
+    yield installed
+    _offers.cache_clear()
+    for module in set(sys.modules) - modules:
+        del sys.modules[module]

@@ -1,36 +1,14 @@
 """Names: those that are entered, and those of other packages, which are imported when they are asked for."""
 
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from wsss.errors import WsssError
-from wsss.machine.plugins import Registry, _offers, check_version
+from wsss.machine.plugins import Registry, check_version
 
 Install = Callable[..., None]
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Installs a package of one module, as pip leaves it: `(name, code, group, offers)`."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    modules = set(sys.modules)
-
-    def installed(name: str, code: str, group: str, **offers: str) -> None:
-        (tmp_path / f"{name}.py").write_text(code)
-        about = tmp_path / f"{name}-1.0.dist-info"
-        about.mkdir()
-        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        lines = "".join(f"{each} = {value}\n" for each, value in offers.items())
-        (about / "entry_points.txt").write_text(f"[{group}]\n{lines}")
-        _offers.cache_clear()
-
-    yield installed
-    _offers.cache_clear()
-    for module in set(sys.modules) - modules:
-        del sys.modules[module]
 
 
 def first() -> None: ...

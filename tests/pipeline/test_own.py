@@ -1,6 +1,6 @@
 """What users enter, in a run: versions enter keys, names enter records, errors are one line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -384,6 +384,52 @@ def test_a_network_that_cannot_learn_is_said_at_once(tmp_path: Path, build: Any,
     with pytest.raises(WsssError, match=message) as caught:
         opened(tmp_path, segmentation=replace(SETTINGS["segmentation"], architecture="my-broken"))
     assert "\n" not in str(caught.value)
+
+
+PLUGIN = """
+import numpy as np
+from torch import nn
+from tests.pipeline.test_own import Squares
+from wsss import register_dataset, register_depth_source, register_network, register_proposal, register_refinement
+
+register_dataset("my-data")(lambda root, split, classes, limit: Squares(split))
+register_depth_source("my-depth", kind="inverse")(lambda sample: sample.image[..., 0])
+register_proposal("my-proposal", gives="boxes")(lambda image, depth: np.array([[0, 0, *image.shape[:2]]]))
+register_refinement("my-refinement")(lambda scene, scores, parameters: scores)
+register_network("my-network")(lambda outputs: nn.Conv2d(3, outputs, 1))
+"""
+
+
+def test_another_package_has_all_of_them(install: Callable[..., None], tmp_path: Path) -> None:
+    groups = {
+        "wsss.datasets": "my-data", "wsss.depth_sources": "my-depth", "wsss.proposals": "my-proposal",
+        "wsss.refinements": "my-refinement", "wsss.networks": "my-network",
+    }  # fmt: skip
+    for number, (group, name) in enumerate(groups.items()):
+        install(f"plugin_{number}", "import plugin", group, **{name: "plugin"})
+    install("plugin", PLUGIN, "wsss.none")
+    settings = {**SETTINGS, "segmentation": replace(SETTINGS["segmentation"], architecture="my-network")}
+    methods = ["cam", "my-proposal", "depth@shuffled+my-depth"]
+    config = open_run("smoke", "my-data", depth="my-depth", methods=methods, **settings).config
+    run = Run(config, tmp_path, progress=False)
+    assert [run.full_name(name) for name in methods] == ["cam", "my-proposal", "depth@shuffled-my-depth"]
+    assert set(run.seeds(methods)) == set(methods)
+    assert set(run.networks(["cam+my-refinement"])) == {"cam+my-refinement"}
+
+
+def test_a_package_that_is_broken_stops_only_those_who_name_it(install: Callable[..., None], tmp_path: Path) -> None:
+    install("broken", "import nothing_of_that_name", "wsss.proposals", **{"my-broken": "broken"})
+    assert opened(tmp_path).seed_key("cam", "report")
+    for ask in (
+        lambda: opened(tmp_path, methods=["my-broken"]),
+        lambda: opened(tmp_path).seeds(["my-broken"]),
+    ):
+        with pytest.raises(
+            WsssError, match=r"method 'my-broken' of package broken cannot be loaded \(broken\): No module"
+        ):
+            ask()
+    with pytest.raises(WsssError, match=r"unknown method 'nobody'; choose from cam, .*, oracle-box, my-broken"):
+        opened(tmp_path, methods=["nobody"])
 
 
 def test_the_keys_of_what_is_there_know_nothing_of_versions(tmp_path: Path) -> None:

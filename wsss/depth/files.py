@@ -103,19 +103,19 @@ def files_depth(
     def depth_of(index: int) -> NDArray[np.float32]:
         name, sample = dataset.ids[index], dataset[index]
         size, depth = sample.image.shape[:2], read(name)
+        file = _file_of(folder, pattern, name)
         if sample.turned:
             raise WsssError(
-                f"the photograph of {name} is stored turned or mirrored (EXIF), and its depth {_file_of(folder, pattern, name)} "
-                "may not be. Turn the pixels for good, for instance with ImageMagick: mogrify -auto-orient, and make "
-                "the depth from that."
+                f"the photograph of {name} is stored turned or mirrored (EXIF), and its depth {file} may not be. Turn "
+                "the pixels for good, for instance with ImageMagick: mogrify -auto-orient, and make the depth from "
+                "that."
             )
         if not fits(depth.shape, size):
             stretched[:] = stretched or [_is_stretched_grid(dataset, folder, pattern)]
             if not stretched[0]:
                 raise WsssError(
-                    f"depth {_file_of(folder, pattern, name)} is {depth.shape} (H, W), which is not the aspect ratio of its "
-                    f"image, {size}: it may be turned, cropped or another image's. Make it again from the image as it "
-                    "is."
+                    f"depth {file} is {depth.shape} (H, W), which is not the aspect ratio of its image, {size}: it may "
+                    "be turned, cropped or another image's. Make it again from the image as it is."
                 )
         return resized(depth, size)
 

@@ -1,8 +1,8 @@
 """Which files hold depth, and of which image: those of a folder, `DIR`, or of a pattern, `DIR/{id}_depth.npy`.
 
-In a pattern `{id}` stands for the image's id and `{number}` for the last digits of it, so that `scan/depth_{number}.png`
-is the map of `frame_00012`. No shell changes a name in braces without a comma. Without a suffix at its end a pattern,
-like a folder, has maps of every format.
+In a pattern `{id}` stands for the image's id and `{number}` for the last digits of it, so that
+`scan/depth_{number}.png` is the map of `frame_00012`. No shell changes a name in braces without a comma. Without a
+suffix at its end a pattern, like a folder, has maps of every format.
 """
 
 import os
@@ -68,9 +68,9 @@ def present_in(folder: Path, names: Iterable[str]) -> set[str]:
 
 
 def matching(folder: Path, pattern: str, *, below: bool = True) -> list[str]:
-    """All files of a folder and, with `below`, of those in it, as seen from it and in order, that hold depth of some image.
+    """All files of a folder that hold the depth of some image, as seen from it and in order.
 
-    Hidden ones are left out. There are none in a folder that cannot be read.
+    With `below` also those in folders of it. Hidden ones are left out. There are none in a folder that cannot be read.
     """
     expected, found = _expression(pattern), []
     for place, folders, files in os.walk(folder):

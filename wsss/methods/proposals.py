@@ -174,8 +174,8 @@ def _whole_box(name: str, box: NDArray[Any], size: tuple[int, int]) -> Box:
     top, left, bottom, right = (int(edge) for edge in box)
     if not (0 <= top < bottom <= size[0] and 0 <= left < right <= size[1]):
         raise WsssError(
-            f"proposal {name} gives the box {(top, left, bottom, right)}, which is no (top, left, bottom, right) inside "
-            f"an image of {size} (H, W)"
+            f"proposal {name} gives the box {(top, left, bottom, right)}, which is no (top, left, bottom, right) "
+            f"inside an image of {size} (H, W)"
         )
     return top, left, bottom, right
 
