@@ -24,15 +24,16 @@ def picture(value: int = 50) -> Image.Image:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    tmp_path = tmp_path / "Photographs"
     for number, name in enumerate(("cat", "cat", "dog")):
-        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
         picture(number).save(tmp_path / name / f"{number}.png")
     return tmp_path
 
 
 def test_torchvision_image_folder(folder: Path) -> None:
     data = as_dataset(ImageFolder(str(folder)), split="tune")
-    assert (data.name, data.split, data.classes) == ("imagefolder", "tune", ("cat", "dog"))
+    assert (data.name, data.split, data.classes) == ("photographs", "tune", ("cat", "dog"))
     assert data.ids == ("tune-000000", "tune-000001", "tune-000002")
     assert [sample.labels.tolist() for sample in data] == [[True, False], [True, False], [False, True]]
     assert data[2].image[0, 0].tolist() == [2, 2, 2]
@@ -132,6 +133,8 @@ def test_rows_that_fit_no_form_are_named(row: tuple[Any, Any], message: str) -> 
 def test_what_is_no_data_set_is_refused() -> None:
     with pytest.raises(WsssError, match="has no class names: give them"):
         as_dataset([(picture(), 0)], name="x")
+    with pytest.raises(WsssError, match="a list has no name for records: give it one"):
+        as_dataset([(picture(), 0)], classes=["a"])
     with pytest.raises(WsssError, match="int is no data set"):
         as_dataset(3)
     with pytest.raises(WsssError, match="use rename_column"):
@@ -148,6 +151,7 @@ def test_splits_of_a_dictionary() -> None:
         splits = as_splits({key: blocks(4, key) for key in keys})
         assert list(splits) == ["train", "tune", "report"]
         assert splits["tune"].ids[0] == f"{keys[1]}-000000"
+        assert [data.split for data in splits.values()] == ["train", "tune", "test"]
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,11 @@ def test_ids_are_unique_names_of_files(ids: tuple[Any, ...]) -> None:
 def test_what_is_no_data_set_is_refused() -> None:
     with pytest.raises(WsssError, match="list has no name"):
         OwnDataset([])
+    for name in ("../tiles", "", "a/b", ".hidden", "a\n"):
+        tiles = Tiles()
+        tiles.name = name
+        with pytest.raises(WsssError, match="a name must be of letters"):
+            OwnDataset(tiles)
     tiles = Tiles()
     tiles.classes = ("red", "red")
     with pytest.raises(WsssError, match="1 to 254 classes, each name once"):
@@ -122,9 +127,13 @@ def test_a_registered_one_is_opened_by_name() -> None:
         assert data.classes == ("blue",)
         assert data.split == "tune"
         assert [sample.labels.tolist() for sample in data] == [[False], [True]]
+        register_dataset("tiles-too")(lambda root, split, classes, limit: Tiles())  # type: ignore[arg-type, return-value]
+        with pytest.raises(WsssError, match="data set 'tiles-too' calls itself tiles, which is another one's name"):
+            open_dataset("tiles-too", "train")
         with pytest.raises(WsssError, match="tabletop, nyuv2, voc, tiles"):
             open_dataset("coco", "train")
         with pytest.raises(WsssError, match=r"data set 'voc' of .*has that name already"):
             register_dataset("voc")(lambda root, split, classes, limit: Tiles())  # type: ignore[arg-type, return-value]
     finally:
-        del _OPENERS["tiles"]
+        for name in ("tiles", "tiles-too"):
+            _OPENERS.pop(name, None)

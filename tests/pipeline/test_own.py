@@ -144,7 +144,7 @@ def test_the_version_of_a_depth_source_enters_keys(tmp_path: Path) -> None:
 
     keys = [entered(version).seed_key("depth", "report") for version in (1, 2, 1)]
     assert keys[0] == keys[2] != keys[1]
-    assert source_identity("shuffled+my-rows") == "shuffled+my-rows 1"
+    assert source_identity("shuffled+my-rows") == "shuffled+my-rows 1 inverse"
     run = entered(1)
     assert run.full_name("depth") == "depth@my-rows"
     assert run.full_name("depth@shuffled+my-rows") == "depth@shuffled-my-rows"

@@ -6,6 +6,7 @@ index, with `features`.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,14 +67,15 @@ def as_dataset(
     ids: Sequence[str] | None = None,
     version: int = 1,
 ) -> OwnDataset:
-    """A torchvision or Hugging Face data set as one of this package.
+    """A torchvision or Hugging Face data set as one of this package; one that already is one stays as it is.
 
     The target of an image is a class number from 0 on, a list of them, an array `(C,)` of 0 and 1, or a mask `H×W` of 0
     for the background, 1…C and 255. Images are PIL images or `H×W×3 uint8`, so without a transform to tensors.
 
     Args:
         source: gives `(image, target)` by index; or rows with columns that `IMAGES` and `TARGETS` name, and `features`.
-        name: of the data in records; None takes that of the source's class, or of Hugging Face's `info`.
+        name: of the data in records; None takes that of the source's class, of the folder of an `ImageFolder`, or of
+            Hugging Face's `info`.
         split: of the data.
         classes: names of classes 1…C; None takes those that the source has.
         ids: of the images, such as the stems of their files, to find depth files by; None numbers them.
@@ -85,6 +87,8 @@ def as_dataset(
     """
     if isinstance(source, OwnDataset):
         return source
+    if isinstance(source, list | tuple) and not name:
+        raise WsssError("a list has no name for records: give it one, as in as_dataset(pairs, name='mugs', …)")
     if all(hasattr(source, each) for each in ("name", "ids", "classes")):
         return OwnDataset(source, version, split)
     own = name or _name_of(source)
@@ -126,8 +130,11 @@ def as_splits(data: Any) -> dict[str, OwnDataset]:
             "data must be {'train': …, 'tune': …, 'report': …}, or 'validation' for 'tune' and 'test' for 'report'; "
             f"see {wrong[0]!r} among {', '.join(map(str, data)) or 'nothing'}"
         )
-    called = {"train": "train", "tune": "tune", "report": "test"}
-    splits = {split: as_dataset(data[keys[0]], split=called[split]) for split, keys in found.items()}
+    splits = {}
+    for split, keys in found.items():
+        called = "test" if split == "report" else split
+        opened = as_dataset(data[keys[0]], split=called)
+        splits[split] = opened.part(opened.ids, called)
     _check_together(splits)
     return splits
 
@@ -148,6 +155,8 @@ def _check_together(splits: Mapping[str, OwnDataset]) -> None:
 def _name_of(source: Any) -> str:
     info = getattr(source, "info", None)
     told = getattr(info, "dataset_name", None) or getattr(info, "builder_name", None) or type(source).__name__
+    if told in ("ImageFolder", "DatasetFolder"):  # of any data at all
+        told = Path(source.root).resolve().name
     return re.sub(r"[^a-z0-9._-]+", "-", str(told).lower()).strip("-.") or "data"
 
 

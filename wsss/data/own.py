@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from wsss.io import content_hash
 from wsss.machine.plugins import check_version
 
 __all__ = ["OwnDataset"]
+
+_NAME = re.compile(r"\w[\w .-]*")
 
 
 class OwnDataset:
@@ -40,6 +43,8 @@ class OwnDataset:
         self.classes, self.ids = tuple(dataset.classes), tuple(dataset.ids)
         self.has_depth = bool(getattr(dataset, "has_depth", False))
         self._places = {name: index for index, name in enumerate(self.ids)}
+        if not _NAME.fullmatch(self.name):
+            raise WsssError(f"data set {self.name!r}: a name must be of letters, digits, spaces, '-', '_', '.'")
         check_version(f"data set {self.name}", version)
         _check_ids(self.name, self.ids)
         if len(self.ids) != len(dataset):

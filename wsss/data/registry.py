@@ -36,6 +36,8 @@ def register_dataset(name: str, *, version: int = 1) -> Callable[[Opener], Opene
     def enter(opener: Opener) -> Opener:
         def opened(root: Path | None, split: str, classes: Sequence[str] | None, limit: int | None) -> Dataset:
             dataset = OwnDataset(opener(root, split, classes, limit), version, split)
+            if dataset.name != name and dataset.name in _OPENERS:
+                raise WsssError(f"data set {name!r} calls itself {dataset.name}, which is another one's name")
             dataset.restrict(subset(dataset.ids, limit))
             return dataset
 

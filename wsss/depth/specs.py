@@ -145,13 +145,13 @@ def source_identity(spec: str) -> str:
     """What of a source enters a cache key: the contents of its files, never their place.
 
     Of a folder of maps, or of a model in a folder, these are names and contents of all files; of a network its weights
-    and those of its folds; of what a user entered its version.
+    and those of its folds; of what a user entered its version and kind.
     """
     if parts := split_control(spec):
         return f"{parts[0]}+{source_identity(parts[1])}"
     name, _, argument = spec.partition(":")
     if spec in SOURCES:
-        return f"{spec} {SOURCES[spec].version}"
+        return f"{spec} {SOURCES[spec].version} {SOURCES[spec].kind}"
     if pattern := pattern_of(spec):
         return f"{name}:{_pattern_hash(typed_path(split_pattern(argument)[0]), pattern)}"
     path = typed_path(argument)

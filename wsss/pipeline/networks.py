@@ -58,7 +58,7 @@ class NetworkStage:
                 "version": ALGORITHM_VERSION["segmentation"],
                 "settings": asdict(self.config.segmentation),
                 **({} if own or encoder == self.config.classifier.backbone else weights_identity(encoder)),
-                **({"network": own.version} if own else {}),
+                **({"network": [own.version, own.mean, own.std]} if own else {}),
                 "base_side": self.config.classifier.base_side,
                 "classifier": self.classifier.key,
                 "seed": self.config.seed,
