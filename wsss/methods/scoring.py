@@ -66,7 +66,7 @@ def sweep(
         present = np.flatnonzero(sample.labels)
         look, counts = cam.look(sample.id, sample.image, present), {}
         for name, one in sweeps.items():
-            rest = present + 1, sample.mask, len(data.classes), one.thresholds
+            rest = present + 1, sample.truth, len(data.classes), one.thresholds
             counts[name] = np.stack([threshold_confusions(scores, *rest) for scores in one.scores(look, sample, index)])
         return counts
 

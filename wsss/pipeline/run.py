@@ -24,6 +24,7 @@ from wsss.machine.runtime import keep_freed_memory, pick_device
 from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
+from wsss.methods.presets import Preset
 from wsss.paths import runs_folder
 from wsss.pipeline.cache import StageCache
 from wsss.pipeline.classifier import ClassifierStage
@@ -279,6 +280,17 @@ class Run:
     def has_masks(self) -> bool:
         """Whether any pixel of the train split has a label: images may come with their classes alone, in XML files."""
         return self._networks.has_masks
+
+    def not_scored(self, split: str) -> str | None:
+        """Why nothing is scored on a split, in one line; None where masks are there."""
+        if self._data.has_masks(split):
+            return None
+        return f"not scored: no pixel of {self.data(split).split} has a label"
+
+    @property
+    def preset(self) -> Preset | None:
+        """What gives parameters and thresholds where the tune split has no masks; None where they are chosen on it."""
+        return self._data.preset
 
     def network_report(self, labels: str) -> dict[str, Any]:
         """`{"history": [{"iteration", "loss"}], "seconds"}` of a training; no history of one that is skipped."""

@@ -46,7 +46,7 @@ class LabelChoice:
     low: float
     high: float
     threshold: float
-    miou: float
+    miou: float | None
     trials: int
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -160,7 +160,7 @@ def write_labels(
             cost = evidence.megapixels, time.perf_counter() - start, evidence.trust
             tallies[name].add_scored(index, sample, label, instances, refined, present + 1)
             save_pseudo_label(folders[name] / f"{sample.id}.png", label)
-            found[name] = cost, boundary_counts(sample.mask, label)
+            found[name] = cost, boundary_counts(sample.truth, label)
         return found
 
     text, device = f"labels {', '.join(choices)}", labeller.cam.device
