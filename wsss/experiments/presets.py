@@ -97,7 +97,8 @@ def _refinement(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _usual(chosen: Iterable[Mapping[str, Any]], trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What was chosen most often; of several the one that comes first among the trials."""
     counts = Counter(map(_key, chosen))
-    return dict(max(trials, key=lambda trial: counts[_key(trial)]))
+    best = max(range(len(trials)), key=lambda number: counts[_key(trials[number])])
+    return dict(trials[best])
 
 
 def _key(one: Mapping[str, Any]) -> str:

@@ -113,6 +113,10 @@ class RunData:
 
         return bool(self.cache.get({"masks": path}, looked, write_json, read_json)["masks"])
 
+    def not_scored(self, split: str) -> str | None:
+        """Why nothing is scored on a split, in one line; None where masks are there."""
+        return None if self.has_masks(split) else f"not scored: no pixel of {self.split(split).split} has a label"
+
     @cached_property
     def preset(self) -> Preset | None:
         """What takes the place of a choice on the tune split, where that has no masks; None where it has."""

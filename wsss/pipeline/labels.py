@@ -80,7 +80,8 @@ class LabelStage:
         def labelled(missing: list[str]) -> Mapping[str, Score]:
             folders = {name: self._folder(name) for name in missing}
             labeller, choices = self._labeller(missing, "train"), self.choose(missing)
-            return write_labels(labeller, choices, self.data.split("train"), folders, progress=self.data.progress)
+            train, regions = self.data.split("train"), self.config.data == "photographs"
+            return write_labels(labeller, choices, train, folders, progress=self.data.progress, regions=regions)
 
         return self.cache.get(paths, labelled, save_score, load_score)
 

@@ -201,9 +201,9 @@ class Run:
         """The images of a split at scale 1, and their labels `(N,C) bool`."""
         return self._classifier.images_and_labels(split)
 
-    def predicted_labels(self, split: str) -> NDArray[np.bool_]:
-        """Image labels `(N,C) bool` that the classifier predicts."""
-        return self._classifier.predicted_labels(split)
+    def probabilities(self, split: str) -> NDArray[np.float32]:
+        """The classifier's probabilities `(N,C)` of the classes."""
+        return self._classifier.labels_and_probabilities(split)[1]
 
     @property
     def depth_cam(self) -> DepthCAM:
@@ -264,10 +264,7 @@ class Run:
     def network_path(self, labels: str) -> Path:
         """Checkpoint of the network trained on labels of a method, or on true masks for `full-supervision`.
 
-        It is trained if it is not there. `python -m wsss predict` uses it.
-
-        Raises:
-            WsssError: it would learn from true masks, and there are none.
+        It is trained if it is not there; a `WsssError` where it would learn from true masks, and there are none.
         """
         return self._networks.path(labels)
 
@@ -283,9 +280,7 @@ class Run:
 
     def not_scored(self, split: str) -> str | None:
         """Why nothing is scored on a split, in one line; None where masks are there."""
-        if self._data.has_masks(split):
-            return None
-        return f"not scored: no pixel of {self.data(split).split} has a label"
+        return self._data.not_scored(split)
 
     @property
     def preset(self) -> Preset | None:
