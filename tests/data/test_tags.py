@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def written(folder: Path, name: str, text: str) -> Path:
 
 EXPECTED = {"a.jpg": {"cat", "dog"}, "b.png": set(), "in/c.jpg": {"dog"}}
 
-COCO = {
+COCO: dict[str, Any] = {
     "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "b.png"}, {"id": 9, "file_name": "in/c.jpg"}],
     "categories": [{"id": 3, "name": "dog"}, {"id": 1, "name": "cat"}],
     "annotations": [
@@ -73,6 +74,14 @@ def test_classes_keep_the_order_of_columns_and_of_coco_ids(photos: Path) -> None
     }
     turned = COCO | {"categories": [{"id": 1, "name": "dog"}, {"id": 3, "name": "cat"}]}
     assert read_tags(written(photos, "t.json", json.dumps(turned)), photos).classes == ("dog", "cat")
+
+
+def test_cocos_outlines_are_not_read_and_that_is_said(photos: Path) -> None:
+    outlined = COCO | {"annotations": [{**one, "segmentation": [[0, 0, 1, 0, 1, 1]]} for one in COCO["annotations"]]}
+    tags = read_tags(written(photos, "t.json", json.dumps(outlined)), photos)
+    assert {file: set(names) for file, names in tags.of.items()} == EXPECTED
+    (said,) = tags.left_out
+    assert said.startswith("the outlines of the objects (masks are read from PNG files alone")
 
 
 def test_a_folder_a_class(photos: Path) -> None:

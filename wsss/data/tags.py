@@ -20,6 +20,8 @@ FOLDERS = "folders"
 _HEADINGS = ("file", "file_name", "filename", "image", "image_name", "image_id", "path", "name", "id", "photo")
 """First cells of a CSV that are a heading, in small letters."""
 
+_OUTLINES = "the outlines of the objects (masks are read from PNG files alone, with --tune-masks)"
+
 _NAMED = 3  # of the files that are left out
 
 
@@ -88,7 +90,7 @@ def read_tags(source: str | Path, images: Path) -> Tags:
         return _of_folders(files, images)
     path = Path(source).expanduser()
     if path.is_dir():
-        entries, classes = _xml_entries(path), None
+        entries, classes, notes = _xml_entries(path), None, ()
     else:
         reader = _READERS.get(path.suffix.lower())
         if reader is None or not path.is_file():
@@ -97,17 +99,27 @@ def read_tags(source: str | Path, images: Path) -> Tags:
                 f"--tags, or --tags {FOLDERS} where each class has a folder of its own."
             )
         try:
-            entries, classes = reader(path)
+            entries, classes, notes = reader(path)
         except (OSError, UnicodeDecodeError) as error:
             raise WsssError(f"cannot read tags {path}: {error}. It must be a text file in UTF-8.") from error
-    return _matched(entries, classes, files, path)
+    return _matched(entries, classes, files, path, notes)
 
 
 Entry = tuple[str, frozenset[str]]
 """A file's name as it stands in the tags, and its classes."""
 
 
-def _matched(entries: Iterable[Entry], classes: Sequence[str] | None, files: Sequence[str], source: Path) -> Tags:
+Held = tuple[Iterable[Entry], Sequence[str] | None, Sequence[str]]
+"""What a file holds: entries, the classes where it lists them, and what of it is not used."""
+
+
+def _matched(
+    entries: Iterable[Entry],
+    classes: Sequence[str] | None,
+    files: Sequence[str],
+    source: Path,
+    notes: Sequence[str],
+) -> Tags:
     """Bring names as they stand in the tags together with the files that there are; tags of one file are united."""
     known = {name: file for file in files for name in (file, str(Path(file).with_suffix("")))}
     found: dict[str, frozenset[str]] = {}
@@ -123,7 +135,7 @@ def _matched(entries: Iterable[Entry], classes: Sequence[str] | None, files: Seq
     if not any(found.values()):
         first = f" It begins with {strangers[0]}, the photographs with {files[0]}." if strangers else ""
         raise WsssError(f"{source} gives no photograph a tag.{first} Files are named by their path below --images.")
-    left_out = []
+    left_out = list(notes)
     if strangers:
         left_out.append(f"{_counted(strangers)} named in {source.name} but not there")
     if untagged := [file for file in files if file not in found]:
@@ -160,7 +172,7 @@ def _of_folders(files: Sequence[str], images: Path) -> Tags:
     return Tags(found, classes, (f"{_counted(loose)} in no folder of a class",) if loose else ())
 
 
-def _csv_entries(path: Path) -> tuple[list[Entry], Sequence[str] | None]:
+def _csv_entries(path: Path) -> Held:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         try:
@@ -175,8 +187,8 @@ def _csv_entries(path: Path) -> tuple[list[Entry], Sequence[str] | None]:
     headed = heading[0].casefold() in _HEADINGS
     ones = headed and columns > 1 and all(cell in ("0", "1") for _, row in rows[1:] for cell in row[1:])
     if columns > 2 or (ones and len(rows) > 1):
-        return _columns(path, rows, headed), heading[1:]
-    return [_csv_line(path, line, row) for line, row in (rows[1:] if headed else rows)], None
+        return _columns(path, rows, headed), heading[1:], ()
+    return [_csv_line(path, line, row) for line, row in (rows[1:] if headed else rows)], None, ()
 
 
 def _csv_line(path: Path, line: int, row: Sequence[str]) -> Entry:
@@ -208,9 +220,9 @@ def _columns(path: Path, rows: Sequence[tuple[int, list[str]]], headed: bool) ->
     return found
 
 
-def _jsonl_entries(path: Path) -> tuple[list[Entry], None]:
+def _jsonl_entries(path: Path) -> Held:
     lines = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1)
-    return [_jsonl_line(path, number, line) for number, line in lines if line.strip()], None
+    return [_jsonl_line(path, number, line) for number, line in lines if line.strip()], None, ()
 
 
 def _jsonl_line(path: Path, number: int, line: str) -> Entry:
@@ -246,7 +258,7 @@ def _xml_entries(folder: Path) -> Iterable[Entry]:
         yield file.stem, frozenset(map(str.strip, names))
 
 
-def _coco_entries(path: Path) -> tuple[list[Entry], Sequence[str]]:
+def _coco_entries(path: Path) -> Held:
     """Of COCO's `instances.json`: a photograph has the categories of its annotations, none where it has none."""
     try:
         held = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -256,7 +268,9 @@ def _coco_entries(path: Path) -> tuple[list[Entry], Sequence[str]]:
         shown: dict[Any, set[str]] = {one["id"]: set() for one in held["images"]}
         for annotation in held["annotations"]:
             shown[annotation["image_id"]].add(names[annotation["category_id"]])
-        return [(one["file_name"], frozenset(shown[one["id"]])) for one in held["images"]], list(names.values())
+        entries = [(one["file_name"], frozenset(shown[one["id"]])) for one in held["images"]]
+        outlined = any(annotation.get("segmentation") for annotation in held["annotations"])
+        return entries, list(names.values()), (_OUTLINES,) if outlined else ()
     except (ValueError, RecursionError) as error:
         raise WsssError(f"{path} is no JSON: {error}. Export COCO's instances anew.") from error
     except (KeyError, TypeError, AttributeError) as error:
@@ -265,7 +279,7 @@ def _coco_entries(path: Path) -> tuple[list[Entry], Sequence[str]]:
         ) from error
 
 
-_READERS: dict[str, Callable[[Path], tuple[Iterable[Entry], Sequence[str] | None]]] = {
+_READERS: dict[str, Callable[[Path], Held]] = {
     ".csv": _csv_entries,
     ".tsv": _csv_entries,
     ".jsonl": _jsonl_entries,

@@ -16,6 +16,7 @@ from wsss.analysis import bootstrap_miou, mean_iou, paired_bootstrap
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
 from wsss.errors import WsssError
 from wsss.machine.parallel import each_image
+from wsss.methods.depth_cam import Depths
 from wsss.methods.presets import Preset
 from wsss.methods.registry import method, uses_depth
 from wsss.methods.scoring import best_trial, image_counts, trial_sweeps
@@ -60,7 +61,7 @@ def compare_methods(run: Run, preset: Preset, names: Sequence[str] = COMPARED) -
         raise WsssError(
             f"{FEWEST} masks are needed at least to compare methods; twenty are better. Give --tune-masks DIR."
         )
-    depths = {None: run.depth_of("tune")} if any(map(uses_depth, names)) else {}
+    depths: Depths = {None: run.depth_of("tune")} if any(map(uses_depth, names)) else {}
     cam = run.depth_cam
     counted = partial(image_counts, cam, data, trial_sweeps(cam, names, depths))
     found = list(each_image(counted, range(len(data)), "compare", device=cam.device, progress=run.progress))
