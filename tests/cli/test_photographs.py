@@ -2,7 +2,10 @@
 
 import csv
 import json
+import re
+import shlex
 import shutil
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +22,8 @@ from wsss.errors import WsssError
 from wsss.segmentation.predictor import load_predictor
 
 pytestmark = pytest.mark.usefixtures("tiny_weights")
+
+PAGE = Path(__file__).parents[2] / "docs" / "own-photographs.md"
 
 TAGS = {"astronaut": "person", "coffee": "cup", "chelsea": "cat", "motorcycle": "moped"}
 
@@ -42,14 +47,19 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(photos: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """`run("label", …)` in the tests' folder with a tiny backbone; gives what is printed, or raises."""
-    tiny = {"segmentation.encoder": "tu-test_efficientnet", "segmentation.frozen_stages": 0, "classifier.base_side": 64}
+    tiny = {
+        "classifier.backbone": "test_efficientnet",
+        "classifier.base_side": 64,
+        "segmentation.encoder": "tu-test_efficientnet",
+        "segmentation.frozen_stages": 0,
+    }
     monkeypatch.chdir(photos.parent)
     monkeypatch.setenv("WSSS_RUNS", str(photos.parent / "runs"))
     monkeypatch.setenv("WSSS_PROFILE", "smoke")
     monkeypatch.setenv("WSSS_SETTINGS", json.dumps(tiny | {"segmentation.batch_size": 2, "segmentation.iterations": 2}))
 
     def called(command: str, *more: str) -> str:
-        given = [command, "--images", "photos", "--tags", "tags.csv", "--backbone", "test_efficientnet", *more]
+        given = [command, "--images", "photos", "--tags", "tags.csv", *more]
         result = CliRunner().invoke(app, given, catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return result.stdout
@@ -189,3 +199,27 @@ def test_offline_the_way_on_is_named(run: Command, monkeypatch: pytest.MonkeyPat
         run("label", "--depth", "learned", "--out", "labels")
     with pytest.raises(WsssError, match="unknown preset 'mine'"):
         run("label", "--depth", "none", "--preset", "mine", "--out", "labels")
+
+
+@pytest.mark.usefixtures("run")
+def test_the_page_from_nothing_to_masks_runs_as_it_stands(tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "photos")
+    blocks = re.findall(r"^ {3}```(\w+)\n(.*?)^ {3}```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    done = []
+    for kind, text in blocks:
+        if kind == "python":
+            exec(textwrap.dedent(text), {})
+            continue
+        for line in filter(None, map(str.strip, text.splitlines())):
+            words = shlex.split(line)
+            assert words[:3] == ["python", "-m", "wsss"]
+            assert CliRunner().invoke(app, words[3:], catch_exceptions=False).exit_code == 0
+            done.append(words[3])
+    assert done == ["label", "label", "predict"]
+    assert {path.name for path in (tmp_path / "labels").iterdir()} >= {
+        "chelsea.png",
+        "classes.txt",
+        "labels.json",
+        "review.html",
+    }
+    assert (tmp_path / "predicted" / "chelsea.png").is_file()

@@ -89,8 +89,9 @@ def read_tags(source: str | Path, images: Path) -> Tags:
     if source == FOLDERS:
         return _of_folders(files, images)
     path = Path(source).expanduser()
+    held: Held
     if path.is_dir():
-        entries, classes, notes = _xml_entries(path), None, ()
+        held = _xml_entries(path), None, ()
     else:
         reader = _READERS.get(path.suffix.lower())
         if reader is None or not path.is_file():
@@ -99,10 +100,10 @@ def read_tags(source: str | Path, images: Path) -> Tags:
                 f"--tags, or --tags {FOLDERS} where each class has a folder of its own."
             )
         try:
-            entries, classes, notes = reader(path)
+            held = reader(path)
         except (OSError, UnicodeDecodeError) as error:
             raise WsssError(f"cannot read tags {path}: {error}. It must be a text file in UTF-8.") from error
-    return _matched(entries, classes, files, path, notes)
+    return _matched(held, files, path)
 
 
 Entry = tuple[str, frozenset[str]]
@@ -113,14 +114,9 @@ Held = tuple[Iterable[Entry], Sequence[str] | None, Sequence[str]]
 """What a file holds: entries, the classes where it lists them, and what of it is not used."""
 
 
-def _matched(
-    entries: Iterable[Entry],
-    classes: Sequence[str] | None,
-    files: Sequence[str],
-    source: Path,
-    notes: Sequence[str],
-) -> Tags:
+def _matched(held: Held, files: Sequence[str], source: Path) -> Tags:
     """Bring names as they stand in the tags together with the files that there are; tags of one file are united."""
+    entries, classes, notes = held
     known = {name: file for file in files for name in (file, str(Path(file).with_suffix("")))}
     found: dict[str, frozenset[str]] = {}
     strangers = []
