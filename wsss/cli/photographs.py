@@ -27,7 +27,8 @@ TagFile = Annotated[
 TuneMasks = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of masks ID.png of some of the photographs, with classes.txt: parameters and threshold are chosen on them."
+        help="Folder of masks ID.png of some of the photographs, with classes.txt: parameters and threshold are chosen "
+        "on them."
     ),
 ]
 PresetName = Annotated[
@@ -77,7 +78,7 @@ def label(
 ) -> None:
     """Label photographs of which there are tags alone: train the classifier, write pseudo-labels and a page for review.
 
-    Depth is predicted by a model of the Hugging Face hub, unless --depth files:DIR, learned:FILE or none says otherwise.
+    Depth is predicted by a model of the Hugging Face hub, unless --depth files:DIR, learned:FILE or none is given.
     """
     from wsss.experiments.own_photographs import (
         require_label_folder,
@@ -128,8 +129,8 @@ def _heading(facts: dict[str, Any]) -> list[str]:
         "tune": f"Parameters and threshold were chosen on {facts['tune_images']} masks.",
     }
     return [
-        f"{facts['images']} photographs, labelled by {facts['method']}: guesses from tags, not truth. The least certain "
-        "come first.",
+        f"{facts['images']} photographs, labelled by {facts['method']}: guesses from tags, not truth. The least "
+        "certain come first.",
         origin.get(facts["chosen_on"], "Parameters and threshold are those of a file."),
         "“sure” is the classifier’s probability of the class (“seen”) times how far the scores of the region pass the "
         "threshold. It orders the photographs; it is no probability of being right.",
@@ -149,7 +150,7 @@ def compare(
     preset: PresetName = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
 ) -> None:
-    """Say by a few masks what plain maps, zoom, colour and depth are worth on one's own photographs, and which to use."""
+    """Say by a few masks what plain maps, zoom, colour and depth are worth on own photographs, and which to use."""
     from wsss.experiments.own_photographs import require_usable_depth
     from wsss.experiments.worth import COMPARED, advice, compare_methods, plain_worth
     from wsss.io import write_json

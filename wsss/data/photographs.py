@@ -79,8 +79,8 @@ class TaggedPhotographs(FolderDataset):
         """Names of the mask ids 1…N; every class must be among them."""
         if not (folder / MASK_CLASSES).is_file():
             raise WsssError(
-                f"there is no {folder / MASK_CLASSES}, which says what the numbers of the masks mean: write the name of "
-                f"id 1 into its first line, of id 2 into the second, … (such as {self.classes[0]})."
+                f"there is no {folder / MASK_CLASSES}, which says what the numbers of the masks mean: write the name "
+                f"of id 1 into its first line, of id 2 into the second, … (such as {self.classes[0]})."
             )
         names = read_class_names(folder)
         if missing := [name for name in self.classes if name not in names]:

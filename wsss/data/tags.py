@@ -1,4 +1,4 @@
-"""Image-level tags of photographs, from the files in which people have them: CSV, folders, JSON lines, VOC XML, COCO."""
+"""Image-level tags of photographs, from the files that people have them in: CSV, folders, JSON lines, VOC XML, COCO."""
 
 import csv
 import json
@@ -234,7 +234,8 @@ def _jsonl_line(path: Path, number: int, line: str) -> Entry:
     tags = [values] if isinstance(values, str) else values
     if not isinstance(name, str) or not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise WsssError(
-            f'{path}, line {number}: classes must be given by name, as in "labels": ["cat"], not {json.dumps(values)[:60]}.'
+            f'{path}, line {number}: classes must be given by name, as in "labels": ["cat"], not '
+            f"{json.dumps(values)[:60]}."
         )
     return name, frozenset(tag.strip() for tag in tags)
 

@@ -1,7 +1,7 @@
 """What plain maps, zoom, colour and depth are worth on one's own photographs, by the few masks that there are.
 
-Each mask is scored with the parameters and the threshold that were chosen on all others, so that no choice has seen what
-it is scored on.
+Each mask is scored with the parameters and the threshold that were chosen on all others, so that no choice has seen
+what it is scored on.
 """
 
 from collections.abc import Mapping, Sequence

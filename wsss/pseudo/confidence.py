@@ -1,4 +1,4 @@
-"""How sure the labels of a photograph are, without a mask: regions whose scores hardly pass the threshold come first."""
+"""How sure the labels of a photograph are, without a mask: by how far the scores of regions pass the threshold."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -121,8 +121,8 @@ def _rows(one: Reviewed) -> list[list[Any]]:
     if not one.regions:
         return [[one.id, round(one.confidence, 3), *[""] * (len(COLUMNS) - 2)]]
     return [
-        [one.id, round(one.confidence, 3), r.name, round(r.confidence, 3), round(r.probability, 3), round(100 * r.area, 2),
-         round(r.margin, 3), *(r.box or ("",) * 4)]
+        [one.id, round(one.confidence, 3), r.name, round(r.confidence, 3), round(r.probability, 3),
+         round(100 * r.area, 2), round(r.margin, 3), *(r.box or ("",) * 4)]
         for r in one.regions
     ]  # fmt: skip
 
@@ -146,7 +146,8 @@ def _page(ordered: Sequence[Reviewed], classes: Sequence[str], heading: Sequence
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Labels to review</title>\n<style>{_STYLE}</style></head><body>\n"
-        f"<header><h1>Labels to review</h1>{told}<ul class=legend>{legend}</ul></header>\n<main>\n{cards}\n</main></body></html>\n"
+        f"<header><h1>Labels to review</h1>{told}<ul class=legend>{legend}</ul></header>\n"
+        f"<main>\n{cards}\n</main></body></html>\n"
     )
 
 
@@ -161,9 +162,11 @@ def _card(one: Reviewed, swatches: Mapping[str, str]) -> str:
         + (f"<td>{100 * r.area:.1f}&#8239;%</td></tr>" if r.box else "<td>not found</td></tr>")
         for r in one.regions
     )
-    table = f"<table><thead><tr><th>region</th><th>sure</th><th>seen</th><th>area</th></tr></thead><tbody>{rows}</tbody></table>"
+    heading = "".join(f"<th>{column}</th>" for column in ("region", "sure", "seen", "area"))
+    table = f"<table><thead><tr>{heading}</tr></thead><tbody>{rows}</tbody></table>"
+    picture = f'<img src="review/{place}.jpg" alt="{name} with its label map" loading=lazy>'
     return (
-        f'<article><a href="{place}.png"><img src="review/{place}.jpg" alt="{name} with its label map" loading=lazy></a>\n'
+        f'<article><a href="{place}.png">{picture}</a>\n'
         f"<h2>{name}</h2><p><meter min=0 max=1 value={one.confidence:.3f}></meter> {one.confidence:.2f}</p>"
         f"{table if one.regions else '<p>no tags</p>'}</article>"
     )
@@ -181,5 +184,6 @@ article img { width: 100%; height: 13rem; object-fit: contain; background: #8882
 h2 { font-size: 1rem; margin: .5rem 0 0; overflow-wrap: anywhere }
 article p { margin: .2rem 0 }
 table { width: 100%; border-collapse: collapse; font-size: .85rem }
-th, td { text-align: right; padding: .1rem .3rem } th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere }
+th, td { text-align: right; padding: .1rem .3rem }
+th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere }
 """
