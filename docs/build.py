@@ -16,7 +16,9 @@ from urllib.parse import unquote, urlsplit
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FILES = ("LICENSE", "NOTICE", "CITATION.cff")
-PAGES = ("results.md", "depth.md", "extend.md", "scale.md", "performance.md", "architecture.md")
+PAGES = (
+    "results.md", "own-photographs.md", "depth.md", "extend.md", "scale.md", "performance.md", "architecture.md",
+)  # fmt: skip
 FOLDER_LINK = r"\[([^]]*)\]\((?:figures|results)/?\)"  # a site has no page for a folder
 
 

@@ -21,7 +21,7 @@ SUFFIXES = (".jpg", ".png", ".npy", ".npz", ".xml", ".txt")
 
 
 def everything(data: VocDataset) -> list[np.ndarray]:
-    return [array for sample in data for array in (sample.image, sample.mask)]
+    return [array for sample in data for array in (sample.image, sample.required_mask)]
 
 
 @pytest.mark.parametrize("split", ["train", "train_aug", "tune", "val"])

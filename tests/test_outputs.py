@@ -203,7 +203,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def labels(tiny_voc: Path, tmp_path: Path) -> Path:
     for index, sample in enumerate(open_dataset("voc", "train_aug", root=tiny_voc)):
-        save_pseudo_label(tmp_path / "labels" / f"{sample.id}.png", np.full(sample.mask.shape, index % 2, np.uint8))
+        save_pseudo_label(
+            tmp_path / "labels" / f"{sample.id}.png", np.full(sample.required_mask.shape, index % 2, np.uint8)
+        )
     return tmp_path / "labels"
 
 

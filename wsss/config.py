@@ -10,6 +10,7 @@ from typing import Any
 
 from wsss.checks import setting
 from wsss.data.tabletop import TabletopSpec, default_root
+from wsss.data.tags import FOLDERS
 from wsss.depth.declared import DepthSources, declarations, kinds_of
 from wsss.depth.specs import innermost, portable_spec, source_name
 from wsss.io import content_hash
@@ -103,7 +104,7 @@ class Config:
 
     Attributes:
         profile: name it was made from; `smoke` stamps records as no result.
-        data: `tabletop`, `nyuv2`, `voc`, or the name of a user's own.
+        data: `tabletop`, `nyuv2`, `voc`, `photographs`, or the name of a user's own.
         root: folder of the data; None is the default place.
         classes: names, None for all that the data set has.
         train_split, report_split: `train` (or VOC's `train_aug`) and `test` (VOC: `val`).
@@ -120,6 +121,10 @@ class Config:
             is better on the tune split with the classifier of seed 0.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
         series_groups: rooms for each class in the controlled series of `tabletop`, at least.
+        tags: of `photographs`: where their image-level labels are, see `wsss.data.tags.read_tags`.
+        tune_masks: of `photographs`: folder of the few masks that there are, None for none.
+        preset: which of `wsss.methods.presets` gives parameters and thresholds where `tune` has no masks; None takes
+            the one for the data set.
     """
 
     profile: str = "default"
@@ -145,6 +150,9 @@ class Config:
     regions: RegionParameters = field(default_factory=RegionParameters)
     crops: CropParameters = field(default_factory=CropParameters)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+    tags: str | None = setting(None, optional=True)
+    tune_masks: str | None = setting(None, optional=True)
+    preset: str | None = setting(None, optional=True)
     sources: tuple[str, ...] = setting((), optional=True)
     kinds: tuple[str, ...] = setting((), optional=True)
 
@@ -189,6 +197,7 @@ class Config:
         found = [Path(self.classifier.weights)] if self.classifier.weights else []
         if self.root or self.data == "tabletop":
             found.append(Path(self.root) if self.root else default_root(self.tabletop_spec))
+        found += [Path(place) for place in (self.tags, self.tune_masks) if place and place != FOLDERS]
         return found + self.depths.places((*self.method_sources(), *more))
 
     @property
@@ -215,7 +224,8 @@ class Config:
             return str(replace(parts, source=carried(parts.source))) if parts.source else name
 
         settings = self.dictionary()
-        del settings["seed"]
+        for name in ("seed", "tags", "tune_masks"):
+            settings.pop(name, None)
         settings |= {"root": None, "depth": carried(self.depth)}
         for kind in ("methods", "pseudo_methods", "label_methods"):
             settings[kind] = tuple(map(without_place, settings[kind]))
@@ -257,6 +267,8 @@ _NOT_HASHED = (
     "series_groups",
     "sources",
     "kinds",
+    "tags",
+    "tune_masks",
 )
 
 

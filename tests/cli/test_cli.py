@@ -49,6 +49,9 @@ COMMANDS = {
         "--depth-kind",
         "--limit",
     },
+    "label": {"--images", "--tags", "--out", "--depth", "--method", "--network", "--tune-masks", "--preset"},
+    "compare": {"--images", "--tags", "--tune-masks", "--depth", "--preset", "--out"},
+    "presets": set(),
     "run": {"--source", "--profile", "--data", "--root", "--crops", "--notebooks", "--save-outputs"},
     "train-depth": {"--profile", "--data", "--root", "--seed", "--folds", "--out"},
     "ablate": {"--profile", "--seed", "--out"},
@@ -63,7 +66,7 @@ COMMANDS = {
 
 
 TRAINING = {"--backbone", "--weights", "--epochs", "--batch-size", "--limit", "--device"}
-for _name in ("train", "cam", "crops", "pseudo", "segment", "export", "run", "train-depth"):
+for _name in ("train", "cam", "crops", "pseudo", "segment", "export", "run", "train-depth", "label", "compare"):
     COMMANDS[_name] |= TRAINING
 
 

@@ -59,7 +59,7 @@ def test_annotations_in_place_of_masks_are_legal(tiny_voc: Path) -> None:
             file.unlink()
             (tiny_voc / "Annotations" / f"{file.stem}.xml").write_text(text)
     data = VocDataset(tiny_voc, "train_aug")
-    assert all((sample.mask == 255).all() and sample.labels.sum() == 1 for sample in data)
+    assert all((sample.required_mask == 255).all() and sample.labels.sum() == 1 for sample in data)
     assert data.labels().sum() == len(data)
 
 

@@ -78,11 +78,11 @@ def test_sample(tiny_nyu: Path) -> None:
     assert sample.id == "0012"
     assert sample.image.shape == (6, 8, 3)
     assert [name for name, there in zip(dataset.classes, sample.labels, strict=True) if there] == ["bed", "lamp"]
-    assert sample.mask[3, 2] == 1
-    assert sample.mask[0, 5] == 12
-    assert sample.mask[1, 1] == 0
-    assert (sample.mask[:, 7] == 255).all()
-    assert sample.mask[5, 0] == 255
+    assert sample.required_mask[3, 2] == 1
+    assert sample.required_mask[0, 5] == 12
+    assert sample.required_mask[1, 1] == 0
+    assert (sample.required_mask[:, 7] == 255).all()
+    assert sample.required_mask[5, 0] == 255
     assert sample.instances is None
 
 

@@ -64,7 +64,7 @@ def test_a_turned_photograph_is_turned_where_neither_mask_nor_depth_goes_with_it
     (tiny_voc / "Annotations" / f"{name}.xml").write_text("<a><object><name>cat</name></object></a>")
     data = VocDataset(tiny_voc, "train", ["dog", "cat"])
     np.testing.assert_array_equal(data[0].image, upright)
-    assert data[0].mask.shape == upright.shape[:2]
+    assert data[0].required_mask.shape == upright.shape[:2]
     assert open_depth("constant", data)(0).shape == upright.shape[:2]
     depths = tmp_path / "depths"
     depths.mkdir()

@@ -62,7 +62,7 @@ def test_nyuv2_needs_a_root() -> None:
 
 def test_selection_renumbers_masks_labels_and_instances() -> None:
     sample = select_classes(Scenes()[0], Scenes.classes, ("bunny", "duck"))
-    assert sample.mask.tolist() == [[0, 2, 0, 1, 255]]
+    assert sample.required_mask.tolist() == [[0, 2, 0, 1, 255]]
     assert sample.labels.tolist() == [True, True]
     assert sample.instances is not None
     assert sample.instances.tolist() == [[0, 1, 0, 2, 0]]

@@ -49,7 +49,7 @@ def test_samples_agree_with_themselves(tabletop_root: Path) -> None:
         assert sample.occlusion is not None
         assert sample.depth is not None
         np.testing.assert_array_equal(sample.mask, np.append(0, sample.instance_classes)[sample.instances])
-        np.testing.assert_array_equal(sample.labels, labels_of_mask(sample.mask, len(CLASSES)))
+        np.testing.assert_array_equal(sample.labels, labels_of_mask(sample.required_mask, len(CLASSES)))
         assert sample.instances.max() == len(sample.instance_classes) == len(sample.occlusion)
         assert sample.depth.min() == 0
         assert sample.depth.max() == 1

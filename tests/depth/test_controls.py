@@ -133,7 +133,7 @@ def test_named_levels_are_about_as_wrong_as_they_say(tabletop_root: Path) -> Non
     found: dict[str, list[float]] = {name: [] for name in NOISE_LEVELS}
     for split in ("train", "tune", "test"):
         for sample in open_dataset("tabletop", split, root=tabletop_root):
-            things = (sample.mask > 0) & (sample.mask < 255)
+            things = (sample.required_mask > 0) & (sample.required_mask < 255)
             if sample.depth is None or not things.any():
                 continue
             for name, severity in NOISE_LEVELS.items():

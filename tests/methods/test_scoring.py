@@ -196,6 +196,7 @@ def test_the_best_trial_is_chosen(cam_of, data, depths, name: str, monkeypatch) 
 
     chosen = choice.parameters
     assert chosen in METHODS[name].trials
+    assert choice.miou is not None
     assert choice.miou == pytest.approx(miou(chosen, choice.threshold))
     some = [(trial, t) for trial in METHODS[name].trials[::5] for t in THRESHOLDS[::12]]
     assert all(miou(trial, float(t)) <= choice.miou + 1e-9 for trial, t in some)

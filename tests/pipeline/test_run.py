@@ -116,7 +116,7 @@ def test_pseudo_labels_are_those_that_are_scored(finished: Run) -> None:
         score = finished.labels([name])[name]
         for sample, confusion in zip(data, score.confusions, strict=True):
             label = load_pseudo_label(folder / f"{sample.id}.png")
-            np.testing.assert_array_equal(confusion_matrix(sample.mask, label, len(CLASSES)), confusion)
+            np.testing.assert_array_equal(confusion_matrix(sample.required_mask, label, len(CLASSES)), confusion)
             allowed = {0, 255, *(np.flatnonzero(sample.labels) + 1)}
             assert set(np.unique(label)) <= allowed
 
@@ -125,7 +125,7 @@ def test_networks_are_scored_by_their_predictions(finished: Run) -> None:
     data = finished.data("report")
     tally = Tally(data, thresholds=0)
     for index, label in enumerate(finished.predictions("cam+par", data)):
-        assert label.shape == data[index].mask.shape
+        assert label.shape == data[index].required_mask.shape
         tally.add(index, data[index], label)
     scored = finished.networks(["cam+par"])["cam+par"]
     np.testing.assert_array_equal(tally.merged({}).confusions, scored.confusions)

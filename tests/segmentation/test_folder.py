@@ -96,7 +96,9 @@ def test_an_exported_folder_is_read_by_us_and_by_torchvision(tiny_voc: Path, tmp
     data = open_dataset("voc", "train", root=tiny_voc, classes=("dog", "cat"))
     labels = tmp_path / "labels"
     for index, sample in enumerate(data):
-        save_pseudo_label(labels / f"{sample.id}.png", np.where(sample.mask > 0, index % 3, 0).astype(np.uint8))
+        save_pseudo_label(
+            labels / f"{sample.id}.png", np.where(sample.required_mask > 0, index % 3, 0).astype(np.uint8)
+        )
     out = tmp_path / "VOCdevkit" / "VOC2012"
     export_voc(data, labels, out, "train", progress=False)
     export_voc(open_dataset("voc", "val", root=tiny_voc, classes=("dog", "cat")), None, out, "val", progress=False)

@@ -92,7 +92,7 @@ def test_a_threshold_beside_the_grid_is_refused(value: float) -> None:
 def test_threshold_figure_follows_the_threshold(run: Any) -> None:
     data = ThresholdData(run)
     plain = data.view(0)
-    height, width = plain.sample.mask.shape
+    height, width = plain.sample.required_mask.shape
     ramp = np.broadcast_to(np.linspace(0, 1, width, dtype=np.float32), (len(plain.classes), height, width))
     data.view = lambda index: replace(plain, scores=ramp)  # type: ignore[assignment]
     low, high = (render_threshold(ThresholdParameters(0, value), data) for value in (0.02, 0.94))

@@ -58,10 +58,10 @@ def instances_of(sample: Sample) -> Instances:
     that touch and split objects that something crosses: an approximation where instances are unknown.
     """
     if sample.instances is not None and sample.instance_classes is not None:
-        instance_map = np.where(sample.mask == IGNORE, 0, sample.instances).astype(np.int32)
+        instance_map = np.where(sample.truth == IGNORE, 0, sample.instances).astype(np.int32)
         classes = sample.instance_classes.astype(np.int64)
     else:
-        instance_map, classes = _components(sample.mask)
+        instance_map, classes = _components(sample.truth)
     count = len(classes)
     area = np.bincount(instance_map.ravel(), minlength=count + 1)[1:]
     frame = np.concatenate([instance_map[[0, -1]].ravel(), instance_map[:, [0, -1]].ravel()])

@@ -75,19 +75,19 @@ def instance_scores(
         ValueError: the shape of the prediction or of a map is not the mask's.
     """
     for array in (prediction, *(maps or {}).values()):
-        if array.shape != sample.mask.shape:
-            raise ValueError(f"sample {sample.id}: the prediction is {array.shape}, the mask {sample.mask.shape}")
+        if array.shape != sample.truth.shape:
+            raise ValueError(f"sample {sample.id}: the prediction is {array.shape}, the mask {sample.truth.shape}")
     found = instances_of(sample) if instances is None else instances
     count = len(found.classes)
     hit, assigned = np.zeros(count + 1, dtype=np.int64), np.zeros(count + 1, dtype=np.int64)
     pointing, activation = np.full(count + 1, np.nan), np.full(count + 1, np.nan)
     for class_id in np.unique(found.classes[found.area > 0]):
-        members, nearest = _territories(found, sample.mask, int(class_id))
+        members, nearest = _territories(found, sample.truth, int(class_id))
         predicted = prediction == class_id
         hit += np.bincount(members[predicted], minlength=count + 1)
         assigned += np.bincount(nearest[predicted], minlength=count + 1)
         if maps is not None:
-            scores = maps.get(int(class_id), np.zeros(sample.mask.shape, np.float32))
+            scores = maps.get(int(class_id), np.zeros(sample.truth.shape, np.float32))
             for number in np.unique(members[members > 0]):
                 inside = members == number
                 activation[number] = scores[inside].mean(dtype=np.float64)

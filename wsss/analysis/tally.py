@@ -40,7 +40,7 @@ class Tally:
     ) -> None:
         """Count a label map `H×W` of image `index`; for the other arguments see `instance_scores`."""
         objects = instance_scores(sample, label, instances, maps)
-        self._counted[index] = confusion_matrix(sample.mask, label, self._classes), objects
+        self._counted[index] = confusion_matrix(sample.truth, label, self._classes), objects
 
     def add_scored(
         self,
@@ -53,13 +53,13 @@ class Tally:
     ) -> None:
         """Count a label map, and the scores `(K,H,W)` of `classes (K,)` that it was made from at every threshold."""
         self.add(index, sample, label, instances, dict(zip(classes.tolist(), scores, strict=True)))
-        counts = threshold_confusions(scores, classes, sample.mask, self._classes, THRESHOLDS)
+        counts = threshold_confusions(scores, classes, sample.truth, self._classes, THRESHOLDS)
         with self._adding:
             self._curve += counts
 
     def add_predicted(self, index: int, sample: Sample, label: NDArray[np.uint8]) -> None:
         """Count a label map of image `index` that was made with predicted image labels."""
-        self._predicted[index] = confusion_matrix(sample.mask, label, self._classes)
+        self._predicted[index] = confusion_matrix(sample.truth, label, self._classes)
 
     def merged(self, facts: dict[str, Any]) -> Score:
         """The split's `Score`, from the shares of all processes."""

@@ -12,7 +12,7 @@ import typer
 from wsss.cli import stages  # noqa: F401 - enters its commands, which `--help` lists in the order of imports
 
 # isort: split
-from wsss.cli import folders, notebooks  # noqa: F401 - likewise
+from wsss.cli import folders, notebooks, photographs  # noqa: F401 - likewise
 
 # isort: split
 from wsss.cli import bench, records  # noqa: F401 - likewise

@@ -77,6 +77,18 @@ def results(
 
 
 @app.command()
+def presets() -> None:
+    """Make the presets for photographs without masks anew from the committed records."""
+    from wsss.experiments.presets import make_presets
+    from wsss.io import write_json
+    from wsss.methods.presets import PRESETS_FILE
+    from wsss.records.store import load_records
+
+    write_json(PRESETS_FILE, make_presets(load_records(Path("results"))))
+    typer.echo(PRESETS_FILE)
+
+
+@app.command()
 def ablate(
     profile: Profile = "default",
     seed: Seed = 0,

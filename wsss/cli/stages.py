@@ -25,7 +25,8 @@ def _print_stage(run: "Run", stage: "Stage") -> None:
     records = write_stage([run], stage, run.folder / "results", written.append)
     if not records:  # another process has them
         return
-    typer.echo(stage_table(records, run.data_name, stage, records[0]["split"]).to_string())
+    if "not_scored" not in records[0]:  # else that has been said
+        typer.echo(stage_table(records, run.data_name, stage, records[0]["split"]).to_string())
     for path in written:
         typer.echo(f"record {path}")
 

@@ -23,7 +23,8 @@ class Sample:
         id: unique within the data set; also the stem of every file made from it.
         image: `H×W×3 uint8` RGB.
         labels: `(C,) bool`, which classes are in the image; background not included.
-        mask: `H×W uint8`, 0 background, 1…C classes, 255 ignore. For evaluation only, never for weak training.
+        mask: `H×W uint8`, 0 background, 1…C classes, 255 ignore. For evaluation only, never for weak training. None
+            where there is none: see `truth` and `required_mask`.
         instances: `H×W uint16`, 0 none, k the k-th instance; None where the data set has no instance masks.
         instance_classes: `(N,) uint8`, the class (1…C) of instance k at index k − 1; None without instances.
         occlusion: `(N,) float32` in [0, 1], 1 − visible/amodal pixels of each instance, in frame; None if unknown.
@@ -37,7 +38,7 @@ class Sample:
     id: str
     image: np.ndarray
     labels: np.ndarray
-    mask: np.ndarray
+    mask: np.ndarray | None
     instances: np.ndarray | None = None
     instance_classes: np.ndarray | None = None
     occlusion: np.ndarray | None = None
@@ -52,6 +53,22 @@ class Sample:
             array = getattr(self, name)
             if array is not None and array.shape != height_width:
                 raise WsssError(f"sample {self.id}: {name} is {array.shape}, but the image is {height_width}")
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The mask; where there is none, a map of 255, since nothing is known of any pixel."""
+        return np.full(self.image.shape[:2], IGNORE, np.uint8) if self.mask is None else self.mask
+
+    @property
+    def required_mask(self) -> np.ndarray:
+        """The mask, for what makes no sense without one.
+
+        Raises:
+            WsssError: there is none.
+        """
+        if self.mask is None:
+            raise WsssError(f"image {self.id} has its image-level labels alone, and this needs a mask. Add one.")
+        return self.mask
 
 
 @runtime_checkable

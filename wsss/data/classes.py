@@ -51,7 +51,8 @@ def select_classes(sample: Sample, available: Sequence[str], selected: Sequence[
     """
     table = class_table(available, selected)
     labels = sample.labels[[available.index(name) for name in selected]]
-    sample = replace(sample, mask=table[sample.mask], labels=labels)
+    mask = None if sample.mask is None else table[sample.mask]
+    sample = replace(sample, mask=mask, labels=labels)
     if sample.instances is None or sample.instance_classes is None:
         return sample
     classes = table[sample.instance_classes]

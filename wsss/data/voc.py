@@ -6,6 +6,7 @@ Hariharan et al.: Semantic Contours from Inverse Detectors. ICCV 2011.
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ SPLITS = ("train", "train_aug", "tune", "val", "test")
 
 TUNE_BLOCKS, TUNE_BLOCK_SIZE = 5, 20
 TRAINING = ("train", "train_aug")
+MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
 
 
 def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +64,7 @@ class VocDataset(FolderDataset):
     for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from
     `SegmentationObject` for the images that have one, and the marks *occluded* and *truncated* from their
     `Annotations/ID.xml`. On the training splits an image may have `Annotations/ID.xml` instead of a mask: its
-    image-level labels come from there and its mask is all 255.
+    image-level labels come from there and its mask is all 255. In a folder without masks that is so on all splits.
 
     `tune` is five blocks of 20 neighbouring ids of `train.txt` (a fifth of a short list), removed from `train` and
     `train_aug`. A folder without `train_aug.txt` has the ids of `train` there too.
@@ -146,20 +148,25 @@ class VocDataset(FolderDataset):
                 )
 
     def _mask_file(self, name: str) -> Path | None:
-        candidates = (self.root / folder / f"{name}.png" for folder in ("SegmentationClass", "SegmentationClassAug"))
+        candidates = (self.root / folder / f"{name}.png" for folder in MASK_FOLDERS)
         return next((file for file in candidates if is_file(file)), None)
 
+    @cached_property
+    def _has_mask_folder(self) -> bool:
+        return any((self.root / folder).is_dir() for folder in MASK_FOLDERS)
+
     def _truth_file(self, name: str) -> Path:
-        """The mask, or the annotation that replaces it on the training splits."""
+        """The mask, or the annotation that replaces it on the training splits; without any masks on all splits."""
         mask = self._mask_file(name)
         if mask is not None:
             return mask
         annotation = self.root / "Annotations" / f"{name}.xml"
-        if self.split in TRAINING and is_file(annotation):
+        replaced = self.split in TRAINING or not self._has_mask_folder
+        if replaced and is_file(annotation):
             return annotation
         raise WsssError(
             f"{self.root}: {name}.png is neither in SegmentationClass nor in SegmentationClassAug"
-            + (f", and there is no {annotation}. " if self.split in TRAINING else ". ")
+            + (f", and there is no {annotation}. " if replaced else ". ")
             + f"Add it or take {name} out of the {self.split} list."
         )
 

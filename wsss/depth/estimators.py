@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from wsss.data.base import Dataset
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.monocular import DepthNetwork, load_depth_network, predict_inverse_depth
+from wsss.depth.specs import is_there, typed_path
 from wsss.errors import WsssError, first_line
 from wsss.io import read_image, write_png
 from wsss.machine.runtime import pick_device
 
-__all__ = ["cached", "fold_path", "hub_depth", "learned_depth", "model_kind"]
+__all__ = ["cached", "fold_path", "hub_depth", "learned_depth", "model_kind", "require_hub_model"]
 
 T = TypeVar("T")
 Estimator = Callable[[int], NDArray[np.float32]]
@@ -80,6 +81,21 @@ def model_kind(config: Any) -> str:
         "state it with --depth-kind metric|inverse, of a method's own source with --source NAME=hf:MODEL --depth-kind "
         "NAME=inverse"
     )
+
+
+def require_hub_model(model_id: str) -> None:
+    """Raise a `WsssError` where a model is neither in a folder nor in the hub's cache, and the hub cannot give it.
+
+    It asks once and waits for seconds: the library itself would try again for minutes.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    try:
+        if is_there(typed_path(model_id), folder=True) or try_to_load_from_cache(model_id, "config.json"):
+            return
+        HfApi().model_info(model_id, timeout=10)
+    except Exception as error:  # no network, no such model, no name of one
+        raise WsssError(f"cannot get depth model {model_id} from the hub: {first_line(error)}") from error
 
 
 def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:

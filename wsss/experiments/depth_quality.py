@@ -50,7 +50,7 @@ def depth_quality(run: Run, source: str, split: str, out: Path) -> dict[str, Any
         predicted, true = depth(index), truth(index)
         metres = getattr(data, "metres", lambda _: None)(index)
         errors = metric_errors(predicted, metres) if metres is not None else {"abs_rel": np.nan, "delta": np.nan}
-        everywhere, near = np.ones(true.shape, bool), around_objects(data[index].mask)
+        everywhere, near = np.ones(true.shape, bool), around_objects(data[index].required_mask)
         rows.append([rank_correlation(predicted, true, where) for where in (everywhere, near)] + list(errors.values()))
     known = np.ma.masked_invalid(np.array(rows)).mean(axis=0)
     values = [None if np.ma.is_masked(value) else round(float(value), 4) for value in known]

@@ -49,6 +49,11 @@ def record_of(run: Run, records: Sequence[Record], stage: Stage, name: str) -> R
     return find_record(records, data=run.data_name, stage=stage, method=parts.seeds, refinement=parts.refinement)
 
 
+def _split(stage: str) -> str:
+    """The split that a stage is scored on, by the name that runs have for it."""
+    return "train" if stage == "pseudo" else "report"
+
+
 def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
     methods = _stage_methods(run, stage)
     if stage == "cam":
@@ -70,7 +75,7 @@ def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]
 
     See `wsss.records.inputs.require_same_inputs` and `require_names_apart`.
     """
-    split, contents = run.data("train" if stage == "pseudo" else "report").split, run.data_hash(stage)
+    split, contents = run.data(_split(stage)).split, run.data_hash(stage)
     found, shown, depths = {}, {}, {}
     for name in _stage_methods(run, stage):
         parts = MethodName.parse(name)
@@ -99,7 +104,8 @@ def write_stage(
         stage: `cam` (seeds on the reported split), `pseudo` (on train) or `segmentation` (networks, reported split).
         folder: root of the record tree.
 
-    Where no training image has a mask, there is no network of full supervision, and that is printed.
+    Where no training image has a mask, there is no network of full supervision, and where no image of the split has
+    one, the records have no scores; that is printed, and `not_scored` says it.
 
     Returns:
         The records; none in processes other than the main one, which alone writes.
@@ -109,6 +115,8 @@ def write_stage(
     read = _require_same_inputs(runs[0], stage, folder)
     if stage == "segmentation" and not runs[0].has_masks and is_main():
         print(NO_FULL_SUPERVISION)
+    if is_main() and (not_scored := runs[0].not_scored(_split(stage))):
+        print(not_scored)
     start = time.perf_counter()
     by_seed = [_stage_scores(run, stage) for run in runs]
     if not is_main():
@@ -128,6 +136,8 @@ def write_stage(
         )
         record["provenance"]["settings"] = first.config.portable()
         record["provenance"]["read"] = read[name]
+        if not_scored := first.not_scored(_split(stage)):
+            record["not_scored"] = not_scored
         if left_out := first.left_out():
             record["provenance"]["left_out"] = left_out
         path = write_record(folder, record)
@@ -142,7 +152,7 @@ def _subject(runs: Sequence[Run], stage: Stage) -> Subject:
     first = runs[0]
     return Subject(
         data=first.data_name,
-        split=first.data("train" if stage == "pseudo" else "report").split,
+        split=first.data(_split(stage)).split,
         profile=first.config.profile,
         stage=stage,
         method="",

@@ -120,7 +120,7 @@ def object_logits(cam: DepthCAM, sample: Sample) -> tuple[float, float, float]:
         The logit of the image; the mean of its class map over the object's pixels; the logit of a square crop around
         the object, brought to the size of the image.
     """
-    size = sample.mask.shape
+    size = sample.required_mask.shape
     assert sample.instances is not None  # rendered
     assert sample.instance_classes is not None
     output = cam.info.classes.index(cam.classes[sample.instance_classes[0] - 1])

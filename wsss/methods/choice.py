@@ -17,14 +17,15 @@ class Choice:
 
     Attributes:
         threshold: scores below it are background, in [0, 1].
-        miou: of the choice on the tune split, in percent.
+        miou: of the choice on the tune split, in percent; None where that has no masks.
         trials: how many parameters it was chosen from.
-        chosen_on: None for the tune split; `file` where a file gives parameters and threshold.
+        chosen_on: None for the tune split; `file` where a file gives parameters and threshold, `preset` where those
+            of other data are taken.
     """
 
     parameters: FusionParameters
     threshold: float
-    miou: float
+    miou: float | None
     trials: int
     chosen_on: str | None = None
 

@@ -25,7 +25,17 @@ from wsss.methods.fusion import fuse
 from wsss.methods.parameters import FusionParameters
 from wsss.methods.registry import method
 
-__all__ = ["Cost", "Sweep", "best_trial", "choose_parameters", "looks_facts", "score_seeds", "sweep"]
+__all__ = [
+    "Cost",
+    "Sweep",
+    "best_trial",
+    "choose_parameters",
+    "image_counts",
+    "looks_facts",
+    "score_seeds",
+    "sweep",
+    "trial_sweeps",
+]
 
 
 Cost = tuple[float, float, float]
@@ -60,17 +70,8 @@ def sweep(
     """
     shape = (len(data.classes) + 1, len(data.classes) + 2)
     totals = {name: np.zeros((one.trials, len(one.thresholds), *shape), np.int64) for name, one in sweeps.items()}
-
-    def counts_of(index: int) -> dict[str, NDArray[np.int64]]:
-        sample = data[index]
-        present = np.flatnonzero(sample.labels)
-        look, counts = cam.look(sample.id, sample.image, present), {}
-        for name, one in sweeps.items():
-            rest = present + 1, sample.mask, len(data.classes), one.thresholds
-            counts[name] = np.stack([threshold_confusions(scores, *rest) for scores in one.scores(look, sample, index)])
-        return counts
-
-    for counts in each_image(counts_of, share(len(data)), text, device=cam.device, progress=progress):
+    counted = partial(image_counts, cam, data, sweeps)
+    for counts in each_image(counted, share(len(data)), text, device=cam.device, progress=progress):
         for name in sweeps:
             totals[name] += counts[name]
     parts = gathered([totals])
@@ -80,6 +81,27 @@ def sweep(
             f"{data.name}, {data.split} has no masks, by which parameters and thresholds are chosen. Give it some."
         )
     return summed
+
+
+def image_counts(cam: DepthCAM, data: Dataset, sweeps: Mapping[str, Sweep], index: int) -> dict[str, NDArray[np.int64]]:
+    """Confusion matrices of every trial at every threshold, as of `sweep`, of image `index` alone."""
+    sample = data[index]
+    present = np.flatnonzero(sample.labels)
+    look, counts = cam.look(sample.id, sample.image, present), {}
+    for name, one in sweeps.items():
+        rest = present + 1, sample.truth, len(data.classes), one.thresholds
+        counts[name] = np.stack([threshold_confusions(scores, *rest) for scores in one.scores(look, sample, index)])
+    return counts
+
+
+def trial_sweeps(cam: DepthCAM, names: Sequence[str], depths: Depths) -> dict[str, Sweep]:
+    """What `sweep` tries of methods whose parameters and thresholds are chosen from their whole grids."""
+
+    def fused(name: str, look: Look, sample: Sample, index: int) -> Iterator[NDArray[np.float32]]:
+        evidence = cam.evidence(name, look, sample, depths, index)
+        return (fuse(evidence, parameters).numpy() for parameters in method(name).trials)
+
+    return {name: Sweep(len(method(name).trials), THRESHOLDS, partial(fused, name)) for name in names}
 
 
 def best_trial(

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from wsss.config import ALGORITHM_VERSION, Config
-from wsss.data.base import Dataset, data_key, subset
+from wsss.data.base import IGNORE, Dataset, data_key, subset
 from wsss.data.classes import keep_ids
+from wsss.data.photographs import TaggedPhotographs
 from wsss.data.registry import open_dataset, viewed
 from wsss.data.tabletop import TabletopDataset, default_root
 from wsss.data.tabletop_rendering import render_series, render_tabletop
@@ -21,10 +22,11 @@ from wsss.depth.sources import DepthSource, open_depth
 from wsss.depth.specs import innermost, source_identity, with_innermost
 from wsss.depth.training import train_with_folds
 from wsss.errors import WsssError
-from wsss.io import content_hash
+from wsss.io import content_hash, read_json, write_json
 from wsss.machine.processes import made_by_main, tell
 from wsss.methods.depth_cam import Depths
 from wsss.methods.names import MethodName
+from wsss.methods.presets import Preset, preset_for, read_preset
 from wsss.methods.registry import method
 from wsss.networks.backbones import weights_identity
 from wsss.pipeline.cache import StageCache
@@ -100,11 +102,42 @@ class RunData:
         return self._datasets[split]
 
     def _opened(self, split: str, name: str) -> Dataset:
-        if self._given is None:
-            return open_dataset(self.config.data, name, root=self.root, classes=self.classes)
-        if split not in self._given:
-            raise WsssError(f"{self.config.data} was given as {', '.join(self._given)}, without a split {split!r}")
-        return viewed(self._given[split], self.classes)
+        config = self.config
+        if self._given is not None:
+            if split not in self._given:
+                raise WsssError(f"{config.data} was given as {', '.join(self._given)}, without a split {split!r}")
+            return viewed(self._given[split], self.classes)
+        if config.data != "photographs":
+            return open_dataset(config.data, name, root=self.root, classes=self.classes)
+        if not config.root or not config.tags:
+            raise WsssError(
+                "photographs need a folder and tags: `python -m wsss label --images DIR --tags FILE --out DIR`"
+            )
+        masks = Path(config.tune_masks) if config.tune_masks else None
+        return TaggedPhotographs(Path(config.root), name, config.tags, masks, self.classes)
+
+    def has_masks(self, split: str) -> bool:
+        """Whether any pixel of a split has a label: images may come with their classes alone."""
+        data = self.split(split)
+        if isinstance(data, TaggedPhotographs):
+            return data.has_masks
+        path = self.cache.path("has-masks", self.key(split), ".json")
+
+        def looked(_: list[str]) -> Mapping[str, bool]:
+            return {"masks": bool(any((sample.truth != IGNORE).any() for sample in data))}
+
+        return bool(self.cache.get({"masks": path}, looked, write_json, read_json)["masks"])
+
+    def not_scored(self, split: str) -> str | None:
+        """Why nothing is scored on a split, in one line; None where masks are there."""
+        return None if self.has_masks(split) else f"not scored: no pixel of {self.split(split).split} has a label"
+
+    @cached_property
+    def preset(self) -> Preset | None:
+        """What takes the place of a choice on the tune split, where that has no masks; None where it has."""
+        if self.has_masks("tune"):
+            return None
+        return read_preset(self.config.preset) if self.config.preset else preset_for(self.name)
 
     def key(self, split: str) -> str:
         """Hash of what is read of a split."""
@@ -140,19 +173,27 @@ class RunData:
             return
         self._said = True
         images, choice = self.left_out().get("images", {}), self._class_choice
+        for sentence in self.left_out().get("photographs", ()):
+            tell(f"{self.name}, left out: {sentence}")
         for split, (used, listed) in images.items():
             tell(f"{self.name}, {self.split(split).split}: {used:,} of {listed:,} images, evenly spaced")
+        if self.preset:
+            tell(
+                f"{self.name}: tune has no masks, so parameters and thresholds are of the preset {self.preset.name}, "
+                f"chosen on {', '.join(self.preset.made_from)}"
+            )
         if choice is not None and (sentence := choice.sentence(self._chosen_on)):
             tell(f"{self.name}, {sentence}")
 
     def left_out(self) -> dict[str, Any]:
-        """What of the data is not used though it is there, for the records: `images` by split, [used, of], and
-        `classes`."""
+        """What of the data is not used though it is there, for the records: `images` by split, [used, of], `classes`,
+        and of tagged `photographs` sentences."""
         for split in ("train", "tune", "report"):
             self.split(split)
         choice = self._class_choice
         classes = {} if choice is None else {"absent": list(choice.absent), "rare": list(choice.rare)}
-        parts = {
+        parts: dict[str, Any] = {
+            "photographs": list(getattr(self.split("train"), "left_out", ())),
             "images": dict(sorted(self._cut.items())),
             "classes": {kind: some for kind, some in classes.items() if some},
         }

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from wsss.analysis.score import Score, load_score, save_score
+from wsss.checks import settings_from
 from wsss.config import ALGORITHM_VERSION, SCORING_VERSION
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.processes import is_main
 from wsss.methods.names import MethodName
+from wsss.methods.presets import Preset
 from wsss.pipeline.seeds import SeedStage
 from wsss.pseudo.labelling import LabelChoice, Labeller, choose_labels, write_labels
-from wsss.pseudo.refinement import REFINEMENTS
+from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters
 
 __all__ = ["LabelStage"]
 
@@ -47,13 +49,25 @@ class LabelStage:
         def chosen(missing: list[str]) -> Mapping[str, LabelChoice]:
             given = [name for name in missing if name in self.seeds.given]
             found = {name: LabelChoice.given(choice) for name, choice in self.seeds.choose(given).items()}
-            rest = [name for name in missing if name not in given]
+            if self.data.preset:
+                found |= {name: self._preset(name, self.data.preset) for name in missing if name not in given}
+            rest = [name for name in missing if name not in found]
             if rest:
                 labeller, tune = self._labeller(rest, "tune"), self.data.split("tune")
                 found |= choose_labels(labeller, rest, tune, progress=self.data.progress)
             return found
 
         return self.cache.get(paths, chosen, _write, _read)
+
+    def _preset(self, name: str, preset: Preset) -> LabelChoice:
+        """Refinement and thresholds that were chosen on other data; unrefined labels go by the threshold of seeds."""
+        seeds = self.seeds.choose([MethodName.parse(name).seeds])[MethodName.parse(name).seeds]
+        if MethodName.parse(name).refinement is None:
+            return LabelChoice.given(seeds)
+        held = preset.label(name)
+        refinement = settings_from(RefinementParameters, held["refinement"], partial=True)
+        thresholds = {key: held[key] for key in ("low", "high", "threshold")}
+        return LabelChoice(refinement, **thresholds, miou=None, trials=0, facts={"chosen_on": "preset"})
 
     def scores(self, names: Sequence[str]) -> dict[str, Score]:
         """Scores of the label methods' pseudo-labels, which are written at the same time (see `folder`)."""
@@ -66,7 +80,8 @@ class LabelStage:
         def labelled(missing: list[str]) -> Mapping[str, Score]:
             folders = {name: self._folder(name) for name in missing}
             labeller, choices = self._labeller(missing, "train"), self.choose(missing)
-            return write_labels(labeller, choices, self.data.split("train"), folders, progress=self.data.progress)
+            train, regions = self.data.split("train"), self.config.data == "photographs"
+            return write_labels(labeller, choices, train, folders, progress=self.data.progress, regions=regions)
 
         return self.cache.get(paths, labelled, save_score, load_score)
 

@@ -17,7 +17,7 @@ from torch import nn
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.analysis.tally import Tally
 from wsss.config import ALGORITHM_VERSION, SCORING_VERSION
-from wsss.data.base import IGNORE, Sample
+from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
@@ -86,12 +86,7 @@ class NetworkStage:
     @cached_property
     def has_masks(self) -> bool:
         """Whether any pixel of the train split has a label: images may come with their classes alone, in XML files."""
-        path = self.cache.path("has-masks", self.data.key("train"), ".json")
-
-        def looked(_: list[str]) -> Mapping[str, bool]:
-            return {"masks": bool(any((sample.mask != IGNORE).any() for sample in self.data.split("train")))}
-
-        return bool(self.cache.get({"masks": path}, looked, write_json, read_json)["masks"])
+        return self.data.has_masks("train")
 
     def report(self, labels: str) -> dict[str, Any]:
         """`{"history": [{"iteration", "loss"}], "seconds"}` of a network's training; no history of one that is
@@ -150,7 +145,7 @@ class NetworkStage:
         folder = None if labels == FULL_SUPERVISION else self.labels.folder(labels)
         side, pairs = self.config.classifier.base_side, []
         for sample in image_bar(self.data.split("train"), f"read {labels} labels", self.data.progress):
-            mask = sample.mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
+            mask = sample.required_mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
             image = resize_long_side(sample.image, side)
             pairs.append((image, _nearest(mask, image.shape[:2])))
         return pairs

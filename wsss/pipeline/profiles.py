@@ -12,6 +12,7 @@ from wsss.depth.declared import FILES, declarations, kinds_of, take_inline
 from wsss.depth.specs import innermost, resolve_place
 from wsss.errors import WsssError
 from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.methods.presets import PHOTOGRAPHS, read_preset
 
 __all__ = ["PROFILES", "profile"]
 
@@ -51,6 +52,15 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "classifier": ClassifierConfig(epochs=6),
         "regions": replace(_REGIONS, guides=(4, 8)),
         "crops": _CROPS,
+    },
+    # Nothing can be chosen on them: `profile` gives them the settings of a preset.
+    "photographs": {
+        "report_split": "train",
+        "depth": "hf:depth-anything/Depth-Anything-V2-Small-hf",
+        "methods": ("cam", "zoom", "rgb-region", "depth"),
+        "pseudo_methods": ("depth",),
+        "label_methods": ("depth",),
+        "classifier": ClassifierConfig(epochs=6),
     },
 }
 
@@ -120,7 +130,11 @@ def profile(name: str = "default", data: str = "tabletop", *, own: bool = False,
     if unknown:
         raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
     config = _with_parts(PROFILES[name](Config(profile=name, data=data, **_BY_DATA.get(data, _OF_OTHERS))), of_parts)
-    if data == "voc" and settings.get("root") and Path(settings["root"]).resolve().name not in REFERENCE_ROOTS:
+    if data == "photographs":
+        given_preset = read_preset(settings.get("preset") or PHOTOGRAPHS)
+        config = replace(config, regions=given_preset.regions, crops=given_preset.crops)
+    own = data == "voc" and settings.get("root") and Path(settings["root"]).resolve().name not in REFERENCE_ROOTS
+    if own or data == "photographs":
         config = replace(config, train_limit=None, tune_limit=None, report_limit=None)
     given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items() if value is not None

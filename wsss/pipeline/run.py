@@ -25,6 +25,7 @@ from wsss.machine.runtime import keep_freed_memory, pick_device
 from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
+from wsss.methods.presets import Preset
 from wsss.paths import runs_folder
 from wsss.pipeline.cache import StageCache
 from wsss.pipeline.classifier import ClassifierStage
@@ -207,9 +208,9 @@ class Run:
         """The images of a split at scale 1, and their labels `(N,C) bool`."""
         return self._classifier.images_and_labels(split)
 
-    def predicted_labels(self, split: str) -> NDArray[np.bool_]:
-        """Image labels `(N,C) bool` that the classifier predicts."""
-        return self._classifier.predicted_labels(split)
+    def probabilities(self, split: str) -> NDArray[np.float32]:
+        """The classifier's probabilities `(N,C)` of the classes."""
+        return self._classifier.labels_and_probabilities(split)[1]
 
     @property
     def depth_cam(self) -> DepthCAM:
@@ -270,10 +271,7 @@ class Run:
     def network_path(self, labels: str) -> Path:
         """Checkpoint of the network trained on labels of a method, or on true masks for `full-supervision`.
 
-        It is trained if it is not there. `python -m wsss predict` uses it.
-
-        Raises:
-            WsssError: it would learn from true masks, and there are none.
+        It is trained if it is not there; a `WsssError` where it would learn from true masks, and there are none.
         """
         return self._networks.path(labels)
 
@@ -286,6 +284,15 @@ class Run:
     def has_masks(self) -> bool:
         """Whether any pixel of the train split has a label: images may come with their classes alone, in XML files."""
         return self._networks.has_masks
+
+    def not_scored(self, split: str) -> str | None:
+        """Why nothing is scored on a split, in one line; None where masks are there."""
+        return self._data.not_scored(split)
+
+    @property
+    def preset(self) -> Preset | None:
+        """What gives parameters and thresholds where the tune split has no masks; None where they are chosen on it."""
+        return self._data.preset
 
     def network_report(self, labels: str) -> dict[str, Any]:
         """`{"history": [{"iteration", "loss"}], "seconds"}` of a training; no history of one that is skipped."""

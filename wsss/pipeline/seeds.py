@@ -15,6 +15,7 @@ from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
 from wsss.methods.parameters import FusionParameters
+from wsss.methods.presets import Preset
 from wsss.methods.registry import PROPOSALS, method
 from wsss.methods.scoring import choose_parameters, score_seeds
 from wsss.networks.lean import lean_copy
@@ -64,6 +65,8 @@ class SeedStage:
             parts |= self.data.depth_identity(MethodName.of_seeds(name).source)
         if self._settings and name in self.given:
             parts["given"] = self._settings.given
+        elif self.data.preset:
+            parts["preset"] = self.data.preset.identity
         return content_hash(parts)
 
     @property
@@ -75,16 +78,28 @@ class SeedStage:
         return {GIVEN_METHOD: (settings.fusion, settings.threshold)}
 
     def choose(self, names: Sequence[str]) -> dict[str, Choice]:
-        """Fusion parameters and threshold of each method, chosen on the tune split (see `choose_parameters`)."""
+        """Fusion parameters and threshold of each method, chosen on the tune split (see `choose_parameters`).
+
+        Where that has no masks, they are those of a file or a preset.
+        """
         paths = {name: self.cache.path("choice", self.key(name, "tune"), ".json") for name in names}
 
         def chosen(missing: list[str]) -> Mapping[str, Choice]:
+            if self.data.preset:
+                return {name: self._unscored(name, self.data.preset) for name in missing}
             depths, tune = self.data.depths_of(missing, "tune"), self.data.split("tune")
             return choose_parameters(
                 self.depth_cam, missing, tune, depths, given=self.given, progress=self.data.progress
             )
 
         return self.cache.get(paths, chosen, write_choice, read_choice)
+
+    def _unscored(self, name: str, preset: Preset) -> Choice:
+        """What is given for a method, and not scored on the tune split."""
+        if name in self.given:
+            parameters, threshold = self.given[name]
+            return Choice(parameters, threshold, None, 1, "file")
+        return preset.choice(name)
 
     def scores(self, names: Sequence[str], split: str) -> dict[str, Score]:
         """Scores of the methods' seeds on a split, with given image labels and with those that the classifier

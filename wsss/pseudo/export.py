@@ -50,7 +50,7 @@ def export_voc(data: Dataset, labels: Path | None, out: Path, split: str, *, pro
     write_json(out / FACTS, {"classes": list(data.classes), "lists": {**lists, split: facts}})
     for index in tqdm(range(len(data)), desc=f"export {split}", unit="image", leave=False, disable=not progress):
         sample = data[index]
-        label = sample.mask if labels is None else load_pseudo_label(labels / f"{sample.id}.png")
+        label = sample.required_mask if labels is None else load_pseudo_label(labels / f"{sample.id}.png")
         save_pseudo_label(out / "SegmentationClass" / f"{sample.id}.png", label)
         with atomic_path(out / "JPEGImages" / f"{sample.id}.jpg") as path:
             Image.fromarray(sample.image).save(path, format="JPEG", quality=QUALITY, subsampling=0)

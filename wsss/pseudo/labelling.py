@@ -25,6 +25,7 @@ from wsss.methods.evidence import Look
 from wsss.methods.fusion import fuse
 from wsss.methods.names import MethodName
 from wsss.methods.scoring import Cost, Sweep, best_trial, looks_facts, sweep
+from wsss.pseudo.confidence import region_facts
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine
 
@@ -46,7 +47,7 @@ class LabelChoice:
     low: float
     high: float
     threshold: float
-    miou: float
+    miou: float | None
     trials: int
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -138,16 +139,18 @@ def write_labels(
     folders: Mapping[str, Path],
     *,
     progress: bool = True,
+    regions: bool = False,
 ) -> dict[str, Score]:
     """Write the pseudo-labels of every label method as `ID.png` into its folder, and score them.
 
     Args:
         choices: per method, from `choose_labels`.
         data: the train split.
+        regions: whether the fact `regions` shall say of each image what `region_facts` does.
     """
     tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
 
-    def written(index: int) -> dict[str, tuple[Cost, NDArray[np.int64]]]:
+    def written(index: int) -> dict[str, tuple[Cost, NDArray[np.int64], tuple[str, list[Any]]]]:
         sample, found = data[index], {}
         present = np.flatnonzero(sample.labels)
         look, instances = labeller.cam.look(sample.id, sample.image, present), instances_of(sample)
@@ -160,7 +163,8 @@ def write_labels(
             cost = evidence.megapixels, time.perf_counter() - start, evidence.trust
             tallies[name].add_scored(index, sample, label, instances, refined, present + 1)
             save_pseudo_label(folders[name] / f"{sample.id}.png", label)
-            found[name] = cost, boundary_counts(sample.mask, label)
+            shown = region_facts(label, refined, present + 1, choice.threshold) if regions else []
+            found[name] = cost, boundary_counts(sample.truth, label), (sample.id, shown)
         return found
 
     text, device = f"labels {', '.join(choices)}", labeller.cam.device
@@ -174,6 +178,8 @@ def write_labels(
             "parameters": labeller.seeds[base].plain()["parameters"],
             "boundary": dict(boundary_scores(borders)),
         }
+        if regions:
+            facts["regions"] = dict(gathered([part[name][2] for part in parts]))
         costs = [part[name][0] for part in parts]
         out[name] = tallies[name].merged(looks_facts(base, facts, costs, labeller.cam))
     return out

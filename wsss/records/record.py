@@ -33,7 +33,7 @@ class Record(RecordPlace, total=False):
     """The numbers of one method on one split, over several training seeds; made by `wsss.records.build.build_record`.
 
     IoU, recall, coverage and intervals are in percent. Keys may be missing from records of older code, and where a
-    network was not trained (`not_trained` says why).
+    network was not trained (`not_trained` says why). All scores are None where there was no mask (`not_scored`).
 
     Attributes:
         image_labels: where seeds take the classes of an image from; `none` for networks.
@@ -91,6 +91,7 @@ class Record(RecordPlace, total=False):
     paired: list[Numbers]
     skipped: list[dict[str, str]]
     not_trained: str
+    not_scored: str
     provenance: dict[str, Any]
 
 

@@ -85,7 +85,7 @@ def thresholds(scores: Sequence[Score]) -> Numbers | None:
     threshold = {"chosen_on": chosen_on, "value": float(np.mean(chosen)), "per_seed": chosen}  # type: ignore[arg-type]
     if "low" in scores[0].facts:  # of pseudo-labels; what lies between is ignored
         threshold |= {name: [score.facts[name] for score in scores] for name in ("low", "high")}
-    if not all(len(score.curve) for score in scores):
+    if not all(score.curve.any() for score in scores):
         return {**threshold, "fixed": None, "oracle": None}
     fixed = int(np.flatnonzero(THRESHOLDS == FIXED_THRESHOLD)[0])
     best = np.array([choose_threshold(score.curve, plateau=0) for score in scores])
@@ -102,8 +102,8 @@ def thresholds(scores: Sequence[Score]) -> Numbers | None:
 
 
 def miou_by_threshold(scores: Sequence[Score]) -> Numbers | None:
-    """mIoU at every threshold, mean over seeds."""
-    if not all(len(score.curve) for score in scores):
+    """mIoU at every threshold, mean over seeds; None where nothing was counted."""
+    if not all(score.curve.any() for score in scores):
         return None
     curves = np.mean([miou_curve(score.curve) for score in scores], axis=0)
     return {"thresholds": THRESHOLDS.tolist(), "miou": curves.tolist()}

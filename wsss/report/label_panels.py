@@ -36,7 +36,7 @@ def label_figure(
     """
     colours = class_colours(classes)
     columns: dict[str, Labels] = {
-        "truth": [sample.mask for sample in samples],
+        "truth": [sample.truth for sample in samples],
         **{name: column for name, column in labels.items() if len(column)},
     }
     maps = list(zip(*columns.values(), strict=True))

@@ -94,7 +94,7 @@ def class_legend(figure: Figure, classes: Sequence[str], labels: Sequence[NDArra
 def _truth(sample: Sample, classes: Sequence[str]) -> NDArray[np.uint8]:
     """The image with its true classes laid over it; pixels of unknown truth show the image."""
     return overlay(
-        sample.image, np.where(sample.mask == IGNORE, 0, sample.mask).astype(np.uint8), class_colours(classes)
+        sample.image, np.where(sample.truth == IGNORE, 0, sample.truth).astype(np.uint8), class_colours(classes)
     )
 
 
@@ -111,7 +111,7 @@ def label_sheet(samples: Sequence[Sample], classes: Sequence[str], columns: int 
         names = [classes[c].replace("_", " ") for c in np.flatnonzero(one.labels).tolist()] or ["(no class)"]
         title = "\n".join(", ".join(names[at : at + 2]) for at in range(0, len(names), 2))
         figure.axes[2 * row * columns + column].set_title(title, fontsize="x-small")
-    return class_legend(figure, classes, [one.mask for one in samples])
+    return class_legend(figure, classes, [one.truth for one in samples])
 
 
 def training_curve(history: Sequence[Mapping[str, Any]], step: str = "epoch") -> Figure:
@@ -197,7 +197,7 @@ def comparison(
             for number, view in enumerate(views):
                 ax = figure.axes[row * len(titles) + 1 + 2 * number]
                 score_map_on_image(ax, view.sample.image, view.strongest)
-    labels = [view.label for views in rows for view in views] + [views[0].sample.mask for views in rows]
+    labels = [view.label for views in rows for view in views] + [views[0].sample.truth for views in rows]
     return class_legend(figure, classes, labels)
 
 
@@ -220,7 +220,7 @@ def object_sheet(
         score_map_on_image(axes[1], view.sample.image, view.scores[list(view.classes).index(one["class_id"])])
         for ax in axes:
             draw_boxes(ax, [object_box(view.sample, int(one["class_id"]), int(one["area"]))])
-    return class_legend(figure, classes, [view.label for view in views] + [view.sample.mask for view in views])
+    return class_legend(figure, classes, [view.label for view in views] + [view.sample.truth for view in views])
 
 
 def object_box(sample: Sample, class_id: int, area: int, margin: int = 3) -> tuple[int, int, int, int]:

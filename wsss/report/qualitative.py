@@ -103,7 +103,7 @@ def claim_figure(run: "Run", claim: str) -> Figure:
         for name, row in rows.items()
     ]
     boxes = [object_box(views[row]["cam"].sample, *_class_and_area(objects, row)) for row in rows.values()]
-    parts = [_window(box, views[row]["cam"].sample.mask.shape) for box, row in zip(boxes, views, strict=True)]
+    parts = [_window(box, views[row]["cam"].sample.truth.shape) for box, row in zip(boxes, views, strict=True)]
     grid = [_claim_row(views[row], part, report.classes) for row, part in zip(views, parts, strict=True)]
     figure = image_grid(grid, _COLUMNS, titles)
     for number, (row, each) in enumerate(views.items()):
@@ -120,7 +120,7 @@ def claim_figure(run: "Run", claim: str) -> Figure:
         label[part]
         for each, part in zip(views.values(), parts, strict=True)
         for view in each.values()
-        for label in (view.label, view.sample.mask)
+        for label in (view.label, view.sample.truth)
     ]
     return class_legend(figure, report.classes, shown)
 
@@ -141,7 +141,7 @@ def _claim_row(
 ) -> list[NDArray[Any] | None]:
     """The pictures of a row: the whole image, then a part of it under each label map; scores are drawn later."""
     sample, colours = views["cam"].sample, class_colours(classes)
-    known = np.where(sample.mask == IGNORE, 0, sample.mask).astype(np.uint8)
+    known = np.where(sample.truth == IGNORE, 0, sample.truth).astype(np.uint8)
     labels = {name: overlay(sample.image, view.label, colours)[part] for name, view in views.items()}
     pictures = {"image": sample.image, "truth": overlay(sample.image, known, colours)[part], **labels}
     return [pictures.get(column, sample.image[part]) for column in _COLUMNS]

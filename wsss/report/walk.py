@@ -155,5 +155,5 @@ def method_panels(run: "Run", before: SeedView, after: SeedView, depth: NDArray[
     klass = int(change.argmax())
     name = run.data("report").classes[int(after.classes[klass]) - 1].replace("_", " ")
     boxes = sorted({one.box for one in after.evidence.plan})
-    image, truth, title = after.sample.image, after.sample.mask, f"{why}\nmap of: {name}"
+    image, truth, title = after.sample.image, after.sample.truth, f"{why}\nmap of: {name}"
     return MethodPanels(image, depth, boxes, before.scores[klass], after.scores[klass], after.label, truth, title)

@@ -88,7 +88,7 @@ class ExplorerView:
 
     def iou(self, label: NDArray[np.uint8], shown: str | None = None) -> float:
         """IoU of a class, or mean IoU with background, in this one image, in percent; NaN where nothing is there."""
-        confusion = confusion_matrix(self.sample.mask, label, len(self.names))
+        confusion = confusion_matrix(self.sample.truth, label, len(self.names))
         if shown is None:
             return float(mean_iou(confusion))
         return float(iou_per_class(confusion)[self.names.index(shown) + 1])

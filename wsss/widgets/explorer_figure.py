@@ -74,7 +74,7 @@ def _spaced(name: str) -> str:
 
 
 def _panels(view: ExplorerView) -> list[Panel]:
-    image, truth = view.sample.image, view.sample.mask
+    image, truth = view.sample.image, view.sample.truth
     colours = class_colours(view.names)
     regions, shown = view.evidence.regions, view.parameters.shown
     assert regions is not None
@@ -152,7 +152,7 @@ def _place(axes: Axes, panel: Panel, left: float, bottom: float, pixel: float) -
 def _legend(figure: Figure, views: Sequence[ExplorerView]) -> None:
     """The colours of the classes that occur in a label or in the truth."""
     names, colours = views[0].names, class_colours(views[0].names) / 255
-    labels = [label for view in views for label in (view.label, view.sample.mask)]
+    labels = [label for view in views for label in (view.label, view.sample.truth)]
     used = sorted({int(value) for label in labels for value in np.unique(label)} - {0, IGNORE})
     handles = [Patch(facecolor=colours[value], edgecolor="black", label=_spaced(names[value - 1])) for value in used]
     if handles:

@@ -141,7 +141,7 @@ def _label(view: SeedView, p: ThresholdParameters, data: ThresholdData) -> NDArr
 
 
 def _truth(view: SeedView, data: ThresholdData) -> NDArray[np.uint8]:
-    truth = np.where(view.sample.mask == IGNORE, 0, view.sample.mask).astype(np.uint8)
+    truth = np.where(view.sample.truth == IGNORE, 0, view.sample.truth).astype(np.uint8)
     return overlay(view.sample.image, truth, class_colours(data.names))
 
 

@@ -1,0 +1,225 @@
+"""From photographs and tags to labels, a page and a network, with no mask anywhere."""
+
+import csv
+import json
+import re
+import shlex
+import shutil
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+from typer.testing import CliRunner
+
+from wsss.cli import app
+from wsss.data.masks import read_class_mask
+from wsss.data.voc import VocDataset
+from wsss.errors import WsssError
+from wsss.segmentation.predictor import load_predictor
+
+pytestmark = pytest.mark.usefixtures("tiny_weights")
+
+PAGE = Path(__file__).parents[2] / "docs" / "own-photographs.md"
+
+TAGS = {"astronaut": "person", "coffee": "cup", "chelsea": "cat", "motorcycle": "moped"}
+
+Command = Callable[..., str]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Four photographs of scikit-image, small, and `tags.csv` beside their folder."""
+    pictures = {name: getattr(skimage.data, name)() for name in TAGS if name != "motorcycle"}
+    pictures["motorcycle"] = skimage.data.stereo_motorcycle()[0]
+    (tmp_path / "photos").mkdir()
+    for name, array in pictures.items():
+        picture = Image.fromarray(array)
+        picture.thumbnail((80, 80))
+        picture.save(tmp_path / "photos" / f"{name}.jpg")
+    (tmp_path / "tags.csv").write_text("".join(f"{name}.jpg,{tag}\n" for name, tag in TAGS.items()))
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def run(photos: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """`run("label", …)` in the tests' folder with a tiny backbone; gives what is printed, or raises."""
+    tiny = {
+        "classifier.backbone": "test_efficientnet",
+        "classifier.base_side": 64,
+        "segmentation.encoder": "tu-test_efficientnet",
+        "segmentation.frozen_stages": 0,
+    }
+    monkeypatch.chdir(photos.parent)
+    monkeypatch.setenv("WSSS_RUNS", str(photos.parent / "runs"))
+    monkeypatch.setenv("WSSS_PROFILE", "smoke")
+    monkeypatch.setenv("WSSS_SETTINGS", json.dumps(tiny | {"segmentation.batch_size": 2, "segmentation.iterations": 2}))
+
+    def called(command: str, *more: str) -> str:
+        given = [command, "--images", "photos", "--tags", "tags.csv", *more]
+        result = CliRunner().invoke(app, given, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return called
+
+
+def test_labels_a_page_and_a_network_from_tags_alone(run: Command, photos: Path) -> None:
+    output, out = run("label", "--depth", "none", "--out", "labels", "--network"), photos.parent / "labels"
+    assert "4 label maps of rgb-region in labels; not scored: no pixel of train has a label" in output
+    assert output.splitlines()[-1] == "look through them, least certain first: labels/review.html"
+    assert (out / "classes.txt").read_text() == "cat\ncup\nmoped\nperson\n"
+    numbers = {"cat": 1, "cup": 2, "moped": 3, "person": 4}
+    for name, tag in TAGS.items():
+        with Image.open(photos / f"{name}.jpg") as picture:
+            label = read_class_mask(out / f"{name}.png", (picture.height, picture.width), 4)
+        assert set(np.unique(label)) <= {0, numbers[tag]}
+        assert (out / "review" / f"{name}.jpg").is_file()
+    facts = json.loads((out / "labels.json").read_text())
+    assert (facts["chosen_on"], facts["preset"]["name"], facts["images"]) == ("preset", "photographs", 4)
+    assert facts["scores"] == "not scored: no pixel of train has a label"
+    with (out / "review.csv").open(newline="") as file:
+        confidence = [float(row["confidence"]) for row in csv.DictReader(file)]
+    assert confidence == sorted(confidence)
+    assert load_predictor(out / "network.safetensors").classes == ("cat", "cup", "moped", "person")
+    assert not list((photos.parent / "runs").glob("*/results"))  # no record without a score
+
+
+def test_with_depth_maps_and_two_masks(run: Command, photos: Path) -> None:
+    """Masks choose in place of the preset, and the classes keep their numbers."""
+    for folder in ("depth", "masks"):
+        (photos.parent / folder).mkdir()
+    for name in TAGS:
+        with Image.open(photos / f"{name}.jpg") as picture:
+            rows, columns = np.mgrid[: picture.height, : picture.width]
+        Image.fromarray((4000 - 20 * rows).astype(np.uint16)).save(photos.parent / "depth" / f"{name}.png")
+        if name in ("chelsea", "coffee"):
+            inside = abs(columns - columns.mean()) < 20
+            Image.fromarray((inside * (1 + (name == "coffee"))).astype(np.uint8)).save(
+                photos.parent / "masks" / f"{name}.png"
+            )
+    (photos.parent / "masks" / "classes.txt").write_text("cat\ncup\nperson\nmoped\n")
+    depth = ("--depth", "files:depth", "--depth-kind", "metric")
+    output = run("label", *depth, "--tune-masks", "masks", "--out", "labels")
+    assert "4 label maps of depth@files in labels" in output
+    facts = json.loads((photos.parent / "labels" / "labels.json").read_text())
+    assert (facts["chosen_on"], facts["preset"], facts["tune_images"]) == ("tune", None, 2)
+    assert facts["classes"] == ["cat", "cup", "moped", "person"]
+    with pytest.raises(WsssError, match="5 masks are needed at least"):
+        run("compare", *depth, "--tune-masks", "masks")
+    # Without them the classifier is the same and is found again; the labels are others, for which the folder is taken.
+    before = list((photos.parent / "runs" / "cache" / "classifier").iterdir())
+    with pytest.raises(WsssError, match=r"labels holds other label maps.*Give another folder with --out"):
+        run("label", *depth, "--out", "labels")
+    assert list((photos.parent / "runs" / "cache" / "classifier").iterdir()) == before
+
+
+def test_compare_with_a_mask_of_each_of_five(run: Command, photos: Path) -> None:
+    shutil.copy(photos / "chelsea.jpg", photos / "chelsea2.jpg")
+    with (photos.parent / "tags.csv").open("a") as file:
+        file.write("chelsea2.jpg,cat\n")
+    (photos.parent / "masks").mkdir()
+    (photos.parent / "masks" / "classes.txt").write_text("cat\ncup\nmoped\nperson\n")
+    numbers = {"cat": 1, "cup": 2, "moped": 3, "person": 4}
+    for path in photos.iterdir():
+        with Image.open(path) as picture:
+            rows, _ = np.mgrid[: picture.height, : picture.width]
+        mask = (rows > rows.mean()) * numbers[TAGS[path.stem.strip("2")]]
+        Image.fromarray(mask.astype(np.uint8)).save(photos.parent / "masks" / f"{path.stem}.png")
+    output = run("compare", "--depth", "none", "--tune-masks", "masks", "--out", "worth.json")
+    lines = output.splitlines()
+    assert lines[0] == "5 masks, each scored with what was chosen on the others; preset: photographs"
+    assert [line.split()[0] for line in lines[3:6]] == ["cam", "zoom", "rgb-region"]
+    assert lines[-1].startswith("use ")
+    written = json.loads((photos.parent / "worth.json").read_text())
+    assert (written["masks"], written["advice"]) == (5, lines[-1])
+
+
+def test_without_the_masks_that_there_were_labels_are_the_same(
+    tiny_voc: Path, tmp_path: Path, run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with true masks, labelled by tags: once as it is, once with masks that nobody can read, then without."""
+    data = VocDataset(tiny_voc, "train_aug", ("cat", "dog"))
+    lines = (f"{sample.id},{';'.join(np.array(data.classes)[sample.labels])}\n" for sample in data)
+    (tmp_path / "tags.csv").write_text("".join(lines))
+    (tmp_path / "photos").rename(tmp_path / "other")
+    (tiny_voc / "JPEGImages").rename(tmp_path / "photos")
+
+    def labels(where: str) -> dict[str, bytes]:
+        monkeypatch.setenv("WSSS_RUNS", str(tmp_path / f"runs-{where}"))
+        depth = ("--depth", f"files:{tiny_voc / 'DepthMETER'}", "--depth-kind", "metric")
+        assert f"{len(data)} label maps of depth@meter in {where}" in run("label", *depth, "--out", where)
+        return {path.name: path.read_bytes() for path in (tmp_path / where).glob("*.png")}
+
+    masks = [tiny_voc / folder for folder in ("SegmentationClass", "SegmentationClassAug")]
+    before = labels("as-it-is")
+    for path in (path for folder in masks for path in folder.iterdir()):
+        path.write_bytes(b"no picture")
+        path.chmod(0)
+    assert labels("unreadable") == before
+    for folder in masks:
+        shutil.rmtree(folder)
+    assert labels("removed") == before
+    assert len(before) == len(data)
+
+
+def test_an_interrupted_command_goes_on_and_others_files_stay(run: Command, photos: Path) -> None:
+    out = photos.parent / "labels"
+    out.mkdir()
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(out / "holiday.png")
+    command = ("label", "--depth", "none", "--method", "cam", "--out", "labels")
+    with pytest.raises(WsssError, match=r"labels holds holiday\.png already, and does not say"):
+        run(*command)
+    assert not (photos.parent / "runs" / "cache" / "classifier").exists()  # said before anything is trained
+    (out / "holiday.png").unlink()
+    run(*command)
+    (out / "coffee.png").unlink()
+    run(*command)
+    assert (out / "coffee.png").is_file()
+    with pytest.raises(WsssError, match=r"is, holds or lies in .*photos, which is read"):
+        run("label", "--depth", "none", "--out", "photos/labels")
+
+
+def test_offline_the_way_on_is_named(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WsssError) as caught:
+        run("label", "--out", "labels")
+    message = str(caught.value)
+    assert message.startswith("cannot get depth model depth-anything/Depth-Anything-V2-Small-hf from the hub")
+    assert "--depth none (regions of colour)" in message
+    assert "--depth files:DIR" in message
+    assert "\n" not in message
+    with pytest.raises(WsssError, match=r"photographs have no depth to learn from.*--depth none"):
+        run("label", "--depth", "learned", "--out", "labels")
+    with pytest.raises(WsssError, match="unknown preset 'mine'"):
+        run("label", "--depth", "none", "--preset", "mine", "--out", "labels")
+
+
+@pytest.mark.usefixtures("run")
+def test_the_page_from_nothing_to_masks_runs_as_it_stands(tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "photos")
+    blocks = re.findall(r"^ {3}```(\w+)\n(.*?)^ {3}```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    done = []
+    for kind, text in blocks:
+        if kind == "python":
+            exec(textwrap.dedent(text), {})
+            continue
+        for line in filter(None, map(str.strip, text.splitlines())):
+            words = shlex.split(line)
+            assert words[:3] == ["python", "-m", "wsss"]
+            assert CliRunner().invoke(app, words[3:], catch_exceptions=False).exit_code == 0
+            done.append(words[3])
+    assert done == ["label", "label", "predict"]
+    assert {path.name for path in (tmp_path / "labels").iterdir()} >= {
+        "chelsea.png",
+        "classes.txt",
+        "labels.json",
+        "review.html",
+    }
+    assert (tmp_path / "predicted" / "chelsea.png").is_file()

@@ -1,0 +1,97 @@
+"""Photographs with tags alone: everything is trained on, masks are for the tune split only."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsss.data.base import data_key
+from wsss.data.photographs import TaggedPhotographs
+from wsss.errors import WsssError
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate("abcd"):
+        Image.fromarray(np.full((6, 8, 3), 50 * number, np.uint8)).save(folder / f"{name}.png")
+    (tmp_path / "tags.csv").write_text("a.png,cat;dog\nb.png,cow\nc.png,\n")
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    (masks / "classes.txt").write_text("dog\ncow\ncat\n")
+    mask = np.zeros((6, 8), np.uint8)
+    mask[1], mask[2], mask[3], mask[4] = 1, 2, 3, 255
+    Image.fromarray(mask).save(masks / "a.png")
+    return folder
+
+
+def opened(photos: Path, split: str = "train", **more) -> TaggedPhotographs:
+    return TaggedPhotographs(photos, split, photos.parent / "tags.csv", **more)
+
+
+def test_train_is_every_tagged_photograph_without_a_mask(photos: Path) -> None:
+    data = opened(photos, masks=photos.parent / "masks")
+    assert (data.name, data.ids, data.classes, data.has_masks) == (
+        "photos",
+        ("a", "b", "c"),
+        ("cat", "cow", "dog"),
+        False,
+    )
+    assert [sample.mask for sample in data] == [None] * 3
+    assert [sample.labels.tolist() for sample in data] == [[True, False, True], [False, True, False], [False] * 3]
+    assert data.left_out == ("1 photograph (d.png) there but not named in tags.csv",)
+    assert (data[1].truth == 255).all()
+    with pytest.raises(WsssError, match="image b has its image-level labels alone"):
+        _ = data[1].required_mask
+
+
+def test_tune_is_those_with_masks_in_the_ids_of_the_masks_own_list(photos: Path) -> None:
+    data = opened(photos, "tune", masks=photos.parent / "masks", classes=("dog", "cat"))
+    assert (data.ids, data.has_masks) == (("a",), True)
+    mask = data[0].required_mask
+    assert mask[1:5, 0].tolist() == [1, 0, 2, 255]  # dog, cow as background, cat, unknown
+    assert data[0].labels.tolist() == [True, True]
+    assert not opened(photos, "tune").has_masks
+    assert opened(photos, "tune").ids == ("a", "b", "c")
+
+
+def test_masks_that_cannot_be_meant_are_refused(photos: Path) -> None:
+    masks = photos.parent / "masks"
+    (masks / "a.png").rename(masks / "z.png")
+    with pytest.raises(WsssError, match=r"has no mask of a photograph with tags: masks are called a\.png"):
+        opened(photos, "tune", masks=masks)
+    (masks / "classes.txt").write_text("dog\ncat\n")
+    with pytest.raises(WsssError, match=r"classes\.txt does not name cow"):
+        opened(photos, "tune", masks=masks)
+    (masks / "classes.txt").unlink()
+    with pytest.raises(WsssError, match=r"there is no .*classes\.txt, which says what the numbers of the masks mean"):
+        opened(photos, "tune", masks=masks)
+
+
+def test_keys_are_of_contents(photos: Path, tmp_path: Path) -> None:
+    masks = photos.parent / "masks"
+
+    def keys(folder: Path = photos) -> tuple[str, str]:
+        found = (opened(folder, split, masks=folder.parent / "masks") for split in ("train", "tune"))
+        train, tune = (data_key(data) for data in found)
+        return train, tune
+
+    before = keys()
+    other = tmp_path / "other" / "photos"
+    shutil.copytree(photos, other)
+    shutil.copytree(masks, other.parent / "masks")
+    (other.parent / "tags.csv").write_text("file,cat,cow,dog\na,1,0,1\nb,0,1,0\nc,0,0,0\n")  # the same, said otherwise
+    assert keys(other) == before
+    (masks / "classes.txt").write_text("cat\ncow\ndog\n")
+    named = keys()
+    assert named[0] == before[0]
+    assert named[1] != before[1]
+    (photos.parent / "tags.csv").write_text("a.png,cat\nb.png,cow\nc.png,\n")
+    assert keys()[0] != before[0]
+    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(photos / "b.png")
+    changed = keys()
+    assert changed[0] != named[0]
+    assert len({before, named, changed}) == 3

@@ -1,0 +1,189 @@
+"""The commands for one's own photographs, of which there are tags, and masks of none or a few."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from wsss.cli.options import RunOptions, app, of_a_run
+from wsss.cli.training_options import trains
+
+if TYPE_CHECKING:
+    from wsss.experiments.worth import Worth
+    from wsss.pipeline import Run
+
+__all__: list[str] = []  # importing this module enters its commands
+
+Images = Annotated[Path, typer.Option(help="Folder of photographs; it is only read.")]
+TagFile = Annotated[
+    str,
+    typer.Option(
+        help="CSV (file,tag;tag or one column a class), metadata.jsonl, COCO's instances.json, a folder of VOC's XML "
+        "files; or folders, where each class has a folder of its own in --images."
+    ),
+]
+TuneMasks = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of masks ID.png of some of the photographs, with classes.txt: parameters and threshold are chosen "
+        "on them."
+    ),
+]
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        help="Of parameters and threshold without masks; default: photographs. The others leave a data set out."
+    ),
+]
+
+NO_DEPTH = "none"
+
+
+def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run":
+    """The run; `--depth none` opens it without a source, since no method asks for one."""
+    from wsss.data.tags import FOLDERS
+
+    own = replace(options, data="photographs", root=images)
+    if options.depth == NO_DEPTH:
+        own = replace(own, depth="constant")
+    place = tags if tags == FOLDERS else str(Path(tags).expanduser().resolve())
+    return own.open(tags=place, **settings)
+
+
+def _resolved(folder: Path | None) -> str | None:
+    return str(folder.expanduser().resolve()) if folder else None
+
+
+@app.command()
+@trains()
+@of_a_run("data", "root")
+def label(
+    options: RunOptions,
+    images: Images,
+    tags: TagFile,
+    out: Annotated[
+        Path, typer.Option(help="Folder to fill: label maps, classes.txt, labels.json, review.html, review.csv.")
+    ],
+    method: Annotated[
+        str | None,
+        typer.Option(help="Such as depth, rgb-region, zoom, cam, depth+par; default: depth, without depth rgb-region."),
+    ] = None,
+    network: Annotated[
+        bool, typer.Option(help="Also train a segmentation network on the labels, network.safetensors.")
+    ] = False,
+    tune_masks: TuneMasks = None,
+    preset: PresetName = None,
+) -> None:
+    """Label photographs of which there are tags alone: train the classifier, write pseudo-labels and a page for review.
+
+    Depth is predicted by a model of the Hugging Face hub, unless --depth files:DIR, learned:FILE or none is given.
+    """
+    from wsss.experiments.own_photographs import (
+        require_label_folder,
+        require_usable_depth,
+        write_label_folder,
+        write_network,
+    )
+
+    name = method or ("rgb-region" if options.depth == NO_DEPTH else "depth")
+    chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
+    run = _open(options, images, tags, methods=(name,), pseudo_methods=(name,), label_methods=(name,), **chosen)
+    run.require_apart(out)
+    run.require_runs_apart()
+    require_usable_depth(run, name)
+    require_label_folder(run, name, out)
+    run.say_left_out()
+    facts = write_label_folder(run, name, out)
+    page = _review(run, name, out, facts)
+    typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
+    if network:
+        typer.echo(f"network for `python -m wsss predict`: {write_network(run, name, out)}")
+    typer.echo(f"look through them, least certain first: {page}")
+
+
+def _review(run: "Run", name: str, out: Path, facts: dict[str, Any]) -> Path:
+    from wsss.data.palette import class_colours
+    from wsss.io import atomic_path
+    from wsss.machine.parallel import image_bar
+    from wsss.pseudo.labels import load_pseudo_label
+    from wsss.report.review import reviewed, thumbnail, write_review
+
+    data, regions = run.data("train"), run.labels([name])[name].facts["regions"]
+    colours, found = class_colours(data.classes), []
+    for sample, row in zip(image_bar(data, "review", run.progress), run.probabilities("train"), strict=True):
+        shown = [data.classes[number] for number in np.flatnonzero(sample.labels)]
+        likely = dict(zip(data.classes, row.tolist(), strict=True))
+        found.append(reviewed(sample.id, shown, likely, regions[sample.id], data.classes))
+        picture = thumbnail(sample.image, load_pseudo_label(out / f"{sample.id}.png"), colours)
+        with atomic_path(out / "review" / f"{sample.id}.jpg") as path:
+            path.write_bytes(picture)
+    return write_review(out, found, data.classes, _heading(facts))
+
+
+def _heading(facts: dict[str, Any]) -> list[str]:
+    others = ", ".join((facts["preset"] or {}).get("chosen_on", ()))
+    origin = {
+        "preset": f"Parameters and threshold were chosen on other data ({others}).",
+        "tune": f"Parameters and threshold were chosen on {facts['tune_images']} masks.",
+    }
+    return [
+        f"{facts['images']} photographs, labelled by {facts['method']}: guesses from tags, not truth. The least "
+        "certain come first.",
+        origin.get(facts["chosen_on"], "Parameters and threshold are those of a file."),
+        "“sure” is the classifier’s probability of the class (“seen”) times how far the scores of the region pass the "
+        "threshold. It orders the photographs; it is no probability of being right.",
+    ]
+
+
+@app.command()
+@trains()
+@of_a_run("data", "root")
+def compare(
+    options: RunOptions,
+    images: Images,
+    tags: TagFile,
+    tune_masks: Annotated[
+        Path, typer.Option(help="Folder of masks ID.png of some of the photographs, with classes.txt; twenty or so.")
+    ],
+    preset: PresetName = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
+) -> None:
+    """Say by a few masks what plain maps, zoom, colour and depth are worth on own photographs, and which to use."""
+    from wsss.experiments.own_photographs import require_usable_depth
+    from wsss.experiments.worth import COMPARED, advice, compare_methods, plain_worth
+    from wsss.io import write_json
+    from wsss.methods.presets import PHOTOGRAPHS, read_preset
+
+    names = tuple(name for name in COMPARED if name != "depth" or options.depth != NO_DEPTH)
+    run = _open(options, images, tags, methods=names, tune_masks=_resolved(tune_masks), preset=preset)
+    run.require_runs_apart()
+    if out is not None:
+        run.require_apart(out)
+    for name in names:
+        require_usable_depth(run, name)
+    run.say_left_out()
+    chosen = read_preset(preset or PHOTOGRAPHS)
+    found = compare_methods(run, chosen, names)
+    _print_worth(run, found, chosen.name)
+    typer.echo(advice(found))
+    if out is not None:
+        facts = {"masks": len(run.data("tune")), "preset": chosen.name, "advice": advice(found)}
+        write_json(out, facts | {"methods": plain_worth(found)})
+
+
+def _print_worth(run: "Run", found: "list[Worth]", preset: str) -> None:
+    import pandas as pd
+
+    from wsss.report.text import interval_text, number_text, signed
+
+    rows = {}
+    for one in found:
+        differences = {
+            f"− {name}": f"{signed(value)} {interval_text(edges)}" for name, (value, edges) in one.against.items()
+        }
+        own = {"mIoU": number_text(one.miou), "95 %": interval_text(one.interval), "by preset": number_text(one.preset)}
+        rows[run.full_name(one.method)] = own | {name: differences.get(name, "") for name in ("− cam", "− rgb-region")}
+    typer.echo(f"{len(run.data('tune'))} masks, each scored with what was chosen on the others; preset: {preset}")
+    typer.echo(pd.DataFrame(rows).T.rename_axis("method").to_string())
