@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 
@@ -53,7 +54,10 @@ def cam(place: Path) -> DepthCAM:
 
 def test_the_example_runs(place: Path) -> None:
     finder = doctest.DocTestFinder(recurse=False)
-    (example,) = finder.find(DepthCAM, "DepthCAM", globs={"DepthCAM": DepthCAM})
+    torch.manual_seed(0)
+    own = timm.create_model("test_efficientnet", num_classes=2)
+    given = {"DepthCAM": DepthCAM, "model": own, "disparity": np.linspace(9, 1, 24 * 35).reshape(24, 35)}
+    (example,) = finder.find(DepthCAM, "DepthCAM", globs=given)
     assert len(example.examples) >= 3
     assert doctest.DocTestRunner().run(example).failed == 0
 

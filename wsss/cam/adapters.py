@@ -40,6 +40,7 @@ class AdaptedClassifier(nn.Module):
     Attributes:
         site: where maps are read.
         outputs: C.
+        step: pixels per cell.
         fixed: whether it takes images of `side` alone: others are resized, the aspect ratio is then changed.
         sides: of the images that it takes otherwise.
 
@@ -51,7 +52,7 @@ class AdaptedClassifier(nn.Module):
         super().__init__()
         self.model = _unwrapped(model)
         self.name = type(self.model).__name__
-        self.side, self.fixed, self.sides = side, False, Sides()
+        self.side, self.step, self.fixed, self.sides = side, 1, False, Sides()
         self.options = OPTIONS[0]
         self._turn = threading.RLock()  # hooks of two threads would be given each other's maps
         try:
@@ -109,7 +110,7 @@ class AdaptedClassifier(nn.Module):
             images = self._fitted(images)
             logits = self._logits(images)
         cells = self.site.cells(found[-1], images.shape[2:])
-        if self.site.head is None:
+        if self.site.head is None or not len(present):
             return cells[:, list(present)].float(), logits.float()
         head: Any = self._module(self.site.head)
         weight, bias = head.weight.flatten(1)[list(present)], head.bias
@@ -150,7 +151,7 @@ class AdaptedClassifier(nn.Module):
 
     def _find_sides(self) -> None:
         """Whether the network takes images of other sizes, and what their sides are multiples of."""
-        step = _step(self.side, self._grid_height())
+        self.step = step = _step(self.side, self._grid_height())
         probe = self._probe(max(step, self.side - step), self.side + step)
         model = self.model
         for options in OPTIONS:
@@ -174,10 +175,8 @@ class AdaptedClassifier(nn.Module):
         return height
 
     def _fitted(self, images: Tensor) -> Tensor:
-        if self.fixed:
-            size = self.side, self.side
-        else:
-            size = self.sides.nearest(images.shape[2]), self.sides.nearest(images.shape[3])
+        height, width = images.shape[2:]
+        size = (self.side,) * 2 if self.fixed else (self.sides.nearest(height), self.sides.nearest(width))
         like = next(self.model.parameters())
         images = images.clone() if images.is_inference() else images
         if images.shape[2:] != size:

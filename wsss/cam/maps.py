@@ -20,6 +20,7 @@ __all__ = [
     "LevelMaps",
     "bias_of",
     "class_maps",
+    "image_probabilities",
     "normalise_maps",
     "present_maps",
     "pyramid_maps",
@@ -83,6 +84,13 @@ def present_maps(
         return maps, probabilities[:, chosen]
     maps, probabilities = class_maps(model, batch, flip)
     return maps[:, chosen], probabilities[:, chosen]
+
+
+def image_probabilities(model: nn.Module, info: ClassifierInfo, batch: Tensor, flip: bool) -> Tensor:
+    """Probabilities `(N,C)` of all classes, of normalised images `(N,3,H,W)`."""
+    if isinstance(model, AdaptedClassifier):
+        return probabilities_of(model.present_maps(batch, [], flip)[1], info.activation)
+    return class_maps(model, batch, flip)[1]
 
 
 def bias_of(model: nn.Module, present: Sequence[int]) -> Tensor:

@@ -12,7 +12,15 @@ from wsss.checks import require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.machine.lazy import lazy
 
-__all__ = ["ACTIVATIONS", "IMAGENET", "ModelFacts", "class_names", "model_facts", "probabilities_of", "require_activation"]
+__all__ = [
+    "ACTIVATIONS",
+    "IMAGENET",
+    "ModelFacts",
+    "class_names",
+    "model_facts",
+    "probabilities_of",
+    "require_activation",
+]
 
 timm_data, transformers = lazy("timm.data"), lazy("transformers")
 
@@ -98,7 +106,9 @@ def class_names(classes: Sequence[str] | None, known: ModelFacts, outputs: int) 
     if classes is not None and (isinstance(classes, str) or not all(isinstance(name, str) for name in classes)):
         raise WsssError(f"classes must be a list of names, one for each of the model's {outputs} outputs")
     if classes is not None and len(classes) != outputs:
-        raise WsssError(f"classes has {len(classes)} names, but the model {outputs} outputs: name each of them, in order")
+        raise WsssError(
+            f"classes has {len(classes)} names, but the model {outputs} outputs: name each of them, in order"
+        )
     names = classes or known.classes
     if names is None or len(names) != outputs:
         return tuple(map(str, range(outputs)))
@@ -145,7 +155,9 @@ def _of_weights(weights: Any) -> ModelFacts:
 def _of_processor(processor: Any) -> ModelFacts:
     if processor is None:
         return ModelFacts()
-    said = processor if isinstance(processor, Mapping) else processor.to_dict() if hasattr(processor, "to_dict") else None
+    said = (
+        processor if isinstance(processor, Mapping) else processor.to_dict() if hasattr(processor, "to_dict") else None
+    )
     if said is None:
         raise WsssError(f"processor must be an image processor of transformers, not {type(processor).__name__}")
     if said.get("do_flip_channel_order") or said.get("rescale_offset"):
@@ -154,7 +166,8 @@ def _of_processor(processor: Any) -> ModelFacts:
     normalises = said.get("do_normalize", True) and said.get("image_mean")
     mean, std = (said["image_mean"], said["image_std"]) if normalises else ([0.0] * 3, [1.0] * 3)
     size = said.get("crop_size") if said.get("do_center_crop") else None
-    return ModelFacts(*(_colour([value / factor for value in values]) for values in (mean, std)), _side(size or said.get("size")))
+    side = _side(size or said.get("size"))
+    return ModelFacts(_colour([each / factor for each in mean]), _colour([each / factor for each in std]), side)
 
 
 def _of_timm(model: nn.Module) -> ModelFacts:
@@ -163,7 +176,9 @@ def _of_timm(model: nn.Module) -> ModelFacts:
     if not isinstance(config, Mapping) or "mean" not in config:
         return ModelFacts()
     data: Mapping[str, Any] = timm_data.resolve_model_data_config(model)
-    return ModelFacts(_colour(data["mean"]), _colour(data["std"]), int(data["input_size"][-1]), _timm_names(model, config))
+    return ModelFacts(
+        _colour(data["mean"]), _colour(data["std"]), int(data["input_size"][-1]), _timm_names(model, config)
+    )
 
 
 def _timm_names(model: nn.Module, config: Mapping[str, Any]) -> tuple[str, ...] | None:

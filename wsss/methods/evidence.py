@@ -82,7 +82,9 @@ class Look:
         layer without its bias, rectified, stretched to [0, 1], resized. Of networks whose maps come from gradients it
         is that map.
         """
-        known = [levels.cells[scales.index(1)] for (scales, flip), levels in self._levels.items() if not flip and 1 in scales]
+        known = [
+            levels.cells[scales.index(1)] for (scales, flip), levels in self._levels.items() if not flip and 1 in scales
+        ]
         cells = known[0] if known else self.levels((1.0,), False).cells[0]
         maps = (cells - bias_of(self.model, self.present)[:, None, None]).relu()
         low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
