@@ -14,6 +14,7 @@ from wsss.cam.classifier import Classifier, info_for
 from wsss.config import Config
 from wsss.data.base import Sample
 from wsss.errors import WsssError
+from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.fusion import fuse
 from wsss.methods.parameters import FusionParameters
@@ -53,11 +54,8 @@ def run(tmp_path: Path) -> Any:
     depth_cam = DepthCAM(
         model, info_for(name, CLASSES, 16, 64), CLASSES, config.regions, config.crops, torch.device("cpu")
     )
-    choice: dict[str, Any] = {
-        "parameters": {"crop_weight": 1.0, "gate": 1.0, "vote": 0.5, "colour": 0.5, "reach": 0.9, "level_weights": []},
-        "threshold": 0.4,
-    }
-    assert set(choice["parameters"]) == {field.name for field in fields(FusionParameters)}
+    fusion = FusionParameters(crop_weight=1.0, gate=1.0, vote=0.5, colour=0.5, reach=0.9)
+    choice = Choice(fusion, threshold=0.4, miou=50.0, trials=1)
     return SimpleNamespace(
         config=config,
         depth_cam=depth_cam,
@@ -140,7 +138,7 @@ def test_parameters_reach_regions_crops_and_label(explorer: Explorer, start: Exp
 def test_fusion_is_that_of_the_method(run: Any, explorer: Explorer, start: ExplorerParameters, name: str) -> None:
     moved = changed(start, name, 0.75 * RANGES[name][1])
     view = explorer.view(moved)
-    expected = FusionParameters(**run.choose(["depth"])["depth"]["parameters"] | {name: getattr(moved, name)})
+    expected = replace(run.choose(["depth"])["depth"].parameters, **{name: getattr(moved, name)})
     # From evidence without anything kept, so that a stale part would show.
     np.testing.assert_array_equal(view.scores, fuse(replace(view.evidence), expected).numpy())
     if name != "reach":  # there is but one region of colour and depth in so small an image
@@ -159,7 +157,7 @@ def test_the_same_evidence_as_the_method(run: Any, explorer: Explorer, start: Ex
         view.before.scores,
         fuse(
             run.depth_cam.evidence("cam", look, sample, {}, 0),
-            FusionParameters(**run.choose(["cam"])["cam"]["parameters"]),
+            run.choose(["cam"])["cam"].parameters,
         ).numpy(),
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from wsss.cli.options import Data, Methods, RunOptions, app, of_a_run
-from wsss.cli.training import trains
+from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
 

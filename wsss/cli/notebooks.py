@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wsss.cli.options import RunOptions, app, names_of, of_a_run, open_run_of
-from wsss.cli.training import trains
+from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 
 __all__: list[str] = []  # importing this module enters its command
@@ -27,6 +27,19 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
             "others (`python -m wsss crops --methods depth@NAME,…` compares several)"
         )
     return inline(depth, declared)
+
+
+def _require_own_outputs(data: str, crops: Path | None) -> None:
+    """Raise a `WsssError` where outputs would not be those of the profile, on data that is ours to publish."""
+    if crops:
+        raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
+    if os.environ.get("WSSS_SETTINGS"):
+        raise WsssError(
+            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and "
+            "WSSS_SETTINGS"
+        )
+    if data != "tabletop":
+        raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
 
 
 @app.command()
@@ -51,15 +64,8 @@ def run(
         settings["depth"] = _with_declared(settings["depth"], sources)
     opened = open_run_of(options.profile, options.data, settings)
     opened.require_runs_apart(inputs=[crops] if crops else [])
-    if save_outputs and crops:
-        raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
-    if save_outputs and os.environ.get("WSSS_SETTINGS"):
-        raise WsssError(
-            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and "
-            "WSSS_SETTINGS"
-        )
-    if save_outputs and options.data != "tabletop":
-        raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
+    if save_outputs:
+        _require_own_outputs(options.data, crops)
     names = names_of(notebooks) or NOTEBOOKS
     parameters = {"profile": options.profile, "data": options.data, **settings}
     if parameters["classes"]:

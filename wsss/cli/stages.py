@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsss.cli.options import Methods, RunOptions, app, of_a_run
-from wsss.cli.training import trains
+from wsss.cli.training_options import trains
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run

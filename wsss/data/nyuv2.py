@@ -11,7 +11,7 @@ import numpy as np
 from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.folder import FolderDataset, existing_folder, read_uint8_map
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
-from wsss.data.pictures import PictureFolder
+from wsss.data.picture_files import PictureFolder
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.errors import WsssError
 from wsss.io import read_image
@@ -64,7 +64,7 @@ def nyu40_to_things(labels: np.ndarray) -> np.ndarray:
 class NyuV2Dataset(FolderDataset):
     """A folder `rgb/ID.jpg depth/ID.png labels/ID.png train.txt test.txt`.
 
-    Images may have any suffix of `wsss.data.pictures.SUFFIXES`.
+    Images may have any suffix of `wsss.data.picture_files.SUFFIXES`.
 
     Depth is 8-bit, metres = value / 25.5, 0 missing; the samples' depth is its normalised inverse.
 

@@ -15,7 +15,7 @@ from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder, is_file, read_uint8_map
 from wsss.data.masks import Colours, check_masks, read_class_mask
-from wsss.data.pictures import PictureFolder
+from wsss.data.picture_files import PictureFolder
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.data.vocabulary import VOC_CLASSES, choose_classes, read_class_names
 from wsss.errors import WsssError
@@ -55,8 +55,8 @@ def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray,
 class VocDataset(FolderDataset):
     """A folder with `JPEGImages/ID.jpg`, masks `SegmentationClass{,Aug}/ID.png` and `ImageSets/Segmentation/SPLIT.txt`.
 
-    Images may have any suffix of `wsss.data.pictures.SUFFIXES`. One that is stored turned (EXIF) is turned where it has
-    no mask.
+    Images may have any suffix of `wsss.data.picture_files.SUFFIXES`. One that is stored turned (EXIF) is turned where
+    it has no mask.
 
     Masks have one 8-bit class id a pixel (palette or greyscale PNG). `SegmentationClass` is preferred, image by image,
     for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from

@@ -7,7 +7,7 @@ percent and rounded to three decimals; what is unknown is null.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from wsss.analysis import (
 from wsss.analysis.activation import rank_correlations
 from wsss.analysis.failures import error_shares
 from wsss.analysis.score import Score
+from wsss.methods.names import MethodName
 from wsss.records.paired import paired_differences, require_alike
 from wsss.records.provenance import provenance
 from wsss.records.record import Record, Stage
@@ -116,9 +117,7 @@ def build_record(
         "provenance": provenance(**asdict(origin)),
         "refinement_parameters": _refinements(scores, subject),
     }
-    plain: Any = {key: _plain(value, None if key in _EXACT else 3) for key, value in record.items()}
-    made: Record = plain
-    return made
+    return cast(Record, {key: _plain(value, None if key in _EXACT else 3) for key, value in record.items()})
 
 
 def _described(subject: Subject) -> dict[str, Any]:
@@ -129,7 +128,7 @@ def _described(subject: Subject) -> dict[str, Any]:
         "profile": subject.profile,
         "stage": subject.stage,
         "method": subject.method,
-        "depth_source": subject.method.partition("@")[2] or None,
+        "depth_source": MethodName.of_seeds(subject.method).source,
         "refinement": subject.refinement.lstrip("+") if subject.refinement else None,
         "backbone": subject.backbone,
         "image_labels": subject.image_labels,

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from wsss.methods.names import MethodName
 from wsss.records.record import Record
 from wsss.records.store import full_name
 from wsss.report.comparisons import baseline, best_control, one_each
@@ -61,7 +62,7 @@ def _charts_of_table(rows: Sequence[Record]) -> dict[str, tuple[Callable[..., Fi
         name: (draw, (shown,)) for name, (draw, shown) in wanted.items() if shown
     }
     for row in main:
-        if row["method"].startswith("depth@"):
+        if MethodName.of_seeds(row["method"]).base == "depth":
             for other in sorted(others & {pair["against"] for pair in row["paired"]}):
                 name = f"strata-{full_name(row)}-vs-{other}"
                 charts[name.replace("@", "-").replace("+", "-")] = strata_difference, (row, other)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from wsss.methods.names import MethodName
 from wsss.records.record import Record
 from wsss.records.store import STAGES, select_records
 from wsss.report.order import HEADLINE, SOURCES, STAGE_NAMES, in_order
@@ -18,9 +19,9 @@ def own_depth(records: Sequence[Record]) -> dict[str, str]:
     """For each data set with records of `depth`, the source that comes with it: the sensor's where there is one."""
     found: dict[str, set[str]] = {}
     for record in records:
-        method, _, source = record["method"].partition("@")
-        if method == "depth" and source in SOURCES:
-            found.setdefault(record["data"], set()).add(source)
+        name = MethodName.of_seeds(record["method"])
+        if name.base == "depth" and name.source in SOURCES:
+            found.setdefault(record["data"], set()).add(name.source)
     return {data: min(sources, key=SOURCES.index) for data, sources in found.items()}
 
 
@@ -46,8 +47,8 @@ def headline_table(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _column(record: Record, own: Mapping[str, str], merged: bool) -> str:
-    method, at, source = str(record["method"]).partition("@")
-    return method if merged and at and source == own.get(record["data"]) else record["method"]
+    name = MethodName.of_seeds(record["method"])
+    return name.base if merged and name.source and name.source == own.get(record["data"]) else record["method"]
 
 
 def _place(record: Record) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from wsss.methods.names import MethodName
 from wsss.records.record import Record
 from wsss.records.store import full_name
 from wsss.report.style import METHOD_COLOURS
@@ -21,12 +22,16 @@ def in_order(records: Sequence[Record]) -> list[Record]:
     """Records by method: controls, depth, upper bounds; true depth before wrong depth; refined after plain."""
 
     def position(record: Record) -> tuple[int, str, int, str, str]:
-        method, _, source = record["method"].partition("@")
-        methods = list(METHOD_COLOURS)
-        place = methods.index(method) if method in methods else len(methods)
-        return place, method, SOURCES.index(source) if source in SOURCES else len(SOURCES), source, full_name(record)
+        name = MethodName.of_seeds(record["method"])
+        source = name.source or ""
+        return _place(list(METHOD_COLOURS), name.base), name.base, _place(SOURCES, source), source, full_name(record)
 
     return sorted(records, key=position)
+
+
+def _place(names: Sequence[str], name: str) -> int:
+    """Where a name stands in a list; at its end if it is not in it."""
+    return names.index(name) if name in names else len(names)
 
 
 def table_of(record: Record) -> tuple[str, str, str]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from wsss.io import atomic_path
 from wsss.machine.lazy import lazy
+from wsss.methods.names import MethodName
 
 __all__ = ["METHOD_COLOURS", "SIZE_TICKS", "method_colour", "save_figure", "use_style"]
 
@@ -57,9 +58,10 @@ def use_style() -> AbstractContextManager[None]:
 
 def method_colour(name: str) -> tuple[float, float, float]:
     """Colour of a method by its full name, such as `depth@sensor+crf`; paler where the depth is a wrong one."""
-    method, _, source = name.partition("+")[0].partition("@")
-    colour = np.array(to_rgb(METHOD_COLOURS.get(method, "#4D4D4D")))
-    red, green, blue = (0.55 + 0.45 * colour if source.startswith(WRONG_DEPTH) else colour).tolist()
+    parts = MethodName.parse(name)
+    colour = np.array(to_rgb(METHOD_COLOURS.get(parts.base, "#4D4D4D")))
+    wrong = (parts.source or "").startswith(WRONG_DEPTH)
+    red, green, blue = (0.55 + 0.45 * colour if wrong else colour).tolist()
     return red, green, blue
 
 

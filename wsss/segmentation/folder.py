@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from wsss.checks import require_apart, require_folder
 from wsss.data.palette import class_colours, overlay
-from wsss.data.pictures import SUFFIXES, is_foreign, is_picture, refusal
+from wsss.data.picture_files import SUFFIXES, is_foreign, is_picture, refusal
 from wsss.errors import WsssError
 from wsss.io import content_hash, file_hash, read_image, read_json, write_json, write_png
 from wsss.machine.processes import agreed, gathered, is_main, share, tell

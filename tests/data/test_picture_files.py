@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsss.data.pictures import FOREIGN, SUFFIXES, PictureFolder
+from wsss.data.picture_files import FOREIGN, SUFFIXES, PictureFolder
 from wsss.data.voc import VocDataset
 from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
