@@ -1,4 +1,4 @@
-"""Class maps of any trained image classifier, of torchvision, timm, transformers or one's own: the network stays as it is.
+"""Class maps of any trained image classifier: of torchvision, timm, transformers or one's own, which stays as it is.
 
 Where its last feature maps are averaged over the image and go through one linear layer, that layer is put on every cell
 instead: a 1×1 convolution, whose maps have the logits as their mean (Zhou et al., CVPR 2016). Whether a network does so
@@ -63,8 +63,8 @@ class AdaptedClassifier(nn.Module):
             raise
         except Exception as error:  # of any network
             raise WsssError(
-                f"{self.name} fails on an image of {side}×{side} pixels: {first_line(error)}. Give a network that takes "
-                "(N,3,H,W), and its image size with size="
+                f"{self.name} fails on an image of {side}×{side} pixels: {first_line(error)}. Give a network that "
+                "takes (N,3,H,W), and its image size with size="
             ) from error
         if not logits.any():
             raise WsssError(f"{self.name} gives logits of 0 whatever the image: give a trained classifier")

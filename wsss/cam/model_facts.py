@@ -1,4 +1,4 @@
-"""What a trained classifier of another library says of itself: normalisation, image size, classes, softmax or sigmoid."""
+"""What a trained classifier of another library says of itself: normalisation, size, classes, softmax or sigmoid."""
 
 import warnings
 from collections import Counter
@@ -61,7 +61,7 @@ def model_facts(
     size: int | None = None,
     activation: str | None = None,
 ) -> ModelFacts:
-    """What is said of a model: by the arguments, else by `weights` or `processor`, else by the model's own configuration.
+    """What is said of a model: by arguments, else by `weights` or `processor`, else by the model's own configuration.
 
     timm's models carry a `pretrained_cfg`, those of transformers a `config`; of the latter the image processor that was
     saved with the model is read, where it is on this machine. Where nothing tells of normalisation and size there is a

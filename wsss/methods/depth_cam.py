@@ -35,7 +35,6 @@ from wsss.methods.image_result import ImageResult
 from wsss.methods.names import MethodName
 from wsss.methods.own_model import adapted, facts_of, is_fixed
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters, settings_of_looks
-from wsss.methods.registry import Method
 from wsss.methods.registry import method as method_of
 from wsss.networks.lean import lean_copy
 
@@ -196,6 +195,8 @@ class DepthCAM:
         """
         pixels = pixels_of(image, turn=depth is None)
         name = method or ("cam" if depth is None else "depth")
+        if depth is None and method_of(name).uses_depth:
+            raise WsssError("depth-guided crops need depth: give depth= and kind=, or method='cam'")
         near = None if depth is None else nearness(depth, kind, (pixels.shape[0], pixels.shape[1]))
         present = self._likely(pixels) if classes is None else class_numbers(self.classes, classes)
         look = self.look("the image", pixels, present)
@@ -266,13 +267,15 @@ class DepthCAM:
     def gathered(
         self, name: str, look: Look, depth: NDArray[np.float32] | None = None, boxes: Sequence[Box] = ()
     ) -> Evidence:
-        """Evidence of method `name` for an image that has been looked at.
+        """Evidence of method `name` for an image that has been looked at, at scale 1 alone by a network of one size.
 
         Args:
             depth: `H×W float32` inverse depth in [0, 1]; only methods that use depth need it.
             boxes: of the true objects; only `oracle-box` looks at them.
         """
-        return gather(self._plan(name), look, regions=self.regions, crops=self.crops, depth=depth, boxes=boxes)
+        plan = method_of(name)
+        plan = replace(plan, scales=(1.0,)) if is_fixed(self.model) else plan
+        return gather(plan, look, regions=self.regions, crops=self.crops, depth=depth, boxes=boxes)
 
     def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
         """`gathered` for image `index` of a data set, which is `sample`, once for all methods with the same passes and
@@ -284,11 +287,6 @@ class DepthCAM:
             boxes = true_boxes(sample) if plan.proposal == "oracle" else ()
             look.gathered[key] = self.gathered(name, look, depth, boxes)
         return look.gathered[key]
-
-    def _plan(self, name: str) -> Method:
-        """The method; at scale 1 alone for a network that takes images of one size."""
-        plan = method_of(name)
-        return replace(plan, scales=(1.0,)) if is_fixed(self.model) else plan
 
     def _likely(self, image: NDArray[np.uint8]) -> list[int]:
         if isinstance(self.model, AdaptedClassifier):

@@ -1,4 +1,4 @@
-"""What users hand over, checked at the door: photographs, depth maps and names of classes, in the forms they have them."""
+"""What users hand over, checked at the door: photographs, depth maps and names of classes, in any of their forms."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
