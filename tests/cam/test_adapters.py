@@ -295,10 +295,17 @@ def test_gradients_are_there_under_inference_mode_and_with_frozen_weights() -> N
     torch.testing.assert_close(found, expected)
 
 
-def test_it_computes_in_the_format_of_the_weights() -> None:
-    model = Functional().double()
-    maps, logits = AdaptedClassifier(model, SIDE).present_maps(torch.randn(1, 3, SIDE, SIDE), [0])
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_it_computes_in_the_format_of_the_weights(kind: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model = Functional()
+    images = torch.randn(1, 3, SIDE, SIDE)
+    expected = AdaptedClassifier(model, SIDE).present_maps(images, [0])[0]
+    adapted = AdaptedClassifier(model.to(kind), SIDE)
+    maps, logits = adapted.present_maps(images, [0])
+    assert adapted.exact
     assert maps.dtype == logits.dtype == torch.float32
+    torch.testing.assert_close(maps, expected, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
@@ -349,7 +356,20 @@ def test_a_head_of_zeros_is_refused() -> None:
         AdaptedClassifier(model, SIDE)
 
 
+class Preprocessed(nn.Module):
+    """Something that does more than hold a network."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.module(2 * images - 1)
+
+
 def test_wrappers_are_looked_through() -> None:
     model = Functional()
     assert adapters._unwrapped(nn.DataParallel(model)) is model
+    preprocessed = Preprocessed(model)
+    assert adapters._unwrapped(preprocessed) is preprocessed
     assert adapters._unwrapped(torch.compile(model)) is model  # type: ignore[arg-type]

@@ -393,15 +393,20 @@ def titles(figure: Figure) -> list[str]:
 def test_panels_of_the_figure(cam: DepthCAM, image: NDArray[np.uint8], disparity: NDArray[np.float32]) -> None:
     found = cam(image, ["tram", "car"], depth=disparity, kind="inverse")
     assert titles(found.plot()) == [
-        "image", "plain CAM", "depth (bright is near)", "2 crops (weight 0)", "CAM, depth", "label, threshold 0.50",
+        "image", "plain CAM", "depth (bright is near)", "2 crops (weight 0)", "scores, depth", "label, threshold 0.50",
     ]  # fmt: skip
     assert [text.get_text() for text in found.plot().legends[0].get_texts()] == ["tram", "car"]
-    assert titles(cam(image, ["tram"]).plot("tram", 0.2)) == ["image", "plain CAM", "CAM, cam", "label, threshold 0.20"]
+    assert titles(cam(image, ["tram"]).plot("tram", 0.2)) == [
+        "image",
+        "plain CAM",
+        "scores, cam",
+        "label, threshold 0.20",
+    ]
     shown = found.plot("car").axes[1].images[1].get_array()
     np.testing.assert_array_equal(np.asarray(shown), found.plain[1])
     with pytest.raises(WsssError, match="does not know class 'bus'; it knows tram, car"):
         found.plot("bus")
-    assert titles(cam(image, ["tram"], method="grid").plot())[-1] == "CAM, grid"  # nothing was chosen for it
+    assert titles(cam(image, ["tram"], method="grid").plot())[-1] == "scores, grid"  # nothing was chosen for it
 
 
 @pytest.mark.parametrize(

@@ -276,8 +276,8 @@ def _step(side: int, cells: int) -> int:
 
 def _unwrapped(model: nn.Module) -> nn.Module:
     """The network itself, out of `torch.compile` or `DataParallel`, in which hooks are not called."""
-    for name in ("_orig_mod", "module"):
-        inner = getattr(model, name, None)
-        if isinstance(inner, nn.Module) and len(list(model.children())) == 1:
-            model = inner
-    return model
+    compiled = getattr(model, "_orig_mod", None)
+    if isinstance(compiled, nn.Module):
+        return _unwrapped(compiled)
+    parallel = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
+    return _unwrapped(model.get_submodule("module")) if parallel else model

@@ -14,8 +14,8 @@ __all__ = ["Call", "Calls", "Site", "exact_site", "gradient_site"]
 MOST_PREFIXES = 16
 """Tokens before those of the image: of the class, of a teacher, registers."""
 
-TOLERANCE = 1e-4
-"""Relative difference up to which two results of the same numbers are the same."""
+TOLERANCE, COARSE = 1e-4, 1e-2
+"""Relative difference up to which two results of the same numbers are the same; of numbers of 16 bits."""
 
 THEN: Mapping[str, Callable[[Tensor], Tensor]] = {
     "": lambda maps: maps,
@@ -169,9 +169,9 @@ def _with_mean(site: Site, output: Tensor, size: tuple[int, int], wanted: Tensor
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
+    tolerance = TOLERANCE if torch.finfo(one.dtype).bits > 16 else COARSE
     one, other = one.flatten(1).float(), other.float()
     if one.shape != other.shape:
         return False
-    coarse = 1e-2 if torch.finfo(one.dtype).bits > torch.finfo(other.dtype).bits else TOLERANCE
     scale = float(other.abs().amax())
-    return scale > 0 and bool(((one - other).abs() <= coarse * scale).all())
+    return scale > 0 and bool(((one - other).abs() <= tolerance * scale).all())

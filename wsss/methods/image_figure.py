@@ -57,10 +57,10 @@ def image_figure(shown: Shown) -> Figure:
     columns = COLUMNS if len(panels) > 4 else 2
     lines = math.ceil(len(panels) / columns)
     height, width = shown.image.shape[:2]
-    rows_high = lines * (WIDTH / columns * min(2.0, height / width) + 0.25)
+    rows_high = lines * (WIDTH / columns * min(2.0, height / width) + 0.3)
     has_legend = shown.label is not None and len(shown.names) > 0
     figure = Figure(figsize=(WIDTH, rows_high + 0.25 * has_legend), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0)  # type: ignore[union-attr, call-arg]
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.06, wspace=0.02, hspace=0)  # type: ignore[union-attr, call-arg]
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()
@@ -83,7 +83,7 @@ def _panels(shown: Shown) -> list[Panel]:
     if shown.boxes:
         title = f"{len(shown.boxes)} crops" + ("" if shown.boxes_count else " (weight 0)")
         panels.append((title, lambda ax: _boxes_on(ax, image, shown.boxes)))
-    panels.append((f"CAM, {shown.method}", lambda ax: _map_on(ax, image, shown.scores)))
+    panels.append((f"scores, {shown.method}", lambda ax: _map_on(ax, image, shown.scores)))
     if shown.label is not None:
         laid = overlay(image, shown.label, class_colours(shown.names))
         panels.append((f"label, threshold {shown.threshold:.2f}", lambda ax: ax.imshow(laid)))
