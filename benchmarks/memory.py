@@ -79,7 +79,7 @@ def _network(images: int) -> None:
     samples = (labelled(8, "train") * images)[:images]
     network = build_network(len(scenes().classes), settings.architecture, settings.encoder)
     train_segmentation(
-        network, [(sample.image.copy(), sample.mask.copy()) for sample in samples], iterations=3,
+        network, [(sample.image.copy(), sample.truth.copy()) for sample in samples], iterations=3,
         batch_size=settings.batch_size, crop_size=settings.crop_size, learning_rate=settings.learning_rate, seed=0,
         mean=info.mean, std=info.std, device=pick_device(), progress=False, frozen_stages=settings.frozen_stages,
     )  # fmt: skip

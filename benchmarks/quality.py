@@ -55,4 +55,4 @@ def _tune(run: Run) -> dict[str, float]:
     """mIoU of each method on tune with the parameters that are best there."""
     depths: Depths = {None: run.depth_of("tune")}
     chosen = choose_parameters(run.depth_cam, METHODS, run.data("tune"), depths, progress=False)
-    return {name: float(np.round(chosen[name].miou, 3)) for name in METHODS}
+    return {name: round(chosen[name].miou or 0.0, 3) for name in METHODS}

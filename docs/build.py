@@ -17,8 +17,15 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FILES = ("LICENSE", "NOTICE", "CITATION.cff")
 PAGES = (
-    "results.md", "own-photographs.md", "depth.md", "extend.md", "scale.md", "performance.md", "architecture.md",
-)  # fmt: skip
+    "own-photographs.md",
+    "own-model.md",
+    "results.md",
+    "depth.md",
+    "extend.md",
+    "scale.md",
+    "performance.md",
+    "architecture.md",
+)
 FOLDER_LINK = r"\[([^]]*)\]\((?:figures|results)/?\)"  # a site has no page for a folder
 
 

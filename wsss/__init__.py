@@ -4,7 +4,7 @@ Three lines for one image; `python -m wsss --help` for everything else::
 
     from wsss import DepthCAM
 
-    cam = DepthCAM.from_checkpoint("classifier.safetensors")
+    cam = DepthCAM(model)  # of torchvision, timm, transformers or one's own; or DepthCAM.from_checkpoint(path)
     result = cam("photo.jpg", classes=["mug"], depth="photo.npy", kind="metric")
 
 The names below are imported when they are asked for. docs/architecture.md shows the rooms of the package.

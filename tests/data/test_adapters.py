@@ -37,7 +37,7 @@ def test_torchvision_image_folder(folder: Path) -> None:
     assert data.ids == ("tune-000000", "tune-000001", "tune-000002")
     assert [sample.labels.tolist() for sample in data] == [[True, False], [True, False], [False, True]]
     assert data[2].image[0, 0].tolist() == [2, 2, 2]
-    assert (data[0].mask == 255).all()  # nothing is known of any pixel
+    assert (data[0].truth == 255).all()  # nothing is known of any pixel
     assert data.fingerprint() == as_dataset(ImageFolder(str(folder)), split="tune").fingerprint()
 
 

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 
 from wsss import DepthCAM
 from wsss.analysis.thresholds import pseudo_label
-from wsss.cam.classifier import Classifier, info_for, save_classifier
+from wsss.cam.classifier import Classifier, info_for, load_classifier, save_classifier
+from wsss.cam.maps import resize_maps
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
+from wsss.data.transforms import resize_image, to_tensor
 from wsss.depth.files import resized
 from wsss.errors import WsssError
 from wsss.methods import depth_cam
@@ -53,7 +56,10 @@ def cam(place: Path) -> DepthCAM:
 
 def test_the_example_runs(place: Path) -> None:
     finder = doctest.DocTestFinder(recurse=False)
-    (example,) = finder.find(DepthCAM, "DepthCAM", globs={"DepthCAM": DepthCAM})
+    torch.manual_seed(0)
+    own = timm.create_model("test_efficientnet", num_classes=2)
+    given = {"DepthCAM": DepthCAM, "model": own, "disparity": np.linspace(9, 1, 24 * 35).reshape(24, 35)}
+    (example,) = finder.find(DepthCAM, "DepthCAM", globs=given)
     assert len(example.examples) >= 3
     assert doctest.DocTestRunner().run(example).failed == 0
 
@@ -121,3 +127,26 @@ def test_a_checkpoint_without_settings_is_named(place: Path) -> None:
     save_classifier(place / "bare.safetensors", Classifier("test_efficientnet", 3), info)
     with pytest.raises(WsssError, match=r"bare\.safetensors does not say how its crops were made"):
         DepthCAM.from_checkpoint("bare.safetensors")
+
+
+def test_the_plain_map_is_that_of_the_weights_without_their_bias(cam: DepthCAM, place: Path) -> None:
+    """Of the classifier as it was saved, whose head a lean copy wraps."""
+    model, info = load_classifier(place / "classifier.safetensors")
+    found = cam("photo.png", ["mug", "cat"], depth="photo.npy", kind="metric")
+    batch = resize_image(to_tensor(found.image, info.mean, info.std)[None], (48, 64))
+    with torch.inference_mode():
+        features = model.features(batch)[-1][0]
+        maps = torch.einsum("dhw,kd->khw", features, model.head.weight[[2, 0], :, 0, 0]).relu()
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    expected = resize_maps((maps - low) / (high - low), (48, 70))
+    np.testing.assert_allclose(found.plain, expected.numpy(), atol=0.05)  # bfloat16, where the CPU has it
+    assert found.uses_crops is False
+
+
+def test_a_result_of_a_checkpoint_is_drawn_and_saved(cam: DepthCAM, tmp_path: Path) -> None:
+    found = cam("photo.png", ["dog"])
+    assert len(found.plot().axes) == 4
+    assert (found.save(tmp_path / "out") / "result.json").exists()
+    with pytest.raises(WsssError, match=r"no threshold was chosen .* result\.label\(0\.4\)"):
+        cam("photo.png", ["dog"], method="grid").save(tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -159,14 +159,14 @@ def test_the_version_of_a_depth_source_enters_keys(tmp_path: Path) -> None:
 def test_a_metric_source_has_holes(tmp_path: Path) -> None:
     @register_depth_source("my-metres", kind="metric")
     def metres(sample: Sample) -> Any:
-        values = np.where(sample.mask > 0, 1.0, 4.0)
+        values = np.where(sample.truth > 0, 1.0, 4.0)
         values[0, 0] = 0
         return values[::2, ::2]
 
     run = opened(tmp_path, depth="my-metres", depth_kind="inverse")  # the kind that is stated is that of files
     sample, depth = run.data("tune")[0], run.depth_of("tune")(0)
-    assert depth[sample.mask > 0].mean() > 0.9
-    assert depth[sample.mask == 0].mean() < 0.1
+    assert depth[sample.truth > 0].mean() > 0.9
+    assert depth[sample.truth == 0].mean() < 0.1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from wsss.cam.classifier import Classifier, ClassifierInfo
-from wsss.cam.maps import class_maps, step_of
+from wsss.cam.maps import image_probabilities, step_of
 from wsss.checks import require_images
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, scaled_size, to_tensor
 from wsss.machine.lazy import lazy
@@ -144,7 +144,7 @@ def predict_probabilities(
     for row, image in zip(out, images, strict=True):
         size = scaled_size(image.shape[0], image.shape[1], info.base_side, 1.0, step_of(model))
         tensor = F.interpolate(to_tensor(image, info.mean, info.std)[None], size=size, mode="bilinear", antialias=True)
-        row[:] = class_maps(model, to_device(tensor, device), flip=True)[1][0].cpu().numpy()
+        row[:] = image_probabilities(model, info, to_device(tensor, device), flip=True)[0].cpu().numpy()
     return out
 
 

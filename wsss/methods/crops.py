@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, find_objects
 from torch import Tensor
 
+from wsss.analysis.instances import instances_of
 from wsss.cam.maps import resize_maps
+from wsss.data.base import Sample
 from wsss.data.transforms import resize_image
 from wsss.methods.parameters import CropParameters
 from wsss.methods.regions import Regions
@@ -28,6 +30,7 @@ __all__ = [
     "layered_crop",
     "region_boxes",
     "square_box",
+    "true_boxes",
     "uncrop",
     "without_hidden",
 ]
@@ -147,3 +150,12 @@ def uncrop(maps: Sequence[Tensor], boxes: Sequence[Box], size: tuple[int, int]) 
         inside = whole[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
         canvas[:, rows, columns] = inside
     return out
+
+
+def true_boxes(sample: Sample) -> list[Box]:
+    """The tight boxes of the sample's visible objects, largest first."""
+    objects = instances_of(sample)
+    found = find_objects(objects.map, max_label=len(objects.area))
+    order = np.argsort(-objects.area, kind="stable")
+    slices = [found[number] for number in order if found[number]]
+    return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in slices]

@@ -4,38 +4,37 @@ Everything that looks at images goes through `DepthCAM`: the methods' scores on 
 sliders.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL.Image import Image
-from scipy.ndimage import find_objects
-from torch import nn
+from torch import Tensor, nn
 
-from wsss.analysis.instances import instances_of
-from wsss.analysis.thresholds import pseudo_label
+from wsss.cam.adapters import AdaptedClassifier
 from wsss.cam.classifier import ClassifierInfo, load_classifier
+from wsss.cam.model_facts import require_activation
 from wsss.cam.training import predict_probabilities
-from wsss.checks import settings_from
 from wsss.data.base import Sample
-from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
-from wsss.depth.files import read_depth_file, resized
 from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
-from wsss.io import read_image
 from wsss.machine.memory import require_memory
 from wsss.machine.parallel import images_at_once
 from wsss.machine.runtime import pick_device
 from wsss.methods.choice import Choice
-from wsss.methods.crops import Box
+from wsss.methods.crops import Box, true_boxes
+from wsss.methods.defaults import DEFAULT_CHOICES, DEFAULT_CROPS, DEFAULT_REGIONS
 from wsss.methods.evidence import Look, gather
 from wsss.methods.fusion import Evidence, fuse
+from wsss.methods.given import MOST_LABELS, Depth, Photograph, class_numbers, nearness, pixels_of
+from wsss.methods.image_result import ImageResult
 from wsss.methods.names import MethodName
-from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.own_model import adapted, facts_of, is_fixed
+from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters, settings_of_looks
 from wsss.methods.registry import method as method_of
 from wsss.networks.lean import lean_copy
 
@@ -48,56 +47,31 @@ PRESENT = 0.5
 """Probability above which the classifier's own prediction stands in for image labels that are not given."""
 
 
-@dataclass(frozen=True)
-class ImageResult:
-    """What one method makes of one image; K classes are looked for.
-
-    Attributes:
-        image: `H×W×3 uint8`.
-        names: of the K classes.
-        classes: `(K,) int64`, their labels in 1…C.
-        evidence: the classifier's maps before fusion.
-        scores: `(K,H,W) float32` in [0, 1].
-        threshold: that was chosen for the method; None where nothing was.
-    """
-
-    image: NDArray[np.uint8]
-    names: tuple[str, ...]
-    classes: NDArray[np.int64]
-    evidence: Evidence
-    scores: NDArray[np.float32]
-    threshold: float | None = None
-
-    def label(self, threshold: float | None = None) -> NDArray[np.uint8]:
-        """Label map `H×W uint8`: the strongest class where its score reaches the threshold, else 0, background.
-
-        Args:
-            threshold: in [0, 1]; None takes the one that was chosen for the method.
-
-        Raises:
-            WsssError: no threshold was chosen, and none is given.
-        """
-        chosen = self.threshold if threshold is None else threshold
-        if chosen is None:
-            raise WsssError("no threshold was chosen for this method: give one, as in result.label(0.4)")
-        return pseudo_label(self.scores, self.classes, chosen)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class DepthCAM:
-    """Class activation maps that depth guides, of one image at a time.
+    """Class activation maps that depth guides, of one image at a time, by any trained image classifier.
 
-    With a checkpoint of `python -m wsss train`, a photograph and its depth in metres:
+    A classifier of torchvision, timm or transformers, or one's own, and a photograph with its disparity:
+
+    >>> cam = DepthCAM(model, classes=["car", "moped"])
+    >>> result = cam("photo.png", classes=["moped"], depth=disparity, kind="inverse")
+    >>> result.scores.shape, result.plain.shape, result.label(0.4).shape
+    ((1, 48, 70), (1, 48, 70), (48, 70))
+
+    With a checkpoint of `python -m wsss train`, and depth in metres:
 
     >>> cam = DepthCAM.from_checkpoint("classifier.safetensors")
     >>> result = cam("photo.png", classes=["mug", "cat"], depth="photo.npy", kind="metric")
-    >>> result.scores.shape, result.label().shape
-    ((2, 48, 70), (48, 70))
     >>> len(result.evidence.plan)  # crops that the classifier looked at
     3
 
+    Where a method gives crops a weight, what the classifier says of a crop counts as much as its probability of the
+    class in that crop: a sigmoid's, of whether it is there, or a softmax's, of which of all its classes it is. Another
+    thing in a crop then silences the softmax, but not the sigmoid.
+
     Attributes:
-        model: `(N,3,H,W)` → class maps `(N,C,h,w)` in logits, whose mean over h and w are the logits of the image.
+        model: `(N,3,H,W)` → class maps `(N,C,h,w)` in logits, whose mean over h and w are the logits of the image; or
+            another network, adapted (`AdaptedClassifier`).
         info: what the classifier says of itself.
         classes: names of the data's classes 1…C, each of which the classifier must know; matched by name.
         regions, crops: settings of regions and crops.
@@ -111,16 +85,74 @@ class DepthCAM:
     regions: RegionParameters
     crops: CropParameters
     device: torch.device
-    choices: Mapping[str, Choice] = field(default_factory=dict)
+    choices: Mapping[str, Choice]
     at_once: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "at_once", images_at_once(self.device))
-        unknown = [name for name in self.classes if name not in self.info.classes]
-        if unknown:
-            raise WsssError(
-                f"the checkpoint does not know class {unknown[0]!r}; it knows {', '.join(self.info.classes)}"
+    def __init__(
+        self,
+        model: nn.Module,
+        info: ClassifierInfo | None = None,
+        classes: Sequence[str] | None = None,
+        regions: RegionParameters = DEFAULT_REGIONS,
+        crops: CropParameters = DEFAULT_CROPS,
+        device: torch.device | None = None,
+        choices: Mapping[str, Choice] | None = None,
+        *,
+        activation: str | None = None,
+        weights: Any = None,
+        processor: Any = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        size: int | None = None,
+    ) -> None:
+        """Class activation maps of a model.
+
+        Args:
+            model: a trained classifier, `(N,3,H,W)` → logits `(N,C)`. It stays where it is, and as it is. Where it ends
+                in global average pooling and a linear layer, the mean of its maps equals its logits; the maps of other
+                networks come from gradients (LayerCAM).
+            info: of a classifier of this package, whose `model` gives class maps; None for any other.
+            classes: names of the model's outputs, in order; None takes those that it or `weights` names, else numbers.
+            regions, crops, choices: settings of the method, and fusion with threshold by method; those that were chosen
+                on photographs of another data set are the default (`wsss.methods.defaults`).
+            device: None takes the model's own.
+            activation: `softmax` or `sigmoid`, of a model that does not say it.
+            weights: those of torchvision that it has, such as `ResNet50_Weights.DEFAULT`.
+            processor: the image processor of a model of transformers.
+            mean, std, size: normalisation of images in [0, 1], and the side in pixels of those it was trained with.
+
+        Raises:
+            WsssError: an argument is not what it must be, or the model has no class maps.
+        """
+        if info is None:
+            model, info = adapted(
+                model,
+                classes,
+                activation=activation,
+                weights=weights,
+                processor=processor,
+                mean=mean,
+                std=std,
+                size=size,
             )
+            classes, choices = info.classes, DEFAULT_CHOICES if choices is None else choices
+            crops = replace(crops, scales=(1.0,)) if is_fixed(model) else crops
+        place = device or next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+        values = (
+            model,
+            info,
+            tuple(classes or info.classes),
+            regions,
+            crops,
+            place,
+            choices or {},
+            images_at_once(place),
+        )
+        for name, value in zip(self.__dataclass_fields__, values, strict=True):
+            object.__setattr__(self, name, value)
+        unknown = [name for name in self.classes if name not in info.classes]
+        if unknown:
+            raise WsssError(f"the checkpoint does not know class {unknown[0]!r}; it knows {', '.join(info.classes)}")
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, *, device: str = "auto") -> "DepthCAM":
@@ -141,41 +173,84 @@ class DepthCAM:
 
     def __call__(
         self,
-        image: NDArray[np.uint8] | Image | str | Path,
-        classes: Sequence[str] | None = None,
+        image: Photograph,
+        classes: Sequence[str | int] | None = None,
         *,
-        depth: NDArray[Any] | str | Path | None = None,
+        depth: Depth | None = None,
         kind: str | None = None,
         method: str | None = None,
     ) -> ImageResult:
         """Where the classes are in an image.
 
         Args:
-            image: `H×W×3 uint8` RGB, a PIL image, or a file.
-            classes: names of those that the image shows; None takes those that the classifier finds more likely than
-                not.
+            image: RGB: an array `H×W×3` or a tensor `(3,H,W)`, uint8 or floats in [0, 1]; a PIL image; or a file.
+            classes: names, or indices into `classes`, of those that the image shows; None takes those that the
+                classifier finds more likely than not, and of a softmax the likeliest one.
             depth: `h×w`, real numbers in any unit, or a file (PNG, npy, npz); resized to the image.
-            kind: `metric` where its numbers grow with distance, `inverse` where they grow with nearness.
+            kind: `metric` where its numbers grow with distance, `inverse` where they grow with nearness (disparity).
             method: a key of `METHODS`; None takes `depth` where there is depth, and else `cam`.
 
         Raises:
             WsssError: an argument is not what it must be, or a class is none of the classifier's.
         """
-        pixels = _pixels(image)
+        pixels = pixels_of(image, turn=depth is None)
         name = method or ("cam" if depth is None else "depth")
-        near = None if depth is None else _nearness(depth, kind, pixels.shape[:2])
-        present = self._likely(pixels) if classes is None else [self._index_of(each) for each in classes]
+        if depth is None and method_of(name).uses_depth:
+            raise WsssError("depth-guided crops need depth: give depth= and kind=, or method='cam'")
+        near = None if depth is None else nearness(depth, kind, (pixels.shape[0], pixels.shape[1]))
+        present = self._likely(pixels) if classes is None else class_numbers(self.classes, classes)
         look = self.look("the image", pixels, present)
-        return self.result(look, self.gathered(name, look, near), self.choices.get(name))
+        found = self.result(look, self.gathered(name, look, near), self.choices.get(name))
+        sources = tuple(Path(each) for each in (image, depth) if isinstance(each, str | Path))
+        facts = {"model": facts_of(self.model, self.info, self.device), "kind": kind}
+        return replace(found, method=name, depth=near, sources=sources, facts=facts)
+
+    def each(
+        self,
+        images: Iterable[Photograph] | Tensor,
+        classes: Sequence[str | int] | None = None,
+        *,
+        depth: Iterable[Depth] | None = None,
+        kind: str | None = None,
+        method: str | None = None,
+    ) -> Iterator[ImageResult]:
+        """The results of several images, such as a list of files or a batch `(N,3,H,W)`, one at a time.
+
+        Args:
+            depth: of each image, in the same order; as many.
+
+        Raises:
+            WsssError: see `__call__`; or depths and images are not as many.
+        """
+        depths = repeat(None) if depth is None else iter(depth)
+        for number, image in enumerate(images):
+            near = next(depths, None)
+            if depth is not None and near is None:
+                raise WsssError(f"depth has {number} maps, and there are more images")
+            yield self(image, classes, depth=near, kind=kind, method=method)
 
     def result(self, look: Look, evidence: Evidence, choice: Choice | None = None) -> ImageResult:
         """The scores that a method's evidence gives, with what was chosen for it; without, with its plain
-        parameters."""
+        parameters.
+
+        Labels are the classes' places in `classes`, from 1; in that order 1…K where there are more than 254 classes.
+        """
         parameters = choice.parameters if choice else FusionParameters()
-        labels = np.array([self.classes.index(self.info.classes[output]) + 1 for output in look.present], np.int64)
-        names = tuple(self.classes[label - 1] for label in labels)
-        threshold = choice.threshold if choice else None
-        return ImageResult(look.image, names, labels, evidence, fuse(evidence, parameters).numpy(), threshold)
+        if parameters.crop_weight > 0 and evidence.plan and isinstance(self.model, AdaptedClassifier):
+            require_activation(self.info.activation, "crops count as much as their class is probable")
+        names = tuple(self.info.classes[output] for output in look.present)
+        few = len(self.classes) <= MOST_LABELS
+        labels = [self.classes.index(name) + 1 if few else number for number, name in enumerate(names, start=1)]
+        return ImageResult(
+            look.image,
+            names,
+            np.array(labels, np.int64),
+            evidence,
+            fuse(evidence, parameters).numpy(),
+            choice.threshold if choice else None,
+            look=look,
+            choice=choice,
+        )
 
     def look(self, name: str, image: NDArray[np.uint8], present: Iterable[int]) -> Look:
         """A look at one image for the classes `present`, indices 0…C − 1 into `classes`.
@@ -192,13 +267,15 @@ class DepthCAM:
     def gathered(
         self, name: str, look: Look, depth: NDArray[np.float32] | None = None, boxes: Sequence[Box] = ()
     ) -> Evidence:
-        """Evidence of method `name` for an image that has been looked at.
+        """Evidence of method `name` for an image that has been looked at, at scale 1 alone by a network of one size.
 
         Args:
             depth: `H×W float32` inverse depth in [0, 1]; only methods that use depth need it.
             boxes: of the true objects; only `oracle-box` looks at them.
         """
-        return gather(method_of(name), look, regions=self.regions, crops=self.crops, depth=depth, boxes=boxes)
+        plan = method_of(name)
+        plan = replace(plan, scales=(1.0,)) if is_fixed(self.model) else plan
+        return gather(plan, look, regions=self.regions, crops=self.crops, depth=depth, boxes=boxes)
 
     def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
         """`gathered` for image `index` of a data set, which is `sample`, once for all methods with the same passes and
@@ -211,58 +288,11 @@ class DepthCAM:
             look.gathered[key] = self.gathered(name, look, depth, boxes)
         return look.gathered[key]
 
-    def _index_of(self, name: str) -> int:
-        if name not in self.classes:
-            raise WsssError(f"the classifier does not know class {name!r}; it knows {', '.join(self.classes)}")
-        return self.classes.index(name)
-
     def _likely(self, image: NDArray[np.uint8]) -> list[int]:
+        if isinstance(self.model, AdaptedClassifier):
+            require_activation(self.info.activation, "classes are None, so the likely ones are looked for")
         probabilities = predict_probabilities(self.model, self.info, [image], self.device)[0]
-        return [
-            index for index, name in enumerate(self.classes) if probabilities[self.info.classes.index(name)] > PRESENT
-        ]
-
-
-def settings_of_looks(checkpoint: Path, looks: Mapping[str, Any]) -> tuple[RegionParameters, CropParameters]:
-    """The settings of regions and crops that a checkpoint's parameters were chosen with.
-
-    Raises:
-        WsssError: they are missing or make no sense.
-    """
-    try:
-        regions = settings_from(RegionParameters, looks["regions"], partial=True)
-        return regions, settings_from(CropParameters, looks["crops"], partial=True)
-    except (KeyError, TypeError, AttributeError, WsssError) as error:
-        raise WsssError(
-            f"{checkpoint} does not say how its crops were made ({error}): write it with `python -m wsss train`"
-        ) from error
-
-
-def true_boxes(sample: Sample) -> list[Box]:
-    """The tight boxes of the sample's visible objects, largest first."""
-    objects = instances_of(sample)
-    found = find_objects(objects.map, max_label=len(objects.area))
-    order = np.argsort(-objects.area, kind="stable")
-    slices = [found[number] for number in order if found[number]]
-    return [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in slices]
-
-
-def _pixels(image: NDArray[np.uint8] | Image | str | Path) -> NDArray[np.uint8]:
-    """`H×W×3 uint8` of a PIL image or a file; arrays as they are, since `gather` checks them."""
-    if isinstance(image, str | Path):
-        return read_image(image)
-    return np.asarray(image.convert("RGB")) if isinstance(image, Image) else image
-
-
-def _nearness(depth: NDArray[Any] | str | Path, kind: str | None, size: tuple[int, ...]) -> NDArray[np.float32]:
-    """Inverse depth `H×W float32` in [0, 1] of `size`, from numbers of a stated kind."""
-    if kind not in ("metric", "inverse"):
-        raise WsssError(
-            "kind must be metric (larger = farther) or inverse (larger = nearer), and say which of them depth is, not "
-            f"{kind!r}"
-        )
-    values = read_depth_file(Path(depth)) if isinstance(depth, str | Path) else np.asarray(depth)
-    if values.ndim != 2 or not values.size or not (np.issubdtype(values.dtype, np.number) and np.isrealobj(values)):
-        raise WsssError(f"depth must be an array H×W of real numbers, not {values.dtype} {values.shape}")
-    near = normalise_inverse_depth(inverse_depth(values.astype(np.float32), kind))
-    return resized(near, (size[0], size[1]))
+        own = [float(probabilities[self.info.classes.index(name)]) for name in self.classes]
+        if self.info.activation == "softmax":
+            return [int(np.argmax(own))]
+        return [index for index, probability in enumerate(own) if probability > PRESENT]

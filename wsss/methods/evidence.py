@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from wsss.cam.adapters import AdaptedClassifier
 from wsss.cam.classifier import ClassifierInfo
-from wsss.cam.maps import LevelMaps, class_maps, pyramid_maps
+from wsss.cam.maps import LevelMaps, bias_of, present_maps, pyramid_maps, resize_maps
 from wsss.data.transforms import to_tensor
 from wsss.errors import WsssError
 from wsss.machine.runtime import to_device
@@ -70,9 +71,25 @@ class Look:
     def see(self, views: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Class maps `(N,K,h,w)` and probabilities `(N,K)` of crops `(3,side,side)`, in one batch, for the present
         classes."""
-        maps, probabilities = class_maps(self.model, to_device(torch.stack(list(views)), self.device), flip=False)
-        present = list(self.present)
-        return maps[:, present].cpu(), probabilities[:, present].cpu()
+        batch = to_device(torch.stack(list(views)), self.device)
+        maps, probabilities = present_maps(self.model, self.info, batch, self.present, flip=False)
+        return maps.cpu(), probabilities.cpu()
+
+    def plain(self) -> Tensor:
+        """The plain CAM `(K,H,W)` in [0, 1], of one pass at scale 1 without flip, which is made unless it was.
+
+        As Zhou et al. (CVPR 2016), torch-cam and pytorch-grad-cam make it: the last feature maps, weighted by the last
+        layer without its bias, rectified, stretched to [0, 1], resized. Of networks whose maps come from gradients it
+        is that map.
+        """
+        known = [
+            levels.cells[scales.index(1)] for (scales, flip), levels in self._levels.items() if not flip and 1 in scales
+        ]
+        cells = known[0] if known else self.levels((1.0,), False).cells[0]
+        maps = (cells - bias_of(self.model, self.present)[:, None, None]).relu()
+        low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+        size = self.image.shape[0], self.image.shape[1]
+        return resize_maps((maps - low) / (high - low).clamp_min(1e-7), size)
 
     @cached_property
     def lab(self) -> NDArray[np.float32]:
@@ -139,8 +156,8 @@ def gather(
 
 
 def _check_look(look: Look) -> None:
-    """Raise a `WsssError` unless the image is `H×W×3 uint8`, the classes exist and the classifier's scores are of
-    sigmoids."""
+    """Raise a `WsssError` unless the image is `H×W×3 uint8`, the classes exist and the scores of a classifier of this
+    package are of sigmoids."""
     image, classes = look.image, look.info.classes
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise WsssError(
@@ -154,7 +171,8 @@ def _check_look(look: Look) -> None:
             f"present must hold indices from 0 to {len(classes) - 1} of {', '.join(classes)}, not {wrong[0]}; of "
             "labels (C,) bool give numpy.flatnonzero(labels)"
         )
-    look.info.check_activation()
+    if not isinstance(look.model, AdaptedClassifier):
+        look.info.check_activation()
 
 
 def _checked_depth(depth: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:

@@ -1,11 +1,21 @@
 """The parameters of regions, crops and fusion."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from wsss.checks import check_settings, setting
+from wsss.checks import check_settings, setting, settings_from
 from wsss.errors import WsssError
 
-__all__ = ["FULL_TRUST", "NO_TRUST", "CropParameters", "FusionParameters", "RegionParameters"]
+__all__ = [
+    "FULL_TRUST",
+    "NO_TRUST",
+    "CropParameters",
+    "FusionParameters",
+    "RegionParameters",
+    "settings_of_looks",
+]
 
 
 NO_TRUST, FULL_TRUST = 0.005, 0.02
@@ -102,3 +112,18 @@ class FusionParameters:
         check_settings(self, "fusion: ")
         if self.level_weights and not any(self.level_weights):
             raise WsssError("fusion: level_weights must not all be 0")
+
+
+def settings_of_looks(checkpoint: Path, looks: Mapping[str, Any]) -> tuple[RegionParameters, CropParameters]:
+    """The settings of regions and crops that a checkpoint's parameters were chosen with.
+
+    Raises:
+        WsssError: they are missing or make no sense.
+    """
+    try:
+        regions = settings_from(RegionParameters, looks["regions"], partial=True)
+        return regions, settings_from(CropParameters, looks["crops"], partial=True)
+    except (KeyError, TypeError, AttributeError, WsssError) as error:
+        raise WsssError(
+            f"{checkpoint} does not say how its crops were made ({error}): write it with `python -m wsss train`"
+        ) from error

@@ -133,7 +133,8 @@ def profile(name: str = "default", data: str = "tabletop", *, own: bool = False,
     if data == "photographs":
         given_preset = read_preset(settings.get("preset") or PHOTOGRAPHS)
         config = replace(config, regions=given_preset.regions, crops=given_preset.crops)
-    own = data == "voc" and settings.get("root") and Path(settings["root"]).resolve().name not in REFERENCE_ROOTS
+    root = settings.get("root")
+    own = data == "voc" and root is not None and Path(root).resolve().name not in REFERENCE_ROOTS
     if own or data == "photographs":
         config = replace(config, train_limit=None, tune_limit=None, report_limit=None)
     given: dict[str, Any] = {

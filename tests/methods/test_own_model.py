@@ -1,0 +1,430 @@
+"""`DepthCAM(model)` with classifiers of other libraries: what it gives, what it costs, what it refuses."""
+
+import importlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+import torchvision
+import transformers
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from wsss import DepthCAM
+from wsss.data.palette import voc_palette
+from wsss.errors import WsssError
+from wsss.methods.choice import Choice
+from wsss.methods.defaults import DEFAULT_CHOICES
+from wsss.methods.parameters import CropParameters, FusionParameters
+
+SIDE, HEIGHT, WIDTH = 64, 80, 120
+NAMES = ("bicycle", "car", "moped", "tram", "bus", "boat", "horse")
+HALF = (0.5, 0.5, 0.5)
+
+
+class Case(NamedTuple):
+    """A classifier, what it is told, its last feature maps and linear layer (None: maps of gradients), and whether it
+    takes images of one size alone."""
+
+    model: nn.Module
+    told: dict[str, Any]
+    features: str
+    head: str | None
+    tokens: bool = False
+    fixed: bool = False
+
+
+def made(name: str) -> Case:
+    library, _, kind = name.partition(" ")
+    classes, told = len(NAMES), {"mean": HALF, "std": HALF, "size": SIDE}
+    if library == "torchvision":
+        layers = {
+            "resnet18": ("layer4", "fc"),
+            "regnet_y_400mf": ("trunk_output", "fc"),
+            "efficientnet_b0": ("features", "classifier.1"),
+            "mobilenet_v2": ("features", "classifier.1"),
+            "densenet121": ("features.norm5", "classifier"),
+        }
+        return Case(torchvision.models.get_model(kind, weights=None, num_classes=classes), told, *layers[kind])
+    if library == "timm":
+        its: dict[str, tuple[str, str | None]] = {
+            "tf_efficientnet_lite0": ("bn2", "classifier"),
+            "mobilenetv3_small_050": ("blocks", None),
+            "swin_tiny_patch4_window7_224": ("norm", "head.fc"),
+        }
+        swin = kind.startswith("swin")
+        more: dict[str, Any] = {"img_size": SIDE, "window_size": 2, "depths": (1, 1, 1, 1)} if swin else {}
+        return Case(timm.create_model(kind, num_classes=classes, **more), {"size": SIDE}, *its[kind], swin, swin)
+    widths: dict[str, Any] = {"embedding_size": 16, "hidden_sizes": [16, 32, 32, 48], "depths": [1, 1, 1, 1]}
+    small: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "image_size": SIDE}
+    config = transformers.AutoConfig.for_model(kind, num_labels=classes, **(widths if kind == "resnet" else small))
+    model = transformers.AutoModelForImageClassification.from_config(config)
+    if kind == "resnet":
+        return Case(model, told, "resnet.encoder.stages.3", "classifier.1")
+    return Case(model, told, "vit.layers.2.layernorm_before", None, True)
+
+
+TEN = (
+    "torchvision resnet18",
+    "torchvision regnet_y_400mf",
+    "torchvision efficientnet_b0",
+    "torchvision mobilenet_v2",
+    "torchvision densenet121",
+    "timm tf_efficientnet_lite0",
+    "timm mobilenetv3_small_050",
+    "timm swin_tiny_patch4_window7_224",
+    "transformers resnet",
+    "transformers vit",
+)
+
+
+@pytest.fixture(scope="module", params=TEN)
+def case(request: pytest.FixtureRequest) -> Case:
+    torch.manual_seed(0)
+    return made(request.param)
+
+
+@pytest.fixture(scope="module")
+def image() -> NDArray[np.uint8]:
+    noise = np.random.default_rng(0).integers(0, 60, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    noise[20:60, 40:90] += np.array([150, 90, 20], np.uint8)
+    return noise
+
+
+@pytest.fixture(scope="module")
+def disparity() -> NDArray[np.float32]:
+    rows = np.linspace(5, 20, HEIGHT, dtype=np.float32)[:, None].repeat(WIDTH, axis=1)
+    rows[20:60, 40:90] = 50
+    rows[:3, :3] = np.inf  # as skimage's measured disparity has it, where nothing was measured
+    return rows
+
+
+@pytest.fixture
+def resnet() -> nn.Module:
+    torch.manual_seed(0)
+    return torchvision.models.resnet18(weights=None, num_classes=len(NAMES))
+
+
+@pytest.fixture
+def cam(resnet: nn.Module) -> DepthCAM:
+    return DepthCAM(resnet, classes=NAMES, mean=HALF, std=HALF, size=SIDE)
+
+
+class Passes:
+    """The batches that a model is given, while it is asked."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.batches: list[Tensor] = []
+        self._hook = model.register_forward_pre_hook(lambda _m, inputs: self.batches.append(inputs[0].detach().clone()))
+
+    def __enter__(self) -> "Passes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hook.remove()
+
+
+def test_three_lines(case: Case, image: NDArray[np.uint8], disparity: NDArray[np.float32], tmp_path: Path) -> None:
+    """Scores, plain map, label, figure and files; and no more passes than three scales and a batch of crops."""
+    cam = DepthCAM(case.model, classes=NAMES, **case.told)
+    with Passes(case.model) as passes:
+        result = cam(image, classes=["moped", "car"], depth=disparity, kind="inverse")
+        plain = result.plain
+    scales = 1 if case.fixed else 3
+    assert [len(batch) for batch in passes.batches] == [1] * scales + [2]
+    assert result.scores.shape == plain.shape == (2, HEIGHT, WIDTH)
+    assert result.scores.dtype == plain.dtype == np.float32
+    assert float(result.scores.min()) >= 0
+    assert float(result.scores.max()) <= 1
+    assert (result.names, result.classes.tolist()) == (("moped", "car"), [3, 2])
+    assert set(np.unique(result.label(0.4))) <= {0, 2, 3}
+    assert result.threshold == DEFAULT_CHOICES["depth"].threshold
+    assert isinstance(result.plot(), Figure)
+    assert sorted(path.name for path in result.save(tmp_path / "out").iterdir()) == [
+        "figure.png",
+        "label.png",
+        "result.json",
+        "scores.npz",
+    ]
+
+
+def test_the_mean_of_the_maps_is_the_logit(case: Case, image: NDArray[np.uint8]) -> None:
+    if case.head is None:
+        pytest.skip("its maps come from gradients")
+    cam = DepthCAM(case.model, classes=NAMES, **case.told)
+    with Passes(case.model) as passes:
+        cells = cam.look("image", image, [2, 1]).levels((1.0,), False).cells[0]
+    (batch,) = passes.batches
+    with torch.no_grad():
+        logits = logits_of(case.model.eval(), batch)[0]
+    torch.testing.assert_close(cells.mean((1, 2)), logits[[2, 1]], rtol=1e-4, atol=1e-4 * float(logits.abs().max()))
+
+
+def logits_of(model: nn.Module, batch: Tensor) -> Tensor:
+    output: Any = model(batch, interpolate_pos_encoding=True) if "ViT" in type(model).__name__ else model(batch)
+    return output if isinstance(output, Tensor) else output.logits
+
+
+def plain_cam(case: Case, batch: Tensor, output: int) -> Tensor:
+    """Features × weights of the linear layer, or LayerCAM, rectified, stretched to [0, 1] and resized: by hooks."""
+    found: list[Tensor] = []
+    model = case.model.eval()
+    with torch.enable_grad():
+        hook = model.get_submodule(case.features).register_forward_hook(lambda _m, _i, out: found.append(out))
+        score = logits_of(model, batch)[0, output]
+        hook.remove()
+        features = found[-1]
+        if case.head:
+            head: Any = model.get_submodule(case.head)
+            cells = features.permute(0, 3, 1, 2) if case.tokens else features
+            weighted = (cells * head.weight[output][:, None, None]).sum(dim=1)
+        else:
+            (gradient,) = torch.autograd.grad(score, features)
+            weighted = gradient.relu() * features
+            if case.tokens:
+                height, width = batch.shape[2] // 16, batch.shape[3] // 16
+                weighted = weighted[:, 1:].reshape(1, height, width, -1).permute(0, 3, 1, 2)
+            weighted = weighted.sum(dim=1)
+    one = weighted.relu().detach()
+    stretched = (one - one.min()) / (one.max() - one.min()).clamp_min(1e-7)
+    return F.interpolate(stretched[None], size=(HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0, 0]
+
+
+def test_the_plain_map_is_the_plain_cam(case: Case, image: NDArray[np.uint8]) -> None:
+    cam = DepthCAM(case.model, classes=NAMES, **case.told)
+    result = cam(image, [5, 0])
+    with Passes(case.model) as passes:
+        plain = result.plain
+    (batch,) = passes.batches  # of the mirrored passes of `cam` none is plain
+    for row, output in zip(plain, (5, 0), strict=True):
+        np.testing.assert_allclose(row, plain_cam(case, batch, output).numpy(), atol=2e-4)
+
+
+@pytest.mark.parametrize("package", ["pytorch_grad_cam", "torchcam.methods"])
+def test_the_plain_map_is_that_of_the_packages(
+    package: str, resnet: nn.Module, cam: DepthCAM, image: NDArray[np.uint8]
+) -> None:
+    pytest.importorskip(package, exc_type=ImportError)
+    library = importlib.import_module(package)
+    square = image[:SIDE, :SIDE]  # of the size of its pass: nobody resizes a map twice
+    with Passes(resnet) as passes:
+        plain = cam(square, [4]).plain
+    batch = passes.batches[-1]
+    assert batch.shape[2:] == (SIDE, SIDE)
+    resnet.eval()
+    if package == "pytorch_grad_cam":  # the gradient of a pooled and weighted map is the weight: both are the same
+        targets = importlib.import_module("pytorch_grad_cam.utils.model_targets")
+        with library.GradCAM(model=resnet, target_layers=[resnet.get_submodule("layer4")]) as theirs:
+            found = torch.from_numpy(theirs(input_tensor=batch, targets=[targets.ClassifierOutputTarget(4)]))
+    else:
+        with library.CAM(resnet, target_layer="layer4", fc_layer="fc") as theirs:
+            found = theirs(4, resnet(batch))[0].detach()
+    expected = F.interpolate(found[None], size=(SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
+    np.testing.assert_allclose(plain[0], expected.numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize(("method", "batches", "more"), [("cam", [2, 2, 2, 2], [1]), ("rgb-region", [1, 1, 1, 2], [])])
+def test_passes_of_other_methods(
+    resnet: nn.Module, cam: DepthCAM, image: NDArray[np.uint8], method: str, batches: list[int], more: list[int]
+) -> None:
+    with Passes(resnet) as passes:
+        result = cam(image, ["tram"], method=method)
+        assert [len(batch) for batch in passes.batches] == batches
+        _ = result.plain, result.plain
+    assert [len(batch) for batch in passes.batches] == batches + more
+
+
+def test_every_form_of_an_image_gives_the_same(cam: DepthCAM, image: NDArray[np.uint8], tmp_path: Path) -> None:
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    tensor = torch.from_numpy(image).permute(2, 0, 1)
+    forms: list[Any] = [tensor, tensor / 255, Image.fromarray(image), tmp_path / "photo.png"]
+    expected = cam(image, ["tram"], method="rgb-region").scores
+    for form in forms:
+        np.testing.assert_array_equal(cam(form, ["tram"], method="rgb-region").scores, expected)
+
+
+def test_several_images(cam: DepthCAM, image: NDArray[np.uint8], disparity: NDArray[np.float32]) -> None:
+    batch = torch.from_numpy(np.stack([image, image[:, ::-1].copy()])).permute(0, 3, 1, 2)
+    results = list(cam.each(batch, ["car"], depth=[disparity, disparity[:, ::-1]], kind="inverse"))
+    np.testing.assert_array_equal(results[0].scores, cam(image, ["car"], depth=disparity, kind="inverse").scores)
+    assert len(results) == 2
+    with pytest.raises(WsssError, match="depth has 1 maps, and there are more images"):
+        list(cam.each(batch, ["car"], depth=[disparity], kind="inverse"))
+
+
+def test_crops_count_as_much_as_the_activation_says(
+    resnet: nn.Module, image: NDArray[np.uint8], disparity: NDArray[np.float32]
+) -> None:
+    told: dict[str, Any] = {"classes": NAMES, "mean": HALF, "std": HALF, "size": SIDE}
+    found = {}
+    for activation in ("softmax", "sigmoid"):
+        cam = DepthCAM(resnet, activation=activation, **told)
+        with Passes(resnet) as passes:
+            found[activation] = cam(image, ["moped", "car"], depth=disparity, kind="inverse", method="crop-only")
+        with torch.no_grad():
+            logits = resnet.eval()(passes.batches[-1])
+        expected = logits.softmax(1) if activation == "softmax" else logits.sigmoid()
+        probabilities = found[activation].evidence.crop_probabilities
+        assert probabilities is not None
+        torch.testing.assert_close(probabilities, expected[:, [2, 1]], rtol=1e-4, atol=1e-5)
+    assert not np.allclose(found["softmax"].scores, found["sigmoid"].scores, atol=1e-3)
+    unsaid = DepthCAM(resnet, **told)
+    with pytest.raises(WsssError, match=r"crops count as much .* activation='softmax'"):
+        unsaid(image, ["moped"], depth=disparity, kind="inverse", method="crop-only")
+    assert unsaid(image, ["moped"], depth=disparity, kind="inverse").scores.any()  # its crops have no weight
+
+
+def test_classes_that_are_not_named_are_the_likely_ones(resnet: nn.Module, image: NDArray[np.uint8]) -> None:
+    told: dict[str, Any] = {"classes": NAMES, "mean": HALF, "std": HALF, "size": SIDE}
+    softmax, sigmoid = (DepthCAM(resnet, activation=name, **told) for name in ("softmax", "sigmoid"))
+    with Passes(resnet) as passes:
+        names = softmax(image).names
+    with torch.no_grad():
+        logits = resnet.eval()(passes.batches[0]).mean(dim=0)  # the image and its mirror image
+    assert names == (NAMES[int(logits.argmax())],)
+    assert set(sigmoid(image).names) == {NAMES[index] for index in np.flatnonzero(logits.numpy() > 0)}
+    with pytest.raises(WsssError, match=r"classes are None, .* activation='softmax'"):
+        DepthCAM(resnet, **told)(image)
+
+
+def test_of_more_classes_than_labels_those_that_are_asked_for_are_counted(image: NDArray[np.uint8]) -> None:
+    torch.manual_seed(0)
+    cam = DepthCAM(timm.create_model("test_efficientnet"))
+    found = cam(image, ["moped", 3])
+    assert len(cam.classes) == 1000
+    assert found.names == ("moped", cam.classes[3])
+    assert found.classes.tolist() == [1, 2]
+    with pytest.raises(WsssError, match=r"does not know class 'motor'; of its 1000 classes these are like it: .*motor"):
+        cam(image, ["motor"])
+
+
+def test_own_settings_are_used(resnet: nn.Module, image: NDArray[np.uint8], disparity: NDArray[np.float32]) -> None:
+    choice = Choice(FusionParameters(vote=0.25), 0.7, 0.0, 1, "file")
+    cam = DepthCAM(
+        resnet, classes=NAMES, mean=HALF, std=HALF, size=SIDE, crops=CropParameters(count=5), choices={"depth": choice}
+    )
+    found = cam(image, ["car"], depth=disparity, kind="inverse")
+    assert (found.threshold, len(found.evidence.plan)) == (0.7, 5)
+    assert cam(image, ["car"]).threshold is None
+
+
+def test_the_model_is_left_as_it_was(resnet: nn.Module, image: NDArray[np.uint8]) -> None:
+    resnet.train()
+    resnet.get_submodule("bn1").eval()
+    modes = [module.training for module in resnet.modules()]
+    before = {name: value.clone() for name, value in resnet.state_dict().items()}
+    DepthCAM(resnet, classes=NAMES, mean=HALF, std=HALF, size=SIDE)(image, ["car"])
+    assert [module.training for module in resnet.modules()] == modes
+    assert all(torch.equal(value, before[name]) for name, value in resnet.state_dict().items())
+    assert not any(module._forward_hooks for module in resnet.modules())
+
+
+def test_weights_of_torchvision_say_the_rest(image: NDArray[np.uint8]) -> None:
+    weights = torchvision.models.ResNet18_Weights.DEFAULT
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cam = DepthCAM(torchvision.models.resnet18(weights=None), weights=weights)
+    assert (cam.info.base_side, cam.info.activation, cam.classes[665]) == (224, "softmax", "moped")
+    assert cam.info.mean == (0.485, 0.456, 0.406)
+
+
+def test_files_of_a_result(
+    cam: DepthCAM, image: NDArray[np.uint8], disparity: NDArray[np.float32], tmp_path: Path
+) -> None:
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    np.save(tmp_path / "depth.npy", disparity)
+    result = cam(tmp_path / "photo.png", ["tram", "car"], depth=tmp_path / "depth.npy", kind="inverse")
+    result.save(tmp_path / "out", 0.3)
+    with np.load(tmp_path / "out" / "scores.npz") as arrays:
+        np.testing.assert_array_equal(arrays["scores"], result.scores)
+        np.testing.assert_array_equal(arrays["plain"], result.plain)
+        assert (arrays["classes"].tolist(), arrays["names"].tolist()) == ([4, 2], ["tram", "car"])
+    with Image.open(tmp_path / "out" / "label.png") as label:
+        np.testing.assert_array_equal(np.array(label), result.label(0.3))
+        assert label.getpalette() == voc_palette().ravel().tolist()
+    with Image.open(tmp_path / "out" / "figure.png") as figure:
+        assert figure.width == pytest.approx(7.2 * 150, abs=2)
+    facts = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert facts["labels"] == {"0": "background", "4": "tram", "2": "car"}
+    assert facts["files"] == [str(tmp_path / "photo.png"), str(tmp_path / "depth.npy")]
+    assert (facts["threshold"], facts["chosen"]["chosen_on"], facts["method"], facts["kind"]) == (
+        0.3,
+        "preset",
+        "depth",
+        "inverse",
+    )
+    assert (facts["model"]["name"], facts["model"]["maps"], facts["model"]["activation"]) == ("ResNet", "exact", None)
+
+
+def test_saving_replaces_no_input_and_leaves_nothing_half(
+    cam: DepthCAM, image: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(image).save(tmp_path / "label.png")
+    result = cam(tmp_path / "label.png", ["car"])
+    with pytest.raises(WsssError, match=r"label\.png, which is read: .* Give another folder"):
+        result.save(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(WsssError, match="file is a file"):
+        result.save(tmp_path / "file")
+    with pytest.raises(WsssError, match="threshold must be a number from 0 to 1, not 3"):
+        result.save(tmp_path / "out", 3)
+    result.save(tmp_path / "out")
+    monkeypatch.setattr(
+        "wsss.methods.image_result.write_png", lambda *_: (_ for _ in ()).throw(WsssError("disk is full"))
+    )
+    with pytest.raises(WsssError, match="disk is full"):
+        result.save(tmp_path / "out")
+    assert not (tmp_path / "out" / "result.json").exists()
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def titles(figure: Figure) -> list[str]:
+    return [ax.get_title() for ax in figure.axes if ax.get_title()]
+
+
+def test_panels_of_the_figure(cam: DepthCAM, image: NDArray[np.uint8], disparity: NDArray[np.float32]) -> None:
+    found = cam(image, ["tram", "car"], depth=disparity, kind="inverse")
+    assert titles(found.plot()) == [
+        "image", "plain CAM", "depth (bright is near)", "2 crops (weight 0)", "scores, depth", "label, threshold 0.50",
+    ]  # fmt: skip
+    assert [text.get_text() for text in found.plot().legends[0].get_texts()] == ["tram", "car"]
+    assert titles(cam(image, ["tram"]).plot("tram", 0.2)) == [
+        "image",
+        "plain CAM",
+        "scores, cam",
+        "label, threshold 0.20",
+    ]
+    shown = found.plot("car").axes[1].images[1].get_array()
+    np.testing.assert_array_equal(np.asarray(shown), found.plain[1])
+    with pytest.raises(WsssError, match="does not know class 'bus'; it knows tram, car"):
+        found.plot("bus")
+    assert titles(cam(image, ["tram"], method="grid").plot())[-1] == "scores, grid"  # nothing was chosen for it
+
+
+@pytest.mark.parametrize(
+    ("model", "told", "message"),
+    [
+        ("resnet50", {}, r"model must be a torch\.nn\.Module, .* not str; .*from_checkpoint"),
+        (
+            nn.Conv2d(3, 2, 8),
+            {"classes": ["a"], "mean": HALF, "std": HALF, "size": 64},
+            "1 names, but the model 2 outputs",
+        ),
+        (
+            nn.Conv2d(3, 1, 8),
+            {"activation": "softmax", "mean": HALF, "std": HALF, "size": 64},
+            "always 1: give .*sigmoid",
+        ),
+    ],
+)
+def test_what_is_no_classifier_is_named(model: Any, told: dict[str, Any], message: str) -> None:
+    with pytest.raises(WsssError, match=message):
+        DepthCAM(model, **told)
