@@ -1,6 +1,5 @@
 """What speed costs in quality: mAP beside the plain training loop, mIoU of seeds in 16 bit beside float32. Trains to the end."""
 
-import numpy as np
 import torch
 
 from benchmarks.measure import Effort, Measured, at_most, float32, shown

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from wsss.experiments.evaluate import evaluate_folder
     from wsss.methods.depth_cam import DepthCAM, ImageResult
     from wsss.methods.registry import METHODS, register_proposal
+    from wsss.pipeline.opening import open_run
     from wsss.pipeline.profiles import profile
-    from wsss.pipeline.run import Run, open_run
+    from wsss.pipeline.run import Run
     from wsss.pseudo.refinement import REFINEMENTS, register_refinement
     from wsss.records.store import load_records
     from wsss.segmentation.predictor import load_predictor
@@ -74,7 +75,7 @@ _PLACES = {
     "load_records": "records.store",
     "open_dataset": "data.registry",
     "open_depth": "depth.sources",
-    "open_run": "pipeline.run",
+    "open_run": "pipeline.opening",
     "profile": "pipeline.profiles",
     "pseudo_label": "analysis.thresholds",
     "register_dataset": "data.registry",
