@@ -174,7 +174,7 @@ def logits_of(model: nn.Module, batch: Tensor) -> Tensor:
 
 
 def plain_cam(case: Case, batch: Tensor, output: int) -> Tensor:
-    """Features × weights of the linear layer, or LayerCAM, rectified, stretched to [0, 1] and resized: by hooks."""
+    """Features × weights of the linear layer, or LayerCAM, rectified, resized, stretched to [0, 1]: by hooks."""
     found: list[Tensor] = []
     model = case.model.eval()
     with torch.enable_grad():
@@ -194,8 +194,11 @@ def plain_cam(case: Case, batch: Tensor, output: int) -> Tensor:
                 weighted = weighted[:, 1:].reshape(1, height, width, -1).permute(0, 3, 1, 2)
             weighted = weighted.sum(dim=1)
     one = weighted.relu().detach()
-    stretched = (one - one.min()) / (one.max() - one.min()).clamp_min(1e-7)
-    return F.interpolate(stretched[None], size=(HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0, 0]
+    return stretched(F.interpolate(one[None], size=(HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0, 0])
+
+
+def stretched(one: Tensor) -> Tensor:
+    return (one - one.min()) / (one.max() - one.min()).clamp_min(1e-7)
 
 
 def test_the_plain_map_is_the_plain_cam(case: Case, image: NDArray[np.uint8]) -> None:
@@ -226,9 +229,9 @@ def test_the_plain_map_is_that_of_the_packages(
             found = torch.from_numpy(theirs(input_tensor=batch, targets=[targets.ClassifierOutputTarget(4)]))
     else:
         with library.CAM(resnet, target_layer="layer4", fc_layer="fc") as theirs:
-            found = theirs(4, resnet(batch))[0].detach()
+            found = theirs(4, resnet(batch), normalized=False)[0].detach().relu()
     expected = F.interpolate(found[None], size=(SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
-    np.testing.assert_allclose(plain[0], expected.numpy(), atol=1e-3)
+    np.testing.assert_allclose(plain[0], stretched(expected).numpy(), atol=1e-3)
 
 
 @pytest.mark.parametrize(("method", "batches", "more"), [("cam", [2, 2, 2, 2], [1]), ("rgb-region", [1, 1, 1, 2], [])])
