@@ -261,6 +261,8 @@ def test_several_images(cam: DepthCAM, image: NDArray[np.uint8], disparity: NDAr
     assert len(results) == 2
     with pytest.raises(WsssError, match="depth has 1 maps, and there are more images"):
         list(cam.each(batch, ["car"], depth=[disparity], kind="inverse"))
+    with pytest.raises(WsssError, match="depth has more maps than there are images"):
+        list(cam.each(batch[:1], ["car"], depth=[disparity] * 2, kind="inverse"))
 
 
 def test_crops_count_as_much_as_the_activation_says(
@@ -337,6 +339,18 @@ def test_weights_of_torchvision_say_the_rest(image: NDArray[np.uint8]) -> None:
         cam = DepthCAM(torchvision.models.resnet18(weights=None), weights=weights)
     assert (cam.info.base_side, cam.info.activation, cam.classes[665]) == (224, "softmax", "moped")
     assert cam.info.mean == (0.485, 0.456, 0.406)
+
+
+def test_three_lines_work_as_they_stand_for_a_model_that_says_nothing(
+    image: NDArray[np.uint8], disparity: NDArray[np.float32]
+) -> None:
+    with pytest.warns(UserWarning, match="ResNet does not say how its images are normalised and sized") as caught:
+        cam = DepthCAM(torchvision.models.resnet18(weights=None))
+    assert caught[0].filename == __file__
+    assert (cam.info.base_side, cam.info.mean[0], cam.info.activation) == (224, 0.485, "")
+    result = cam(image, classes=[665], depth=disparity, kind="inverse")
+    assert result.names == ("665",)
+    assert result.label(0.4).shape == (HEIGHT, WIDTH)
 
 
 def test_files_of_a_result(
