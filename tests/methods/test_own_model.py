@@ -174,7 +174,7 @@ def logits_of(model: nn.Module, batch: Tensor) -> Tensor:
 
 
 def plain_cam(case: Case, batch: Tensor, output: int) -> Tensor:
-    """Features × weights of the linear layer, or LayerCAM, rectified, stretched to [0, 1] and resized: by hooks."""
+    """Features × weights of the linear layer, or LayerCAM, rectified, resized, stretched to [0, 1]: by hooks."""
     found: list[Tensor] = []
     model = case.model.eval()
     with torch.enable_grad():
@@ -194,8 +194,11 @@ def plain_cam(case: Case, batch: Tensor, output: int) -> Tensor:
                 weighted = weighted[:, 1:].reshape(1, height, width, -1).permute(0, 3, 1, 2)
             weighted = weighted.sum(dim=1)
     one = weighted.relu().detach()
-    stretched = (one - one.min()) / (one.max() - one.min()).clamp_min(1e-7)
-    return F.interpolate(stretched[None], size=(HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0, 0]
+    return stretched(F.interpolate(one[None], size=(HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0, 0])
+
+
+def stretched(one: Tensor) -> Tensor:
+    return (one - one.min()) / (one.max() - one.min()).clamp_min(1e-7)
 
 
 def test_the_plain_map_is_the_plain_cam(case: Case, image: NDArray[np.uint8]) -> None:
@@ -226,9 +229,9 @@ def test_the_plain_map_is_that_of_the_packages(
             found = torch.from_numpy(theirs(input_tensor=batch, targets=[targets.ClassifierOutputTarget(4)]))
     else:
         with library.CAM(resnet, target_layer="layer4", fc_layer="fc") as theirs:
-            found = theirs(4, resnet(batch))[0].detach()
+            found = theirs(4, resnet(batch), normalized=False)[0].detach().relu()
     expected = F.interpolate(found[None], size=(SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
-    np.testing.assert_allclose(plain[0], expected.numpy(), atol=1e-3)
+    np.testing.assert_allclose(plain[0], stretched(expected).numpy(), atol=1e-3)
 
 
 @pytest.mark.parametrize(("method", "batches", "more"), [("cam", [2, 2, 2, 2], [1]), ("rgb-region", [1, 1, 1, 2], [])])
@@ -258,6 +261,8 @@ def test_several_images(cam: DepthCAM, image: NDArray[np.uint8], disparity: NDAr
     assert len(results) == 2
     with pytest.raises(WsssError, match="depth has 1 maps, and there are more images"):
         list(cam.each(batch, ["car"], depth=[disparity], kind="inverse"))
+    with pytest.raises(WsssError, match="depth has more maps than there are images"):
+        list(cam.each(batch[:1], ["car"], depth=[disparity] * 2, kind="inverse"))
 
 
 def test_crops_count_as_much_as_the_activation_says(
@@ -334,6 +339,18 @@ def test_weights_of_torchvision_say_the_rest(image: NDArray[np.uint8]) -> None:
         cam = DepthCAM(torchvision.models.resnet18(weights=None), weights=weights)
     assert (cam.info.base_side, cam.info.activation, cam.classes[665]) == (224, "softmax", "moped")
     assert cam.info.mean == (0.485, 0.456, 0.406)
+
+
+def test_three_lines_work_as_they_stand_for_a_model_that_says_nothing(
+    image: NDArray[np.uint8], disparity: NDArray[np.float32]
+) -> None:
+    with pytest.warns(UserWarning, match="ResNet does not say how its images are normalised and sized") as caught:
+        cam = DepthCAM(torchvision.models.resnet18(weights=None))
+    assert caught[0].filename == __file__
+    assert (cam.info.base_side, cam.info.mean[0], cam.info.activation) == (224, 0.485, "")
+    result = cam(image, classes=[665], depth=disparity, kind="inverse")
+    assert result.names == ("665",)
+    assert result.label(0.4).shape == (HEIGHT, WIDTH)
 
 
 def test_files_of_a_result(

@@ -90,7 +90,7 @@ def model_facts(
             f"{type(model).__name__} does not say how its images are {' and '.join(missing)}: the mean, standard "
             "deviation and 224 pixels of ImageNet are taken. Give weights= (torchvision), processor= (transformers) or "
             "mean=, std= and size=",
-            stacklevel=3,
+            stacklevel=4,  # where a DepthCAM is made
         )
     return _together(known, IMAGENET)
 

@@ -138,16 +138,8 @@ class DepthCAM:
             classes, choices = info.classes, DEFAULT_CHOICES if choices is None else choices
             crops = replace(crops, scales=(1.0,)) if is_fixed(model) else crops
         place = device or next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
-        values = (
-            model,
-            info,
-            tuple(classes or info.classes),
-            regions,
-            crops,
-            place,
-            choices or {},
-            images_at_once(place),
-        )
+        names = info.classes if classes is None else tuple(classes)
+        values = model, info, names, regions, crops, place, choices or {}, images_at_once(place)
         for name, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, name, value)
         unknown = [name for name in self.classes if name not in info.classes]
@@ -228,6 +220,8 @@ class DepthCAM:
             if depth is not None and near is None:
                 raise WsssError(f"depth has {number} maps, and there are more images")
             yield self(image, classes, depth=near, kind=kind, method=method)
+        if depth is not None and next(depths, None) is not None:
+            raise WsssError("depth has more maps than there are images")
 
     def result(self, look: Look, evidence: Evidence, choice: Choice | None = None) -> ImageResult:
         """The scores that a method's evidence gives, with what was chosen for it; without, with its plain

@@ -78,18 +78,18 @@ class Look:
     def plain(self) -> Tensor:
         """The plain CAM `(K,H,W)` in [0, 1], of one pass at scale 1 without flip, which is made unless it was.
 
-        As Zhou et al. (CVPR 2016), torch-cam and pytorch-grad-cam make it: the last feature maps, weighted by the last
-        layer without its bias, rectified, stretched to [0, 1], resized. Of networks whose maps come from gradients it
-        is that map.
+        The last feature maps, weighted by the last layer without its bias (Zhou et al., CVPR 2016: torch-cam's `CAM`),
+        rectified, resized and stretched to [0, 1], as pytorch-grad-cam does. Of networks whose maps come from gradients
+        it is that map.
         """
         known = [
             levels.cells[scales.index(1)] for (scales, flip), levels in self._levels.items() if not flip and 1 in scales
         ]
         cells = known[0] if known else self.levels((1.0,), False).cells[0]
         maps = (cells - bias_of(self.model, self.present)[:, None, None]).relu()
+        maps = resize_maps(maps, (self.image.shape[0], self.image.shape[1]))
         low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-        size = self.image.shape[0], self.image.shape[1]
-        return resize_maps((maps - low) / (high - low).clamp_min(1e-7), size)
+        return (maps - low) / (high - low).clamp_min(1e-7)
 
     @cached_property
     def lab(self) -> NDArray[np.float32]:

@@ -61,7 +61,7 @@ class ImageResult:
 
     @cached_property
     def plain(self) -> NDArray[np.float32]:
-        """The plain CAM `(K,H,W) float32` in [0, 1], as torch-cam and pytorch-grad-cam make it (see `Look.plain`).
+        """The plain CAM `(K,H,W) float32` in [0, 1], as pytorch-grad-cam makes it (see `Look.plain`).
 
         It comes from a pass that methods with crops have made; for others one more is made when it is asked for.
         """
