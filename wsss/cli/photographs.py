@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from wsss.cli.options import RunOptions, app, of_a_run
@@ -86,6 +85,7 @@ def label(
         write_label_folder,
         write_network,
     )
+    from wsss.report.review import review_labels
 
     name = method or ("rgb-region" if options.depth == NO_DEPTH else "depth")
     chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
@@ -96,45 +96,11 @@ def label(
     require_label_folder(run, name, out)
     run.say_left_out()
     facts = write_label_folder(run, name, out)
-    page = _review(run, name, out, facts)
+    page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
     if network:
         typer.echo(f"network for `python -m wsss predict`: {write_network(run, name, out)}")
     typer.echo(f"look through them, least certain first: {page}")
-
-
-def _review(run: "Run", name: str, out: Path, facts: dict[str, Any]) -> Path:
-    from wsss.data.palette import class_colours
-    from wsss.io import atomic_path
-    from wsss.machine.parallel import image_bar
-    from wsss.pseudo.labels import load_pseudo_label
-    from wsss.report.review import reviewed, thumbnail, write_review
-
-    data, regions = run.data("train"), run.labels([name])[name].facts["regions"]
-    colours, found = class_colours(data.classes), []
-    for sample, row in zip(image_bar(data, "review", run.progress), run.probabilities("train"), strict=True):
-        shown = [data.classes[number] for number in np.flatnonzero(sample.labels)]
-        likely = dict(zip(data.classes, row.tolist(), strict=True))
-        found.append(reviewed(sample.id, shown, likely, regions[sample.id], data.classes))
-        picture = thumbnail(sample.image, load_pseudo_label(out / f"{sample.id}.png"), colours)
-        with atomic_path(out / "review" / f"{sample.id}.jpg") as path:
-            path.write_bytes(picture)
-    return write_review(out, found, data.classes, _heading(facts))
-
-
-def _heading(facts: dict[str, Any]) -> list[str]:
-    others = ", ".join((facts["preset"] or {}).get("chosen_on", ()))
-    origin = {
-        "preset": f"Parameters and threshold were chosen on other data ({others}).",
-        "tune": f"Parameters and threshold were chosen on {facts['tune_images']} masks.",
-    }
-    return [
-        f"{facts['images']} photographs, labelled by {facts['method']}: guesses from tags, not truth. The least "
-        "certain come first.",
-        origin.get(facts["chosen_on"], "Parameters and threshold are those of a file."),
-        "“sure” is the classifier’s probability of the class (“seen”) times how far the scores of the region pass the "
-        "threshold. It orders the photographs; it is no probability of being right.",
-    ]
 
 
 @app.command()

@@ -115,7 +115,8 @@ def write_stage(
     read = _require_same_inputs(runs[0], stage, folder)
     if stage == "segmentation" and not runs[0].has_masks and is_main():
         print(NO_FULL_SUPERVISION)
-    if is_main() and (not_scored := runs[0].not_scored(_split(stage))):
+    not_scored = runs[0].not_scored(_split(stage))  # asked by all processes: they find it out together
+    if not_scored and is_main():
         print(not_scored)
     start = time.perf_counter()
     by_seed = [_stage_scores(run, stage) for run in runs]
@@ -136,7 +137,7 @@ def write_stage(
         )
         record["provenance"]["settings"] = first.config.portable()
         record["provenance"]["read"] = read[name]
-        if not_scored := first.not_scored(_split(stage)):
+        if not_scored:
             record["not_scored"] = not_scored
         if left_out := first.left_out():
             record["provenance"]["left_out"] = left_out

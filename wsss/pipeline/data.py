@@ -26,7 +26,7 @@ from wsss.io import content_hash, read_json, write_json
 from wsss.machine.processes import made_by_main, tell
 from wsss.methods.depth_cam import Depths
 from wsss.methods.names import MethodName
-from wsss.methods.presets import Preset, preset_for, read_preset
+from wsss.methods.presets import PHOTOGRAPHS, Preset, preset_for, read_preset
 from wsss.methods.registry import method
 from wsss.networks.backbones import weights_identity
 from wsss.pipeline.cache import StageCache
@@ -137,6 +137,8 @@ class RunData:
         """What takes the place of a choice on the tune split, where that has no masks; None where it has."""
         if self.has_masks("tune"):
             return None
+        if self.config.data == "photographs":  # whose regions and crops are of it, too
+            return read_preset(self.config.preset or PHOTOGRAPHS)
         return read_preset(self.config.preset) if self.config.preset else preset_for(self.name)
 
     def key(self, split: str) -> str:

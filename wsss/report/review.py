@@ -15,8 +15,11 @@ from PIL import Image
 
 from wsss.data.palette import class_colours, overlay
 from wsss.io import atomic_path
+from wsss.machine.parallel import image_bar
+from wsss.pipeline.run import Run
+from wsss.pseudo.labels import load_pseudo_label
 
-__all__ = ["Region", "Reviewed", "reviewed", "thumbnail", "write_review"]
+__all__ = ["Region", "Reviewed", "review_labels", "reviewed", "thumbnail", "write_review"]
 
 THUMBNAIL = 320  # pixels of the long side
 
@@ -86,6 +89,39 @@ def reviewed(
     ]
     missing = [Region(tag, probabilities[tag]) for tag in tags if tag not in {one.name for one in regions}]
     return Reviewed(name, tuple(tags), tuple(sorted([*regions, *missing], key=lambda one: one.confidence)))
+
+
+def review_labels(run: Run, name: str, out: Path, facts: Mapping[str, Any]) -> Path:
+    """Write the page for the labels of method `name` that lie in `out`, with their thumbnails in `out/review/`.
+
+    Args:
+        facts: what `labels.json` says.
+    """
+    data, regions = run.data("train"), run.labels([name])[name].facts["regions"]
+    colours, found = class_colours(data.classes), []
+    for sample, row in zip(image_bar(data, "review", run.progress), run.probabilities("train"), strict=True):
+        shown = [data.classes[number] for number in np.flatnonzero(sample.labels)]
+        likely = dict(zip(data.classes, row.tolist(), strict=True))
+        found.append(reviewed(sample.id, shown, likely, regions[sample.id], data.classes))
+        picture = thumbnail(sample.image, load_pseudo_label(out / f"{sample.id}.png"), colours)
+        with atomic_path(out / "review" / f"{sample.id}.jpg") as path:
+            path.write_bytes(picture)
+    return write_review(out, found, data.classes, _heading(facts))
+
+
+def _heading(facts: Mapping[str, Any]) -> list[str]:
+    others = ", ".join((facts["preset"] or {}).get("chosen_on", ()))
+    origin = {
+        "preset": f"Parameters and threshold were chosen on other data ({others}).",
+        "tune": f"Parameters and threshold were chosen on {facts['tune_images']} masks.",
+    }
+    return [
+        f"{facts['images']} photographs, labelled by {facts['method']}: guesses from tags, not truth. The least "
+        "certain come first.",
+        origin.get(facts["chosen_on"], "Parameters and threshold are those of a file."),
+        "“sure” is the classifier’s probability of the class (“seen”) times how far the scores of the region pass the "
+        "threshold. It orders the photographs; it is no probability of being right.",
+    ]
 
 
 def write_review(out: Path, photographs: Sequence[Reviewed], classes: Sequence[str], heading: Sequence[str]) -> Path:
