@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wsss import io
+from wsss import paths
 from wsss.checks import switched_on
 from wsss.data import download
 from wsss.data.tabletop import default_root
@@ -30,7 +30,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A copy in `site-packages`, as it looks to the package; the current folder is another."""
     package = tmp_path / "site-packages" / "wsss"
     (tmp_path / "here").mkdir()
-    monkeypatch.setattr(io, "PACKAGE", package)
+    monkeypatch.setattr(paths, "PACKAGE", package)
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.delenv("WSSS_RUNS", raising=False)
     return package
@@ -76,11 +76,11 @@ def test_an_installed_copy_leaves_nothing_beside_itself(tmp_path: Path) -> None:
     packages, here = tmp_path / "site-packages", tmp_path / "here"
     shutil.copytree(PACKAGE, packages / "wsss", ignore=shutil.ignore_patterns("__pycache__"))
     here.mkdir()
-    code = "import wsss.io as io; print(io.__file__); print(io.runs_folder())"
+    code = "import wsss.paths as paths; print(paths.__file__); print(paths.runs_folder())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=here, env={"PYTHONPATH": str(packages)}, capture_output=True, text=True, check=True
     )  # fmt: skip
-    assert done.stdout.split() == [str(packages / "wsss" / "io.py"), str(here / "runs")]
+    assert done.stdout.split() == [str(packages / "wsss" / "paths.py"), str(here / "runs")]
 
 
 @pytest.mark.parametrize(("value", "expected"), [("1", True), ("yes", True), ("0", False), ("", False), (None, False)])
@@ -114,6 +114,6 @@ def test_every_variable_that_is_read_is_in_the_table() -> None:
     assert names == set(VARIABLES)
     assert len(VARIABLES) == len(set(VARIABLES))
     unknown = {place for place, name in read_from_the_environment() if name is None}
-    assert unknown <= {*OF_LAUNCHERS, "wsss/io.py"}  # of `switched_on`, which is told the name
+    assert unknown <= {*OF_LAUNCHERS, "wsss/checks.py"}  # of `switched_on`, which is told the name
     text = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
     assert set(re.findall(r"WSSS_[A-Z]+", text)) == set(VARIABLES)  # docstrings and messages name no other
