@@ -59,7 +59,7 @@ def assemble(notebooks: Path, source: Path) -> None:
     (source / "notebooks").mkdir()
     found = sorted(notebooks.glob("0*.ipynb"))
     if not found:
-        sys.exit(f"error: no notebooks in {notebooks}: execute them with `python -m wsss run`")
+        sys.exit(f"error: no notebooks in {notebooks}: execute them with `wsss run`")
     for path in found:
         shutil.copy(path, source / "notebooks")
     (source / "figures").mkdir()

@@ -18,7 +18,7 @@ OnError = Literal["stop", "skip"]
 
 @app.command()
 def predict(
-    network: Annotated[Path, typer.Option(help="Network from `python -m wsss segment`.")],
+    network: Annotated[Path, typer.Option(help="Network from `wsss segment`.")],
     images: Annotated[Path, typer.Option(help="Folder of images.")],
     out: Annotated[Path, typer.Option(help="Folder to fill with label maps, and with pictures in overlays/.")],
     overlays: Annotated[bool, typer.Option(help="Also the label maps laid over the images.")] = True,
@@ -77,7 +77,7 @@ def export(
 @of_a_run("profile", "data", "seed", opens=False)
 def evaluate(
     options: RunOptions,
-    checkpoint: Annotated[Path, typer.Option(help="Classifier from `python -m wsss train`.")],
+    checkpoint: Annotated[Path, typer.Option(help="Classifier from `wsss train`.")],
     out: Annotated[Path, typer.Option(help="Root of the record tree to write.")],
     data: Data = "voc",
     split: Annotated[str, typer.Option(help="Split to score.")] = "val",

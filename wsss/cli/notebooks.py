@@ -26,7 +26,7 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
     if depth is None or set(declared) != {used}:
         raise WsssError(
             "notebooks look at one depth: name the source that --source declares with --depth NAME, and leave out the "
-            "others (`python -m wsss crops --methods depth@NAME,…` compares several)"
+            "others (`wsss crops --methods depth@NAME,…` compares several)"
         )
     return inline(depth, declared)
 

@@ -170,7 +170,7 @@ def segment(
     """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks where there are any;
     score them.
 
-    `python -m wsss predict` uses them. An interrupted training goes on from its last checkpoint.
+    `wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """
     from wsss.pipeline.named import named
 

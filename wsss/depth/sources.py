@@ -61,7 +61,7 @@ def open_depth(
             - `sensor`: what the data comes with;
             - `files:DIR`: precomputed maps;
             - `hf:MODEL`: a depth model of the Hugging Face hub, or of a local folder;
-            - `learned:CKPT`: networks of `python -m wsss train-depth`;
+            - `learned:CKPT`: networks of `wsss train-depth`;
             - `constant`: flat, a control;
             - `shuffled`, `inverted`, `noisy:SEVERITY` or a name of `NOISE_LEVELS`: wrong depth made from the
               from another source's after a `+`, as in `shuffled+files:DIR`.

@@ -115,10 +115,10 @@ def methods_of(checkpoint: Path, info: ClassifierInfo, wanted: Sequence[str] | N
         method(name)
         if name not in chosen:
             raise WsssError(
-                f"{checkpoint} has no parameters for {name!r}: write it with `python -m wsss train --methods …,{name}`"
+                f"{checkpoint} has no parameters for {name!r}: write it with `wsss train --methods …,{name}`"
             )
     if not names:
-        raise WsssError(f"{checkpoint} has no chosen parameters: write it with `python -m wsss train`")
+        raise WsssError(f"{checkpoint} has no chosen parameters: write it with `wsss train`")
     return names
 
 
@@ -128,5 +128,5 @@ def choice_of(checkpoint: Path, name: str, info: ClassifierInfo) -> Choice:
         return Choice.of_plain(info.chosen[name])
     except WsssError as error:
         raise WsssError(
-            f"{checkpoint}: what was chosen for {name!r} makes no sense ({error}): write it with `python -m wsss train`"
+            f"{checkpoint}: what was chosen for {name!r} makes no sense ({error}): write it with `wsss train`"
         ) from error

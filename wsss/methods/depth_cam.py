@@ -87,7 +87,7 @@ class ImageResult:
 class DepthCAM:
     """Class activation maps that depth guides, of one image at a time.
 
-    With a checkpoint of `python -m wsss train`, a photograph and its depth in metres:
+    With a checkpoint of `wsss train`, a photograph and its depth in metres:
 
     >>> cam = DepthCAM.from_checkpoint("classifier.safetensors")
     >>> result = cam("photo.png", classes=["mug", "cat"], depth="photo.npy", kind="metric")
@@ -124,7 +124,7 @@ class DepthCAM:
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, *, device: str = "auto") -> "DepthCAM":
-        """The classifier of `python -m wsss train`, with the settings and parameters that were chosen for it.
+        """The classifier of `wsss train`, with the settings and parameters that were chosen for it.
 
         Args:
             device: `auto`, `cpu`, `cuda` or `mps`.
@@ -234,7 +234,7 @@ def settings_of_looks(checkpoint: Path, looks: Mapping[str, Any]) -> tuple[Regio
         return regions, settings_from(CropParameters, looks["crops"], partial=True)
     except (KeyError, TypeError, AttributeError, WsssError) as error:
         raise WsssError(
-            f"{checkpoint} does not say how its crops were made ({error}): write it with `python -m wsss train`"
+            f"{checkpoint} does not say how its crops were made ({error}): write it with `wsss train`"
         ) from error
 
 

@@ -225,7 +225,7 @@ class Run:
         return self._seeds.scores(names, split)
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
-        """Write the classifier with its settings and what was chosen for `methods`, for `python -m wsss evaluate`.
+        """Write the classifier with its settings and what was chosen for `methods`, for `wsss evaluate`.
 
         Raises:
             WsssError: `path` is among what is read, or is there and is no classifier: only an earlier one is replaced.
@@ -263,7 +263,7 @@ class Run:
     def network_path(self, labels: str) -> Path:
         """Checkpoint of the network trained on labels of a method, or on true masks for `full-supervision`.
 
-        It is trained if it is not there. `python -m wsss predict` uses it.
+        It is trained if it is not there. `wsss predict` uses it.
 
         Raises:
             WsssError: it would learn from true masks, and there are none.
