@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FILES = ("LICENSE", "NOTICE", "CITATION.cff")
-PAGES = ("results.md", "scale.md", "performance.md", "architecture.md")
+PAGES = ("results.md", "command-line.md", "scale.md", "performance.md", "architecture.md")
 FOLDER_LINK = r"\[([^]]*)\]\((?:figures|results)/?\)"  # a site has no page for a folder
 
 

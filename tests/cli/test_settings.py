@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,9 @@ WRONG = [
     ("epochs", "--set epochs: write NAME=VALUE, such as classifier.backbone=resnet50"),
     ("clasifier.epochs=3", "unknown setting 'clasifier.epochs'; did you mean classifier.epochs?"),
     ("epochs=3", "unknown setting 'epochs'; did you mean classifier.epochs?"),
-    ("classifier.size=3", "unknown setting 'classifier.size'"),
+    ("classifier.size=3", "unknown setting 'classifier.size'; did you mean classifier.batch_size?"),
+    ("classifier.colour=3", "unknown setting 'classifier.colour'; choose from classifier.backbone, classifier.weights"),
+    ("colour=red", "unknown setting 'colour'; choose from profile, data, root, "),
     ("classifier=resnet50", "classifier is a section; set one of classifier.backbone, classifier.weights"),
     ("crops=my.toml", "crops is a section; set one of crops.scales"),
     ("classifier.epochs=three", "setting classifier.epochs must be an integer of at least 1, not 'three'"),
@@ -244,6 +247,19 @@ def test_a_file_says_everything_of_a_run(opened, file, tiny_voc: Path) -> None:
     )  # fmt: skip
     config = opened("crops", "--config", str(path), "--methods", "depth", "--classes", "dog", "--depth", "constant")
     assert (config.methods, config.classes, config.depth, config.depth_kind) == (("depth",), ("dog",), "constant", None)
+
+
+def test_the_example_of_the_page_is_right(opened, file, monkeypatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    path = file("\n".join(re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)))
+    (path.parent / "photographs").mkdir()
+    pairs = [text for pair in re.findall(r"--set ([a-z]\S+=\S+)", page) for text in ("--set", pair)]
+    monkeypatch.setattr("wsss.pipeline.run.check_before", lambda _: None)  # the photographs are yours
+    config = opened("pseudo", "--config", str(path), *pairs)
+    assert (config.root, config.classes) == (str(path.parent / "photographs"), ("cat", "dog"))
+    assert (config.classifier.epochs, config.segmentation.iterations) == (6, 1200)
+    assert config.segmentation.test_scales == (1.0, 1.5)
+    assert config.pseudo_methods == ("cam", "depth+par-depth")
 
 
 def test_what_a_command_is_not_about_is_refused(file) -> None:

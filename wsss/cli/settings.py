@@ -92,9 +92,12 @@ def _sections() -> list[str]:
 
 
 def _meant(name: str, known: Collection[str]) -> str:
-    """What is offered for a name that is not known: the one that looks like it, or all."""
-    close = get_close_matches(name, known, 1) or [one for one in known if one.partition(".")[2] == name][:1]
-    return f"; did you mean {close[0]}?" if close else f"; choose from {', '.join(known)}"
+    """What is offered for a name that is not known: the one that looks like it, or those of its section."""
+    section, _, inner = name.rpartition(".")
+    near = {one.rpartition(".")[2]: one for one in known if one.rpartition(".")[0] == section}
+    close = [near[one] for one in get_close_matches(inner, near, 1)]
+    close = close or [one for one in known if one.endswith(f".{name}")] or get_close_matches(name, known, 1, 0.8)
+    return f"; did you mean {close[0]}?" if close else f"; choose from {', '.join(near.values() or known)}"
 
 
 def _checked(given: Iterable[tuple[str, Any]], said: str, base: Path) -> dict[str, Any]:
