@@ -29,6 +29,7 @@ from wsss.data.registry import open_dataset
 from wsss.depth.sources import open_depth
 from wsss.depth.training import scale_and_shift_invariant_loss
 from wsss.errors import WsssError
+from wsss.methods.choice import Choice
 from wsss.methods.crops import region_boxes, square_box
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.evidence import Look, gather
@@ -162,9 +163,8 @@ def test_the_order_of_images_changes_the_order_of_rows_alone(tiny_voc: Path, tin
     names = ("cat", "dog")
     model, info = tiny_classifier(names)
     depth_cam = DepthCAM(model, info, names, RegionParameters(), CropParameters(count=3), CPU)
-    choices: dict[str, Any] = {
-        "cam": {"parameters": {}, "threshold": 0.3}, "depth": {"parameters": {"crop_weight": 1.0, "vote": 0.5}, "threshold": 0.3},
-    }  # fmt: skip
+    parameters = {"cam": FusionParameters(), "depth": FusionParameters(crop_weight=1.0, vote=0.5)}
+    choices = {name: Choice(one, threshold=0.3, miou=0.0, trials=1) for name, one in parameters.items()}
     whole = open_dataset("voc", "val", root=tiny_voc, classes=names)
     order = [2, 0, 3, 1]
     shuffled = keep_ids(whole, [whole.ids[index] for index in order])

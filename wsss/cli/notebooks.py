@@ -31,6 +31,19 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
     return inline(depth, declared)
 
 
+def _require_own_outputs(data: str, crops: Path | None) -> None:
+    """Raise a `WsssError` where outputs would not be those of the profile, on data that is ours to publish."""
+    if crops:
+        raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
+    if os.environ.get("WSSS_SETTINGS"):
+        raise WsssError(
+            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and "
+            "WSSS_SETTINGS"
+        )
+    if data != "tabletop":
+        raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
+
+
 @app.command()
 @of_a_run()
 @trains()
@@ -52,15 +65,8 @@ def run(
         settings["depth"] = _with_declared(settings["depth"], sources)
     opened = open_run_of(options.profile, options.data, settings)
     opened.require_runs_apart(inputs=[crops] if crops else [])
-    if save_outputs and crops:
-        raise WsssError("--save-outputs keeps the outputs of the profile's own parameters: leave out --crops")
-    if save_outputs and os.environ.get("WSSS_SETTINGS"):
-        raise WsssError(
-            "--save-outputs keeps the outputs of the profile's own settings: leave out options of training, and "
-            "WSSS_SETTINGS"
-        )
-    if save_outputs and options.data != "tabletop":
-        raise WsssError("--save-outputs is for tabletop only: pictures of third-party photographs are not committed")
+    if save_outputs:
+        _require_own_outputs(options.data, crops)
     names = names_of(notebooks) or NOTEBOOKS
     parameters = {"profile": options.profile, "data": options.data, **settings, "seed": opened.config.seed}
     if parameters["classes"]:

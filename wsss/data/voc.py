@@ -55,8 +55,8 @@ def instance_classes(objects: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray,
 class VocDataset(FolderDataset):
     """A folder with `JPEGImages/ID.jpg`, masks `SegmentationClass{,Aug}/ID.png` and `ImageSets/Segmentation/SPLIT.txt`.
 
-    Images may have any suffix of `wsss.data.picture_files.SUFFIXES`. One that is stored turned (EXIF) is turned where it has
-    no mask.
+    Images may have any suffix of `wsss.data.picture_files.SUFFIXES`. One that is stored turned (EXIF) is turned where
+    it has no mask.
 
     Masks have one 8-bit class id a pixel (palette or greyscale PNG). `SegmentationClass` is preferred, image by image,
     for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from

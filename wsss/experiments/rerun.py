@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import cast
 
 from wsss.checks import settings_from
 from wsss.config import Config, config_hash
@@ -102,12 +102,10 @@ class _Asked:
 
 
 def _read(path: Path) -> Record:
-    record: Any = read_json(path)
+    record = read_json(path)
     if not isinstance(record, dict) or record.get("stage") not in STAGES or "provenance" not in record:
         raise WsssError(f"{path} is no record of a stage ({', '.join(STAGES)}), which are what can be made anew.")
-    known: Any = record
-    read: Record = known
-    return read
+    return cast(Record, record)
 
 
 def _made(asked: _Asked, folder: Path, cache: Path) -> Record:

@@ -53,8 +53,12 @@ def _grid(*second: tuple[float, float], **values: Sequence[float]) -> tuple[Fusi
     return tuple(replace(each, colour=c, reach=r) for each in grid for c, r in second or ((0.0, 0.0),))
 
 
-_LEVEL_WEIGHTS = ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 1), (0, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 0),
-                  (0, 1, 2), (0, 2, 1))  # fmt: skip
+# fmt: off
+_LEVEL_WEIGHTS = (
+    (1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 1),
+    (0, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 0), (0, 1, 2), (0, 2, 1),
+)
+# fmt: on
 
 _CROPS = _grid(crop_weight=(0.3, 1, 3, 10), gate=(0.5, 1, 2))
 

@@ -7,7 +7,7 @@ percent and rounded to three decimals; what is unknown is null.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -117,9 +117,7 @@ def build_record(
         "provenance": provenance(**asdict(origin)),
         "refinement_parameters": _refinements(scores, subject),
     }
-    plain: Any = {key: _plain(value, None if key in _EXACT else 3) for key, value in record.items()}
-    made: Record = plain
-    return made
+    return cast(Record, {key: _plain(value, None if key in _EXACT else 3) for key, value in record.items()})
 
 
 def _described(subject: Subject) -> dict[str, Any]:

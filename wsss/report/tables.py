@@ -69,10 +69,10 @@ def _at_rest(histories: Sequence[Sequence[Mapping[str, float]]] | None) -> str:
 
 
 def _chosen_text(parameters: Mapping[str, Any]) -> str:
-    """What a method listens to, with its weight: `crops 1, votes 0.75, second opinion 0.5, sharing 0.9`."""
+    """The parts of a method with the weights chosen: `crops 1, votes 0.75, second opinion 0.5, sharing 0.9`."""
     weights = parameters.get("level_weights")
     parts = [f"scales {' : '.join(f'{weight:g}' for weight in weights)}"] if weights else []
-    silent = () if parameters.get("crop_weight") else ("gate",)  # of crops that nobody listens to
+    silent = () if parameters.get("crop_weight") else ("gate",)  # it weighs crops alone
     names = {"crop_weight": "crops", "gate": "gate", "vote": "votes", "colour": "second opinion", "reach": "sharing"}
     parts += [f"{name} {parameters[key]:g}" for key, name in names.items() if parameters.get(key) and key not in silent]
     return ", ".join(parts) or MISSING

@@ -1,7 +1,7 @@
 """The crop explorer without its panel: method `depth` on one scene with any parameters, quickly.
 
-What moving a slider does not change is kept: passes over the whole image, evidence of the last settings, and what the classifier
-said of every crop that it has seen.
+What moving a slider does not change is kept: passes over the whole image, evidence of the last settings, and what the
+classifier said of every crop that it has seen.
 """
 
 import hashlib
@@ -87,7 +87,7 @@ class ExplorerView:
         return len(self.evidence.levels), len(self.evidence.plan)
 
     def iou(self, label: NDArray[np.uint8], shown: str | None = None) -> float:
-        """IoU of a class, or mean IoU with background, of a label map in this one image, in percent; NaN where nothing is there."""
+        """IoU of a class, or mean IoU with background, in this one image, in percent; NaN where nothing is there."""
         confusion = confusion_matrix(self.sample.mask, label, len(self.names))
         if shown is None:
             return float(mean_iou(confusion))
