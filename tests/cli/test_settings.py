@@ -264,7 +264,7 @@ def test_the_example_of_the_page_is_right(opened, file, monkeypatch) -> None:
 
 def test_what_a_command_is_not_about_is_refused(file) -> None:
     arguments = ["series", "--config", str(file('data = "nyuv2"'))]
-    with pytest.raises(WsssError, match="series is of tabletop alone: leave out data = 'nyuv2'"):
+    with pytest.raises(WsssError, match="series takes no other data: leave out data = 'nyuv2'"):
         CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
 
 

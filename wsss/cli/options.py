@@ -1,7 +1,7 @@
 """What the commands share: the application, and the options that several of them have."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -221,22 +221,25 @@ def of_a_run(*without: str, opens: bool = True) -> Callable[[Command], Command]:
     def handle(command: Command, chosen: dict[str, Any], given: dict[str, Any]) -> Made | None:
         context, file, pairs = chosen.pop("context"), chosen.pop("config", None), chosen.pop("pairs", None)
         said = layered(settings_of_file(file) if file else {}, settings_of_pairs(pairs or ()))
-        for name in ("profile", "data"):
-            if name in said and name not in added and said[name] != _OF_A_RUN[name][1]:
-                raise WsssError(
-                    f"{context.info_name} is of {_OF_A_RUN[name][1]} alone: leave out {name} = {said[name]!r}"
-                )
+        _require_choice(command.__name__.replace("_", "-"), said, added)
         said = layered(said, _as_settings(_typed(chosen, context)))
         options = {one.name: said[one.name] for one in fields(RunOptions) if one.name in said}
-        of_environment: dict[str, Any] = {name: chosen[name] for name in ("profile", "data") if name in chosen}
-        places = {"root": Path(options["root"])} if options.get("root") else {}
-        run = {**of_environment, **options, **places}
         before = settings_of_environment()
         rest = {name: value for name, value in layered(before, said).items() if name not in options}
+        if options.get("root"):
+            options["root"] = Path(options["root"])
+        by_default: dict[str, Any] = {name: chosen[name] for name in ("profile", "data") if name in chosen}
         with environment(WSSS_SETTINGS=None if rest == before else json.dumps(rest)):
-            return command(options=RunOptions(**run), **given)
+            return command(options=RunOptions(**by_default | options), **given)
 
     return adds(own, handle, first=True, handed="options")
+
+
+def _require_choice(command: str, said: Mapping[str, Any], options: Collection[str]) -> None:
+    """Raise a `WsssError` where a profile or data set is named for a command that leaves no choice of it."""
+    for name in ("profile", "data"):
+        if name in said and name not in options and said[name] != _OF_A_RUN[name][1]:
+            raise WsssError(f"{command} takes no other {name}: leave out {name} = {said[name]!r}")
 
 
 def _typed(chosen: dict[str, Any], context: typer.Context | None) -> dict[str, Any]:

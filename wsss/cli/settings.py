@@ -43,7 +43,7 @@ def settings_of_file(path: Path) -> dict[str, Any]:
 
 
 def settings_of_pairs(pairs: Sequence[str]) -> dict[str, Any]:
-    """The settings of `--set NAME=VALUE`, each value of the type that its field has; later ones go first.
+    """The settings of `--set NAME=VALUE`, each value of the type that its field has; the last one of a name counts.
 
     A list is written with commas, or as TOML does: `methods=cam,depth`, `methods=["cam", "depth"]`.
 
