@@ -201,7 +201,7 @@ def test_shells_complete_commands_options_and_choices() -> None:
         answers = {"_WSSS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(typed) - 1)}
         return set(module(**answers).split())
 
-    assert {"pseudo", "predict"} == completed("wsss p")
+    assert {"series", "segment"} == completed("wsss se")
     assert {"--config", "--classes"} <= completed("wsss crops --c")
     assert {"smoke", "default", "full"} == completed("wsss crops --profile ")
     assert {"tabletop", "nyuv2", "voc"} == completed("wsss crops --data ")

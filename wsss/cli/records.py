@@ -83,7 +83,7 @@ def results(
         runs = [open_run("default", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
         write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
         made.append(name)
-    return Made({"data": made, "records": Path("results")}, Path("results"))
+    return Made({"data": made}, Path("results") if made else None)
 
 
 @app.command()
@@ -209,4 +209,4 @@ def report(
     for page in pages or ():
         write_tables(page, found)
         typer.echo(page)
-    return Made({"figures": drawn, "pages": list(pages or ())}, figures)
+    return Made({"figures": drawn, "pages": list(pages or ())}, figures if charts else None)
