@@ -65,11 +65,9 @@ def run_bench(
             raise WsssError(f"unknown part {name!r}; choose from {', '.join(known)}")
     committed = load_record(COMMITTED)
     if compare and not committed["parts"]:
-        raise WsssError(
-            f"there is no record {COMMITTED} to compare with. Make it with `python -m wsss bench --out {COMMITTED}`."
-        )
+        raise WsssError(f"there is no record {COMMITTED} to compare with. Make it with `wsss bench --out {COMMITTED}`.")
     if pick_device().type != "cpu":  # nothing waits for a GPU, and libraries are given tensors on the CPU
-        raise WsssError("the benchmark measures the CPU: hide the GPU, CUDA_VISIBLE_DEVICES= python -m wsss bench …")
+        raise WsssError("the benchmark measures the CPU: hide the GPU, CUDA_VISIBLE_DEVICES= wsss bench …")
     keep_freed_memory()
     complete = True
     for name in names:

@@ -20,6 +20,7 @@ PAGES = (
     "own-photographs.md",
     "own-model.md",
     "results.md",
+    "command-line.md",
     "depth.md",
     "extend.md",
     "scale.md",
@@ -68,7 +69,7 @@ def assemble(notebooks: Path, source: Path) -> None:
     (source / "notebooks").mkdir()
     found = sorted(notebooks.glob("0*.ipynb"))
     if not found:
-        sys.exit(f"error: no notebooks in {notebooks}: execute them with `python -m wsss run`")
+        sys.exit(f"error: no notebooks in {notebooks}: execute them with `wsss run`")
     for path in found:
         shutil.copy(path, source / "notebooks")
     (source / "figures").mkdir()

@@ -136,7 +136,7 @@ def tiny_classifier() -> Callable[..., tuple[Any, Any]]:
 
 @pytest.fixture
 def tiny_checkpoint(tmp_path: Path) -> Path:
-    """A checkpoint for `python -m wsss evaluate`: random weights, classes cat and dog, parameters for `cam`."""
+    """A checkpoint for `wsss evaluate`: random weights, classes cat and dog, parameters for `cam`."""
     from dataclasses import asdict
 
     import torch

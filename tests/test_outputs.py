@@ -60,7 +60,7 @@ def scene(tiny_voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         "wsss.segmentation.folder.image_files",
         "wsss.pseudo.export.require_same_export",
         "wsss.experiments.evaluate.load_classifier",
-        "wsss.experiments.depth_quality.tqdm",
+        "wsss.experiments.depth_quality.progress_bar",
         "wsss.pipeline.Run.series",
         "wsss.experiments.ablation._score",
         "wsss.records.store.load_records",

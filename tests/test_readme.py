@@ -65,7 +65,7 @@ def test_there_are_blocks_to_run() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split()[3])
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split()[1])
 def test_blocks_run_as_written(block: str, tiny_voc: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

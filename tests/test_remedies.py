@@ -15,7 +15,10 @@ OPTIONS = {
     for command in COMMANDS.values()
     for param in command.params
     for option in (*param.opts, *param.secondary_opts)
-}
+} | {option for param in typer.main.get_command(cli.app).params for option in param.opts}
+COMMAND = r"""(?:^\s*|`|f"|-m )wsss (?=[a-z])"""
+"""What stands before the name of a command: in a block of code, between backticks, in a string, behind a launcher."""
+
 FOREIGN = {
     # of torchrun and accelerate
     "--nproc-per-node", "--nnodes", "--node-rank", "--rdzv-backend", "--rdzv-endpoint", "--standalone", "--multi_gpu",
@@ -39,10 +42,10 @@ def test_what_is_named_exists(path: Path) -> None:
     for line in lines_of(path):
         for target in re.findall(r"`make ([a-z][a-z-]*)", line):
             missing += [] if target in targets else [f"make {target}"]
-        for name, rest in re.findall(r"python -m wsss ([a-z][a-z-]*)([^`#]*)", line):
+        for name, rest in re.findall(rf"{COMMAND}([a-z][a-z-]*)([^`#]*)", line):
             command = COMMANDS.get(name)
             known = {option for param in command.params for option in param.opts} if command else set()
-            used = re.findall(r"(?<![\w-])--[a-z][\w-]*", rest.split("python -m")[0])
+            used = re.findall(r"(?<![\w-])--[a-z][\w-]*", re.split(COMMAND, rest)[0])
             missing += (
                 [f"{name} {option}" for option in used if option not in known | {"--help"}] if command else [name]
             )
@@ -50,6 +53,20 @@ def test_what_is_named_exists(path: Path) -> None:
             used = re.findall(r"(?<![\w-])--[a-z][\w-]*", line)
             missing += [option for option in used if option not in OPTIONS | FOREIGN]
     assert missing == []
+
+
+def test_commands_are_found() -> None:
+    named = {
+        name for path in (*CODE, *PAGES) for line in lines_of(path) for name in re.findall(rf"{COMMAND}([a-z-]+)", line)
+    }
+    assert named >= {"run", "train", "crops", "pseudo", "segment", "predict", "export", "evaluate", "rerun", "results"}
+    assert named <= set(COMMANDS)
+
+
+def test_the_script_is_what_people_are_told_to_type() -> None:
+    """`python -m wsss` works as well, and is said in the pages on the command line alone."""
+    told = [path.name for path in (*CODE, *PAGES) for line in lines_of(path) if "python -m wsss" in line]
+    assert set(told) <= {"__main__.py", "__init__.py", "command-line.md", "performance.md"}
 
 
 def test_something_is_looked_for() -> None:

@@ -1,6 +1,6 @@
 """Weakly-supervised semantic segmentation via depth-guided class activation maps.
 
-Three lines for one image; `python -m wsss --help` for everything else::
+Three lines for one image; `wsss --help` for everything else::
 
     from wsss import DepthCAM
 

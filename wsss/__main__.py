@@ -1,4 +1,4 @@
-"""`python -m wsss`."""
+"""`python -m wsss`, which is `wsss`."""
 
 from wsss.cli import main
 

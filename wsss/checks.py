@@ -279,6 +279,9 @@ def settings_of_environment() -> dict[str, Any]:
         settings = None
     if not isinstance(settings, dict):
         raise WsssError(f'WSSS_SETTINGS must be a JSON object, such as {{"classifier.epochs": 3}}, not {text}')
+    for name in ("profile", "data"):  # which say whose settings these are
+        if name in settings:
+            raise WsssError(f"WSSS_SETTINGS must not have {name}: choose it with --{name}, or as open_run({name}=…)")
     return settings
 
 

@@ -1,18 +1,20 @@
 """The command line: help for everything, one-line errors, and commands that hand on what they were given."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from wsss import cli
+from wsss.cli import options, records, training_options
 from wsss.config import Config
 from wsss.errors import WsssError
 from wsss.pipeline import open_run
@@ -62,7 +64,13 @@ COMMANDS = {
     "bench": {"--only", "--out", "--compare", "--quick"},
     "report": {"--records", "--figures", "--page"},
     "figures": {"--seed", "--out"},
+    "where": set(),
 }
+EVERY = {"--runs", "--json", "--quiet"}
+OPEN_A_RUN = {"train", "cam", "crops", "pseudo", "segment", "export", "run", "train-depth"}
+OPEN_A_RUN |= {"ablate", "depth-quality", "series"}
+for _name, _options in COMMANDS.items():
+    _options |= EVERY | ({"--config", "--set"} if _name in OPEN_A_RUN else set())
 
 
 TRAINING = {"--backbone", "--weights", "--epochs", "--batch-size", "--limit", "--device"}
@@ -92,6 +100,15 @@ def fail(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *a
     return lines[0]
 
 
+def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """Run a command that the command line itself refuses; returns its message, without its frame."""
+    monkeypatch.setattr(sys, "argv", ["wsss", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().err).split())
+
+
 def test_all_commands_are_known() -> None:
     assert set(typer.main.get_command(cli.app).commands) == set(COMMANDS)  # type: ignore[attr-defined]
 
@@ -114,18 +131,51 @@ def test_no_command_prints_the_help() -> None:
 
 def test_help_is_quick() -> None:
     """The command line itself imports neither torch nor the renderer."""
-    code = "import sys, wsss.cli.stages; print({'torch', 'timm', 'pybullet', 'matplotlib'} & set(sys.modules))"
+    slow = {"torch", "timm", "pybullet", "matplotlib", "numpy", "pandas", "tqdm"}
+    code = f"import sys, wsss.cli; print({slow} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
 def test_unknown_names_are_one_line(capsys, monkeypatch) -> None:
-    assert "unknown data set 'coco'" in fail(capsys, monkeypatch, "cam", "--data", "coco")
-    assert "unknown profile 'fast'" in fail(capsys, monkeypatch, "crops", "--profile", "fast")
     assert "unknown method 'magic'" in fail(capsys, monkeypatch, "crops", "--data", "nyuv2", "--methods", "cam,magic")
     assert "zoom looks at no depth" in fail(capsys, monkeypatch, "crops", "--data", "nyuv2", "--methods", "zoom@sensor")
-    assert "unknown stage 'seeds'" in fail(capsys, monkeypatch, "results", "--stage", "seeds")
-    assert "unknown data set 'coco'" in fail(capsys, monkeypatch, "results", "--data", "coco")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("cam --data coco", "'coco' is not one of tabletop, nyuv2, voc"),
+        ("crops --profile fast", "'fast' is not one of 'smoke', 'default', 'full'"),
+        ("crops --depth-kind far", "'far' is not one of metric, inverse, NAME=metric, NAME=inverse"),
+        ("crops --depth-kind near=far", "'near=far' is not one of metric, inverse, NAME=metric, NAME=inverse"),
+        ("train --device gpu", "'gpu' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
+        ("results --stage seeds", "'seeds' is not one of 'cam', 'pseudo', 'segmentation'"),
+        ("results --data coco", "'coco' is not one of 'tabletop', 'nyuv2', 'voc'"),
+        ("predict --network n --images i --out o --on-error go", "'go' is not one of 'stop', 'skip'"),
+        ("evaluate --checkpoint c --out o --on-error go", "'go' is not one of 'stop', 'skip'"),
+        ("cams", "No such command 'cams'. Did you mean 'cam'"),
+    ],
+)
+def test_choices_are_checked_by_the_command_line(capsys, monkeypatch, arguments: str, message: str) -> None:
+    assert message in refused(capsys, monkeypatch, *arguments.split())
+
+
+def test_the_choices_are_those_that_there_are() -> None:
+    """The command line names them without importing what has them."""
+    from wsss.data.registry import dataset_names
+    from wsss.depth.declared import KINDS
+    from wsss.experiments.plan import RESULT_METHODS
+    from wsss.machine.runtime import DEVICES
+    from wsss.pipeline.profiles import PROFILES
+    from wsss.records.store import STAGES
+
+    assert set(options.DATA_SETS) <= set(dataset_names())
+    assert get_args(records.DataName) == tuple(RESULT_METHODS)
+    assert get_args(options.ProfileName) == tuple(PROFILES)
+    assert get_args(records.StageName) == STAGES
+    assert get_args(training_options.DeviceName) == DEVICES
+    assert options.KINDS == KINDS
 
 
 def test_missing_files_are_one_line(capsys, monkeypatch, tmp_path: Path) -> None:
@@ -138,7 +188,8 @@ def test_missing_files_are_one_line(capsys, monkeypatch, tmp_path: Path) -> None
 
 
 def test_the_kind_of_depth_files_is_checked_before_anything_is_computed(capsys, monkeypatch, tiny_voc: Path) -> None:
-    arguments = ["--data", "voc", "--root", str(tiny_voc), "--depth", "files:DepthMETER", "--depth-kind", "far"]
+    monkeypatch.setenv("WSSS_SETTINGS", '{"depth_kind": "far"}')
+    arguments = ["--data", "voc", "--root", str(tiny_voc), "--set", "depth=files:DepthMETER"]
     monkeypatch.setattr("wsss.pipeline.Run.classifier_key", "key")
     monkeypatch.setattr("wsss.pipeline.Run.depth_cam", None)  # no classifier is trained for this
     assert "--depth-kind metric" in fail(capsys, monkeypatch, "crops", "--methods", "depth", *arguments)
@@ -148,7 +199,7 @@ def test_debug_shows_the_traceback(monkeypatch) -> None:
     from wsss.errors import WsssError
 
     monkeypatch.setenv("WSSS_DEBUG", "1")
-    monkeypatch.setattr(sys, "argv", ["wsss", "cam", "--data", "coco"])
+    monkeypatch.setattr(sys, "argv", ["wsss", "cam", "--set", "data=coco"])
     with pytest.raises(WsssError, match="coco"):
         cli.main()
 
@@ -158,11 +209,12 @@ def test_committed_outputs_show_no_photographs(capsys, monkeypatch, tiny_voc: Pa
     assert "tabletop only" in message
 
 
-def test_settings_reach_the_run(monkeypatch, tiny_voc: Path) -> None:
+def test_settings_reach_the_run(monkeypatch, tiny_voc: Path, tmp_path: Path) -> None:
     opened: dict[str, Any] = {}
 
-    def remember(run: Any, stage: str) -> None:
+    def remember(run: Any, stage: str) -> list[Any]:
         opened[stage] = run.config
+        return []
 
     monkeypatch.setattr(cli.stages, "_print_stage", remember)
     monkeypatch.chdir(tiny_voc)
@@ -177,14 +229,15 @@ def test_settings_reach_the_run(monkeypatch, tiny_voc: Path) -> None:
     assert config.root == str(tiny_voc.resolve())
     assert runner.invoke(cli.app, ["cam", *common], catch_exceptions=False).exit_code == 0
     assert opened["cam"].methods == ("cam", "zoom")
+    places = tmp_path / "runs" / "smoke" / tiny_voc.name / "seed-4"
     monkeypatch.setattr("wsss.pipeline.Run.network_path", lambda _, labels: Path(f"{labels}.safetensors"))
     monkeypatch.setattr("wsss.pipeline.Run.pseudo_folder", lambda _, labels: Path(labels))
     result = runner.invoke(cli.app, ["segment", *common, "--methods", "cam"], catch_exceptions=False)
     assert opened["segmentation"].label_methods == ("cam",)
-    assert "network on full-supervision: full-supervision.safetensors" in result.output
+    assert f"network on full-supervision: {places}/networks/full-supervision" in result.output
     result = runner.invoke(cli.app, ["pseudo", *common, "--methods", "cam+par"], catch_exceptions=False)
     assert opened["pseudo"].pseudo_methods == ("cam+par",)
-    assert "pseudo-labels of cam+par: cam+par" in result.output
+    assert f"pseudo-labels of cam+par: {places}/pseudo-labels/cam+par" in result.output
 
 
 def test_options_of_training_reach_the_run(capsys, monkeypatch, tmp_path: Path) -> None:
@@ -214,7 +267,6 @@ def test_options_of_training_reach_the_run(capsys, monkeypatch, tmp_path: Path) 
         ("--epochs", "0", "setting classifier.epochs must be an integer of at least 1, not 0"),
         ("--batch-size", "1", "segmentation.batch_size must be an integer of at least 2, not 1"),
         ("--limit", "0", "train_limit must be an integer of at least 1 or nothing, not 0"),
-        ("--device", "gpu", "must be one of auto, cpu, cuda, mps, not 'gpu'"),
     ],
 )
 def test_options_of_training_are_checked(capsys, monkeypatch, option: str, value: str, message: str) -> None:
@@ -231,7 +283,7 @@ def test_options_of_training_reach_the_kernels_of_notebooks(monkeypatch, tableto
     """By the environment, which they inherit; what is there already stays, and comes after options."""
     seen: list[tuple[str, Any]] = []
 
-    def execute(parameters: Any, output: Path, names: Any) -> list[Path]:
+    def execute(parameters: Any, output: Path, names: Any, *, progress: bool) -> list[Path]:
         seen.append((os.environ["WSSS_DEVICE"], open_run("smoke", "tabletop", seed=3).config))
         return []
 
@@ -303,8 +355,6 @@ def test_predict_says_what_was_skipped(monkeypatch, tmp_path: Path) -> None:
     assert "skipped: cannot read image b.png" in result.output
     assert " 10.0 % cat" in result.output
     assert "skipped" not in CliRunner().invoke(cli.app, arguments, catch_exceptions=False).output
-    with pytest.raises(WsssError, match="stop or skip"):
-        CliRunner().invoke(cli.app, [*arguments, "--on-error", "ignore"], catch_exceptions=False)
 
 
 def test_export_hands_on_labels_and_lists(monkeypatch, tiny_voc: Path, tmp_path: Path) -> None:
@@ -382,7 +432,7 @@ def test_train_depth_says_how_the_loss_fell(monkeypatch, tmp_path: Path, folds: 
     path = tmp_path / "tabletop" / "depth.safetensors"
     assert (given["data"], given["path"], given["seed"], given["folds"]) == ("train", path, 2, folds)
     assert "depth.safetensors: loss 2.000 in the first epoch, 0.512 in the last" in result.output
-    assert f"depth network {path}" in result.output
+    assert f"The depth network is in {path}" in result.output
 
 
 def test_depth_of_data_without_any_cannot_be_learnt(capsys, monkeypatch, tiny_voc: Path) -> None:
@@ -397,7 +447,9 @@ def test_depth_quality_is_measured_against_the_sensor(tabletop_root: Path, tmp_p
         arguments = ["depth-quality", "--root", str(tabletop_root), "--depth", source, "--out", str(out)]
         result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
         assert result.exit_code == 0
-        found[source] = dict(line.split() for line in result.stdout.strip().splitlines())
+        *lines, last = result.stdout.strip().splitlines()
+        assert last == f"Everything is in {out}"
+        found[source] = dict(line.split() for line in lines)
         assert (out / "tabletop" / "depth" / "test" / f"{source}.json").exists()
     assert float(found["sensor"]["spearman"]) == float(found["sensor"]["spearman_objects"]) == 1
     assert float(found["inverted"]["spearman"]) == -1

@@ -97,7 +97,7 @@ def test_no_record_is_of_a_smoke_run() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_tables_of_the_pages_are_those_of_the_records(page: Path) -> None:
-    assert is_current(CHECKOUT / page, RECORDS), "run `python -m wsss report`"
+    assert is_current(CHECKOUT / page, RECORDS), "run `wsss report`"
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

@@ -278,7 +278,7 @@ def test_broken_or_misplaced_files_are_named(tmp_path: Path) -> None:
 def test_find_record_names_what_is_missing_and_the_command() -> None:
     test, val = make_record([make_score(0)]), make_record([make_score(0)], split="val")
     assert find_record([test, val], data="tabletop", stage="cam", method="depth@sensor", split="val") is val
-    with pytest.raises(WsssError, match=r"method zoom.*python -m wsss results"):
+    with pytest.raises(WsssError, match=r"method zoom.*wsss results"):
         find_record([test], data="tabletop", stage="cam", method="zoom")
     with pytest.raises(WsssError, match="say which split"):
         find_record([test, val], data="tabletop", stage="cam", method="depth@sensor")

@@ -176,7 +176,7 @@ def test_one_seed_shows_no_spread() -> None:
 
 
 def test_missing_records_are_named() -> None:
-    with pytest.raises(WsssError, match=r"data nyuv2.*python -m wsss"):
+    with pytest.raises(WsssError, match=r"data nyuv2.*wsss"):
         stage_table(RECORDS, "nyuv2", "cam", "test")
     with pytest.raises(WsssError, match="random"):
         strata_grid(RECORDS, "tabletop", "cam", "test", methods=["random"])

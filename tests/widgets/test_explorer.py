@@ -303,7 +303,7 @@ def test_copied_parameters_are_those_of_the_panel(run: Any, panel: ExplorerPanel
     )
     assert given.threshold == p.threshold
     command = panel.exported.children[1].value
-    assert command.startswith("python -m wsss run --profile default --data tabletop --seed 0 --depth sensor --crops ")
+    assert command.startswith("wsss run --profile default --data tabletop --seed 0 --depth sensor --crops ")
     assert path.read_text() == panel.exported.children[3].value
 
 

@@ -70,7 +70,7 @@ class ClassifierInfo:
         if self.activation != "sigmoid":
             raise WsssError(
                 f"the classifier's activation is {str(self.activation)[:40]!r}, but crops are weighted by sigmoid "
-                "probabilities: train one with a binary cross-entropy per class (`python -m wsss train` does)"
+                "probabilities: train one with a binary cross-entropy per class (`wsss train` does)"
             )
 
     @staticmethod
@@ -152,7 +152,7 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierInfo]:
     Raises:
         WsssError: the file is missing, broken, holds NaN or infinity, or is no classifier of this package.
     """
-    remedy = "Train one with `python -m wsss train`."
+    remedy = "Train one with `wsss train`."
     with explained(f"cannot read checkpoint {path}", remedy):
         state, facts = read_checkpoint(path, METADATA, "classifier")
         info = ClassifierInfo.of_facts(facts)

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.cam.maps import image_probabilities, step_of
@@ -17,6 +16,7 @@ from wsss.checks import require_images
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, scaled_size, to_tensor
 from wsss.machine.lazy import lazy
 from wsss.machine.processes import is_main, num_processes, share, summed
+from wsss.machine.progress import progress_bar
 from wsss.machine.runtime import to_device
 from wsss.networks.freezing import freeze_early, require_learning, train_mode
 from wsss.networks.gradients import quick_gradients
@@ -89,15 +89,8 @@ def train_classifier(
     state = TrainingState({"model": model, "optimiser": optimizer, "schedule": schedule, "chance": chance})
     losses = state.load(checkpoint) if checkpoint else []
     wrapped = averaging(model)
-    bar = tqdm(
-        range(len(losses), steps),
-        "train classifier",
-        steps,
-        initial=len(losses),
-        unit="step",
-        leave=False,
-        disable=not progress,
-    )
+    remaining = range(len(losses), steps)
+    bar = progress_bar(remaining, "train classifier", steps, unit="step", initial=len(losses), shown=progress)
     for step in bar:
         start = step % per_epoch * batch_size
         if start == 0:

@@ -1,4 +1,4 @@
-"""The commands: `python -m wsss --help`.
+"""The commands: `wsss --help`, or `python -m wsss --help`.
 
 Each command imports what it needs when it runs, so that `--help` answers at once.
 """
@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that `--help` answers at onc
 import logging
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -15,10 +16,11 @@ from wsss.cli import stages  # noqa: F401 - enters its commands, which `--help` 
 from wsss.cli import folders, notebooks, photographs  # noqa: F401 - likewise
 
 # isort: split
-from wsss.cli import bench, records  # noqa: F401 - likewise
-from wsss.cli.options import app
+from wsss.cli import bench, records, where  # noqa: F401 - likewise
+from wsss.cli.application import app
 from wsss.errors import WsssError
 from wsss.machine.processes import launched, lost_another, speaks
+from wsss.paths import VERSION
 
 __all__ = ["app", "main"]
 
@@ -26,8 +28,19 @@ SHARED = ("train", "cam", "crops", "pseudo", "segment", "predict", "evaluate", "
 """The commands that several processes may share."""
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wsss {VERSION}")
+        raise typer.Exit
+
+
 @app.callback(help=app.info.help)
-def _check_processes(context: typer.Context) -> None:
+def _check_processes(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
     name = context.invoked_subcommand
     if launched() > 1 and name not in SHARED:
         raise WsssError(
@@ -48,7 +61,7 @@ def main() -> None:
     try:
         if not speaks():
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends; the main process speaks for all
-        app()
+        app(prog_name="wsss")  # by `python -m wsss` too: completion goes by this name
     except WsssError as error:
         if _debugging():
             raise

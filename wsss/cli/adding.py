@@ -5,14 +5,16 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from wsss.cli.made import Made
+
 __all__ = ["Command", "adds"]
 
-Command = Callable[..., None]
+Command = Callable[..., Made | None]
 
 
 def adds(
     options: Mapping[str, tuple[Any, Any]],
-    handle: Callable[[Command, dict[str, Any], dict[str, Any]], None],
+    handle: Callable[[Command, dict[str, Any], dict[str, Any]], Made | None],
     *,
     first: bool = False,
     handed: str | None = None,
@@ -21,16 +23,17 @@ def adds(
 
     Args:
         options: annotation and default of each, by name.
-        handle: calls the command; it is given what was chosen for these options, and for the command's own.
+        handle: calls the command, and returns what it does; it is given what was chosen for these options, and for the
+            command's own.
         first: whether `--help` lists them before the command's own.
         handed: name of the parameter by which `handle` hands over what it made of them: no option of its own.
     """
 
     def decorated(command: Command) -> Command:
         @wraps(command)
-        def called(**given: Any) -> None:
+        def called(**given: Any) -> Made | None:
             chosen = {name: given.pop(name, default) for name, (_, default) in options.items()}
-            handle(command, chosen, given)
+            return handle(command, chosen, given)
 
         known = inspect.signature(command, eval_str=True).parameters.values()
         own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in known if one.name != handed]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from wsss.cli.made import Made
 from wsss.cli.options import app, names_of
 
 __all__: list[str] = []  # importing this module enters its command
@@ -23,7 +24,7 @@ def bench(
         bool, typer.Option(help="Fail if a figure is worse than in the committed record, and say which.")
     ] = False,
     quick: Annotated[bool, typer.Option(help="Few and small: does it run? Not a result.")] = False,
-) -> None:
+) -> Made:
     """Measure speed and memory beside other libraries (15 minutes; pip install -e ".\\[bench,crf]").
 
     What is measured already is kept, part by part.
@@ -36,5 +37,6 @@ def bench(
     from benchmarks.run import run_bench
 
     target = out or runs_folder() / "bench.json"
-    if not run_bench(names_of(only), target, quick=quick, compare=compare, say=typer.echo):
-        raise typer.Exit(1)
+    well = run_bench(names_of(only), target, quick=quick, compare=compare, say=typer.echo)
+    facts = {"record": target, "as_good_as_committed": well if compare else None}
+    return Made(facts, target, what="The record", code=0 if well else 1)

@@ -1,10 +1,11 @@
 """The commands for folders of others: label their images, score their data, give them pseudo-labels in VOC layout."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from wsss.cli.made import Made, facts_of
 from wsss.cli.options import Data, Methods, RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
 from wsss.errors import WsssError
@@ -12,37 +13,41 @@ from wsss.methods.names import MethodName
 
 __all__: list[str] = []  # importing this module enters its commands
 
+OnError = Literal["stop", "skip"]
+
 
 @app.command()
 def predict(
-    network: Annotated[Path, typer.Option(help="Network from `python -m wsss segment`.")],
+    network: Annotated[Path, typer.Option(help="Network from `wsss segment`.")],
     images: Annotated[Path, typer.Option(help="Folder of images.")],
     out: Annotated[Path, typer.Option(help="Folder to fill with label maps, and with pictures in overlays/.")],
     overlays: Annotated[bool, typer.Option(help="Also the label maps laid over the images.")] = True,
-    on_error: Annotated[str, typer.Option(help="At an unreadable image: stop, or skip it.")] = "stop",
-) -> None:
+    on_error: Annotated[OnError, typer.Option(help="At an unreadable image: stop, or skip it.")] = "stop",
+) -> Made:
     """Label every image of a folder with a trained network: VOC-palette PNGs, no image labels and no depth needed."""
     from wsss.checks import require_apart
     from wsss.segmentation.folder import predict_folder, shares
     from wsss.segmentation.predictor import load_predictor
 
-    if on_error not in ("stop", "skip"):
-        raise WsssError(f"--on-error is stop or skip, not {on_error!r}")
+    skipped: list[str] = []
 
     def skip(error: WsssError) -> None:
+        skipped.append(str(error))
         typer.secho(f"skipped: {error}", fg=typer.colors.YELLOW, err=True)
 
     require_apart(out, network)
     predictor = load_predictor(network)
     labels = predict_folder(predictor, images, out, overlays=overlays, skip=skip if on_error == "skip" else None)
-    typer.echo(f"{len(labels)} label maps in {out}")
-    for name, share in shares(labels, predictor.classes).items():
+    found = shares(labels, predictor.classes)
+    typer.echo(f"{len(labels)} label maps")
+    for name, share in found.items():
         typer.echo(f"{share:5.1f} % {name}")
+    return Made({"label_maps": len(labels), "percent": found, "skipped": skipped}, out)
 
 
 @app.command()
-@trains()
 @of_a_run()
+@trains()
 def export(
     options: RunOptions,
     out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
@@ -50,13 +55,13 @@ def export(
         str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")
     ] = None,
     val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
-) -> None:
+) -> Made:
     """Write images and pseudo-labels of the train split as a VOC folder, on which other toolboxes train as it is."""
     from wsss.pseudo.export import export_voc, require_same_export
 
     run = options.open()
     name = method or run.config.label_methods[-1]
-    run.require_apart(out, MethodName.parse(name).source)
+    run.require_apart(out, MethodName.parse(name).source, inputs=[run.cache])
     run.require_runs_apart()
     require_same_export(run.data("train"), out, "train")
     if val:
@@ -64,23 +69,24 @@ def export(
     lists = [export_voc(run.data("train"), run.pseudo_folder(name), out, "train", progress=run.progress)]
     if val:
         lists.append(export_voc(run.data("report"), None, out, "val", progress=run.progress))
-    typer.echo(f"pseudo-labels of {name} in {out}; lists {', '.join(map(str, lists))}")
+    typer.echo(f"pseudo-labels of {name}; lists {', '.join(map(str, lists))}")
+    return Made({"method": run.full_name(name), "lists": lists}, out)
 
 
 @app.command()
-@of_a_run("profile", "data", "seed")
+@of_a_run("profile", "data", "seed", opens=False)
 def evaluate(
     options: RunOptions,
-    checkpoint: Annotated[Path, typer.Option(help="Classifier from `python -m wsss train`.")],
+    checkpoint: Annotated[Path, typer.Option(help="Classifier from `wsss train`.")],
     out: Annotated[Path, typer.Option(help="Root of the record tree to write.")],
     data: Data = "voc",
     split: Annotated[str, typer.Option(help="Split to score.")] = "val",
     methods: Methods = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Score at most so many images, evenly spaced.")] = None,
     on_error: Annotated[
-        str, typer.Option(help="At an unreadable file: stop, or skip its image and record that.")
+        OnError, typer.Option(help="At an unreadable file: stop, or skip its image and record that.")
     ] = "stop",
-) -> None:
+) -> Made:
     """Score CAM and depth-guided CAM on any folder, with the parameters stored in the checkpoint.
 
     Nothing is tuned here.
@@ -110,3 +116,4 @@ def evaluate(
         typer.echo(f"skipped {image['id']}: {image['reason']}")
     for path in written:
         typer.echo(f"record {path}")
+    return Made({"records": facts_of(records, written)}, out)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from wsss.checks import switched_on
+from wsss.cli.made import Made
 from wsss.cli.options import RunOptions, app, names_of, of_a_run, open_run_of
 from wsss.cli.training_options import trains
 from wsss.errors import WsssError
@@ -24,7 +26,7 @@ def _with_declared(depth: str | None, sources: Sequence[str]) -> str:
     if depth is None or set(declared) != {used}:
         raise WsssError(
             "notebooks look at one depth: name the source that --source declares with --depth NAME, and leave out the "
-            "others (`python -m wsss crops --methods depth@NAME,…` compares several)"
+            "others (`wsss crops --methods depth@NAME,…` compares several)"
         )
     return inline(depth, declared)
 
@@ -43,8 +45,8 @@ def _require_own_outputs(data: str, crops: Path | None) -> None:
 
 
 @app.command()
-@trains()
 @of_a_run()
+@trains()
 def run(
     options: RunOptions,
     crops: Annotated[Path | None, typer.Option(help="TOML file of crop parameters, from the crop explorer.")] = None,
@@ -52,10 +54,9 @@ def run(
     save_outputs: Annotated[
         bool, typer.Option(help="Also keep the executed notebooks in notebooks/, with their outputs.")
     ] = False,
-) -> None:
+) -> Made:
     """Execute the notebooks with papermill; stages that are in the cache are not computed again."""
     from wsss.experiments.notebooks import NOTEBOOKS, execute, keep_figures, keep_outputs
-    from wsss.paths import runs_folder
 
     settings = options.settings()
     settings |= {"crops": str(crops.resolve()) if crops else None}
@@ -67,18 +68,18 @@ def run(
     if save_outputs:
         _require_own_outputs(options.data, crops)
     names = names_of(notebooks) or NOTEBOOKS
-    parameters = {"profile": options.profile, "data": options.data, **settings}
+    parameters = {"profile": options.profile, "data": options.data, **settings, "seed": opened.config.seed}
     if parameters["classes"]:
         parameters["classes"] = list(parameters["classes"])
     # The data is made here, where its progress bar can be seen, not in the first kernel.
     output = opened.folder / "notebooks" / opened.data_name
-    written = execute({key: value for key, value in parameters.items() if value is not None}, output, names)
+    given = {key: value for key, value in parameters.items() if value is not None}
+    written = execute(given, output, names, progress=not switched_on("WSSS_HEADLESS"))
     for path in written:
         typer.echo(f"executed {path}")
         if save_outputs:
             keep_outputs(path)
     if save_outputs:
         keep_figures(opened.folder / "figures", "method")
-    typer.echo(
-        f"records {opened.folder / 'results'}\nfigures {opened.folder / 'figures'}\ncache {runs_folder() / 'cache'}"
-    )
+    places = {"records": opened.folder / "results", "figures": opened.folder / "figures"}
+    return Made({"notebooks": written, **places, "cache": opened.cache}, opened.folder, "records, figures, notebooks")

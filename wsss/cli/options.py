@@ -1,21 +1,27 @@
 """What the commands share: the application, and the options that several of them have."""
 
-import os
-import re
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from wsss.checks import settings_of_environment
 from wsss.cli.adding import Command, adds
+from wsss.cli.application import app
+from wsss.cli.environment import environment
+from wsss.cli.made import Made
+from wsss.cli.method_names import methods_of, names_of
+from wsss.cli.settings import layered, place_from, settings_of_file, settings_of_pairs
 from wsss.errors import WsssError
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
 
 __all__ = [
+    "DATA_OPTION",
     "Classes",
     "Data",
     "Depth",
@@ -31,20 +37,41 @@ __all__ = [
     "names_of",
     "of_a_run",
     "open_run_of",
-    "settings_of",
 ]
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Weakly-supervised semantic segmentation via depth-guided class activation maps.",
-)
+KINDS = ("metric", "inverse")
+"""What the numbers of depth files are."""
 
+DATA_SETS = ("tabletop", "nyuv2", "voc")
+"""Those that come with the package; `wsss.data.registry` may know others."""
+
+
+def _known_data(name: str | None) -> str | None:
+    """`name`, if a data set is called so."""
+    if name is not None and name not in DATA_SETS:
+        from wsss.data.registry import dataset_names
+
+        if name not in dataset_names():
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(dataset_names())}.")
+    return name
+
+
+def _stated_kind(kinds: list[str] | None) -> list[str] | None:
+    """`kinds`, if each is a kind of depth or `NAME=KIND`."""
+    for text in kinds or ():
+        if text.rpartition("=")[2] not in KINDS:
+            raise typer.BadParameter(f"{text!r} is not one of metric, inverse, NAME=metric, NAME=inverse.")
+    return kinds
+
+
+DATA_OPTION = {"metavar": f"[{'|'.join(DATA_SETS)}]", "callback": _known_data, "autocompletion": lambda: DATA_SETS}
+"""What every option has that names a data set."""
+
+ProfileName = Literal["smoke", "default", "full"]
 Profile = Annotated[
-    str, typer.Option(help="smoke (tiny, not a result), default, or full (paper scale).", envvar="WSSS_PROFILE")
+    ProfileName, typer.Option(help="smoke is tiny and no result; full is of paper scale.", envvar="WSSS_PROFILE")
 ]
-Data = Annotated[str, typer.Option(help="tabletop, nyuv2, voc, or a data set that an installed package offers.")]
+Data = Annotated[str, typer.Option(help="The data set; or one that an installed package offers.", **DATA_OPTION)]
 Root = Annotated[Path | None, typer.Option(help="Folder of the data; tabletop has a default place.")]
 Classes = Annotated[
     str | None,
@@ -64,7 +91,10 @@ DepthKind = Annotated[
     list[str] | None,
     typer.Option(
         help="Of files: metric (larger = farther) or inverse (larger = nearer); NAME=metric or NAME=inverse for a "
-        "declared source."
+        "declared source; repeatable.",
+        metavar="[metric|inverse]",
+        callback=_stated_kind,
+        autocompletion=lambda: KINDS,
     ),
 ]
 Sources = Annotated[
@@ -85,147 +115,157 @@ Methods = Annotated[
 ]
 
 
-def names_of(text: str | None) -> tuple[str, ...] | None:
-    """The comma-separated names of an option; None where it was not given."""
-    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
-
-
-def methods_of(text: str | None, root: Path | None = None) -> tuple[str, ...] | None:
-    """The methods of `--methods`; None where it was not given.
-
-    Args:
-        root: folder of the data, in which depth folders may lie.
-
-    Raises:
-        WsssError: a depth folder among them has a comma, or a space at its end, in its name, which would part or
-            shorten it.
-    """
-    parts = text.split(",") if text else []
-    for at, part in enumerate(parts):
-        place = re.search(r"@(?:.*[+])?(?:files|hf|learned):(.*)", part, re.DOTALL)
-        if not place:
-            continue
-        rest = parts[at + 1 :]
-        longer = [",".join([place[1], *rest[:count]]) for count in range(len(rest) + 1)]
-        meant = [name for name in longer if name != place[1].strip() and _exists(name, root)]
-        if meant or (rest and not _is_method(rest[0])):
-            raise WsssError(
-                f"--methods {text}: methods are parted at commas, and spaces around them left out, so a folder with "
-                f"such a name needs another: --source NAME=files:DIR --methods {part.partition('@')[0].strip()}@NAME"
-            )
-    return names_of(text)
-
-
-def _exists(place: str, root: Path | None) -> bool:
-    """Whether there is such a file or folder, from here or in the data's folder."""
-    try:
-        return os.path.exists(os.path.expanduser(place)) or (root is not None and (root / place).exists())
-    except (OSError, ValueError):
-        return False
-
-
-def _is_method(text: str) -> bool:
-    """Whether a part of `--methods` begins with a method's name."""
-    from wsss.methods.registry import METHODS
-
-    return re.split("[@+]", text.strip(), maxsplit=1)[0] in METHODS
-
-
 def _absolute(depth: str | None) -> str | None:
-    """A source, the folder of `files:` made absolute where it exists from here; else it is left for the data's folder.
-
-    Also of a declaration `NAME=files:DIR`.
-    """
-    from wsss.depth.patterns import split_pattern
-    from wsss.depth.specs import innermost, is_here, pattern_of, typed_path, with_innermost
-
-    plain = innermost(depth or "")
-    head, files, folder = plain.partition("files:")
-    if depth is None or not files or (head and not re.fullmatch(r"[\w.-]+=", head)):
-        return depth
-    if not is_here("files", folder):
-        return depth
-    place = typed_path(split_pattern(folder)[0]).resolve() / pattern_of(f"files:{folder}")
-    return with_innermost(depth, f"{head}files:{place}")
-
-
-def settings_of(
-    root: Path | None,
-    classes: str | None,
-    depth: str | None,
-    kind: Sequence[str] | None,
-    seed: int,
-    sources: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Options that are settings of a run, by the names of `Config`."""
-    if root is not None and not root.is_dir():
-        raise WsssError(f"no folder {root}; give the data's folder with --root")
-    return {
-        "root": str(root.resolve()) if root else None,
-        "classes": names_of(classes),
-        "depth": _absolute(depth),
-        "depth_kind": (kind[0] if len(kind) == 1 else list(kind)) if kind else None,
-        "seed": seed,
-        "sources": tuple(str(_absolute(source)) for source in sources) if sources else None,
-    }
+    """A source, or the declaration of one, as seen from the working folder; see `place_from`."""
+    return depth if depth is None else place_from(depth, Path())
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the command line says of a run; see the options of these names."""
+    """What is said of a run on the command line, by `--set` and in a `--config` file; None where nothing is said."""
 
     profile: str = "default"
     data: str = "tabletop"
     root: Path | None = None
-    classes: str | None = None
+    classes: Sequence[str] | None = None
     depth: str | None = None
-    depth_kind: Sequence[str] | None = None
-    source: Sequence[str] | None = None
-    seed: int = 0
+    depth_kind: str | Sequence[str] | None = None
+    sources: Sequence[str] | None = None
+    seed: int | None = None
 
     def settings(self) -> dict[str, Any]:
-        """By the names of `Config`."""
-        return settings_of(self.root, self.classes, self.depth, self.depth_kind, self.seed, self.source)
+        """By the names of `Config`.
+
+        Raises:
+            WsssError: there is no such folder of data.
+        """
+        if self.root is not None and not self.root.is_dir():
+            raise WsssError(f"no folder {self.root}; give the data's folder with --root")
+        kind = self.depth_kind
+        return {
+            "root": str(self.root.resolve()) if self.root else None,
+            "classes": tuple(self.classes) if self.classes else None,
+            "depth": self.depth,
+            "depth_kind": list(kind) if kind and not isinstance(kind, str) else kind,
+            "seed": self.seed,
+            "sources": tuple(self.sources) if self.sources else None,
+        }
 
     def open(self, **more: Any) -> "Run":
         """The run; `more` are further settings."""
-        return open_run_of(self.profile, self.data, self.settings(), **more)
+        return open_run_of(self.profile, self.data, self.settings() | more)
 
     def methods(self, text: str | None) -> tuple[str, ...] | None:
         """The methods of `--methods`; see `methods_of`."""
         return methods_of(text, self.root)
 
 
-_OF_A_RUN = {
-    "profile": Profile,
-    "data": Data,
-    "root": Root,
-    "classes": Classes,
-    "depth": Depth,
-    "depth_kind": DepthKind,
-    "source": Sources,
-    "seed": Seed,
+_OF_A_RUN: dict[str, tuple[Any, Any]] = {
+    "profile": (Profile, "default"),
+    "data": (Data, "tabletop"),
+    "root": (Root, None),
+    "classes": (Classes, None),
+    "depth": (Depth, None),
+    "depth_kind": (DepthKind, None),
+    "source": (Sources, None),
+    "seed": (Seed, 0),
 }
-"""The options of `RunOptions`, by its fields."""
+"""Annotation and default of the options that are fields of `RunOptions`."""
+
+_FROM_ELSEWHERE: dict[str, tuple[Any, Any]] = {
+    "config": (
+        Annotated[
+            Path | None,
+            typer.Option(
+                metavar="FILE.toml", help="Settings of the run, with the names and sections of `wsss.config.Config`."
+            ),
+        ],
+        None,
+    ),
+    "pairs": (
+        Annotated[
+            list[str] | None,
+            typer.Option(
+                "--set",
+                metavar="NAME=VALUE",
+                help="A setting of the run, such as classifier.backbone=resnet50; repeatable. Options go before --set, "
+                "--set before --config, that before the environment (WSSS_PROFILE, WSSS_SETTINGS), and that before the "
+                "profile.",
+            ),
+        ],
+        None,
+    ),
+}
 
 
-def of_a_run(*without: str) -> Callable[[Command], Command]:
+def of_a_run(*without: str, opens: bool = True) -> Callable[[Command], Command]:
     """Give a command the options that say which run it is about; it takes them as `options`, a `RunOptions`.
+
+    Where a command has the options of training as well, these stand below, so that they go before `--set`::
+
+        @app.command()
+        @of_a_run()
+        @trains()
+        def crops(options: RunOptions) -> Made: ...
 
     Args:
         without: options that the command does not have.
+        opens: whether the command opens the run, which may then have any setting of `Config`, by `--set` and
+            `--config`.
     """
-    defaults = {field.name: field.default for field in fields(RunOptions)}
-    added = {name: (kind, defaults[name]) for name, kind in _OF_A_RUN.items() if name not in without}
+    added = {name: option for name, option in _OF_A_RUN.items() if name not in without}
+    own: dict[str, tuple[Any, Any]] = dict(added, context=(typer.Context, None))
+    if opens:
+        own |= _FROM_ELSEWHERE
 
-    def handle(command: Command, chosen: dict[str, Any], given: dict[str, Any]) -> None:
-        command(options=RunOptions(**chosen), **given)
+    def handle(command: Command, chosen: dict[str, Any], given: dict[str, Any]) -> Made | None:
+        context, file, pairs = chosen.pop("context"), chosen.pop("config", None), chosen.pop("pairs", None)
+        said = layered(settings_of_file(file) if file else {}, settings_of_pairs(pairs or ()))
+        _require_choice(command.__name__.replace("_", "-"), said, added)
+        said = layered(said, _as_settings(_typed(chosen, context)))
+        options = {one.name: said[one.name] for one in fields(RunOptions) if one.name in said}
+        before = settings_of_environment()
+        rest = {name: value for name, value in layered(before, said).items() if name not in options}
+        if options.get("root"):
+            options["root"] = Path(options["root"])
+        by_default: dict[str, Any] = {name: chosen[name] for name in ("profile", "data") if name in chosen}
+        with environment(WSSS_SETTINGS=None if rest == before else json.dumps(rest)):
+            return command(options=RunOptions(**by_default | options), **given)
 
-    return adds(added, handle, first=True, handed="options")
+    return adds(own, handle, first=True, handed="options")
 
 
-def open_run_of(profile: str, data: str, settings: dict[str, Any], **more: Any) -> "Run":
+def _require_choice(command: str, said: Mapping[str, Any], options: Collection[str]) -> None:
+    """Raise a `WsssError` where a profile or data set is named for a command that leaves no choice of it."""
+    for name in ("profile", "data"):
+        if name in said and name not in options and said[name] != _OF_A_RUN[name][1]:
+            raise WsssError(f"{command} takes no other {name}: leave out {name} = {said[name]!r}")
+
+
+def _typed(chosen: dict[str, Any], context: typer.Context | None) -> dict[str, Any]:
+    """The options that somebody typed; without a command line those that differ from their defaults."""
+    if context is None:
+        return {name: value for name, value in chosen.items() if value != _OF_A_RUN[name][1]}
+    sources = {name: context.get_parameter_source(name) for name in chosen}
+    return {name: chosen[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
+def _as_settings(typed: dict[str, Any]) -> dict[str, Any]:
+    """Options of the command line by the names of `Config`, and of its types."""
+    found = {name: value for name, value in typed.items() if name != "source"}
+    if "classes" in typed:
+        found["classes"] = names_of(typed["classes"])
+    if "depth" in typed:
+        found["depth"] = _absolute(typed["depth"])
+    if typed.get("depth_kind"):
+        found["depth_kind"] = typed["depth_kind"][0] if len(typed["depth_kind"]) == 1 else typed["depth_kind"]
+    if typed.get("source"):
+        found["sources"] = tuple(str(_absolute(each)) for each in typed["source"])
+    return found
+
+
+def open_run_of(profile: str, data: str, settings: dict[str, Any]) -> "Run":
     """A run with the settings of the command line."""
     from wsss.pipeline import open_run
 
-    return open_run(profile, data, **settings, **more)
+    return open_run(profile, data, **settings)

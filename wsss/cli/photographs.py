@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wsss.cli.made import Made
 from wsss.cli.options import RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
 
@@ -56,8 +57,8 @@ def _resolved(folder: Path | None) -> str | None:
 
 
 @app.command()
-@trains()
 @of_a_run("data", "root")
+@trains()
 def label(
     options: RunOptions,
     images: Images,
@@ -74,7 +75,7 @@ def label(
     ] = False,
     tune_masks: TuneMasks = None,
     preset: PresetName = None,
-) -> None:
+) -> Made:
     """Label photographs of which there are tags alone: train the classifier, write pseudo-labels and a page for review.
 
     Depth is predicted by a model of the Hugging Face hub, unless --depth files:DIR, learned:FILE or none is given.
@@ -99,13 +100,14 @@ def label(
     page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
     if network:
-        typer.echo(f"network for `python -m wsss predict`: {write_network(run, name, out)}")
+        typer.echo(f"network for `wsss predict`: {write_network(run, name, out)}")
     typer.echo(f"look through them, least certain first: {page}")
+    return Made({**facts, "review": page}, out)
 
 
 @app.command()
-@trains()
 @of_a_run("data", "root")
+@trains()
 def compare(
     options: RunOptions,
     images: Images,
@@ -115,7 +117,7 @@ def compare(
     ],
     preset: PresetName = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
-) -> None:
+) -> Made:
     """Say by a few masks what plain maps, zoom, colour and depth are worth on own photographs, and which to use."""
     from wsss.experiments.own_photographs import require_usable_depth
     from wsss.experiments.worth import COMPARED, advice, compare_methods, plain_worth
@@ -134,9 +136,11 @@ def compare(
     found = compare_methods(run, chosen, names)
     _print_worth(run, found, chosen.name)
     typer.echo(advice(found))
+    facts: dict[str, Any] = {"masks": len(run.data("tune")), "preset": chosen.name, "advice": advice(found)}
+    facts["methods"] = plain_worth(found)
     if out is not None:
-        facts = {"masks": len(run.data("tune")), "preset": chosen.name, "advice": advice(found)}
-        write_json(out, facts | {"methods": plain_worth(found)})
+        write_json(out, facts)
+    return Made(facts, out, what="The comparison")
 
 
 def _print_worth(run: "Run", found: "list[Worth]", preset: str) -> None:

@@ -1,69 +1,77 @@
 """The commands that make the committed records, and draw tables and figures from them."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from wsss.cli.options import Data, DepthKind, Profile, Root, Seed, Sources, app, methods_of, open_run_of, settings_of
-from wsss.errors import WsssError
+from wsss.checks import settings_of_environment
+from wsss.cli.application import app
+from wsss.cli.made import Made
+from wsss.cli.options import Root, RunOptions, Seed, methods_of, names_of, of_a_run, open_run_of
+from wsss.cli.settings import place_from
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
 
 __all__: list[str] = []  # importing this module enters its commands
 
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Record tree; default: results/, of other profiles and settings runs/PROFILE/results."),
+]
+DataName = Literal["tabletop", "nyuv2", "voc"]
+StageName = Literal["cam", "pseudo", "segmentation"]
+
 
 def _tree_of(run: "Run") -> Path:
-    """The tree of the committed records for the default profile, which is theirs; for others the run's own."""
-    return Path("results") if run.config.profile == "default" else run.folder / "results"
+    """The tree of the committed records for the default profile, which is theirs; for others, and where settings are
+    not the profile's, the run's own."""
+    theirs = run.config.profile == "default" and not settings_of_environment()
+    return Path("results") if theirs else run.folder / "results"
 
 
 @app.command("depth-quality")
+@of_a_run("classes", "depth", "seed")
 def depth_quality(
+    options: RunOptions,
     depth: Annotated[str, typer.Option(help="Source to measure: learned, files:DIR, hf:MODEL, noisy-08, shuffled, ….")],
-    profile: Profile = "default",
-    data: Data = "tabletop",
-    root: Root = None,
-    depth_kind: DepthKind = None,
-    source: Sources = None,
     split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
-    out: Annotated[Path | None, typer.Option(help="Record tree; default: results/, of other profiles runs/.")] = None,
-) -> None:
+    out: Out = None,
+) -> Made:
     """Compare a depth source with the sensor's: rank correlation, and errors in metres where the data has them."""
     from wsss.depth.declared import take_inline
     from wsss.experiments.depth_quality import depth_quality as measure
 
-    given = settings_of(root, None, None, depth_kind, 0, source)
-    measured, declared = take_inline(settings_of(root, None, depth, None, 0)["depth"])
-    given["sources"] = (*(given["sources"] or ()), *([declared] if declared else [])) or None
-    run = open_run_of(profile, data, given)
-    record = measure(run, measured, split, out or _tree_of(run))
+    measured, declared = take_inline(place_from(depth, Path()))
+    sources = (*(options.sources or ()), *([declared] if declared else []))
+    run = replace(options, sources=sources).open()
+    folder = out or _tree_of(run)
+    record = measure(run, measured, split, folder)
     for name in ("spearman", "spearman_objects", "abs_rel", "delta"):
         typer.echo(f"{name:17s} {'unknown' if record[name] is None else record[name]}")
+    return Made({name: value for name, value in record.items() if name != "provenance"}, folder)
 
 
 @app.command()
 def results(
     seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0,1,2",
-    data: Annotated[str | None, typer.Option(help="Only this one of tabletop, nyuv2, voc.")] = None,
-    stage: Annotated[str | None, typer.Option(help="Only this one of cam, pseudo, segmentation.")] = None,
+    data: Annotated[DataName | None, typer.Option(help="Only this data set.")] = None,
+    stage: Annotated[StageName | None, typer.Option(help="Only this stage.")] = None,
     nyuv2: Annotated[Path | None, typer.Option(help="Folder of NYU Depth v2.")] = Path("../shared/data/nyuv2"),
     voc: Annotated[Path | None, typer.Option(help="VOC-layout folder with DepthMETER/.")] = Path(
         "../shared/data/voc-animals"
     ),
-) -> None:
+) -> Made:
     """Make the committed records of every method and seed, on each data set that is there (hours; resumable)."""
     from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
     from wsss.experiments.results import write_all
     from wsss.pipeline import open_run
     from wsss.records.store import STAGES
 
-    if stage is not None and stage not in STAGES:
-        raise WsssError(f"unknown stage {stage!r}; choose from {', '.join(STAGES)}")
     where = {"tabletop": None, "nyuv2": nyuv2, "voc": voc}
-    if data is not None and data not in where:
-        raise WsssError(f"unknown data set {data!r}; choose from {', '.join(where)}")
+    made: list[str] = []
     for name, root in where.items():
         if data not in (None, name):
             continue
@@ -74,10 +82,12 @@ def results(
         compared: dict[str, Any] = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS[name]}
         runs = [open_run("default", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
         write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
+        made.append(name)
+    return Made({"data": made}, Path("results") if made else None)
 
 
 @app.command()
-def presets() -> None:
+def presets() -> Made:
     """Make the presets for photographs without masks anew from the committed records."""
     from wsss.experiments.presets import make_presets
     from wsss.io import write_json
@@ -85,42 +95,41 @@ def presets() -> None:
     from wsss.records.store import load_records
 
     write_json(PRESETS_FILE, make_presets(load_records(Path("results"))))
-    typer.echo(PRESETS_FILE)
+    return Made({"presets": PRESETS_FILE}, PRESETS_FILE, what="The presets")
 
 
 @app.command()
-def ablate(
-    profile: Profile = "default",
-    seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Record tree; default: results/, of other profiles runs/.")] = None,
-) -> None:
+@of_a_run("data", "root", "classes", "depth", "depth_kind", "source")
+def ablate(options: RunOptions, out: Out = None) -> Made:
     """Change or switch off steps of the method in turn, on the tune split of `tabletop` (half an hour; resumable)."""
     from wsss.experiments.ablation import ablate as measure
     from wsss.records.store import ablation_path
 
-    run = open_run_of(profile, "tabletop", {"seed": seed})
+    run = options.open()
     folder = out or _tree_of(run)
     record = measure(run, folder, say=typer.echo)
-    typer.echo(f"record {ablation_path(folder, record['data'], seed)}")
+    path = ablation_path(folder, record["data"], run.config.seed)
+    return Made({"record": path, "rows": record["rows"]}, path, what="The record")
 
 
 @app.command()
+@of_a_run("data", "root", "classes", "depth", "seed")
 def series(
-    profile: Profile = "default",
-    seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0",
+    options: RunOptions,
+    seeds: Annotated[str | None, typer.Option(help="Seeds of training, comma-separated.  [default: 0]")] = None,
     methods: Annotated[str, typer.Option(help="Comma-separated method names.")] = "cam",
-    depth_kind: DepthKind = None,
-    source: Sources = None,
     out: Annotated[Path | None, typer.Option(help="Record tree; default: runs/PROFILE/results.")] = None,
-) -> None:
+) -> Made:
     """Measure how methods find one object that shrinks or is covered step by step (tabletop's controlled series)."""
     from wsss.experiments.series import measure_series
 
     compared = methods_of(methods) or ("cam",)
-    given = settings_of(None, None, None, depth_kind, 0, source) | {"methods": compared}
-    runs = [open_run_of(profile, "tabletop", given | {"seed": int(seed)}) for seed in seeds.split(",")]
-    for path in measure_series(runs, compared, out or runs[0].folder / "results"):
+    each: list[dict[str, Any]] = [{"seed": int(seed)} for seed in names_of(seeds) or ()] or [{}]
+    runs = [options.open(methods=compared, **seed) for seed in each]
+    paths = measure_series(runs, compared, out or runs[0].folder / "results")
+    for path in paths:
         typer.echo(f"record {path}")
+    return Made({"records": paths}, out or runs[0].folder / "results")
 
 
 @app.command()
@@ -141,22 +150,22 @@ def rerun(
         Path | None,
         typer.Option(help="Folder of the stages; default: runs/rerun/, one a record, so that a broken rerun goes on."),
     ] = None,
-) -> None:
+) -> Made:
     """Make a record's numbers anew, from nothing but what it says of itself, and say whether they agree."""
     from wsss.experiments.rerun import rerun_record
 
     outcome = rerun_record(record, root=root, depth=depth, sources=source or (), checkpoint=checkpoint, cache=cache)
     for line in outcome.lines():
         typer.echo(line)
-    if not outcome.agrees:
-        raise typer.Exit(1)
+    differ = {"agrees": outcome.agrees, "largest_difference": outcome.largest, "different": outcome.different}
+    return Made({"old": outcome.old["miou"], "new": outcome.new["miou"], **differ}, code=0 if outcome.agrees else 1)
 
 
 @app.command()
 def figures(
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
-) -> None:
+) -> Made:
     """Draw every figure anew: charts of the committed records, figure 1, and pictures for each claim.
 
     Pictures are of `tabletop`, default profile; stages that are not in the cache are made first (a quarter of an hour).
@@ -165,9 +174,11 @@ def figures(
 
     run = open_run_of("default", "tabletop", {"seed": seed})
     run.require_apart(out, inputs=[Path("results")])
-    report(Path("results"), out, None)
-    for path in draw_qualitative(run, out):
+    charts = report(Path("results"), out, None)
+    pictures = list(draw_qualitative(run, out))
+    for path in pictures:
         typer.echo(path)
+    return Made({"figures": [*charts.facts["figures"], *pictures], "pages": charts.facts["pages"]}, out)
 
 
 @app.command()
@@ -182,7 +193,7 @@ def report(
             "records none.",
         ),
     ] = None,
-) -> None:
+) -> Made:
     """Bring every chart and table up to date from records alone; what they already show is not drawn again.
 
     The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
@@ -204,8 +215,10 @@ def report(
         check_once(found, records)
         pages = pages or list(PAGES)
     charts = record_charts(found, figures) + ablation_charts(records, figures) + series_charts(records, figures)
-    for path in draw_charts(charts):
+    drawn = list(draw_charts(charts))
+    for path in drawn:
         typer.echo(path)
     for page in pages or ():
         write_tables(page, found)
         typer.echo(page)
+    return Made({"figures": drawn, "pages": list(pages or ())}, figures if charts else None)

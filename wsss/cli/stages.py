@@ -1,12 +1,14 @@
 """The commands that make the stages of a run: data, classifier, depth network, seeds, pseudo-labels, networks."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wsss.cli.made import Made, facts_of
 from wsss.cli.options import Methods, RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
 
@@ -17,18 +19,28 @@ if TYPE_CHECKING:
 __all__: list[str] = []  # importing this module enters its commands
 
 
-def _print_stage(run: "Run", stage: "Stage") -> None:
+def _print_stage(run: "Run", stage: "Stage") -> list[dict[str, Any]]:
+    """Make a stage, print its table and the records' places; returns what `--json` says of the records."""
     from wsss.experiments.results import write_stage
+    from wsss.paths import short_path
     from wsss.report.tables import stage_table
 
     written: list[Path] = []
     records = write_stage([run], stage, run.folder / "results", written.append)
     if not records:  # another process has them
-        return
+        return []
     if "not_scored" not in records[0]:  # else that has been said
         typer.echo(stage_table(records, run.data_name, stage, records[0]["split"]).to_string())
     for path in written:
-        typer.echo(f"record {path}")
+        typer.echo(f"record {short_path(path)}")
+    return facts_of(records, written)
+
+
+def _places(what: str, places: Mapping[str, Path]) -> None:
+    from wsss.paths import short_path
+
+    for name, place in places.items():
+        typer.echo(f"{what} {name}: {short_path(place)}")
 
 
 @app.command()
@@ -41,40 +53,40 @@ def render(
         bool, typer.Option(help="Also the controlled series: objects that shrink, are outshone or covered.")
     ] = False,
     groups: Annotated[int, typer.Option(min=1, help="Rooms for each class in a series.")] = 2,
-) -> None:
+) -> Made:
     """Render the tabletop scenes (train, tune, test); what is there already is kept."""
     from wsss.data.tabletop_rendering import render_series, render_tabletop
 
     folder = render_tabletop(root, processes=processes)
-    typer.echo(render_series(folder, groups=groups, processes=processes) if series else folder)
+    made = render_series(folder, groups=groups, processes=processes) if series else folder
+    return Made({"root": folder, "series": made if series else None}, made)
 
 
 @app.command()
-@trains()
 @of_a_run()
+@trains()
 def train(
     options: RunOptions,
     methods: Methods = None,
     out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/classifier.safetensors.")] = None,
-) -> None:
+) -> Made:
     """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint."""
     run = options.open()
     path = out or run.folder / run.data_name / "classifier.safetensors"
     run.export_classifier(path, options.methods(methods) or run.config.methods)
     scores = run.classifier_report()["map"]
-    typer.echo(
-        f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}; checkpoint {path}"
-    )
+    typer.echo(f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}")
+    return Made({"map": scores, "checkpoint": path}, path, what="The classifier")
 
 
 @app.command("train-depth")
-@trains("depth_training.epochs")
 @of_a_run("classes", "depth", "depth_kind", "source")
+@trains("depth_training.epochs")
 def train_depth(
     options: RunOptions,
     folds: Annotated[bool, typer.Option(help="Also a network for each fold of the training images.")] = False,
     out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/depth.safetensors.")] = None,
-) -> None:
+) -> Made:
     """Train the monocular depth network on the RGB-D train split; use it with --depth learned:FILE, or as @learned."""
     from wsss.checks import require_apart
     from wsss.depth.training import train_with_folds
@@ -91,7 +103,7 @@ def train_depth(
         config.classifier.backbone,
         folds=folds,
         test_side=config.classifier.base_side,
-        seed=options.seed,
+        seed=config.seed,
         device=run.device,
         progress=run.progress,
         marked=True,
@@ -101,61 +113,71 @@ def train_depth(
     histories = made_by_main(train)
     for name, history in histories.items():
         typer.echo(f"{name}: loss {history[0]['loss']:.3f} in the first epoch, {history[-1]['loss']:.3f} in the last")
-    typer.echo(f"depth network {path}")
+    losses = {name: [each["loss"] for each in history] for name, history in histories.items()}
+    return Made({"losses": losses}, path, what="The depth network")
 
 
 @app.command()
-@trains()
 @of_a_run("depth", "depth_kind", "source")
+@trains()
 def cam(
     options: RunOptions,
-) -> None:
+) -> Made:
     """Score the CAM and its zoom control, which look at no depth."""
     run = options.open(methods=("cam", "zoom"))
-    _print_stage(run, "cam")
+    return Made({"records": _print_stage(run, "cam")}, run.folder, "records in results/")
 
 
 @app.command()
-@trains()
 @of_a_run()
+@trains()
 def crops(
     options: RunOptions,
     methods: Methods = None,
-) -> None:
+) -> Made:
     """Score depth-guided crops beside the CAM."""
-    _print_stage(options.open(methods=options.methods(methods)), "cam")
+    run = options.open(methods=options.methods(methods))
+    return Made({"records": _print_stage(run, "cam")}, run.folder, "records in results/")
 
 
 @app.command()
-@trains()
 @of_a_run()
+@trains()
 def pseudo(
     options: RunOptions,
     methods: Methods = None,
-) -> None:
+) -> Made:
     """Write pseudo-labels of the train split as VOC-palette PNGs, and score them.
 
     Methods take a refinement after a plus, as in cam+crf, depth+par, depth+par-depth.
     """
+    from wsss.pipeline.named import named
+
     run = options.open(pseudo_methods=options.methods(methods))
-    _print_stage(run, "pseudo")
-    for name in run.config.pseudo_methods:
-        typer.echo(f"pseudo-labels of {name}: {run.pseudo_folder(name)}")
+    records = _print_stage(run, "pseudo")
+    labels = {name: named(run, "pseudo-labels", name, run.pseudo_folder(name)) for name in run.config.pseudo_methods}
+    _places("pseudo-labels of", labels)
+    more = f"records in results/, pseudo-labels in {run.data_name}/seed-{run.config.seed}/"
+    return Made({"records": records, "pseudo_labels": labels}, run.folder, more)
 
 
 @app.command()
-@trains()
 @of_a_run()
+@trains()
 def segment(
     options: RunOptions,
     methods: Methods = None,
-) -> None:
+) -> Made:
     """Train segmentation networks on pseudo-labels and, as the upper bound, on true masks where there are any;
     score them.
 
-    `python -m wsss predict` uses them. An interrupted training goes on from its last checkpoint.
+    `wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """
+    from wsss.pipeline.named import named
+
     run = options.open(label_methods=options.methods(methods))
-    _print_stage(run, "segmentation")
-    for name in run.network_labels:
-        typer.echo(f"network on {name}: {run.network_path(name)}")
+    records = _print_stage(run, "segmentation")
+    networks = {name: named(run, "networks", name, run.network_path(name)) for name in run.network_labels}
+    _places("network on", networks)
+    more = f"records in results/, networks in {run.data_name}/seed-{run.config.seed}/"
+    return Made({"records": records, "networks": networks}, run.folder, more)

@@ -1,19 +1,21 @@
 """The options of the commands that train: backbone, weights, epochs, batch size, number of images, and the device."""
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from wsss.checks import settings_of_environment
 from wsss.cli.adding import Command, adds
+from wsss.cli.environment import environment
+from wsss.cli.made import Made
 from wsss.errors import WsssError
 
 __all__ = ["trains"]
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 OPTIONS: dict[str, Any] = {
     "backbone": Annotated[
@@ -25,20 +27,25 @@ OPTIONS: dict[str, Any] = {
     ],
     "batch_size": Annotated[int | None, typer.Option(help="Images per training step, of all networks.")],
     "limit": Annotated[int | None, typer.Option(help="Train on at most so many images, evenly spaced.")],
-    "device": Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; default: $WSSS_DEVICE, or auto.")],
+    "device": Annotated[DeviceName | None, typer.Option(help="Default: $WSSS_DEVICE, or auto.")],
 }
 
 
 def trains(epochs: str = "classifier.epochs") -> Callable[[Command], Command]:
-    """Give a command the options of training; `open_run` then opens its runs with them.
+    """Give a command the options of training; `open_run` then opens its runs with them, by the environment, which
+    kernels of notebooks have too.
+
+    Below `of_a_run`, so that they go before its `--set` and `--config`.
 
     Args:
         epochs: the setting that `--epochs` changes.
     """
 
-    def handle(command: Command, chosen: dict[str, Any], given: dict[str, Any]) -> None:
-        with _in_force(_settings(epochs, **chosen), chosen["device"]):
-            command(**given)
+    def handle(command: Command, chosen: dict[str, Any], given: dict[str, Any]) -> Made | None:
+        settings = _settings(epochs, **chosen)
+        known = json.dumps(settings_of_environment() | settings) if settings else None
+        with environment(WSSS_SETTINGS=known, WSSS_DEVICE=chosen["device"]):
+            return command(**given)
 
     return adds({name: (annotation, None) for name, annotation in OPTIONS.items()}, handle)
 
@@ -51,7 +58,7 @@ def _settings(
     epochs: int | None,
     batch_size: int | None,
     limit: int | None,
-    device: str | None,
+    device: str | None,  # which is no setting of a run
 ) -> dict[str, Any]:
     if weights is not None and not weights.is_file():
         raise WsssError(f"no file {weights}; give the backbone's weights with --weights")
@@ -64,18 +71,3 @@ def _settings(
         "train_limit": limit,
     }
     return {name: value for name, value in changes.items() if value is not None}
-
-
-@contextmanager
-def _in_force(settings: dict[str, Any], device: str | None) -> Iterator[None]:
-    """What is chosen is in the environment, where `open_run` finds it, that of notebooks' kernels too."""
-    before = dict(os.environ)
-    if settings:
-        os.environ["WSSS_SETTINGS"] = json.dumps(settings_of_environment() | settings)
-    if device is not None:
-        os.environ["WSSS_DEVICE"] = device
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

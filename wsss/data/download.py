@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import pooch
 from scipy.io import loadmat
-from tqdm.auto import tqdm
 
+from wsss.checks import switched_on
 from wsss.data.splits import read_split, without
 from wsss.errors import WsssError
 from wsss.io import atomic_path, write_png
+from wsss.machine.progress import progress_bar
 from wsss.paths import cache_folder
 
 __all__ = [
@@ -73,10 +74,10 @@ def fetch(archive: Archive, folder: Path) -> Path:
     Raises:
         WsssError: no address answers, or what came does not have the checksum; the message lists what failed.
     """
-    failures = []
+    failures, shown = [], not switched_on("WSSS_HEADLESS")
     for url in archive.urls:
         try:
-            file = pooch.retrieve(url, f"sha256:{archive.sha256}", archive.filename, folder, progressbar=True)
+            file = pooch.retrieve(url, f"sha256:{archive.sha256}", archive.filename, folder, progressbar=shown)
             return Path(file)
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
             failures.append(f"{url}: {error}")
@@ -105,7 +106,7 @@ def extract(archive: Path, inside: str, target: Path) -> None:
     with _temporary_folder(target) as folder:
         try:
             with tarfile.open(archive) as tar:
-                tar.extractall(folder, members=tqdm(tar, desc=f"extract {archive.name}", unit="file"), filter=wanted)
+                tar.extractall(folder, members=progress_bar(tar, f"extract {archive.name}", unit="file"), filter=wanted)
         except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
             raise WsssError(f"cannot extract {archive}: {error}. Delete it and download it again.") from error
         if not (folder / inside).is_dir():
@@ -153,7 +154,7 @@ def add_sbd(root: Path, annotations: Path) -> None:
     lists = root / "ImageSets" / "Segmentation"
     train, val = read_split(lists / "train.txt"), read_split(lists / "val.txt")
     added = without(sorted(file.stem for file in annotations.glob("*.mat")), {*train, *val})
-    for name in tqdm(added, desc="convert SBD", unit="mask"):
+    for name in progress_bar(added, "convert SBD", unit="mask"):
         write_png(root / "SegmentationClassAug" / f"{name}.png", read_sbd_mask(annotations / f"{name}.mat"))
     with atomic_path(lists / "train_aug.txt") as path:
         path.write_text("\n".join((*without(train, val), *added)) + "\n", encoding="utf-8")

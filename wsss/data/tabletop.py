@@ -2,9 +2,9 @@
 
 `wsss.data.tabletop_rendering` makes them on this machine, from nothing:
 
-    python -m wsss render                # renders the three splits into the default folder
-    python -m wsss render --root DIR     # elsewhere
-    python -m wsss render --series       # the controlled series too (`wsss.data.series`), as further splits
+    wsss render                # renders the three splits into the default folder
+    wsss render --root DIR     # elsewhere
+    wsss render --series       # the controlled series too (`wsss.data.series`), as further splits
 
 A scene is a function of (generator version, seed, split, index) alone. A folder holds
 `{split}/{rgb,masks,instances,depth}/NNNN.png` and, written last, `{split}/index.json`: a split without its index is
@@ -109,9 +109,7 @@ class TabletopDataset:
             raise WsssError(f"tabletop has no split {split!r}; it has {', '.join((*SPLITS, *SERIES))}")
         if not (self.folder / "index.json").exists():
             option = " --series" if split in SERIES else ""
-            raise WsssError(
-                f"{self.folder} is not rendered completely; run `python -m wsss render{option} --root {root}`"
-            )
+            raise WsssError(f"{self.folder} is not rendered completely; run `wsss render{option} --root {root}`")
         index = read_json(self.folder / "index.json")
         try:
             self._identity = index["identity"]
@@ -119,7 +117,7 @@ class TabletopDataset:
         except (KeyError, TypeError, ValueError) as error:
             raise WsssError(
                 f"{self.folder / 'index.json'} is no index of rendered scenes ({error!r}). Delete {self.folder} and "
-                "run `python -m wsss render` again."
+                "run `wsss render` again."
             ) from error
         self.ids = subset(list(self._facts), limit)
 
@@ -148,8 +146,7 @@ class TabletopDataset:
         array = read_image(path, mode=None)
         if array.shape != image.shape[:2] or (allowed is not None and not np.isin(np.unique(array), allowed).all()):
             raise WsssError(
-                f"{path} does not belong to its image and index. Delete {self.folder} and run `python -m wsss render` "
-                "again."
+                f"{path} does not belong to its image and index. Delete {self.folder} and run `wsss render` again."
             )
         return array
 
@@ -169,7 +166,7 @@ class TabletopDataset:
         try:
             return file_hashes(file for name in self.ids for file in self._files(name))
         except WsssError as error:
-            raise WsssError(f"{error} Delete {self.folder} and run `python -m wsss render` again.") from error
+            raise WsssError(f"{error} Delete {self.folder} and run `wsss render` again.") from error
 
     def fingerprint(self) -> str:
         """Hash of generator version, seed, sizes and of every scene's facts: what decides the pictures."""

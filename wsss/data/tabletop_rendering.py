@@ -21,6 +21,7 @@ from wsss.data.series import SERIES, draw_series_scene, series_identity, series_
 from wsss.data.tabletop import FROZEN, TabletopDataset, TabletopSpec, default_root
 from wsss.errors import WsssError
 from wsss.io import read_json, write_json, write_png
+from wsss.machine.progress import progress_bar
 
 if TYPE_CHECKING:
     from wsss.data.renderer import Rendered
@@ -120,13 +121,11 @@ def _render_split(
     root: Path, spec: TabletopSpec, split: str, count: int, processes: int | None, progress: bool
 ) -> None:
     """Render the scenes 0…count − 1 that are missing, then write the index."""
-    from tqdm.auto import tqdm
-
     missing = [i for i in range(count) if not (root / split / "scenes" / f"{i:04d}.json").exists()]
     if missing:
         _check_renderer(root, spec)
     chunks = [missing[start : start + 8] for start in range(0, len(missing), 8)]
-    bar = tqdm(total=len(missing), desc=f"render {split}", unit="scene", leave=False, disable=not progress)
+    bar = progress_bar(None, f"render {split}", len(missing), unit="scene", shown=progress)
     workers = processes or os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
         tasks = zip(*((root, spec, split, chunk) for chunk in chunks), strict=True)

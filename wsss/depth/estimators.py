@@ -160,7 +160,7 @@ def fold_path(checkpoint: Path, fold: int) -> Path:
 
 
 def learned_depth(checkpoint: Path, dataset: Dataset) -> Estimator:
-    """Inverse depth by networks of `python -m wsss train-depth`, cross-fitted on their own training images.
+    """Inverse depth by networks of `wsss train-depth`, cross-fitted on their own training images.
 
     An image whose depth the network was trained on is given to the fold's network that has not seen it.
 
@@ -183,7 +183,7 @@ def learned_depth(checkpoint: Path, dataset: Dataset) -> Estimator:
         if network is None:
             raise WsssError(
                 f"every depth network at {checkpoint} was trained on image {name}: train its folds too "
-                "(`python -m wsss train-depth --folds`)"
+                "(`wsss train-depth --folds`)"
             )
         return normalise_inverse_depth(predict_inverse_depth(network, dataset[index].image, device))
 

@@ -99,7 +99,7 @@ def load_depth_network(path: Path) -> DepthNetwork:
     Raises:
         WsssError: the file is missing, broken, holds NaN or infinity, or is no depth network of this package.
     """
-    with explained(f"cannot read the depth network {path}", "Train one with `python -m wsss train-depth`."):
+    with explained(f"cannot read the depth network {path}", "Train one with `wsss train-depth`."):
         tensors, facts = read_checkpoint(path, METADATA, "depth network")
         require_number("side", facts["side"], 32, 16384, whole=True)
         require_normalisation(facts["mean"], facts["std"])

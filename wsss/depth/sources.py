@@ -64,7 +64,7 @@ def open_depth(
             - `sensor`: what the data comes with;
             - `files:DIR`: precomputed maps, named by image id, or as in `files:DIR/{id}_depth.npy`;
             - `hf:MODEL`: a depth model of the Hugging Face hub, or of a local folder;
-            - `learned:CKPT`: networks of `python -m wsss train-depth`;
+            - `learned:CKPT`: networks of `wsss train-depth`;
             - `constant`: flat, a control;
             - a name that `register_depth_source` entered;
             - `shuffled`, `inverted`, `noisy:SEVERITY` or a name of `NOISE_LEVELS`: wrong depth made from the

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from wsss.data.base import Dataset, data_key
 from wsss.data.transforms import colour_jitter, normalise_batch, resize_long_side
@@ -18,6 +17,7 @@ from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.contents import weights_hash
+from wsss.machine.progress import progress_bar
 from wsss.machine.runtime import seed_everything, to_device
 from wsss.networks.backbones import backbone_state, encoder_model, load_encoder, normalisation, weights_identity
 from wsss.networks.freezing import freeze_early, require_learning, train_mode
@@ -164,7 +164,7 @@ def train_depth_network(
     state = TrainingState(parts, _identity(network, pairs, settings, seed) if checkpoint else "")
     losses = state.load(checkpoint) if checkpoint else []
     batches = _windows(pairs, side, batch_size, steps - len(losses), chance)
-    bar = tqdm(batches, "train depth", steps, initial=len(losses), unit="step", leave=False, disable=not progress)
+    bar = progress_bar(batches, "train depth", steps, unit="step", initial=len(losses), shown=progress)
     for images, depths in bar:
         maps = network.module(normalise_batch(to_device(images, device), mean, std))[:, 0]
         loss = scale_and_shift_invariant_loss(maps, to_device(depths, device))

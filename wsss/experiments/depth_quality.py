@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from wsss.analysis.depth_quality import around_objects, metric_errors, rank_correlation
 from wsss.config import ALGORITHM_VERSION
 from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.io import write_json
+from wsss.machine.progress import progress_bar
 from wsss.pipeline.run import Run
 from wsss.records.inputs import inputs_read, name_it, require_same_inputs
 from wsss.records.provenance import provenance
@@ -46,7 +46,7 @@ def depth_quality(run: Run, source: str, split: str, out: Path) -> dict[str, Any
     spec = run.depths.spec(source)
     read = inputs_read(run.root, data.fingerprint(), spec)
     require_same_inputs(path, read, name_it(spec, "--depth NAME"))
-    for index in tqdm(range(len(data)), "depth quality", unit="image", leave=False, disable=not run.progress):
+    for index in progress_bar(range(len(data)), "depth quality", shown=run.progress):
         predicted, true = depth(index), truth(index)
         metres = getattr(data, "metres", lambda _: None)(index)
         errors = metric_errors(predicted, metres) if metres is not None else {"abs_rel": np.nan, "delta": np.nan}

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.base import Dataset, subset
@@ -16,6 +15,7 @@ from wsss.depth.sources import open_depth
 from wsss.depth.specs import innermost, resolve_place
 from wsss.errors import WsssError
 from wsss.machine.processes import tell
+from wsss.machine.progress import progress_bar
 from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.registry import METHODS, method
@@ -88,7 +88,7 @@ def unreadable(
     plain = {innermost(spec): kind for spec, kind in sources}
     depths = [open_depth(spec, dataset, plain[spec]) for spec in sorted(plain) if spec.startswith("files:")]
     reasons: dict[str, str] = {}
-    for index, name in enumerate(tqdm(dataset.ids, "check files", unit="image", leave=False, disable=not progress)):
+    for index, name in enumerate(progress_bar(dataset.ids, "check files", shown=progress)):
         try:
             sample = dataset[index]
             cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))
@@ -115,10 +115,10 @@ def methods_of(checkpoint: Path, info: ClassifierInfo, wanted: Sequence[str] | N
         method(name)
         if name not in chosen:
             raise WsssError(
-                f"{checkpoint} has no parameters for {name!r}: write it with `python -m wsss train --methods …,{name}`"
+                f"{checkpoint} has no parameters for {name!r}: write it with `wsss train --methods …,{name}`"
             )
     if not names:
-        raise WsssError(f"{checkpoint} has no chosen parameters: write it with `python -m wsss train`")
+        raise WsssError(f"{checkpoint} has no chosen parameters: write it with `wsss train`")
     return names
 
 
@@ -128,5 +128,5 @@ def choice_of(checkpoint: Path, name: str, info: ClassifierInfo) -> Choice:
         return Choice.of_plain(info.chosen[name])
     except WsssError as error:
         raise WsssError(
-            f"{checkpoint}: what was chosen for {name!r} makes no sense ({error}): write it with `python -m wsss train`"
+            f"{checkpoint}: what was chosen for {name!r} makes no sense ({error}): write it with `wsss train`"
         ) from error

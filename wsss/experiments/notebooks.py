@@ -136,4 +136,4 @@ def check_outputs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     stamped = notebook.metadata.get("wsss", {}).get("source_sha256")
     if stamped != _source_hash(notebook):
-        raise WsssError(f"outputs of {path} are not of this code: run `python -m wsss run --save-outputs`")
+        raise WsssError(f"outputs of {path} are not of this code: run `wsss run --save-outputs`")

@@ -1,4 +1,4 @@
-"""Labels of one's own photographs, in a folder of one's own: what `python -m wsss label` writes."""
+"""Labels of one's own photographs, in a folder of one's own: what `wsss label` writes."""
 
 import shutil
 from pathlib import Path
@@ -34,7 +34,7 @@ def require_usable_depth(run: Run, name: str) -> None:
     spec = run.depth_spec(parts.source) if run.config.depth != "learned" else "learned"
     if spec == "learned":
         raise WsssError(
-            "photographs have no depth to learn from: train a network on data that have (`python -m wsss train-depth`) "
+            "photographs have no depth to learn from: train a network on data that have (`wsss train-depth`) "
             "and give --depth learned:FILE, or give --depth none for regions of colour."
         )
     if spec.startswith("hf:"):

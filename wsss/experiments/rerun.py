@@ -67,7 +67,7 @@ def rerun_record(
         root: folder of the data, which no record knows; None for rendered data.
         depth: the record's depth source where its files are not in the data's folder.
         sources: `NAME=files:DIR`, where sources of methods lie, under their names in the record.
-        checkpoint: of a record of `python -m wsss evaluate`.
+        checkpoint: of a record of `wsss evaluate`.
         cache: folder of the stages; None is `runs/rerun/` with a folder for each record.
 
     Raises:
@@ -205,7 +205,7 @@ def _evaluated(asked: _Asked, folder: Path, checkpoint: Path | None) -> Record:
     path, record = asked.path, asked.record
     settings = record["provenance"].get("settings")
     if settings is None:
-        raise WsssError(f"{path} does not say how it was evaluated: make it again with `python -m wsss evaluate`.")
+        raise WsssError(f"{path} does not say how it was evaluated: make it again with `wsss evaluate`.")
     if checkpoint is None or weights_hash(checkpoint) != settings["checkpoint_sha256"]:
         raise WsssError(f"{path} was made with {settings['checkpoint']}. Give that very file with --checkpoint.")
     declared = {**declarations(settings.get("sources", ())), **declarations(asked.sources)}

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
+
+from wsss.machine.progress import progress_bar
 
 __all__ = ["each_image", "image_bar", "images_at_once"]
 
@@ -23,7 +24,7 @@ MOST_AT_ONCE = 8
 
 def image_bar(items: Iterable[T], text: str, progress: bool, total: int | None = None) -> Iterable[T]:
     """`items`, one for each image, with a progress bar that vanishes when it is done."""
-    bar: Iterable[T] = tqdm(items, desc=text, total=total, unit="image", leave=False, disable=not progress)
+    bar: Iterable[T] = progress_bar(items, text, total, shown=progress)
     return bar
 
 

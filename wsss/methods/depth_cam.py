@@ -58,7 +58,7 @@ class DepthCAM:
     >>> result.scores.shape, result.plain.shape, result.label(0.4).shape
     ((1, 48, 70), (1, 48, 70), (48, 70))
 
-    With a checkpoint of `python -m wsss train`, and depth in metres:
+    With a checkpoint of `wsss train`, and depth in metres:
 
     >>> cam = DepthCAM.from_checkpoint("classifier.safetensors")
     >>> result = cam("photo.png", classes=["mug", "cat"], depth="photo.npy", kind="metric")
@@ -148,7 +148,7 @@ class DepthCAM:
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, *, device: str = "auto") -> "DepthCAM":
-        """The classifier of `python -m wsss train`, with the settings and parameters that were chosen for it.
+        """The classifier of `wsss train`, with the settings and parameters that were chosen for it.
 
         Args:
             device: `auto`, `cpu`, `cuda` or `mps`.

@@ -29,7 +29,7 @@ def adapted(
     if not isinstance(model, nn.Module):
         raise WsssError(
             f"model must be a torch.nn.Module, such as timm.create_model('resnet50', pretrained=True), not "
-            f"{type(model).__name__}; a checkpoint of `python -m wsss train` opens with DepthCAM.from_checkpoint(path)"
+            f"{type(model).__name__}; a checkpoint of `wsss train` opens with DepthCAM.from_checkpoint(path)"
         )
     facts = model_facts(model, **told)
     assert facts.mean is not None

@@ -125,5 +125,5 @@ def settings_of_looks(checkpoint: Path, looks: Mapping[str, Any]) -> tuple[Regio
         return regions, settings_from(CropParameters, looks["crops"], partial=True)
     except (KeyError, TypeError, AttributeError, WsssError) as error:
         raise WsssError(
-            f"{checkpoint} does not say how its crops were made ({error}): write it with `python -m wsss train`"
+            f"{checkpoint} does not say how its crops were made ({error}): write it with `wsss train`"
         ) from error

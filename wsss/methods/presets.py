@@ -1,6 +1,6 @@
 """Parameters and thresholds for photographs of which there is no mask: what was chosen on other data.
 
-`presets.json` is made from the committed records by `python -m wsss presets` (see `wsss.experiments.presets`).
+`presets.json` is made from the committed records by `wsss presets` (see `wsss.experiments.presets`).
 """
 
 from collections.abc import Mapping

@@ -111,7 +111,7 @@ class RunData:
             return open_dataset(config.data, name, root=self.root, classes=self.classes)
         if not config.root or not config.tags:
             raise WsssError(
-                "photographs need a folder and tags: `python -m wsss label --images DIR --tags FILE --out DIR`"
+                "photographs need a folder and tags: `wsss label --images DIR --tags FILE --out DIR`"
             )
         masks = Path(config.tune_masks) if config.tune_masks else None
         return TaggedPhotographs(Path(config.root), name, config.tags, masks, self.classes)

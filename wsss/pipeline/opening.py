@@ -27,7 +27,7 @@ def open_run(profile: str = "default", data: Any = "tabletop", *, progress: bool
     Raises:
         WsssError: unknown profile, data or setting, or a file of crop parameters that cannot be used.
     """
-    settings = settings_of_environment() | settings
+    settings = settings_of_environment() | {name: value for name, value in settings.items() if value is not None}
     shown, file = progress and not switched_on("WSSS_HEADLESS"), settings.get("crops")
     splits = None if isinstance(data, str) else as_splits(data)
     name, own = (data, False) if splits is None else (splits["train"].name, True)

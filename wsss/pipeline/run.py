@@ -205,7 +205,7 @@ class Run:
         return self._seeds.scores(names, split)
 
     def export_classifier(self, path: Path, methods: Sequence[str]) -> None:
-        """Write the classifier with its settings and what was chosen for `methods`, for `python -m wsss evaluate`.
+        """Write the classifier with its settings and what was chosen for `methods`, for `wsss evaluate`.
 
         Raises:
             WsssError: `path` is among what is read, or is there and is no classifier: only an earlier one is replaced.

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from tqdm.auto import tqdm
 
 from wsss.checks import require_folder
 from wsss.data.base import Dataset
 from wsss.errors import WsssError
 from wsss.io import atomic_path, content_hash, read_json, write_json
 from wsss.machine.contents import file_hashes
+from wsss.machine.progress import progress_bar
 from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
 
 __all__ = ["FACTS", "export_voc", "require_same_export"]
@@ -48,7 +48,7 @@ def export_voc(data: Dataset, labels: Path | None, out: Path, split: str, *, pro
     lists = require_same_export(data, out, split, identity)
     facts = {"name": data.name, "data": data.fingerprint(), "labels": identity, "ids": list(data.ids)}
     write_json(out / FACTS, {"classes": list(data.classes), "lists": {**lists, split: facts}})
-    for index in tqdm(range(len(data)), desc=f"export {split}", unit="image", leave=False, disable=not progress):
+    for index in progress_bar(range(len(data)), f"export {split}", shown=progress):
         sample = data[index]
         label = sample.required_mask if labels is None else load_pseudo_label(labels / f"{sample.id}.png")
         save_pseudo_label(out / "SegmentationClass" / f"{sample.id}.png", label)

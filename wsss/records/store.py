@@ -32,9 +32,7 @@ STAGES: tuple[Stage, ...] = ("cam", "pseudo", "segmentation")
 _EVERY_RECORD = ("profile", "seeds", "num_images", "classes", "miou", "iou", "strata", "paired", "provenance")
 """What a record has besides what its place says: enough to tell it from another file."""
 
-_REMEDY = (
-    "Make it with `python -m wsss results` (committed records) or `python -m wsss run` (one profile, one data set)."
-)
+_REMEDY = "Make it with `wsss results` (committed records) or `wsss run` (one profile, one data set)."
 
 
 def full_name(record: RecordPlace) -> str:
@@ -160,12 +158,10 @@ def load_series(path: Path) -> SeriesRecord:
         WsssError: it is missing, broken or no record of a series.
     """
     if not path.exists():
-        raise WsssError(
-            f"there is no record {path}. Make it with `python -m wsss series` (the committed ones: `make results`)."
-        )
+        raise WsssError(f"there is no record {path}. Make it with `wsss series` (the committed ones: `make results`).")
     record: SeriesRecord = read_json(path)
     if not isinstance(record, dict) or record.get("series") not in SERIES or "rows" not in record:
-        raise WsssError(f"{path} is no record of a series. Delete it and run `python -m wsss series` again.")
+        raise WsssError(f"{path} is no record of a series. Delete it and run `wsss series` again.")
     return record
 
 
@@ -179,7 +175,7 @@ def load_ablation(path: Path) -> AblationRecord | None:
         return None
     record: AblationRecord = read_json(path)
     if not isinstance(record, dict) or "rows" not in record:
-        raise WsssError(f"{path} is no record of an ablation. Delete it and run `python -m wsss ablate` again.")
+        raise WsssError(f"{path} is no record of an ablation. Delete it and run `wsss ablate` again.")
     return record
 
 

@@ -33,7 +33,7 @@ def beside_committed(records: Sequence[Record], committed: Sequence[Record]) -> 
         WsssError: there is no record of this run.
     """
     if not records:
-        raise WsssError("there is no record to compare. Run the stages first: `python -m wsss run`.")
+        raise WsssError("there is no record to compare. Run the stages first: `wsss run`.")
     theirs = {_key(record): record for record in committed}
     ordered = sorted(in_order(records), key=lambda record: STAGES.index(record["stage"]))
     names = [(f"{STAGE_NAMES[record['stage']]} ({record['split']})", full_name(record)) for record in ordered]

@@ -1,6 +1,6 @@
 """Figures of pictures: the method at a glance, and objects for each claim, wins and losses both, picked by rule.
 
-They need a run, not only records: `python -m wsss figures` draws them beside the charts.
+They need a run, not only records: `wsss figures` draws them beside the charts.
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm.auto import tqdm
 
 from wsss.checks import require_apart, require_folder
 from wsss.data.palette import class_colours, overlay
@@ -19,6 +18,7 @@ from wsss.data.picture_files import SUFFIXES, is_foreign, is_picture, refusal
 from wsss.errors import WsssError
 from wsss.io import content_hash, file_hash, read_image, read_json, write_json, write_png
 from wsss.machine.processes import agreed, gathered, is_main, share, tell
+from wsss.machine.progress import progress_bar
 from wsss.machine.runtime import pick_device
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.segmentation.inference import NoMemory
@@ -141,7 +141,7 @@ def predict_folder(
     device = pick_device()
     require = partial(predictor.require_memory, device=device)
     labels = _named(predictor(_readable(own, read, skip, require), device), read)
-    bar = tqdm(labels, "predict", len(own), unit="image", leave=False, disable=not (progress and is_main()))
+    bar = progress_bar(labels, "predict", len(own), shown=progress and is_main())
     for path, label in bar:
         save_pseudo_label(_target(out, path), label)
         if overlays:

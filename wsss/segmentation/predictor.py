@@ -20,7 +20,7 @@ from wsss.segmentation.network import load_network
 
 __all__ = ["Predictor", "load_predictor"]
 
-_REMEDY = "give a network that `python -m wsss segment` has written."
+_REMEDY = "give a network that `wsss segment` has written."
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Predictor:
 
 
 def load_predictor(checkpoint: Path) -> Predictor:
-    """Read a network of `python -m wsss segment`.
+    """Read a network of `wsss segment`.
 
     Raises:
         WsssError: the file is missing, broken, or lacks what prediction needs; the message names it.

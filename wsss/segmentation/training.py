@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, RandomSampler
-from tqdm.auto import tqdm
 
 from wsss.data.base import IGNORE
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
 from wsss.machine.processes import is_main, num_processes, share, summed
+from wsss.machine.progress import progress_bar
 from wsss.machine.runtime import autocast, seed_everything, to_device
 from wsss.networks.backbones import encoder_model
 from wsss.networks.freezing import freeze_early, require_learning, train_mode
@@ -105,7 +105,7 @@ def train_segmentation(
     losses = state.load(checkpoint) if checkpoint else []
     batches = _batches(_preloaded(images_and_masks), len(losses), iterations, batch_size, crop_size, seed)
     wrapped = averaging(network)
-    bar = tqdm(batches, "segmentation", iterations, initial=len(losses), leave=False, disable=not progress)
+    bar = progress_bar(batches, "segmentation", iterations, unit="step", initial=len(losses), shown=progress)
     for images, masks in bar:
         normalised = normalise_batch(to_device(images, device), mean, std)
         with autocast(device) if device.type == "cuda" else nullcontext():

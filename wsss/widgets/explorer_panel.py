@@ -132,7 +132,7 @@ class ExplorerPanel:
         place = f"{where} <code>{short_path(path)}</code>"
         said = f'<p role="status">The parameters are {place}. Run chapters 04 to 06 with them:</p>'
         chapters = "04_pseudo_labels,05_segmentation_training,06_miou_tables"
-        command = f"python -m wsss run {_options(run, self.source.chosen)} --crops {path} --notebooks {chapters}"
+        command = f"wsss run {_options(run, self.source.chosen)} --crops {path} --notebooks {chapters}"
         cell = f'crops = "{path}"'
         self.exported.children = [
             HTML(said),

@@ -1,0 +1,55 @@
+"""Names that are typed with commas between them."""
+
+import os
+import re
+from pathlib import Path
+
+from wsss.errors import WsssError
+
+__all__ = ["methods_of", "names_of"]
+
+
+def names_of(text: str | None) -> tuple[str, ...] | None:
+    """The comma-separated names of an option; None where it was not given."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+
+
+def methods_of(text: str | None, root: Path | None = None) -> tuple[str, ...] | None:
+    """The methods of `--methods`; None where it was not given.
+
+    Args:
+        root: folder of the data, in which depth folders may lie.
+
+    Raises:
+        WsssError: a depth folder among them has a comma, or a space at its end, in its name, which would part or
+            shorten it.
+    """
+    parts = text.split(",") if text else []
+    for at, part in enumerate(parts):
+        place = re.search(r"@(?:.*[+])?(?:files|hf|learned):(.*)", part, re.DOTALL)
+        if not place:
+            continue
+        rest = parts[at + 1 :]
+        longer = [",".join([place[1], *rest[:count]]) for count in range(len(rest) + 1)]
+        meant = [name for name in longer if name != place[1].strip() and _exists(name, root)]
+        if meant or (rest and not _is_method(rest[0])):
+            raise WsssError(
+                f"--methods {text}: methods are parted at commas, and spaces around them left out, so a folder with "
+                f"such a name needs another: --source NAME=files:DIR --methods {part.partition('@')[0].strip()}@NAME"
+            )
+    return names_of(text)
+
+
+def _exists(place: str, root: Path | None) -> bool:
+    """Whether there is such a file or folder, from here or in the data's folder."""
+    try:
+        return os.path.exists(os.path.expanduser(place)) or (root is not None and (root / place).exists())
+    except (OSError, ValueError):
+        return False
+
+
+def _is_method(text: str) -> bool:
+    """Whether a part of `--methods` begins with a method's name."""
+    from wsss.methods.registry import METHODS
+
+    return re.split("[@+]", text.strip(), maxsplit=1)[0] in METHODS
