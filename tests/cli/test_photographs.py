@@ -88,7 +88,7 @@ def test_labels_a_page_and_a_network_from_tags_alone(run: Command, photos: Path)
     assert not list((photos.parent / "runs").glob("*/results"))  # no record without a score
 
 
-def test_with_depth_maps_and_two_masks(run: Command, photos: Path) -> None:
+def test_with_depth_maps_and_two_masks(run: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Masks choose in place of the preset, and the classes keep their numbers."""
     for folder in ("depth", "masks"):
         (photos.parent / folder).mkdir()
@@ -103,7 +103,10 @@ def test_with_depth_maps_and_two_masks(run: Command, photos: Path) -> None:
             )
     (photos.parent / "masks" / "classes.txt").write_text("cat\ncup\nperson\nmoped\n")
     depth = ("--depth", "files:depth", "--depth-kind", "metric")
+    told: list[str] = []
+    monkeypatch.setattr("wsss.machine.processes.tell", told.append)
     output = run("label", *depth, "--tune-masks", "masks", "--out", "labels")
+    assert told[-1].startswith("2 masks choose parameters and threshold: with fewer than 20 the preset was better")
     assert "4 label maps of depth@files in labels" in output
     facts = json.loads((photos.parent / "labels" / "labels.json").read_text())
     assert (facts["chosen_on"], facts["preset"], facts["tune_images"]) == ("tune", None, 2)

@@ -40,6 +40,9 @@ PresetName = Annotated[
 
 NO_DEPTH = "none"
 
+FEW = 20
+"""Masks below which choosing on them was no better than the preset (on `voc-animals`)."""
+
 
 def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run":
     """The run; `--depth none` opens it without a source, since no method asks for one."""
@@ -50,6 +53,14 @@ def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run
         own = replace(own, depth="constant")
     place = tags if tags == FOLDERS else str(Path(tags).expanduser().resolve())
     return own.open(tags=place, **settings)
+
+
+def _warn_of_few(run: "Run") -> None:
+    from wsss.machine.processes import tell
+
+    masks = 0 if run.preset else len(run.data("tune"))
+    if 0 < masks < FEW:
+        tell(f"{masks} masks choose parameters and threshold: with fewer than {FEW} the preset was better where tried")
 
 
 def _resolved(folder: Path | None) -> str | None:
@@ -96,6 +107,7 @@ def label(
     require_usable_depth(run, name)
     require_label_folder(run, name, out)
     run.say_left_out()
+    _warn_of_few(run)
     facts = write_label_folder(run, name, out)
     page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
