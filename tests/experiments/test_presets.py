@@ -21,7 +21,7 @@ def records() -> list[Any]:
 
 
 def test_the_file_is_made_from_the_committed_records(records: list[Any]) -> None:
-    assert read_json(PRESETS_FILE) == make_presets(records), "run `python -m wsss presets`"
+    assert read_json(PRESETS_FILE) == make_presets(records), "run `wsss presets`"
 
 
 def test_thresholds_are_means_over_seeds_of_other_data(records: list[Any]) -> None:

@@ -110,9 +110,7 @@ class RunData:
         if config.data != "photographs":
             return open_dataset(config.data, name, root=self.root, classes=self.classes)
         if not config.root or not config.tags:
-            raise WsssError(
-                "photographs need a folder and tags: `wsss label --images DIR --tags FILE --out DIR`"
-            )
+            raise WsssError("photographs need a folder and tags: `wsss label --images DIR --tags FILE --out DIR`")
         masks = Path(config.tune_masks) if config.tune_masks else None
         return TaggedPhotographs(Path(config.root), name, config.tags, masks, self.classes)
 
