@@ -165,7 +165,9 @@ def test_notebooks_take_a_named_source(
 ) -> None:
     given: dict[str, Any] = {}
     monkeypatch.setenv("WSSS_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("wsss.experiments.notebooks.execute", lambda parameters, *_: given.update(parameters) or [])
+    monkeypatch.setattr(
+        "wsss.experiments.notebooks.execute", lambda parameters, *_, **__: given.update(parameters) or []
+    )
     common = ["run", "--profile", "smoke", "--data", "voc", "--root", str(tiny_voc), "--depth-kind", "near=inverse"]
     declared = ["--source", f"near=files:{folders['near']}"]
     result = CliRunner().invoke(cli.app, [*common, *declared, "--depth", "shuffled+near"], catch_exceptions=False)
