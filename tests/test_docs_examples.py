@@ -93,7 +93,7 @@ def test_a_command_runs(
             path.parent.mkdir(exist_ok=True)
             tifffile.imwrite(path, values.astype(np.float32))
     said = subprocess.run(
-        ["bash", "-c", command.replace("python -m wsss", "printf '%s\\n'")], capture_output=True, text=True, check=True
+        ["bash", "-c", command.replace("wsss", "printf '%s\\n'")], capture_output=True, text=True, check=True
     )
     monkeypatch.setattr("sys.argv", ["wsss", *said.stdout.splitlines()])
     with pytest.raises(SystemExit) as ended:

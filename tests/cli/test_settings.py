@@ -62,7 +62,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("wsss.pipeline.open_run", instead)
 
     def config_of(*arguments: str) -> Config:
-        needed = {"depth-quality": ["--depth", "constant"], "export": ["--out", "exported"]}.get(arguments[0], [])
+        own = ["--images", ".", "--tags", "tags.csv"]
+        needed = {
+            "depth-quality": ["--depth", "constant"],
+            "export": ["--out", "exported"],
+            "label": [*own, "--out", "labels"],
+            "compare": [*own, "--tune-masks", "masks"],
+        }.get(arguments[0], [])
         before = dict(os.environ)
         with pytest.raises(Opened) as caught:
             CliRunner().invoke(cli.app, [*arguments, *needed], catch_exceptions=False)
