@@ -110,15 +110,14 @@ def test_data_at_hand_cannot_be_called_as_what_is_known(tmp_path: Path) -> None:
         opened(tmp_path).data("val")
 
 
-def test_a_tune_split_without_masks_is_one_line(tmp_path: Path) -> None:
+def test_a_tune_split_without_masks_takes_a_preset(tmp_path: Path) -> None:
     data = {}
     for split in ("train", "tune", "report"):
         rows = [(sample.image, int(sample.labels[1])) for sample in map(Squares(split).__getitem__, range(6))]
         data[split] = as_dataset(rows, name="my-tags", classes=["red", "blue"], split=split)
     run = opened(tmp_path, data)
     assert not run.has_masks
-    with pytest.raises(WsssError, match="my-tags, tune has no masks, by which parameters and thresholds are chosen"):
-        run.choose(["cam"])
+    assert run.choose(["cam"])["cam"].chosen_on == "preset"
 
 
 def test_the_version_of_a_data_set_enters_keys(tmp_path: Path) -> None:

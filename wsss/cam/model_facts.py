@@ -210,7 +210,9 @@ def _saved_processor(place: str) -> ModelFacts:
     if not place:
         return ModelFacts()
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(place, local_files_only=True)
+        processor = transformers.AutoImageProcessor.from_pretrained(
+            place, local_files_only=True, trust_remote_code=False
+        )
     except Exception:  # of many types: none was saved, it is not here, or it needs a library that is not here
         return ModelFacts()
     return _of_processor(processor)
