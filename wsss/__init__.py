@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from wsss.depth.sources import open_depth
     from wsss.errors import WsssError
     from wsss.experiments.evaluate import evaluate_folder
-    from wsss.methods.depth_cam import DepthCAM, ImageResult
+    from wsss.methods.depth_cam import DepthCAM
+    from wsss.methods.image_result import ImageResult
     from wsss.methods.registry import METHODS, register_proposal
     from wsss.pipeline.opening import open_run
     from wsss.pipeline.profiles import profile
@@ -64,7 +65,7 @@ _PLACES = {
     "METHODS": "methods.registry",
     "REFINEMENTS": "pseudo.refinement",
     "DepthCAM": "methods.depth_cam",
-    "ImageResult": "methods.depth_cam",
+    "ImageResult": "methods.image_result",
     "Run": "pipeline.run",
     "Sample": "data.base",
     "WsssError": "errors",

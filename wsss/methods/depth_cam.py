@@ -38,7 +38,7 @@ from wsss.methods.parameters import CropParameters, FusionParameters, RegionPara
 from wsss.methods.registry import method as method_of
 from wsss.networks.lean import lean_copy
 
-__all__ = ["DepthCAM", "Depths", "ImageResult", "settings_of_looks", "true_boxes"]
+__all__ = ["DepthCAM", "Depths", "settings_of_looks", "true_boxes"]
 
 Depths = Mapping[str | None, DepthSource]
 """The depth source of each `@source` that the methods in question name; the run's own under None."""
