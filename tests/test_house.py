@@ -144,3 +144,16 @@ def test_circles_and_layers_are_found() -> None:
     assert layers({"a": {"b", "c"}, "b": {"c"}}) == 3
     with pytest.raises(pytest.fail.Exception, match="circle"):
         layers({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+
+
+def test_the_diagram_of_the_architecture_has_these_rooms() -> None:
+    """On the page the files at the bottom share one box."""
+    code = (TESTS.parent / "docs" / "rooms.py").read_text(encoding="utf-8")
+    (drawn,) = (
+        node.value
+        for node in ast.parse(code).body
+        if isinstance(node, ast.Assign) and "TIERS" in ast.unparse(node.targets[0])
+    )
+    rows = [{room for name, _ in row for room in name.split(", ")} for row in ast.literal_eval(drawn)]
+    known = [set().union(*tier) for tier in TIERS]
+    assert rows == [*known[:-3], known[-3] | known[-2] | known[-1]]

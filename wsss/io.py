@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "read_image",
     "read_json",
     "read_palette",
+    "read_toml",
     "write_json",
     "write_png",
 ]
@@ -78,6 +80,24 @@ def read_json(source: str | os.PathLike[str]) -> Any:
         return json.loads(Path(source).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise WsssError(f"cannot read {source}: {error}. Delete it and run the stage again.") from error
+
+
+def read_toml(path: Path, *, missing: str, broken: str = "", what: str = "") -> dict[str, Any]:
+    """The tables of a TOML file that a user wrote.
+
+    Args:
+        missing, broken: what to do about a file that cannot be read, or is no TOML.
+        what: of the file, for the message, with a space at its end.
+
+    Raises:
+        WsssError: missing or no TOML; the message names it and the remedy.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WsssError(f"cannot read {what}{path}: {error.strerror}. {missing}") from error
+    except (ValueError, RecursionError) as error:  # of the format, the encoding, a number of thousands of digits
+        raise WsssError(f"{path} is no TOML: {error}{f'. {broken}' if broken else ''}") from error
 
 
 def _refuse_constant(name: str) -> float:

@@ -306,3 +306,13 @@ def test_options_of_a_run_are_fields_of_its_object() -> None:
     assert set(options._OF_A_RUN) - {"source"} == {
         name for name in options.RunOptions.__dataclass_fields__ if name != "sources"
     }
+
+
+def test_choices_named_in_the_help_are_those_there_are() -> None:
+    """They are written out for the sake of `--help`, which imports nothing."""
+    from wsss.cli.options import DATA_SETS, KINDS
+    from wsss.data.registry import dataset_names
+    from wsss.depth.names import KINDS as KNOWN
+
+    assert KINDS == KNOWN
+    assert set(DATA_SETS) <= set(dataset_names())

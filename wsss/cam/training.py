@@ -23,7 +23,7 @@ from wsss.networks.gradients import quick_gradients
 from wsss.networks.synchrony import averaging
 from wsss.networks.training_state import CHECKPOINT_EVERY, Chance, TrainingState
 
-__all__ = ["mean_average_precision", "train_classifier"]
+__all__ = ["PREDICTED_THRESHOLD", "mean_average_precision", "train_classifier"]
 
 metrics = lazy("sklearn.metrics")
 
@@ -126,6 +126,10 @@ def _batch(
         image, _ = random_scale_crop_flip(images[index], None, side, SCALE_RANGE, generator)
         crops.append(torch.from_numpy(np.ascontiguousarray(colour_jitter(image, generator))).permute(2, 0, 1))
     return normalise_batch(torch.stack(crops), info.mean, info.std)
+
+
+PREDICTED_THRESHOLD = 0.5
+"""Probability above which the classifier's own prediction stands in for an image label that is not given."""
 
 
 @torch.inference_mode()

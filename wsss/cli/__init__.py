@@ -6,7 +6,7 @@ Each command imports what it needs when it runs, so that `--help` answers at onc
 import logging
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,7 +19,7 @@ from wsss.cli import folders, notebooks, photographs  # noqa: F401 - likewise
 from wsss.cli import bench, records, where  # noqa: F401 - likewise
 from wsss.cli.application import app
 from wsss.errors import WsssError
-from wsss.machine.processes import launched, lost_another, speaks
+from wsss.machine.processes import connected, launched, lost_another, speaks
 from wsss.paths import VERSION
 
 __all__ = ["app", "main"]
@@ -55,6 +55,16 @@ def _debugging() -> bool:
     return switched_on("WSSS_DEBUG")
 
 
+def _end(reason: object) -> NoReturn:
+    """Say in one line why nothing more is done, and end."""
+    typer.secho(f"error: {reason}", fg=typer.colors.RED, err=True)
+    if connected():  # torch's threads would have words of their own while Python ends in its usual way
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+    sys.exit(1)
+
+
 def main() -> None:
     """Run the command line; what users can mend is said in one line, without a traceback (`WSSS_DEBUG=1` shows it)."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -65,18 +75,13 @@ def main() -> None:
     except WsssError as error:
         if _debugging():
             raise
-        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-        sys.exit(1)
+        _end(error)
     except OSError as error:  # a disk or a folder that fails where no reader or writer of ours expects it
         if _debugging() or isinstance(error, BrokenPipeError):
             raise
         place = f" {error.filename}" if error.filename else ""
-        reason = f"cannot read or write{place}: {error.strerror or error}. Check the disk, free space and permissions."
-        typer.secho(f"error: {reason}", fg=typer.colors.RED, err=True)
-        sys.exit(1)
+        _end(f"cannot read or write{place}: {error.strerror or error}. Check the disk, free space and permissions.")
     except RuntimeError as error:
         if _debugging() or not lost_another(error):
             raise
-        reason = "another process of this run has stopped; its own message says why"
-        typer.secho(f"error: {reason}", fg=typer.colors.RED, err=True)
-        sys.exit(1)
+        _end("another process of this run has stopped; its own message says why")

@@ -32,13 +32,10 @@ def settings_of_file(path: Path) -> dict[str, Any]:
     Raises:
         WsssError: missing, no TOML, or with a section, name or value that is not known; the message names it.
     """
+    from wsss.io import read_toml
+
     path = path.expanduser()
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WsssError(f"cannot read {path}: {error.strerror}. Give a TOML file with --config.") from error
-    except (ValueError, RecursionError) as error:  # of the format, the encoding, a number of thousands of digits
-        raise WsssError(f"{path} is no TOML: {error}") from error
+    tables = read_toml(path, missing="Give a TOML file with --config.")
     return _checked(_flat(tables), str(path), path.resolve().parent)
 
 

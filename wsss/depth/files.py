@@ -12,6 +12,7 @@ from skimage.transform import resize
 from wsss.data.base import Dataset, subset
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.formats import read_depth_file
+from wsss.depth.names import KINDS
 from wsss.depth.patterns import WHOLE_FOLDER, looked_for, matching, present_in
 from wsss.depth.specs import is_there
 from wsss.errors import WsssError
@@ -54,7 +55,7 @@ def files_depth(
         WsssError: the kind is unstated, the folder missing, all maps are flat, an image has several files, or several
             images have one; later, for an image without a map, or with one of another aspect ratio.
     """
-    if kind not in ("metric", "inverse"):
+    if kind not in KINDS:
         raise WsssError(
             f"{folder}: whether its depth is --depth-kind metric (larger = farther) or inverse (larger = nearer) must "
             "be stated; of one folder among several with --source NAME=files:DIR --depth-kind NAME=inverse"

@@ -89,7 +89,7 @@ def evaluate_folder(
     _require_own_tree(out, dataset, checkpoint)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    cam = DepthCAM(lean_copy(model), info, dataset.classes, regions, crops, device, choices)
+    cam = DepthCAM(lean_copy(model), info, dataset.classes, regions, crops, device)
     wanted = [source for source in used if source or depth]
     skipped: dict[str, str] = {}
     if on_error == "skip":

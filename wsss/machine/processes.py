@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "agreed",
+    "connected",
     "device_here",
     "gathered",
     "is_main",
@@ -182,6 +183,12 @@ def summed(value: "torch.Tensor") -> "torch.Tensor":
     value = value.detach().clone()
     torch.distributed.all_reduce(value)
     return value
+
+
+def connected() -> bool:
+    """Whether this process is connected to others, for which torch has threads of its own."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.distributed.is_available() and bool(torch.distributed.is_initialized())
 
 
 def lost_another(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wsss.cam.adapters import AdaptedClassifier
 from wsss.cam.classifier import ClassifierInfo, load_classifier
 from wsss.cam.model_facts import require_activation
-from wsss.cam.training import predict_probabilities
+from wsss.cam.training import PREDICTED_THRESHOLD, predict_probabilities
 from wsss.data.base import Sample
 from wsss.depth.sources import DepthSource
 from wsss.errors import WsssError
@@ -42,9 +42,6 @@ __all__ = ["DepthCAM", "Depths", "settings_of_looks", "true_boxes"]
 
 Depths = Mapping[str | None, DepthSource]
 """The depth source of each `@source` that the methods in question name; the run's own under None."""
-
-PRESENT = 0.5
-"""Probability above which the classifier's own prediction stands in for image labels that are not given."""
 
 
 @dataclass(frozen=True, init=False)
@@ -289,4 +286,4 @@ class DepthCAM:
         own = [float(probabilities[self.info.classes.index(name)]) for name in self.classes]
         if self.info.activation == "softmax":
             return [int(np.argmax(own))]
-        return [index for index, probability in enumerate(own) if probability > PRESENT]
+        return [index for index, probability in enumerate(own) if probability > PREDICTED_THRESHOLD]

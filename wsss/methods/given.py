@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.files import read_depth_file, resized
+from wsss.depth.names import KINDS
 from wsss.errors import WsssError
 from wsss.io import read_image
 
@@ -76,7 +77,7 @@ def nearness(depth: Depth, kind: str | None, size: tuple[int, int]) -> NDArray[n
     Raises:
         WsssError: `kind` is not stated, or depth is no map of real numbers, or that of a turned image.
     """
-    if kind not in ("metric", "inverse"):
+    if kind not in KINDS:
         raise WsssError(
             "kind must be metric (larger = farther) or inverse (larger = nearer), and say which of them depth is, not "
             f"{kind!r}"

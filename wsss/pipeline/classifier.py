@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
 from wsss.cam.features import features_version
-from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
+from wsss.cam.training import PREDICTED_THRESHOLD, mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import ALGORITHM_VERSION
 from wsss.data.transforms import resize_long_side
 from wsss.errors import WsssError
@@ -23,10 +23,7 @@ from wsss.machine.runtime import seed_everything
 from wsss.networks.backbones import weights_identity
 from wsss.pipeline.data import RunData
 
-__all__ = ["PREDICTED_THRESHOLD", "ClassifierStage"]
-
-PREDICTED_THRESHOLD = 0.5
-"""Probability above which the classifier's own prediction stands in for a given image label."""
+__all__ = ["ClassifierStage"]
 
 Trained = tuple[Classifier, ClassifierInfo, dict[str, Any]]
 """A classifier, what it says of itself, and the report of its training."""

@@ -20,7 +20,6 @@ Regions and crops that are not named stay as they are. Without `[fusion]` and `[
 on the tune split as ever; with them they are taken from the file, for the method `depth` alone.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from typing import Any, get_args, get_type_hints
 from wsss.checks import check_settings, setting
 from wsss.config import Config
 from wsss.errors import WsssError
-from wsss.io import atomic_path
+from wsss.io import atomic_path, read_toml
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
 
 __all__ = ["GIVEN_METHOD", "CropSettings", "read_crop_settings", "toml_of", "write_crop_settings"]
@@ -90,12 +89,12 @@ def read_crop_settings(path: str | Path) -> CropSettings:
             remedy.
     """
     path = Path(path).expanduser()
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WsssError(f"cannot read crop parameters {path}: {error.strerror}. Give a file with --crops.") from error
-    except (ValueError, RecursionError) as error:  # of the format, the encoding, a number of thousands of digits
-        raise WsssError(f"{path} is no TOML: {error}. Mend it, or copy the parameters anew.") from error
+    tables = read_toml(
+        path,
+        what="crop parameters ",
+        missing="Give a file with --crops.",
+        broken="Mend it, or copy the parameters anew.",
+    )
     try:
         sections = {section: _values(section, values) for section, values in tables.items()}
         fusion, threshold = _fusion_of(sections)
