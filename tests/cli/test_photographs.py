@@ -109,7 +109,7 @@ def test_with_depth_maps_and_two_masks(run: Command, photos: Path, monkeypatch: 
     told: list[str] = []
     monkeypatch.setattr("wsss.machine.processes.tell", told.append)
     output = run("label", *depth, "--tune-masks", "masks", "--out", "labels")
-    assert told[-1].startswith("2 masks choose parameters and threshold: with fewer than 20 the preset was better")
+    assert told[-1].startswith("2 masks choose parameters and threshold: fewer than 20 may choose by chance")
     assert "4 label maps of depth@files in labels" in output
     facts = json.loads((photos.parent / "labels" / "labels.json").read_text())
     assert (facts["chosen_on"], facts["preset"], facts["tune_images"]) == ("tune", None, 2)

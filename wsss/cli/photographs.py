@@ -41,7 +41,7 @@ PresetName = Annotated[
 NO_DEPTH = "none"
 
 FEW = 20
-"""Masks below which choosing on them was no better than the preset (on `voc-animals`)."""
+"""Masks below which it is said that so few may choose by chance."""
 
 
 def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run":
@@ -60,7 +60,7 @@ def _warn_of_few(run: "Run") -> None:
 
     masks = 0 if run.preset else len(run.data("tune"))
     if 0 < masks < FEW:
-        tell(f"{masks} masks choose parameters and threshold: with fewer than {FEW} the preset was better where tried")
+        tell(f"{masks} masks choose parameters and threshold: fewer than {FEW} may choose by chance")
 
 
 def _resolved(folder: Path | None) -> str | None:
