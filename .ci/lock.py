@@ -1,4 +1,4 @@
-"""Write ``requirements.lock``: the newest releases that ``pyproject.toml`` with its ``dev`` extra admits.
+"""Write ``requirements.lock``: the newest releases that ``pyproject.toml`` with its extras ``dev``, ``export`` and ``bench`` admits.
 
 Run by ``make lock`` on Linux x86-64 with the Python of the environment. pip resolves but installs nothing; set
 ``PIP_CONSTRAINT`` to a file of pins to hold some packages back.
@@ -22,7 +22,7 @@ MARKERS = {
     "pybullet": 'python_version < "3.12"',
 }
 HEADER = f"""\
-# Exact versions of what pyproject.toml and its dev extra need, with all that these need in turn.
+# Exact versions of what pyproject.toml and its extras dev, export and bench need, with all that these need in turn.
 # Made by `make lock` on Linux x86-64 with Python {PYTHON}; do not edit by hand.
 # torch and torchvision are released in pairs: an unmatched one fails at import
 # ("operator torchvision::nms does not exist").
@@ -34,7 +34,7 @@ def resolve() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-        subprocess.run([*pip, "--report", str(report), f"{ROOT}[dev]"], check=True)
+        subprocess.run([*pip, "--report", str(report), f"{ROOT}[dev,export,bench]"], check=True)
         packages = [item["metadata"] for item in json.loads(report.read_text())["install"]]
     pins = {re.sub(r"[-_.]+", "-", package["name"]).lower(): package["version"] for package in packages}
     del pins[PROJECT]
