@@ -142,8 +142,8 @@ class Config:
     methods: tuple[str, ...] = ("cam", "zoom", "rgb-region", "crop-only", "region-only", "depth")
     pseudo_methods: tuple[str, ...] = ("cam", "cam+par", "depth", "depth+par-depth")
     label_methods: tuple[str, ...] = ("cam", "cam+par", "depth+par-depth")
-    tabletop_side: int = setting(256, 32, 4096)
-    tabletop_scenes: tuple[int, int, int] = (400, 80, 200)
+    tabletop_side: int = setting(512, 32, 4096)
+    tabletop_scenes: tuple[int, int, int] = (400, 80, 400)
     series_groups: int = setting(2, 1)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     depth_training: DepthTraining = field(default_factory=DepthTraining)
@@ -170,7 +170,12 @@ class Config:
         declared = declarations(self.sources)
         _, kinds = kinds_of(self.kinds, declared)
         known = RESULT_KINDS.get(self.data, {})
-        return DepthSources(self.depth, self.depth_kind, declared, kinds, root=self.root, known=known)
+        return DepthSources(self.depth, self.depth_kind, declared, kinds, root=self.place, known=known)
+
+    @property
+    def place(self) -> str | None:
+        """The folder of the data, where it is known: that of `tabletop` has a default."""
+        return self.root or (str(default_root(self.tabletop_spec)) if self.data == "tabletop" else None)
 
     def method_sources(self) -> list[str]:
         """The `@source` of every method that names one."""
@@ -195,8 +200,8 @@ class Config:
             more: sources that no method names.
         """
         found = [Path(self.classifier.weights)] if self.classifier.weights else []
-        if self.root or self.data == "tabletop":
-            found.append(Path(self.root) if self.root else default_root(self.tabletop_spec))
+        if self.place:
+            found.append(Path(self.place))
         found += [Path(place) for place in (self.tags, self.tune_masks) if place and place != FOLDERS]
         return found + self.depths.places((*self.method_sources(), *more))
 
@@ -234,7 +239,10 @@ class Config:
         return settings
 
 
-RESULT_KINDS: dict[str, dict[str, str]] = {"nyuv2": {"files:depth_meter": "metric"}}
+RESULT_KINDS: dict[str, dict[str, str]] = {
+    "nyuv2": {"files:depth_meter": "metric"},
+    "tabletop": {"files:kinect": "metric"},
+}
 """Kinds of the depth files that `RESULT_METHODS` names, by data set and source; users state those of all others."""
 
 

@@ -1,12 +1,12 @@
 """What is on the table, before anything is rendered."""
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wsss.data.scenes import CLASSES, DISTRACTORS, MODELS, Scene, draw_scene, scene_kind
+from wsss.data.scenes import CLASSES, Scene, draw_scene, scene_kind
+from wsss.data.things import DISTRACTORS, FORMS, THINGS
 
 KINDS = ("small", "occluded", "mixed")
 
@@ -28,12 +28,13 @@ def test_every_scene_can_be_built(kind: str) -> None:
         assert scene.kind == kind
         assert len(scene.placements) <= 7
         assert 0.14 <= scene.elevation <= 0.75
-        assert 0.9 <= scene.distance <= 2.0
+        assert 0.65 <= scene.distance <= 1.9
         for index, placement in enumerate(scene.placements):
             assert 0 <= placement.class_id <= len(CLASSES)
-            known = MODELS[CLASSES[placement.class_id - 1]] if placement.class_id else DISTRACTORS
-            assert placement.model in known
-            assert 0.7 * placement.model.size[0] <= placement.side <= placement.model.size[1]
+            name, (low, high) = placement.thing.name, placement.thing.size
+            assert name == CLASSES[placement.class_id - 1] if placement.class_id else name in DISTRACTORS
+            assert 0.69 * low <= placement.side <= high
+            assert 0 <= placement.form < FORMS
             assert placement.behind is None or placement.behind < index
             assert all(0 <= channel <= 1 for channel in placement.colour)
         assert all(0 <= channel <= 1 for colour in scene.colours.values() for channel in colour)
@@ -53,8 +54,8 @@ def test_all_classes_occur_and_the_rare_ones_are_rarer() -> None:
     seen = Counter(p.class_id for scene in scenes("mixed", 1000) for p in scene.placements)
     assert set(seen) == set(range(len(CLASSES) + 1))
     common = np.mean([seen[number] for number in range(1, 9)])
-    assert seen[10] < 0.6 * common  # domino
-    assert seen[9] < 0.95 * common  # rover
+    assert seen[10] < 0.6 * common  # dice
+    assert seen[9] < 0.95 * common  # plane
     assert seen[0] > 0  # distractors
 
 
@@ -64,7 +65,6 @@ def test_kinds_come_in_fixed_shares() -> None:
     assert [scene_kind(index) for index in range(10)] == [scene_kind(index) for index in range(30, 40)]
 
 
-def test_every_mesh_is_in_the_wheel() -> None:
-    data = pytest.importorskip("pybullet_data", reason="rendering needs PyBullet, for Python 3.11")
-    paths = [model.path for models in MODELS.values() for model in models] + [model.path for model in DISTRACTORS]
-    assert [path for path in paths if not (Path(data.getDataPath()) / path).is_file()] == []
+def test_the_classes_are_things_with_different_names() -> None:
+    assert tuple(THINGS) == CLASSES
+    assert not set(THINGS) & set(DISTRACTORS)

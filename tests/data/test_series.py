@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wsss.data.renderer import render_scene
 from wsss.data.scenes import CLASSES
 from wsss.data.series import SERIES, draw_series_scene, series_length, series_place
 from wsss.data.tabletop import TabletopDataset, TabletopSpec
@@ -20,17 +21,13 @@ STEPS = 7
 @pytest.fixture(scope="module")
 def pictures():
     """Group → rendered steps of both series, of three classes, 128 px."""
-    pytest.importorskip("pybullet", reason="rendering needs PyBullet, whose newest wheel is for Python 3.11")
-    from wsss.data.renderer import Renderer
-
-    with Renderer(128) as renderer:
-        return {
-            (name, group): [
-                renderer.render(*draw_series_scene(name, group * STEPS + step, seed=0)) for step in range(STEPS)
-            ]
-            for name in SERIES
-            for group in (0, 5, 11)
-        }
+    return {
+        (name, group): [
+            render_scene(*draw_series_scene(name, group * STEPS + step, seed=0), side=128) for step in range(STEPS)
+        ]
+        for name in SERIES
+        for group in (0, 5, 11)
+    }
 
 
 @pytest.mark.parametrize("name", SERIES)

@@ -1,130 +1,88 @@
-"""Renders a `Scene` with PyBullet's CPU renderer: picture, exact masks, amodal occlusion and depth."""
+"""Renders a `Scene` on the CPU: picture, exact masks, amodal occlusion and depth."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from wsss.data.light import lit
+from wsss.data.rays import FACTOR, Floats, Shot, right_of, shoot
 from wsss.data.scenes import Scene
-from wsss.data.world import TABLE_HEIGHT, Body, World, silenced
+from wsss.data.world import build_world
 
-__all__ = ["Rendered", "Renderer"]
+__all__ = ["Rendered", "finish", "render_scene"]
 
-_NEAR, _FAR = 0.05, 12.0  # metres
+_FARTHEST = 1e3  # metres, beyond all there is
+_BASELINE = 0.075  # metres from the camera to the projector, as in Kinect
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A rendered scene: arrays `H×W`, per-instance arrays `(N,)` in the order of the ids 1…N in `instances`."""
+    """A rendered scene: arrays `H×W`, per-instance arrays `(N,)` in the order of the ids 1…N in `instances`.
 
-    image: np.ndarray
-    mask: np.ndarray
-    instances: np.ndarray
-    instance_classes: np.ndarray
-    occlusion: np.ndarray
-    depth_metres: np.ndarray
-
-
-class Renderer:
-    """Renders scenes at `side`×`side` pixels; use as a context manager.
-
-    The picture is rendered at twice the size and averaged, since the renderer itself does not smooth edges.
-
-    Raises:
-        WsssError: PyBullet is missing.
+    `returned` in [0, 1] is how much light a pixel's surface throws straight back, and `reached` whether the projector
+    of a depth camera lights it: what such a camera has to measure with.
     """
 
-    def __init__(self, side: int) -> None:
-        self.side = side
-        self.world = World()
-
-    def __enter__(self) -> "Renderer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.world.close()
-
-    def render(self, scene: Scene, rng: np.random.Generator) -> Rendered:
-        """Render one scene. `rng` supplies surface patterns and sensor noise."""
-        with silenced():
-            bodies = self.world.build(scene, rng)
-            image, depth, owner = self._shoot(scene)
-            amodal = self._amodal_areas(scene, [body for body in bodies if body.placement.class_id])
-        return _assemble(image, depth, owner, bodies, amodal, scene, rng)
-
-    def _camera(self, scene: Scene) -> tuple[list[float], list[float]]:
-        client = self.world.client
-        level = scene.distance * np.cos(scene.elevation)
-        height = TABLE_HEIGHT + 0.05
-        eye = [
-            scene.target[0] + level * np.cos(scene.azimuth),
-            scene.target[1] + level * np.sin(scene.azimuth),
-            height + scene.distance * np.sin(scene.elevation),
-        ]
-        view = client.computeViewMatrix(eye, [*scene.target, height], [0, 0, 1])
-        return view, client.computeProjectionMatrixFOV(scene.field_of_view, 1.0, _NEAR, _FAR)
-
-    def _shoot(self, scene: Scene, shadow: int = 1, factor: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Colours `S×S×3 float32` in 0…255, depth `S×S` in metres, and whose each pixel is, `S×S`: a uid, −1 for none.
-
-        S is `factor` times the renderer's side.
-        """
-        view, projection = self._camera(scene)
-        side, client = self.side * factor, self.world.client
-        light = {"lightDirection": scene.light, "lightColor": [1, 1, 1], "lightDistance": 4, "shadow": shadow}
-        light |= {
-            "lightAmbientCoeff": scene.ambient,
-            "lightDiffuseCoeff": 0.95 - scene.ambient,
-            "lightSpecularCoeff": 0.1,
-        }
-        _, _, colour, depth, owner = client.getCameraImage(
-            side, side, view, projection, **light, renderer=client.ER_TINY_RENDERER
-        )
-        image = np.asarray(colour, np.float32).reshape(side, side, 4)[..., :3]
-        # Depth buffer to metres, see the OpenGL perspective projection.
-        metres = _FAR * _NEAR / (_FAR - (_FAR - _NEAR) * np.asarray(depth, np.float64).reshape(side, side))
-        return image, metres.astype(np.float32), np.asarray(owner, np.int32).reshape(side, side)
-
-    def _amodal_areas(self, scene: Scene, bodies: list[Body]) -> dict[int, int]:
-        """Pixels that each body would cover were it alone in the room, in frame. Colours are gone afterwards."""
-        self.world.hide_all()
-        areas = {}
-        for body in bodies:
-            self.world.show(body.uid, 1)
-            areas[body.uid] = int((self._shoot(scene, shadow=0, factor=1)[2] == body.uid).sum())
-            self.world.show(body.uid, 0)
-        return areas
+    image: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    instances: NDArray[np.uint16]
+    instance_classes: NDArray[np.uint8]
+    occlusion: Floats
+    depth_metres: Floats
+    returned: Floats
+    reached: NDArray[np.bool_]
 
 
-def _assemble(
-    image: np.ndarray,
-    depth: np.ndarray,
-    owner: np.ndarray,
-    bodies: list[Body],
-    amodal: dict[int, int],
-    scene: Scene,
-    rng: np.random.Generator,
-) -> Rendered:
-    sky = owner < 0
-    image = np.where(sky[..., None], np.array(scene.colours["sky"], np.float32) * 255, image)
-    height, width = owner.shape
-    image = image.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3)) * scene.exposure
-    image = image + rng.normal(0, 1, image.shape) * scene.noise
-    owner, depth = owner[::2, ::2], depth[::2, ::2]
-    mask, instances = np.zeros(owner.shape, np.uint8), np.zeros(owner.shape, np.uint16)
-    classes, occlusion = [], []
-    for body in bodies:
-        visible = owner == body.uid
-        if not body.placement.class_id or not visible.any():
-            continue
-        classes.append(body.placement.class_id)
-        instances[visible] = len(classes)
-        mask[visible] = body.placement.class_id
-        occlusion.append(1 - min(1.0, visible.sum() / max(1, amodal[body.uid])))
+def render_scene(scene: Scene, rng: np.random.Generator, side: int) -> Rendered:
+    """Render one scene at `side`×`side` pixels. `rng` supplies surface patterns, soft shadows and noise.
+
+    Image, mask and depth sample a pixel alike, by four rays: the image is their mean, mask and instance are the
+    commonest, the nearest one at ties, and depth is the mean of those of that instance.
+    """
+    return finish(shoot(build_world(scene, rng), scene, side), rng)
+
+
+def finish(shot: Shot, rng: np.random.Generator) -> Rendered:
+    """Colour a picture, and count its rays by pixel."""
+    scene, numbers = shot.scene, shot.instances()
+    light, returned = lit(shot, rng)
+    colours = _pixels(light, shot.side).mean(axis=2) * scene.exposure * 255
+    image = colours + rng.normal(0, 1, colours.shape) * scene.noise
+    owner = _pixels(shot.owner, shot.side)
+    depth = _pixels(shot.distance * (shot.ways @ shot.ahead), shot.side)
+    alike = (owner[..., :, None] == owner[..., None, :]).sum(axis=-1)
+    chosen = np.argmax(alike * _FARTHEST - depth, axis=-1)[..., None]  # the commonest, of these the nearest
+    whose = np.take_along_axis(owner, chosen, axis=-1)
+    same = owner == whose
+    instance_of, class_of = np.zeros(len(shot.world.surfaces) + 1, np.uint16), np.zeros(1 + len(numbers), np.uint8)
+    for instance, number in enumerate(numbers, 1):
+        instance_of[number], class_of[instance] = instance, shot.world.things[number].class_id
+    instances = instance_of[whose[..., 0]]
     return Rendered(
         image=image.clip(0, 255).round().astype(np.uint8),
-        mask=mask,
+        mask=class_of[instances],
         instances=instances,
-        instance_classes=np.array(classes, np.uint8),
-        occlusion=np.array(occlusion, np.float32),
-        depth_metres=depth,
+        instance_classes=class_of[1:],
+        occlusion=shot.occlusion(),
+        depth_metres=((depth * same).sum(axis=-1) / same.sum(axis=-1)).astype(np.float32),
+        returned=_pixels(returned, shot.side).mean(axis=-1),
+        reached=_reached(shot),
     )
+
+
+def _reached(shot: Shot) -> NDArray[np.bool_]:
+    """Whether the projector of a depth camera, a little to the right of the camera, lights each pixel's first ray."""
+    row, column = np.divmod(np.arange(shot.side**2), shot.side)
+    first = FACTOR**2 * shot.side * row + FACTOR * column
+    projector = shot.eye + np.float32(_BASELINE) * right_of(shot.ahead).astype(np.float32)
+    points = shot.eye + (shot.distance[first, None] * np.float32(0.999)) * shot.ways[first]
+    blocked = shot.rays.run(points, (projector - points).astype(np.float32), query="OCCLUDED") >= 0
+    return np.asarray(~blocked).reshape(shot.side, shot.side)
+
+
+def _pixels(values: NDArray[Any], side: int) -> NDArray[Any]:
+    """Rays `(R,…)` by pixel: `(side, side, 4, …)`."""
+    shape = (side, FACTOR, side, FACTOR, *values.shape[1:])
+    return values.reshape(shape).swapaxes(1, 2).reshape(side, side, FACTOR**2, *values.shape[1:])

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from wsss.data.scenes import CLASSES, MODELS, Placement, Scene, draw_scene
+from wsss.data.scenes import CLASSES, Placement, Scene, draw_colour, draw_scene
+from wsss.data.things import FORMS, THINGS
 
 __all__ = ["SERIES", "draw_series_scene", "series_identity", "series_length", "series_place"]
 
-SERIES_VERSION = 1
+SERIES_VERSION = 2
 """Raised whenever the same steps give other pictures; part of the hash of a series."""
 
 SERIES: dict[str, tuple[float, ...]] = {
@@ -24,7 +25,7 @@ SERIES: dict[str, tuple[float, ...]] = {
 }
 """Steps of each series.
 
-`shrinking`, `outshone`: side of the object, as a share of the largest of its model in `tabletop`. `covering`: how far
+`shrinking`, `outshone`: side of the object, as a share of the largest of its kind in `tabletop`. `covering`: how far
 the middle of the board is to the side of the object's, in radii of the object; at 2.6 nothing is hidden. What is hidden
 is measured in the picture.
 """
@@ -54,16 +55,14 @@ def draw_series_scene(name: str, index: int, seed: int) -> tuple[Scene, np.rando
     rng = np.random.default_rng([seed, _CODE[name], group])
     room = draw_scene(rng, "mixed")
     class_id = 1 + group % len(CLASSES)
-    models = MODELS[CLASSES[class_id - 1]]
-    model = models[rng.integers(len(models))]
-    yaw = float(rng.uniform(-np.pi, np.pi))
-    red, green, blue = rng.uniform(0.1, 1.0, 3).tolist()
-    low, high = model.size
+    thing, form = THINGS[CLASSES[class_id - 1]], int(rng.integers(FORMS))
+    yaw, colour, second = float(rng.uniform(-np.pi, np.pi)), draw_colour(rng), draw_colour(rng)
+    low, high = thing.size
     value = SERIES[name][step]
     side = (low + high) / 2 if name == "covering" else high * value
     aside = np.array([-np.sin(room.azimuth), np.cos(room.azimuth)]) * (_APART if name == "outshone" else 0.0)
     near, far = (-float(aside[0]), -float(aside[1])), (float(aside[0]), float(aside[1]))
-    placement = Placement(class_id, model, side, yaw, near, (red, green, blue))
+    placement = Placement(class_id, thing, form, side, yaw, near, colour, second)
     # The one that changes is always the first.
     others = (replace(placement, side=high, position=far),) if name == "outshone" else ()
     scene = replace(

@@ -7,8 +7,9 @@
     wsss render --series       # the controlled series too (`wsss.data.series`), as further splits
 
 A scene is a function of (generator version, seed, split, index) alone. A folder holds
-`{split}/{rgb,masks,instances,depth}/NNNN.png` and, written last, `{split}/index.json`: a split without its index is
-unfinished, and rendering goes on with the scenes that are missing.
+`{split}/{rgb,masks,instances,depth}/NNNN.png`, `kinect/{split}-NNNN.png` and, written last, `{split}/index.json`: a
+split without its index is unfinished, and rendering goes on with the scenes that are missing. `depth` is exact inverse
+depth; `kinect` is depth in millimetres as a camera measures it (`wsss.data.depth_camera`), the source `files:kinect`.
 """
 
 import re
@@ -37,10 +38,10 @@ __all__ = [
     "default_root",
 ]
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever the same seed gives another picture; part of the data hash."""
 
-SPLITS = {"train": 400, "tune": 80, "test": 200}
+SPLITS = {"train": 400, "tune": 80, "test": 400}
 FROZEN = {
     "train": "93a5e1192c5b22afb0e41dd8a306a26e2835e13f584ad0a55dd65894abe1b2dd",
     "tune": "00f3fca6b18631b733d6426f0ac4c7ce7e532f1dfa073a7d30c3718da2e0d42a",
@@ -56,14 +57,14 @@ class TabletopSpec:
     Attributes:
         seed: of the whole data set.
         side: picture side in pixels.
-        splits: scenes of `train`, `tune` and `test`, of those that are wanted; by default the frozen 400, 80, 200.
+        splits: scenes of `train`, `tune` and `test`, of those that are wanted; by default the frozen 400, 80, 400.
 
     Raises:
         WsssError: another split.
     """
 
     seed: int = 0
-    side: int = 256
+    side: int = 512
     splits: tuple[tuple[str, int], ...] = tuple(SPLITS.items())
 
     def __post_init__(self) -> None:
@@ -159,7 +160,8 @@ class TabletopDataset:
         return facts["group"], facts["step"]
 
     def _files(self, name: str) -> list[Path]:
-        return [self.folder / kind / f"{name.rsplit('-', 1)[1]}.png" for kind in ("rgb", "masks", "instances", "depth")]
+        own = [self.folder / kind / f"{name.rsplit('-', 1)[1]}.png" for kind in ("rgb", "masks", "instances", "depth")]
+        return [*own, self.folder.parent / "kinect" / f"{name}.png"]
 
     def contents(self) -> list[str]:
         """Hashes of the files of every scene, in order (see `wsss.data.base.data_key`)."""

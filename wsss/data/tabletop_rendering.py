@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wsss.data.depth_camera import as_measured
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.data.scenes import draw_scene, scene_kind
 from wsss.data.series import SERIES, draw_series_scene, series_identity, series_length, series_place
@@ -24,17 +25,19 @@ from wsss.io import read_json, write_json, write_png
 from wsss.machine.progress import progress_bar
 
 if TYPE_CHECKING:
+    from wsss.data.rays import Shot
     from wsss.data.renderer import Rendered
 
 __all__ = ["FROZEN_RENDERER", "render_series", "render_tabletop"]
 
-FROZEN_RENDERER = "3.2.7"
-"""PyBullet's version that rendered the frozen data; a folder's identity, and so its fingerprints, name any other."""
+FROZEN_RENDERER = "4.4.0.post1"
+"""Embreex's version that rendered the frozen data; a folder's identity, and so its fingerprints, name any other."""
 
 _SPLIT_CODE = {"train": 0, "tune": 1, "test": 2}
 _MIN_VISIBLE = 80 / 256**2  # share of the picture: a person cannot name less
-_MAX_OCCLUSION = 0.9
-_ATTEMPTS = 20
+_SMALL = 0.01  # of the picture
+_HIDDEN, _MAX_OCCLUSION = 0.4, 0.9  # of an object
+_ATTEMPTS = 60
 
 
 def render_tabletop(
@@ -48,7 +51,7 @@ def render_tabletop(
             it.
 
     Raises:
-        WsssError: PyBullet is missing (Python newer than 3.11), or the folder holds another specification.
+        WsssError: embreex is missing, or the folder holds another specification.
     """
     spec = spec or TabletopSpec()
     root = Path(root) if root else default_root(spec)
@@ -104,9 +107,9 @@ def _spec_of(root: Path) -> TabletopSpec:
 
 
 def _renderer() -> str | None:
-    """PyBullet's version on this machine; None where there is none, which can read what others have rendered."""
+    """Embreex's version on this machine; None where there is none, which can read what others have rendered."""
     try:
-        return version("pybullet")
+        return version("embreex")
     except PackageNotFoundError:
         return None
 
@@ -114,7 +117,7 @@ def _renderer() -> str | None:
 def _identity_here(spec: TabletopSpec) -> dict[str, Any]:
     """Identity of a folder that is rendered on this machine."""
     renderer = _renderer() or FROZEN_RENDERER
-    return spec.identity() | ({} if renderer == FROZEN_RENDERER else {"pybullet": renderer})
+    return spec.identity() | ({} if renderer == FROZEN_RENDERER else {"embreex": renderer})
 
 
 def _render_split(
@@ -154,58 +157,67 @@ def _check_identity(root: Path, spec: TabletopSpec) -> None:
         write_json(path, _identity_here(spec))
         return
     found = read_json(path)
-    if not isinstance(found, dict) or spec.identity() != {k: v for k, v in found.items() if k != "pybullet"}:
+    if not isinstance(found, dict) or spec.identity() != {k: v for k, v in found.items() if k != "embreex"}:
         raise WsssError(f"{root} holds another tabletop ({found}); choose another --root or delete the folder")
 
 
 def _check_renderer(root: Path, spec: TabletopSpec) -> None:
-    """Raise a `WsssError` if this PyBullet would render further scenes beside those of another version."""
+    """Raise a `WsssError` if this embreex would render further scenes beside those of another version."""
     path = root / "identity.json"
     found, here = read_json(path), _identity_here(spec)
     if _renderer() is None or found == here:
         return
     if any(root.glob("*/scenes/[!.]*.json")):
-        theirs, ours = (identity.get("pybullet", FROZEN_RENDERER) for identity in (found, here))
+        theirs, ours = (identity.get("embreex", FROZEN_RENDERER) for identity in (found, here))
         raise WsssError(
-            f"{root} was begun with PyBullet {theirs}, and this is {ours}, whose pictures may differ. Install "
-            f"pybullet=={theirs}, choose another --root or delete the folder"
+            f"{root} was begun with embreex {theirs}, and this is {ours}, whose pictures may differ. Install "
+            f"embreex=={theirs}, choose another --root or delete the folder"
         )
     write_json(path, here)  # nothing is rendered yet
 
 
-def _acceptable(rendered: Any, kind: str, empty: bool) -> bool:
-    """The quotas: all objects can be named, `small` scenes have one below 1 %, `occluded` ones one hidden by ≥ 15 %."""
-    areas = np.bincount(rendered.instances.ravel(), minlength=len(rendered.occlusion) + 1)[1:]
+def _acceptable(shot: "Shot", kind: str, empty: bool) -> bool:
+    """The quotas: all objects can be named; `small` scenes have one below 1 % of the picture, `occluded` ones one that
+    is hidden by 40 % or more."""
+    areas, occlusion = shot.areas(), shot.occlusion()
     if empty or not len(areas):
         return empty
-    if areas.min() < _MIN_VISIBLE * rendered.mask.size or rendered.occlusion.max() > _MAX_OCCLUSION:
+    if areas.min() < _MIN_VISIBLE or occlusion.max() > _MAX_OCCLUSION:
         return False
-    if kind == "small":
-        return bool((areas < 0.01 * rendered.mask.size).any())
-    return kind != "occluded" or bool((rendered.occlusion >= 0.15).any())
+    return {"small": bool(areas.min() < _SMALL), "occluded": bool(occlusion.max() >= _HIDDEN)}.get(kind, True)
 
 
-def _render_one(root: Path, spec: TabletopSpec, split: str, index: int, renderer: Any) -> None:
+def _render_one(root: Path, spec: TabletopSpec, split: str, index: int) -> None:
+    from wsss.data.rays import shoot
+    from wsss.data.renderer import finish, render_scene
+    from wsss.data.world import build_world
+
     if split in SERIES:
         scene, rng = draw_series_scene(split, index, spec.seed)
         group, step = series_place(split, index)
-        return _write_scene(root, split, index, renderer.render(scene, rng), {"group": group, "step": step})
+        return _write_scene(
+            root, split, index, render_scene(scene, rng, spec.side), rng, {"group": group, "step": step}
+        )
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng([spec.seed, _SPLIT_CODE[split], index, attempt])
         scene = draw_scene(rng, scene_kind(index))
-        rendered = renderer.render(scene, rng)
-        if _acceptable(rendered, scene.kind, empty=not any(p.class_id for p in scene.placements)):
-            return _write_scene(root, split, index, rendered, {"kind": scene.kind})
+        shot = shoot(build_world(scene, rng), scene, spec.side)
+        if _acceptable(shot, scene.kind, empty=not any(p.class_id for p in scene.placements)):
+            return _write_scene(root, split, index, finish(shot, rng), rng, {"kind": scene.kind})
     raise WsssError(f"tabletop {split} scene {index}: no acceptable scene in {_ATTEMPTS} attempts; use another seed")
 
 
-def _write_scene(root: Path, split: str, index: int, rendered: "Rendered", more: dict[str, Any]) -> None:
+def _write_scene(
+    root: Path, split: str, index: int, rendered: "Rendered", rng: np.random.Generator, more: dict[str, Any]
+) -> None:
     folder, name = root / split, f"{index:04d}"
     inverse = normalise_inverse_depth(inverse_depth(rendered.depth_metres, "metric"))
     write_png(folder / "rgb" / f"{name}.png", rendered.image)
     write_png(folder / "masks" / f"{name}.png", rendered.mask)
     write_png(folder / "instances" / f"{name}.png", rendered.instances)
     write_png(folder / "depth" / f"{name}.png", (inverse * 65535).round().astype(np.uint16))
+    measured = as_measured(rendered.depth_metres, rendered.returned, rendered.reached, rng)
+    write_png(root / "kinect" / f"{split}-{name}.png", measured)
     facts = {
         "id": f"{split}-{name}",
         **more,
@@ -216,9 +228,6 @@ def _write_scene(root: Path, split: str, index: int, rendered: "Rendered", more:
 
 
 def _render_chunk(root: Path, spec: TabletopSpec, split: str, indices: list[int]) -> int:
-    from wsss.data.renderer import Renderer
-
-    with Renderer(spec.side) as renderer:
-        for index in indices:
-            _render_one(root, spec, split, index, renderer)
+    for index in indices:
+        _render_one(root, spec, split, index)
     return len(indices)

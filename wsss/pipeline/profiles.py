@@ -141,8 +141,8 @@ def profile(name: str = "default", data: str = "tabletop", *, own: bool = False,
     check_settings(config)
     return replace(
         config,
-        depth=resolve_place(config.depth, config.root),
-        sources=tuple(f"{name}={resolve_place(spec, config.root)}" for name, spec in config.depths.declared.items()),
+        depth=resolve_place(config.depth, config.place),
+        sources=tuple(f"{name}={resolve_place(spec, config.place)}" for name, spec in config.depths.declared.items()),
     )
 
 
