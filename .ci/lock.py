@@ -16,10 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROJECT = "wsss-depth-cam"
-# torch and pybullet state these markers themselves; without them the lock would install on one platform only.
+# torch states these markers itself; without them the lock would install on one platform only.
 MARKERS = {
     r"(nvidia|cuda)-.*|triton": 'sys_platform == "linux"',
-    "pybullet": 'python_version < "3.12"',
 }
 HEADER = f"""\
 # Exact versions of what pyproject.toml and its extras dev, export and bench need, with all that these need in turn.

@@ -1,6 +1,5 @@
 """Fixtures for every room: the shared photographs, a tiny folder in VOC layout, a tiny rendered one, a tiny classifier."""
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -93,8 +92,6 @@ TINY_TABLETOP = TabletopSpec(side=64, splits=(("train", 4), ("tune", 2), ("test"
 @pytest.fixture(scope="session")
 def tabletop_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendered `tabletop` folder of 64×64 pictures, 4 train, 2 tune, 2 test. Read-only: copy it before a change."""
-    if importlib.util.find_spec("pybullet") is None:
-        pytest.skip("rendering needs PyBullet, whose newest wheel is for Python 3.11")
     return render_tabletop(tmp_path_factory.mktemp("tabletop"), TINY_TABLETOP, processes=1, progress=False)
 
 

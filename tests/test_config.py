@@ -31,7 +31,7 @@ def test_every_profile_fits_every_data_set(name: str, data: str) -> None:
 
 
 def test_unknown_names_list_the_known_ones() -> None:
-    with pytest.raises(WsssError, match=r"unknown profile 'fast'.*smoke, default, full"):
+    with pytest.raises(WsssError, match=r"unknown profile 'fast'.*smoke, default, reference, full"):
         profile("fast")
     with pytest.raises(WsssError, match=r"unknown data set 'coco'.*tabletop, nyuv2, voc"):
         profile("default", "coco")
@@ -48,13 +48,13 @@ def test_settings_replace_and_none_keeps() -> None:
 
 
 def test_profiles_differ_where_they_should() -> None:
-    smoke, default, full = (profile(name) for name in PROFILES)
+    smoke, default, reference, full = configs = [profile(name) for name in PROFILES]
     for cost in ("epochs", "base_side"):
-        values = [getattr(config.classifier, cost) for config in (smoke, default, full)]
+        values = [getattr(config.classifier, cost) for config in configs]
         assert values == sorted(values)
-    assert smoke.tabletop_scenes < default.tabletop_scenes < full.tabletop_scenes
-    assert default.tabletop_scenes == (400, 80, 200)
-    assert smoke.methods == default.methods == full.methods
+    assert smoke.tabletop_scenes < default.tabletop_scenes < reference.tabletop_scenes < full.tabletop_scenes
+    assert reference.tabletop_scenes == (400, 80, 400)
+    assert smoke.methods == default.methods == reference.methods == full.methods
 
 
 def test_real_data_sets_differ_from_the_rendered_one() -> None:
@@ -106,13 +106,13 @@ def test_configurations_are_frozen_values() -> None:
 
 
 HASHES = {
-    "tabletop": "2839ad0a00c26dcc9cdffa31fa9b179ef80090fb3d729381ec6a065c066d94f7",
-    "nyuv2": "a5daba36f12b914f9625cab290bf0f4b3cd5ce26f814817eb007a3fb90added1",
-    "voc": "00708d1e64bff14129b6ac395bddc5a742bb0ecf63e4d45af3b88bc4a6125343",
+    "tabletop": "098caa7f814d67a8f83ff25fcf59dff9c836c7c7d4fc97bc14d4829db9cafe7e",
+    "nyuv2": "844eb17d1886dde79be9f1d81d493b9818917d0753b158d82f0d826984b027bc",
+    "voc": "f9b9e7af3c123dd3df9920b384abf597545b67325ac950153ea2f55864646001",
 }
 
 
 @pytest.mark.parametrize("data", HASHES)
 def test_hashes_of_the_default_profiles_stay(data: str) -> None:
     """The committed records hold them: another value says that settings of a result, or how scores count, changed."""
-    assert config_hash(profile("default", data)) == HASHES[data]
+    assert config_hash(profile("reference", data)) == HASHES[data]

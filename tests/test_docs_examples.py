@@ -1,6 +1,5 @@
 """The examples of the pages: every block marked `ci` runs as it is written, alone, in an empty folder."""
 
-import importlib.util
 import re
 import subprocess
 from collections.abc import Iterator
@@ -68,14 +67,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.usefixtures("nothing_stays")
 @pytest.mark.parametrize(("heading", "code"), [*EXTEND, *DEPTH], ids=[heading for heading, _ in (*EXTEND, *DEPTH)])
 def test_an_example_runs(heading: str, code: str, tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "tabletop" in code and importlib.util.find_spec("pybullet") is None:
-        pytest.skip("rendering needs PyBullet")
     monkeypatch.chdir(tmp_path)
     in_folder(runs, monkeypatch)
     exec(compile(code, f"docs: {heading}", "exec"), {"__name__": "example"})
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pybullet") is None, reason="rendering needs PyBullet")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_runs(
     command: str, tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -73,15 +73,6 @@ def test_torch_and_torchvision_are_a_pair() -> None:
     assert str(pins()["torchvision"]) == TORCHVISION_OF_TORCH[str(pins()["torch"])]
 
 
-def test_pybullet_is_left_out_where_it_has_no_wheel() -> None:
-    (declaration,) = [requirement for requirement in declared() if requirement.name == "pybullet"]
-    (locked,) = [Requirement(line) for line in LOCK_LINES if line.startswith("pybullet==")]
-    for requirement in (declaration, locked):
-        assert requirement.marker is not None
-        assert requirement.marker.evaluate(LOCKED_ON)
-        assert not requirement.marker.evaluate(LOCKED_ON | {"python_version": "3.12"})
-
-
 def test_conda_environment_takes_its_versions_from_the_lock() -> None:
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert conda["name"] == "wsss"

@@ -255,7 +255,7 @@ def config_hash(config: Config, given: Mapping[str, Any] | None = None) -> str:
         given: what a file of crop parameters gives in place of choosing it.
     """
     settings = config.dictionary() | {"classifier": config.classifier.identity()}
-    for name in _NOT_HASHED:
+    for name in (*_NOT_HASHED, *(() if config.data == "tabletop" else _OF_TABLETOP)):
         settings.pop(name, None)
     if own := config.depths.kinds.get(innermost(config.depth)):
         settings["depth_kind"] = own
@@ -265,6 +265,7 @@ def config_hash(config: Config, given: Mapping[str, Any] | None = None) -> str:
     return content_hash({**settings, "depth": depth, "scoring": SCORING_VERSION})
 
 
+_OF_TABLETOP = "tabletop_side", "tabletop_scenes"
 _NOT_HASHED = (
     "seed",
     "root",

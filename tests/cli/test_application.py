@@ -203,7 +203,7 @@ def test_shells_complete_commands_options_and_choices() -> None:
 
     assert {"series", "segment"} == completed("wsss se")
     assert {"--config", "--classes"} <= completed("wsss crops --c")
-    assert {"smoke", "default", "full"} == completed("wsss crops --profile ")
+    assert {"smoke", "default", "reference", "full"} == completed("wsss crops --profile ")
     assert {"tabletop", "nyuv2", "voc"} == completed("wsss crops --data ")
     assert {"metric", "inverse"} == completed("wsss crops --depth-kind ")
 

@@ -131,7 +131,7 @@ def test_no_command_prints_the_help() -> None:
 
 def test_help_is_quick() -> None:
     """The command line itself imports neither torch nor the renderer."""
-    slow = {"torch", "timm", "pybullet", "matplotlib", "numpy", "pandas", "tqdm"}
+    slow = {"torch", "timm", "embreex", "matplotlib", "numpy", "pandas", "tqdm"}
     code = f"import sys, wsss.cli; print({slow} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -168,72 +169,67 @@ def test_default_root_is_the_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert default_root() != default_root(TabletopSpec(seed=1))
 
 
-def test_without_pybullet_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    from wsss.data.renderer import Renderer
-
-    monkeypatch.setitem(sys.modules, "pybullet", None)
-    with pytest.raises(WsssError, match=r"Python 3\.11.*--root"):
-        Renderer(32)
+def test_without_a_renderer_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "embreex.rtcore_scene", None)
+    with pytest.raises(WsssError, match=r"pip install embreex.*--root"):
+        _render_chunk(tmp_path, SPEC, "train", [0])
 
 
 # ---- the renderer's version ---------------------------------------------------------------------------------------
 
 
-def other_pybullet(monkeypatch: pytest.MonkeyPatch, version: str | None) -> None:
-    """Let this machine seem to have another version of PyBullet, or none."""
+def other_renderer(monkeypatch: pytest.MonkeyPatch, version: str | None) -> None:
+    """Let this machine seem to have another version of the renderer, or none."""
     monkeypatch.setattr("wsss.data.tabletop_rendering._renderer", lambda: version)
 
 
 @pytest.mark.parametrize("version", [FROZEN_RENDERER, None])
 def test_the_frozen_renderer_is_not_named(version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The identity of the default data is what it was before versions were looked at."""
-    other_pybullet(monkeypatch, version)
+    other_renderer(monkeypatch, version)
     spec = TabletopSpec()
     _check_identity(tmp_path, spec)
-    plain = {"version": 1, "seed": 0, "side": 256, "splits": {"train": 400, "tune": 80, "test": 200}}
+    plain = {"version": 2, "seed": 0, "side": 512, "splits": {"train": 400, "tune": 80, "test": 400}}
     assert json.loads((tmp_path / "identity.json").read_text()) == spec.identity() == plain
     assert default_root(spec).name == f"tabletop-{content_hash(plain)[:12]}"
 
 
 def test_another_renderer_gives_another_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pybullet", reason="rendering needs PyBullet, whose newest wheel is for Python 3.11")
     spec = TabletopSpec(side=32, splits=(("tune", 1),))
     marks = []
     for name, version in (("frozen", FROZEN_RENDERER), ("other", "9.0.1")):
-        other_pybullet(monkeypatch, version)
+        other_renderer(monkeypatch, version)
         root = tmp_path / name
         _check_identity(root, spec)
         _render_chunk(root, spec, "tune", [0])
         render_tabletop(root, spec, progress=False)  # the index alone is missing
-        other_pybullet(monkeypatch, None)  # whoever reads it needs no PyBullet
+        other_renderer(monkeypatch, None)  # whoever reads it needs no renderer
         data = TabletopDataset(root, "tune")
         assert data[0].image.shape == (32, 32, 3)
         assert render_tabletop(root, spec, progress=False) == root
         marks.append(data.fingerprint())
         identity = json.loads((root / "tune" / "index.json").read_text())["identity"]
         assert identity == json.loads((root / "identity.json").read_text())
-        assert identity.get("pybullet", FROZEN_RENDERER) == version
+        assert identity.get("embreex", FROZEN_RENDERER) == version
     assert marks[0] != marks[1]
 
 
 def test_two_renderers_do_not_share_a_folder(copy: Path, tabletop_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other_pybullet(monkeypatch, "9.0.1")
+    other_renderer(monkeypatch, "9.0.1")
     assert render_tabletop(copy, SPEC, progress=False) == copy  # it is complete, so nothing is rendered
     (copy / "train" / "index.json").unlink()
     render_tabletop(copy, SPEC, progress=False)  # all its scenes are there: it stays what it was
     assert files(copy) == files(tabletop_root)
     (copy / "train" / "index.json").unlink()
     (copy / "train" / "scenes" / "0002.json").unlink()
-    with pytest.raises(WsssError, match=rf"begun with PyBullet {FROZEN_RENDERER}, and this is 9\.0\.1.*--root"):
+    with pytest.raises(WsssError, match=rf"begun with embreex {FROZEN_RENDERER}, and this is 9\.0\.1.*--root"):
         render_tabletop(copy, SPEC, progress=False)
 
 
 def test_an_empty_folder_takes_the_renderer_that_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other_pybullet(monkeypatch, None)
+    other_renderer(monkeypatch, None)
     _check_identity(tmp_path, SPEC)
-    other_pybullet(monkeypatch, "9.0.1")
+    other_renderer(monkeypatch, "9.0.1")
     _check_renderer(tmp_path, SPEC)
-    assert json.loads((tmp_path / "identity.json").read_text()) == SPEC.identity() | {"pybullet": "9.0.1"}
+    assert json.loads((tmp_path / "identity.json").read_text()) == SPEC.identity() | {"embreex": "9.0.1"}
     _check_identity(tmp_path, SPEC)

@@ -178,7 +178,7 @@ def test_nothing_to_compare_is_no_agreement() -> None:
     assert not Outcome(empty, some, ("miou",)).agrees
 
 
-@pytest.mark.parametrize("name", ["smoke", "default", "full"])
+@pytest.mark.parametrize("name", ["smoke", "default", "reference", "full"])
 @pytest.mark.parametrize("data", ["tabletop", "nyuv2", "voc"])
 def test_settings_survive_json(name: str, data: str) -> None:
     config = profile(name, data)

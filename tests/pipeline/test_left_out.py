@@ -18,7 +18,7 @@ from wsss.pipeline.profiles import profile
 
 def test_a_profiles_limits_are_for_the_reference_data_only(tiny_voc: Path, tmp_path: Path) -> None:
     (tmp_path / "voc-animals").mkdir()
-    for name, limit in (("default", 1000), ("smoke", 16)):
+    for name, limit in (("reference", 1000), ("default", 300), ("smoke", 16)):
         assert profile(name, "voc").train_limit == limit
         assert profile(name, "voc", root=str(tmp_path / "voc-animals")).train_limit == limit
         own = profile(name, "voc", root=str(tiny_voc))

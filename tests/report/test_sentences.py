@@ -9,7 +9,7 @@ from wsss.report.sentences import class_sentence, difference_sentence, strata_se
 
 def record(method: str = "cam", mean: float = 40.0, **changes: Any) -> Any:
     """As much of a record as these functions read."""
-    versions = {"torch": "2.14.1", "pybullet": None}
+    versions = {"torch": "2.14.1", "embreex": None}
     source = {
         "commit": "c" * 40,
         "dirty": False,
@@ -132,6 +132,6 @@ def test_colophon_has_a_column_for_each_stage_and_what_its_records_share():
         "made or loaded in": "20.0 s",
         "at (UTC)": "2026-01-01T00:00:00+00:00",
         "torch version": "2.14.1",
-        "pybullet version": "–",
+        "embreex version": "–",
     }
     assert table["segmentation (test)"]["commit"] == "unknown"

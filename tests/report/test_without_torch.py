@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wsss.paths import checkout_folder
 
-HEAVY = ("torch", "torchvision", "timm", "transformers", "segmentation_models_pytorch", "pybullet")
+HEAVY = ("torch", "torchvision", "timm", "transformers", "segmentation_models_pytorch", "embreex")
 
 REPORT = f"""
 import os, sys

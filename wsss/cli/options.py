@@ -67,7 +67,7 @@ def _stated_kind(kinds: list[str] | None) -> list[str] | None:
 DATA_OPTION = {"metavar": f"[{'|'.join(DATA_SETS)}]", "callback": _known_data, "autocompletion": lambda: DATA_SETS}
 """What every option has that names a data set."""
 
-ProfileName = Literal["smoke", "default", "full"]
+ProfileName = Literal["smoke", "default", "reference", "full"]
 Profile = Annotated[
     ProfileName, typer.Option(help="smoke is tiny and no result; full is of paper scale.", envvar="WSSS_PROFILE")
 ]

@@ -26,9 +26,9 @@ StageName = Literal["cam", "pseudo", "segmentation"]
 
 
 def _tree_of(run: "Run") -> Path:
-    """The tree of the committed records for the default profile, which is theirs; for others, and where settings are
+    """The tree of the committed records for the reference profile, which is theirs; for others, and where settings are
     not the profile's, the run's own."""
-    theirs = run.config.profile == "default" and not settings_of_environment()
+    theirs = run.config.profile == "reference" and not settings_of_environment()
     return Path("results") if theirs else run.folder / "results"
 
 
@@ -80,7 +80,7 @@ def results(
             continue
         folder = str(root.resolve()) if root else None
         compared: dict[str, Any] = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS[name]}
-        runs = [open_run("default", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
+        runs = [open_run("reference", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
         write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
         made.append(name)
     return Made({"data": made}, Path("results") if made else None)
@@ -168,11 +168,11 @@ def figures(
 ) -> Made:
     """Draw every figure anew: charts of the committed records, figure 1, and pictures for each claim.
 
-    Pictures are of `tabletop`, default profile; stages that are not in the cache are made first (a quarter of an hour).
+    Pictures are of `tabletop`, reference profile; stages that are not in the cache are made first.
     """
     from wsss.report.qualitative import draw_qualitative
 
-    run = open_run_of("default", "tabletop", {"seed": seed})
+    run = open_run_of("reference", "tabletop", {"seed": seed})
     run.require_apart(out, inputs=[Path("results")])
     charts = report(Path("results"), out, None)
     pictures = list(draw_qualitative(run, out))
@@ -199,7 +199,7 @@ def report(
     The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
     """
     from wsss.checks import require_apart
-    from wsss.experiments.committed import check_once
+    from wsss.experiments.committed import check_once, earlier_version
     from wsss.records.store import load_records
     from wsss.report.ablation_charts import ablation_charts
     from wsss.report.chart_list import record_charts
@@ -213,6 +213,8 @@ def report(
     found = load_records(records)
     if records.resolve() == Path("results").resolve():
         check_once(found, records)
+        if earlier := earlier_version(records):
+            typer.echo(f"{records} is of an earlier version, {earlier}", err=True)
         pages = pages or list(PAGES)
     charts = record_charts(found, figures) + ablation_charts(records, figures) + series_charts(records, figures)
     drawn = list(draw_charts(charts))

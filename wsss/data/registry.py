@@ -101,7 +101,7 @@ def viewed(dataset: Dataset, classes: Sequence[str] | None = None, depth: bool =
     return DatasetView(dataset, classes, depth)
 
 
-# Each data set is imported when it is opened: PyBullet and pooch are slow to import and may be missing.
+# Each data set is imported when it is opened: the renderer and pooch are slow to import.
 
 
 @_own("tabletop")

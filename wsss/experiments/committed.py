@@ -26,7 +26,10 @@ from wsss.records.store import (
     series_path,
 )
 
-__all__ = ["check_committed", "check_once", "committed_names"]
+__all__ = ["check_committed", "check_once", "committed_names", "earlier_version"]
+
+EARLIER = "earlier.json"
+"""File beside the records: they are whole, but of an earlier version of the code. It says of which, and why."""
 
 
 def committed_names(config: Config, stage: Stage) -> tuple[str, ...]:
@@ -39,10 +42,23 @@ def committed_names(config: Config, stage: Stage) -> tuple[str, ...]:
     return tuple(config.full_name(method) for method in methods[stage])
 
 
+def earlier_version(root: Path) -> str | None:
+    """Of which earlier commit the records below `root` are, and why; None where they are of this code."""
+    path = root / EARLIER
+    if not path.exists():
+        return None
+    found = read_json(path)
+    try:
+        return f"commit {found['commit']}: {found['why']}"
+    except (KeyError, TypeError) as error:
+        raise WsssError(f"{path} must hold `commit` and `why`; it lacks {error}.") from error
+
+
 def check_committed(records: Sequence[Record], root: Path) -> None:
     """Refuse records that are not all that `make results` makes, or not what the code would make now.
 
-    Real data need not be there: its records are checked for their settings, those of `tabletop` for their data as well.
+    Where `earlier.json` says that they are of an earlier version, they must be whole, and need not be fresh. Otherwise
+    real data need not be there: its records are checked for their settings, those of `tabletop` for their data as well.
     How many seeds a record has is not checked; the tables say it.
 
     Args:
@@ -53,9 +69,9 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
         WsssError: a record is missing, stale, left over or of the smoke profile; the message names it and the remedy.
     """
     check_not_smoke(records)
-    expected = 0
+    fresh, expected = earlier_version(root) is None, 0
     for data in RESULT_METHODS:
-        config = profile("default", data)
+        config = profile("reference", data)
         # Data in VOC layout has the name of its folder.
         own = [r for r in records if r["data"] == data or (data == "voc" and r["data"] not in RESULT_METHODS)]
         for stage in STAGES:
@@ -73,7 +89,8 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
                 if data == "tabletop":
                     names = ("test" if split == "report" else split for split in hashed_splits(stage))
                     digest = content_hash([FROZEN[name] for name in names])
-                check_fresh(record, config_hash(config), digest, ALGORITHM_VERSION[stage])
+                if fresh:
+                    check_fresh(record, config_hash(config), digest, ALGORITHM_VERSION[stage])
     if len(records) > expected:
         raise WsssError(
             f"{root} holds {len(records)} records, but `make results` makes {expected}. Delete those left over."
@@ -83,7 +100,7 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
 
 def _check_others(root: Path) -> None:
     """The series and the ablation: there, not of the smoke profile, and of the settings and the version of the code."""
-    wanted = config_hash(profile("default", "tabletop")), ALGORITHM_VERSION["cam"]
+    wanted = config_hash(profile("reference", "tabletop")), ALGORITHM_VERSION["cam"]
     ablation = load_ablation(ablation_path(root, "tabletop", 0))
     if ablation is None:
         raise WsssError(f"there is no record {ablation_path(root, 'tabletop', 0)}. Make it with `make results`.")
@@ -95,7 +112,8 @@ def _check_others(root: Path) -> None:
     paths |= {series_path(root, name): load_series(series_path(root, name)) for name in SERIES}
     for path, record in paths.items():
         made = record["provenance"]
-        if record["profile"] == "smoke" or (made["config_sha256"], made["algorithm_version"]) != wanted:
+        stale = (made["config_sha256"], made["algorithm_version"]) != wanted
+        if record["profile"] == "smoke" or (stale and earlier_version(root) is None):
             raise WsssError(f"{path} is stale, or of the smoke profile. Make it with `make results`.")
 
 

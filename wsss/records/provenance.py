@@ -12,7 +12,7 @@ from wsss.paths import PACKAGE, VERSION, checkout
 
 __all__ = ["git_state", "package_versions", "processor", "provenance"]
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "segmentation_models_pytorch", "pybullet")
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "segmentation_models_pytorch", "embreex")
 
 
 def provenance(**facts: Any) -> dict[str, Any]:
