@@ -48,7 +48,7 @@ def _executed(parameters: Mapping[str, Any], output: Path, names: Sequence[str],
     """Execute notebooks, and keep their outputs in `notebooks/` where that is wanted."""
     from wsss.experiments.notebooks import execute, keep_outputs
 
-    written = execute(parameters, output, names, progress=not switched_on("WSSS_HEADLESS"))
+    written = execute(parameters, output, names, progress=not switched_on("WSSS_HEADLESS")) if names else []
     for path in written:
         typer.echo(f"executed {path}")
         if save_outputs:
