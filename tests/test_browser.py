@@ -247,9 +247,9 @@ def test_a_reader_tunes_a_photograph_in_the_first_chapter(page: "Page", lab: tup
     shot(page, lab, "0-quickstart")
     area = "area of the label"
     # Hardly a pixel is above the highest threshold; the plain CAM stays at its own.
-    before, after = (text.split() for text in moved(page, threshold, "End", area))
-    assert before[:6] == after[:6]
-    assert float(after[7]) < 2 < 10 < float(before[7])
+    low, high = (text.split() for text in moved(page, threshold, "End", area))
+    assert low[:6] == high[:6]
+    assert float(high[7]) < 2 < 10 < float(low[7])
     before, after = moved(page, crops, "ArrowRight", area)
     assert ("2 crops" in before, "3 crops" in after) == (True, True)
     page.get_by_label("depth", exact=True).select_option("inverted")

@@ -38,6 +38,13 @@ def test_without_depth_it_is_colour_alone(results: dict[str, ImageResult]) -> No
     assert titles == ["photograph", "plain CAM", "control: colour", "label, by colour"]
 
 
+def test_several_classes_have_a_legend() -> None:
+    shot = open_photograph(depth="none", classes="moped, crash helmet")
+    by_colour = looked_at(DepthCAM(imagenet_classifier()), shot)["rgb-region"]
+    (legend,) = quickstart_figure(by_colour).legends
+    assert {text.get_text() for text in legend.get_texts()} <= {"moped", "crash helmet"}
+
+
 def test_the_committed_picture_is_what_the_command_draws(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli.app, ["figures", "--only", "quickstart", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wsss.data.palette import class_colours, overlay
 from wsss.records.provenance import git_state
+from wsss.report.panels import class_legend
 from wsss.report.pictures import image_grid, score_map_on_image
 from wsss.report.style import save_figure, use_style
 
@@ -33,8 +34,9 @@ def quickstart_figure(by_colour: "ImageResult", by_depth: "ImageResult | None" =
     guided = by_depth or by_colour
     image, names = guided.image, guided.names
     label = guided.label()
-    shown = sum((label == number) * place for place, number in enumerate(guided.classes, start=1))
-    laid = overlay(image, np.asarray(shown, np.uint8), class_colours(names))
+    places = sum((label == number) * place for place, number in enumerate(guided.classes, start=1))
+    shown = np.asarray(places, np.uint8)
+    laid = overlay(image, shown, class_colours(names))
     pictures: list[Picture] = [("photograph", image, None)]
     if by_depth is not None and by_depth.depth is not None:
         pictures.append(("depth", by_depth.depth, None))
@@ -53,7 +55,7 @@ def quickstart_figure(by_colour: "ImageResult", by_depth: "ImageResult | None" =
             ax.set_title(title, fontsize=TITLE)
             if scores is not None:
                 score_map_on_image(ax, picture, scores)
-    return figure
+    return class_legend(figure, names, [shown]) if len(names) > 1 else figure
 
 
 def draw_quickstart(results: Mapping[str, "ImageResult"], folder: Path) -> list[Path]:
