@@ -27,8 +27,8 @@ TagFile = Annotated[
 TuneMasks = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of masks ID.png of some of the photographs, with classes.txt: parameters and threshold are chosen "
-        "on them."
+        help="Masks of some of the photographs, on which parameters and threshold are chosen: a folder of ID.png with "
+        "classes.txt, or COCO's instances.json with outlines."
     ),
 ]
 PresetName = Annotated[
@@ -125,7 +125,11 @@ def compare(
     images: Images,
     tags: TagFile,
     tune_masks: Annotated[
-        Path, typer.Option(help="Folder of masks ID.png of some of the photographs, with classes.txt; twenty or so.")
+        Path,
+        typer.Option(
+            help="Masks of some of the photographs, twenty or so: a folder of ID.png with classes.txt, or COCO's "
+            "instances.json with outlines."
+        ),
     ],
     preset: PresetName = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
