@@ -12,7 +12,7 @@ from wsss.data.coco import read_instances
 from wsss.data.picture_files import is_foreign, is_picture, refusal
 from wsss.errors import WsssError
 
-__all__ = ["FOLDERS", "OUTLINES", "Tags", "photographs_in", "read_tags"]
+__all__ = ["FOLDERS", "OUTLINES", "Tags", "counted", "photographs_in", "read_tags"]
 
 FOLDERS = "folders"
 """What stands in place of a file of tags where each photograph's class is the folder that it lies in."""
@@ -133,13 +133,18 @@ def _matched(held: Held, files: Sequence[str], source: Path) -> Tags:
         raise WsssError(f"{source} gives no photograph a tag.{first} Files are named by their path below --images.")
     left_out = list(notes)
     if strangers:
-        left_out.append(f"{_counted(strangers)} named in {source.name} but not there")
+        left_out.append(f"{counted(strangers)} named in {source.name} but not there")
     if untagged := [file for file in files if file not in found]:
-        left_out.append(f"{_counted(untagged)} there but not named in {source.name}")
+        left_out.append(f"{counted(untagged)} there but not named in {source.name}")
     return Tags({file: found[file] for file in files if file in found}, names, tuple(left_out))
 
 
-def _counted(names: Sequence[str]) -> str:
+def counted(names: Sequence[str]) -> str:
+    """How many photographs these are, and the names of the first.
+
+    >>> counted(["a.jpg"])
+    '1 photograph (a.jpg)'
+    """
     more = ", …" if len(names) > _NAMED else ""
     return f"{len(names)} photograph{'s' if len(names) > 1 else ''} ({', '.join(names[:_NAMED])}{more})"
 
@@ -165,7 +170,7 @@ def _of_folders(files: Sequence[str], images: Path) -> Tags:
         )
     classes = tuple(sorted(frozenset[str]().union(*found.values())))
     _require_classes(classes, images)
-    return Tags(found, classes, (f"{_counted(loose)} in no folder of a class",) if loose else ())
+    return Tags(found, classes, (f"{counted(loose)} in no folder of a class",) if loose else ())
 
 
 def _csv_entries(path: Path) -> Held:
