@@ -54,6 +54,7 @@ COMMANDS = {
         "--tune-masks",
         "--preset",
     },
+    "export-network": {"--network", "--out"},
     "evaluate": {
         "--source",
         "--checkpoint",

@@ -121,3 +121,25 @@ def _export_folder(images: Path, labels: Path, out: Path, form: Format, method: 
     listed = (export_coco if form == "coco" else export_voc)(data, data.labels, out, "train")
     typer.echo(f"{len(data)} label maps of {labels}; list {listed}")
     return Made({"label_maps": len(data), "format": form, "lists": [listed], "left_out": data.left_out}, out)
+
+
+@app.command("export-network")
+def export_network(
+    network: Annotated[
+        Path,
+        typer.Option(
+            help="Network of `wsss segment` or `wsss label`, classifier of `wsss train`, or depth network of `wsss "
+            "train-depth`."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="ONNX file to write.")],
+) -> Made:
+    """Write a trained network as ONNX: batch, height and width are free, images are RGB in [0, 1].
+
+    The file is written once onnxruntime has given what torch gives. Class names are in its metadata.
+    """
+    from wsss.segmentation.onnx_file import export_onnx
+
+    difference = export_onnx(network, out)
+    typer.echo(f"largest difference from torch at two sizes: {difference:.1e}")
+    return Made({"difference": difference, "onnx": out}, out, what="The ONNX file")
