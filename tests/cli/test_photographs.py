@@ -283,6 +283,9 @@ def test_a_label_folder_becomes_coco_and_is_read_again(run: Command, photos: Pat
         "4 label maps of labels; list coco/annotations/instances_train.json",
         "Everything is in coco",
     ]
+    for place in ("photos", "photos/new", "labels", "."):
+        with pytest.raises(WsssError, match="is, holds or lies in"):
+            CliRunner().invoke(app, [*exported[:-1], place], catch_exceptions=False)
     path = photos.parent / "coco" / "annotations" / "instances_train.json"
     read = coco.COCO(str(path))
     assert [one["name"] for one in read.loadCats(read.getCatIds())] == ["cat", "cup", "moped", "person"]
@@ -309,3 +312,19 @@ def test_a_label_folder_becomes_coco_and_is_read_again(run: Command, photos: Pat
 def test_what_cannot_be_exported_is_said(run: Command, more: str, reason: str) -> None:
     with pytest.raises(WsssError, match=reason):
         CliRunner().invoke(app, ["export", "--out", "out", *more.split()], catch_exceptions=False)
+
+
+def test_outlines_of_coco_choose(run: Command, photos: Path) -> None:
+    """Tags and masks from one file, whose polygons are of two of the photographs."""
+    names = sorted(set(TAGS.values()))
+    held: dict[str, list[dict]] = {"categories": [{"id": n, "name": name} for n, name in enumerate(names)]}
+    held |= {"images": [{"id": n, "file_name": f"{name}.jpg"} for n, name in enumerate(TAGS)], "annotations": []}
+    for number, (name, tag) in enumerate(TAGS.items()):
+        outline = [[10, 10, 50, 10, 50, 40, 10, 40]] if name in ("chelsea", "coffee") else []
+        held["annotations"].append({"image_id": number, "category_id": names.index(tag), "segmentation": outline})
+    (photos.parent / "instances.json").write_text(json.dumps(held))
+    run("label", "--tags", "instances.json", "--depth", "none", "--tune-masks", "instances.json", "--out", "labels")
+    facts = json.loads((photos.parent / "labels" / "labels.json").read_text())
+    assert (facts["chosen_on"], facts["tune_images"], facts["classes"]) == ("tune", 2, names)
+    (said,) = facts["left_out"]["photographs"]
+    assert said.startswith("the masks of 2 photographs (such as astronaut) in instances.json")
