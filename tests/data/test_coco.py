@@ -153,6 +153,13 @@ def test_one_file_gives_tags_and_masks(photos: Path) -> None:
     expected[1:5, 1:7], expected[2:4, 2:4] = 1, 3
     assert (tune[0].required_mask == expected).all()
     assert tune[0].labels.tolist() == [True, False, True]
+    many = [{"id": 1000 + number, "name": f"other {number}"} for number in range(300)]
+    path = photos.parent / "many.json"
+    path.write_text(json.dumps(HELD | {"categories": [*HELD["categories"], *many]}))
+    tags = photos.parent / "tags.csv"
+    tags.write_text("a.jpg,cat/dog;mug\n")
+    other = TaggedPhotographs(photos, "tune", tags, masks=path)
+    assert (other[0].required_mask == np.where(expected == 3, 2, expected)).all()
     mug = opened(photos, classes=("mug",), limit=1)
     assert np.unique(mug[0].required_mask).tolist() == [0, 1]
 
@@ -167,6 +174,7 @@ def test_keys_are_of_the_outlines(photos: Path) -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "size": ({"images": [{"id": 1, "file_name": "a.jpg", "height": 8, "width": 6}], "annotations": HELD["annotations"][:2]}, r"says that a\.jpg is \[8, 6\] \(H, W\), but the photograph is \[6, 8\]"),
+    "NaN": ({"annotations": [annotation([[1, 2, 3, 4, 5, float("nan")]], 10)]}, r"image a\.jpg, annotation 9 has a polygon that is no list of numbers"),
     "polygon": ({"annotations": [annotation([[1, 2, 3, 4, 5, 6, 7]], 10)]}, r"image a\.jpg, annotation 9 has a polygon of 7 numbers"),
     "categories": ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], "annotations": []}, "names the category 'a' twice"),
     "category ids": ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], "annotations": []}, "two categories have the id 1"),
@@ -178,11 +186,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 
 
+def used(data: TaggedPhotographs) -> None:
+    data.fingerprint()
+    list(data)
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_files_that_are_wrong_are_named(photos: Path, name: str) -> None:
     change, reason = WRONG[name]
     with pytest.raises(WsssError, match=rf"instances\.json.*{reason}") as caught:
-        list(opened(photos, HELD | change))
+        used(opened(photos, HELD | change))
     assert "\n" not in str(caught.value)
 
 

@@ -62,8 +62,10 @@ def export(
         raise WsssError("own photographs are exported with --images DIR and either --labels DIR or --tags FILE")
     if not tags and (tune_masks or preset):
         raise WsssError("--tune-masks and --preset go with --tags: they say how `wsss label` chose")
-    if images and (val or options.root):
-        raise WsssError("own photographs have no split val and no --root: leave out --val and --root")
+    if images and (val or options.root or options.data not in ("tabletop", "photographs")):
+        raise WsssError(
+            "own photographs are no --data with a --root and a split val: leave out --val, --data and --root"
+        )
     if images and labels:
         return _export_folder(images, labels, out, form, method)
     if images and tags:

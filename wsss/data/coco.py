@@ -6,6 +6,7 @@ one annotation for each class that an image shows, its whole mask, as COCO-Stuff
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Instances:
     Attributes:
         path: of the file, for messages.
         categories: name by id, in the order of the ids.
-        images: by file name; each has `id`, and `height` and `width` where the file says them.
+        images: each has `id` and `file_name`, and `height` and `width` where the file says them.
         annotations: of each image, by its id.
     """
 
@@ -55,7 +56,7 @@ def read_instances(path: Path) -> Instances:
             categories of one name.
     """
     try:
-        held = json.loads(path.read_text(encoding="utf-8-sig"))
+        held = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=str)  # NaN, which is no number in JSON
     except OSError as error:
         raise WsssError(f"cannot read {path}: {error.strerror}. Give a file as COCO's instances.json.") from error
     except (ValueError, RecursionError) as error:
@@ -87,7 +88,7 @@ def read_instances(path: Path) -> Instances:
 
 
 def _repeated(values: Sequence[Any]) -> Any:
-    return next(value for value in values if values.count(value) > 1)
+    return Counter(values).most_common(1)[0][0]
 
 
 def category_list(classes: Sequence[str]) -> list[dict[str, Any]]:
@@ -149,7 +150,7 @@ def label_map_of(
 
     Args:
         size: `(H, W)` of the image.
-        labels: 1…254 by id of the category.
+        labels: 0…254 by id of the category.
         place: file and image, for messages.
 
     Raises:

@@ -64,6 +64,6 @@ def _classes(folder: Path) -> tuple[str, ...]:
     if not isinstance(classes, list) or not classes or not all(isinstance(each, str) for each in classes):
         raise WsssError(
             f"{folder} has no classes.txt or {FACTS} that names the classes of its label maps. Give a folder of "
-            "`wsss label` or `wsss predict`, or write the name of class 1 into the first line of classes.txt,  …"
+            "`wsss label` or `wsss predict`, or write the name of class 1 into the first line of classes.txt, …"
         )
     return tuple(classes)

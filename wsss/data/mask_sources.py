@@ -97,14 +97,15 @@ def _require_named(classes: Sequence[str], names: Sequence[str], place: Path) ->
 class CocoMasks:
     """The outlines of COCO's instances, painted in order of decreasing area; crowd regions are 255.
 
-    A photograph has a mask where it has annotations and all of them have an outline.
+    Categories that are none of the classes, of which there may be any number, are painted as background. A photograph
+    has a mask where it has annotations and all of them have an outline.
     """
 
     def __init__(self, path: Path, files: Mapping[str, str], classes: Sequence[str]) -> None:
         pycocotools_mask()  # a missing library is said before anything is trained
         self._held = read_instances(path.resolve())
-        self.names = tuple(self._held.categories.values())
-        _require_named(classes, self.names, path)
+        self.names = tuple(classes)
+        _require_named(classes, tuple(self._held.categories.values()), path)
         named: dict[str, Mapping[str, Any]] = {}
         for image in self._held.images:
             if named.setdefault(Path(image["file_name"]).as_posix(), image) is not image:
@@ -139,7 +140,8 @@ class CocoMasks:
 
     @cached_property
     def _labels(self) -> dict[Any, int]:
-        return {category: label for label, category in enumerate(self._held.categories, start=1)}
+        known = {name: label for label, name in enumerate(self.names, start=1)}
+        return {category: known.get(name, 0) for category, name in self._held.categories.items()}
 
     def identity(self, ids: Sequence[str]) -> list[str]:
         return [content_hash(self._contents(name)) for name in ids]
