@@ -74,25 +74,19 @@ def test_quotas(tabletop_root: Path) -> None:
 
 
 def test_acceptance_rules() -> None:
-    class Drawn:
-        def __init__(self, area: int, occlusion: float) -> None:
-            self.found = [(area / 64**2, occlusion)] if area else []
+    def accepted(area: int, hidden: float, kind: str, empty: bool = False) -> bool:
+        found = np.array([(area / 64**2, hidden)] if area else np.zeros((0, 2)))
+        return _acceptable(found[:, 0], found[:, 1], kind, empty=empty)
 
-        def areas(self) -> np.ndarray:
-            return np.array([area for area, _ in self.found])
-
-        def occlusion(self) -> np.ndarray:
-            return np.array([hidden for _, hidden in self.found])
-
-    assert _acceptable(Drawn(200, 0.0), "mixed", empty=False)
-    assert not _acceptable(Drawn(3, 0.0), "mixed", empty=False)  # too small to name
-    assert not _acceptable(Drawn(200, 0.95), "mixed", empty=False)  # too hidden to name
-    assert not _acceptable(Drawn(200, 0.0), "small", empty=False)
-    assert _acceptable(Drawn(20, 0.0), "small", empty=False)
-    assert not _acceptable(Drawn(200, 0.3), "occluded", empty=False)
-    assert _acceptable(Drawn(200, 0.5), "occluded", empty=False)
-    assert _acceptable(Drawn(0, 0.0), "small", empty=True)
-    assert not _acceptable(Drawn(0, 0.0), "small", empty=False)
+    assert accepted(200, 0.0, "mixed")
+    assert not accepted(3, 0.0, "mixed")  # too small to name
+    assert not accepted(200, 0.95, "mixed")  # too hidden to name
+    assert not accepted(200, 0.0, "small")
+    assert accepted(20, 0.0, "small")
+    assert not accepted(200, 0.3, "occluded")
+    assert accepted(200, 0.5, "occluded")
+    assert accepted(0, 0.0, "small", empty=True)
+    assert not accepted(0, 0.0, "small")
 
 
 def test_a_scene_does_not_depend_on_the_others(tabletop_root: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_missing_stale_and_smoke_records_are_named(tree: Path, tmp_path: Path) -> None:
-    def refused(records: Sequence[Record], root: Path, message: str) -> None:
+    def refused(records: Sequence[Any], root: Path, message: str) -> None:
         with pytest.raises(WsssError, match=message):
             check_committed(records, root)
 

@@ -25,7 +25,6 @@ from wsss.io import read_json, write_json, write_png
 from wsss.machine.progress import progress_bar
 
 if TYPE_CHECKING:
-    from wsss.data.rays import Shot
     from wsss.data.renderer import Rendered
 
 __all__ = ["FROZEN_RENDERER", "render_series", "render_tabletop"]
@@ -176,10 +175,9 @@ def _check_renderer(root: Path, spec: TabletopSpec) -> None:
     write_json(path, here)  # nothing is rendered yet
 
 
-def _acceptable(shot: "Shot", kind: str, empty: bool) -> bool:
+def _acceptable(areas: np.ndarray, occlusion: np.ndarray, kind: str, *, empty: bool) -> bool:
     """The quotas: all objects can be named; `small` scenes have one below 1 % of the picture, `occluded` ones one that
     is hidden by 40 % or more."""
-    areas, occlusion = shot.areas(), shot.occlusion()
     if empty or not len(areas):
         return empty
     if areas.min() < _MIN_VISIBLE or occlusion.max() > _MAX_OCCLUSION:
@@ -202,7 +200,7 @@ def _render_one(root: Path, spec: TabletopSpec, split: str, index: int) -> None:
         rng = np.random.default_rng([spec.seed, _SPLIT_CODE[split], index, attempt])
         scene = draw_scene(rng, scene_kind(index))
         shot = shoot(build_world(scene, rng), scene, spec.side)
-        if _acceptable(shot, scene.kind, empty=not any(p.class_id for p in scene.placements)):
+        if _acceptable(shot.areas(), shot.occlusion(), scene.kind, empty=not any(p.class_id for p in scene.placements)):
             return _write_scene(root, split, index, finish(shot, rng), rng, {"kind": scene.kind})
     raise WsssError(f"tabletop {split} scene {index}: no acceptable scene in {_ATTEMPTS} attempts; use another seed")
 
