@@ -70,7 +70,7 @@ def test_quotas(tabletop_root: Path) -> None:
         if len(areas) and scene["kind"] == "occluded":
             assert max(scene["occlusion"]) >= 0.4
         if len(areas) and scene["kind"] == "small":
-            assert areas.min() < 0.01 * 64 * 64
+            assert areas.min() < 0.011 * 64 * 64  # what counts are rays, four a pixel
 
 
 def test_acceptance_rules() -> None:
