@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.material import CONFIG
-from benchmarks.measure import CHECKOUT, Effort, Measured, at_most, ratio, shown
+from benchmarks.measure import CHECKOUT, Effort, Figure, Measured, at_most, ratio, shown
 from wsss.cam.classifier import build_classifier, info_for
 from wsss.cam.training import train_classifier
 from wsss.errors import WsssError
@@ -22,14 +22,16 @@ from wsss.segmentation.training import train_segmentation
 
 __all__ = ["measure"]
 
+OWN, TORCHS = "asleep", "as torch comes"
+
 WAYS: dict[str, dict[str, str]] = {
-    "asleep": {"OMP_WAIT_POLICY": "passive"},
+    OWN: {"OMP_WAIT_POLICY": "passive"},
     "1,000 turns": {"GOMP_SPINCOUNT": "1000"},
     "10,000 turns": {"GOMP_SPINCOUNT": "10000"},
-    "as torch comes": {"GOMP_SPINCOUNT": "300000"},
+    TORCHS: {"GOMP_SPINCOUNT": "300000"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
-"""How threads wait: the package's own way first. Turns are those of a loop before a thread sleeps."""
+"""How threads wait: the package's way, so many turns of a loop before they sleep, as many as torch's OpenMP takes by itself."""
 
 JOBS = ("classifier", "network")
 BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
@@ -45,10 +47,9 @@ def measure(effort: Effort) -> Measured:
     A process for each way trains when it is its turn, so that what else the machine does meets all of them.
     """
     steps, rounds = (1, 1) if effort.quick else (2, effort.rounds)
-    own, torchs, *others = WAYS if not effort.quick else ("asleep", "as torch comes")
     seconds: dict[str, list[float]] = {}
     with ExitStack() as stack:
-        ways = {way: stack.enter_context(_trainer(WAYS[way], steps)) for way in (own, torchs, *others)}
+        ways = {way: stack.enter_context(_trainer(variables, steps)) for way, variables in WAYS.items()}
         for turn in range(rounds + 1):  # the first is not counted
             for busy in (False, True):
                 with _busy_process() if busy else ExitStack():
@@ -58,20 +59,21 @@ def measure(effort: Effort) -> Measured:
                             found = ways[way](job)
                             if turn:
                                 seconds.setdefault(_run(job, way, busy), []).append(found)
-    figures = []
-    for job in JOBS:
-        quiet, busy = ({way: _run(job, way, state) for way in ways} for state in (False, True))
-        figures += [
-            at_most(f"{job}: beside a busy process / quiet", ratio(seconds, busy[own], quiet[own]), 2),
-            at_most(f"{job}: quiet, {own} / {torchs}", ratio(seconds, quiet[own], quiet[torchs]), 1.05),
-            shown(f"{job}: beside a busy process / quiet, {torchs}", ratio(seconds, busy[torchs], quiet[torchs]), "×"),
-        ]
-        for way in (torchs, *others):
-            figures += [
-                shown(f"{job}: quiet, {way} / {own}", ratio(seconds, quiet[way], quiet[own]), "×"),
-                shown(f"{job}: beside a busy process, {way} / {own}", ratio(seconds, busy[way], busy[own]), "×"),
-            ]
-    return Measured(tuple(figures), seconds)
+    return Measured(tuple(figure for job in JOBS for figure in _figures(seconds, job)), seconds)
+
+
+def _figures(seconds: dict[str, list[float]], job: str) -> tuple[Figure, ...]:
+    def beside(way: str, busy: bool, other: str, other_busy: bool) -> float:
+        return ratio(seconds, _run(job, way, busy), _run(job, other, other_busy))
+
+    return (
+        at_most(f"{job}: beside a busy process / quiet", beside(OWN, True, OWN, False), 2),
+        at_most(f"{job}: quiet, {OWN} / {TORCHS}", beside(OWN, False, TORCHS, False), 1.05),
+        shown(f"{job}: beside a busy process / quiet, {TORCHS}", beside(TORCHS, True, TORCHS, False), "×"),
+        shown(f"{job}: beside a busy process, {TORCHS} / {OWN}", beside(TORCHS, True, OWN, True), "×"),
+        shown(f"{job}: quiet, 1,000 turns / {OWN}", beside("1,000 turns", False, OWN, False), "×"),
+        shown(f"{job}: beside a busy process, one thread / {OWN}", beside("one thread", True, OWN, True), "×"),
+    )
 
 
 def _run(job: str, way: str, busy: bool) -> str:

@@ -1,5 +1,6 @@
 """Two processes at one run make what one makes; in a single process nothing of it is felt."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from wsss import cli
 from wsss.analysis.score import load_score
 from wsss.config import Config
+from wsss.depth.monocular import load_depth_network
 from wsss.errors import WsssError
 from wsss.machine import processes
 from wsss.networks.synchrony import accelerated
@@ -100,9 +103,15 @@ def launched(folder: Path, text: str, count: int, *arguments: object) -> "subpro
     script = folder / "script.py"
     script.write_text(text)
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"] if count > 1 else []
-    command = [sys.executable, *torchrun, str(script), *map(str, arguments)]
+    return run_in(folder, [*torchrun, str(script), *map(str, arguments)])
+
+
+def run_in(folder: Path, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Run Python with these arguments, one thread a process, with `runs/` in a folder."""
+    command = [sys.executable, *arguments]
     places = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment |= {"WSSS_RUNS": str(folder / "runs"), "WSSS_CACHE": str(folder / "cache")}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -204,6 +213,29 @@ def first_gradients(path: Path) -> torch.Tensor:
     """A tenth of all gradients of a training's first step, from its state."""
     state = torch.load(path, weights_only=True)["optimiser"]["state"]
     return torch.cat([one["exp_avg"].flatten() for _, one in sorted(state.items())])
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "accelerate"])
+def test_launchers_train_the_depth_network(tmp_path: Path, tabletop_root: Path, launcher: str) -> None:
+    """`torchrun -m wsss` and `accelerate launch -m wsss`: a batch of two, an image for each process."""
+    weights = tmp_path / "weights.pth"
+    torch.save(timm.create_model("test_efficientnet", pretrained=False).state_dict(), weights)
+    words = f"train-depth --profile smoke --root {tabletop_root} --backbone test_efficientnet --weights {weights}"
+    command = ["-m", "wsss", *words.split(), "--epochs", "2", "--batch-size", "2", "--device", "cpu", "--json"]
+    starts = {
+        "torchrun": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"],
+        "accelerate": ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"],
+    }
+    losses = {}
+    for name, start in (("alone", []), (launcher, starts[launcher])):
+        out = tmp_path / f"{name}.safetensors"
+        done = run_in(tmp_path, [*start, *command, "--out", str(out), "--set", "classifier.base_side=64"])
+        assert done.returncode == 0, done.stderr[-3000:]
+        losses[name] = json.loads(done.stdout)["losses"][out.name]
+        assert load_depth_network(out).backbone == "test_efficientnet"
+        assert not out.with_suffix(".state").exists()
+    assert losses[launcher] == pytest.approx(losses["alone"], abs=0.01)
+    assert len(losses["alone"]) == 2
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Batches are the same in memory or read as they go, by workers or not, from any step on; memory is flat."""
 
+import weakref
 from functools import partial
 from typing import Any
 
@@ -105,6 +106,22 @@ def test_samples_are_held_up_to_the_limit() -> None:
     assert held(kept, 0) is kept  # what is in memory stays there
     assert held(large, 10 * size - 1) is large
     assert len(large.read) <= 10
+
+
+def test_memory_is_flat_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of samples that are read as they come no more are in memory than a batch has."""
+    monkeypatch.setattr(batches, "_workers", lambda *_: 0)
+    images: list[weakref.ref[np.ndarray]] = []
+    alive: list[int] = []
+
+    def tracked(sample: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        images.append(weakref.ref(sample[0]))
+        alive.append(sum(image() is not None for image in images))
+        return sample
+
+    made(held(Mapped(OnDisk(100), tracked), limit=0), steps=30)
+    assert len(alive) >= 90
+    assert max(alive[-90:]) <= 3 + 1
 
 
 def test_who_reads(monkeypatch: pytest.MonkeyPatch) -> None:
