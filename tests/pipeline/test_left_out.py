@@ -74,7 +74,7 @@ def test_classes_that_no_training_image_shows_are_refused(tiny_voc: Path, tmp_pa
 def test_the_reference_photographs_keep_their_classes_and_images(
     shared_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = Run(profile("default", "voc", root=str(shared_data / "voc-animals")), progress=False)
+    run = Run(profile("reference", "voc", root=str(shared_data / "voc-animals")), progress=False)
     assert run.classes == ("cat", "cow", "dog", "horse", "person", "sheep")
     assert run.left_out()["images"] == {"train": [1000, 1900]}
     run.say_left_out()
