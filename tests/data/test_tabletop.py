@@ -20,6 +20,8 @@ from wsss.data.tabletop_rendering import (
 )
 from wsss.errors import WsssError
 from wsss.io import content_hash
+from wsss.pipeline.profiles import profile
+from wsss.pipeline.run import Run
 
 SPEC = TabletopSpec(side=64, splits=(("train", 4), ("tune", 2), ("test", 2)))  # of the fixture `tabletop_root`
 
@@ -227,3 +229,22 @@ def test_an_empty_folder_takes_the_renderer_that_comes(tmp_path: Path, monkeypat
     _check_renderer(tmp_path, SPEC)
     assert json.loads((tmp_path / "identity.json").read_text()) == SPEC.identity() | {"embreex": "9.0.1"}
     _check_identity(tmp_path, SPEC)
+
+
+def test_depth_as_a_camera_measures_it_is_a_source(tabletop_root: Path) -> None:
+    run = Run(
+        profile(
+            "smoke",
+            root=str(tabletop_root),
+            tabletop_side=SPEC.side,
+            tabletop_scenes=tuple(count for _, count in SPEC.splits),
+            methods=("depth", "depth@files:kinect"),
+        ),
+        progress=False,
+    )
+    assert run.full_name("depth@files:kinect") == "depth@kinect"
+    exact, measured = run.depth_of("report"), run.depth_of("report", "files:kinect")
+    for index in range(len(run.data("report"))):
+        assert measured(index).shape == (64, 64)
+        assert np.corrcoef(exact(index).ravel(), measured(index).ravel())[0, 1] > 0.9
+        assert not np.array_equal(exact(index), measured(index))
