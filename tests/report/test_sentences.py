@@ -104,6 +104,16 @@ def test_beside_committed_pairs_records_by_place_and_method():
     assert agreement_sentence(own, committed, 0.1) == (
         "1 of 2 methods are within 0.1 points of the committed value for this seed; the largest difference is 0.2."
     )
+    made = record()["provenance"]
+    here = {"profile": "default", "tabletop_scenes": (2, 1), "methods": ["cam"], "classifier": {"epochs": 3}}
+    there = here | {"tabletop_scenes": [4, 1], "methods": ["zoom"], "classifier": {"epochs": 10}}
+    assert agreement_sentence(
+        [record("cam", 40.0, provenance=made | {"settings": here})],
+        [record("cam", 40.0, provenance=made | {"settings": there, "algorithm_version": 9})],
+    ).endswith(
+        "What differs: tabletop_scenes (2/1, committed 4/1), classifier.epochs (3, committed 10), algorithm version "
+        f"({made['algorithm_version']}, committed 9)."
+    )
     other = [record("cam", 40.0, seeds=[5])]
     assert beside_committed(other, committed).iloc[0].tolist()[1:3] == ["–", "–"]
     assert "no committed value" in agreement_sentence(other, committed)

@@ -72,7 +72,33 @@ def agreement_sentence(records: Sequence[Record], committed: Sequence[Record], p
     return (
         f"{near} of {len(gaps)} methods are within {points:g} points of the committed value for this seed; "
         f"the largest difference is {max(gaps):.1f}."
+    ) + _why(next((record, theirs[_key(record)]) for record in records if _key(record) in theirs))
+
+
+_LISTS = "methods", "pseudo_methods", "label_methods"  # what else was compared does not change a number
+
+
+def _why(pair: tuple[Record, Record]) -> str:
+    """In what this run's settings and algorithms differ from those of the committed record; nothing where in none."""
+    own, committed = (one["provenance"] for one in pair)
+    here, there = (
+        _flat({k: v for k, v in one.get("settings", {}).items() if k not in _LISTS}) for one in (own, committed)
     )
+    found = [f"{key} ({here.get(key)}, committed {there.get(key)})" for key in here if here[key] != there.get(key)]
+    if own["algorithm_version"] != committed["algorithm_version"]:
+        found.append(f"algorithm version ({own['algorithm_version']}, committed {committed['algorithm_version']})")
+    return f" What differs: {', '.join(found)}." if found else ""
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Nested settings by dotted names, as text: lists and tuples alike."""
+    flat: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{above}{key}.")
+        else:
+            flat[above + key] = "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return flat
 
 
 def _key(record: Record) -> tuple[str, ...]:
