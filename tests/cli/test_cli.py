@@ -161,7 +161,7 @@ def test_unknown_names_are_one_line(capsys, monkeypatch) -> None:
     ("arguments", "message"),
     [
         ("cam --data coco", "'coco' is not one of tabletop, nyuv2, voc"),
-        ("crops --profile fast", "'fast' is not one of 'smoke', 'default', 'full'"),
+        ("crops --profile fast", "'fast' is not one of 'smoke', 'default', 'reference', 'full'"),
         ("crops --depth-kind far", "'far' is not one of metric, inverse, NAME=metric, NAME=inverse"),
         ("crops --depth-kind near=far", "'near=far' is not one of metric, inverse, NAME=metric, NAME=inverse"),
         ("train --device gpu", "'gpu' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
@@ -446,8 +446,8 @@ def test_results_are_of_every_seed_and_method(monkeypatch, tmp_path: Path, stage
     assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
     ((runs, stages),) = calls
     assert [(run.config.data, run.config.seed, run.config.profile) for run in runs] == [
-        ("nyuv2", 3, "default"),
-        ("nyuv2", 5, "default"),
+        ("nyuv2", 3, "reference"),
+        ("nyuv2", 5, "reference"),
     ]
     assert all(run.config.methods == RESULT_METHODS["nyuv2"] for run in runs)
     assert stages == ([stage] if stage else ["cam", "pseudo", "segmentation"])

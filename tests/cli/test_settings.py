@@ -296,10 +296,10 @@ def test_records_of_other_settings_are_not_the_committed_ones(monkeypatch, file,
         return {"data": "tabletop", "rows": []}
 
     monkeypatch.setattr("wsss.experiments.ablation.ablate", measure)
-    for more in ([], ["--set", "classifier.epochs=3"], ["--profile", "smoke"]):
+    for more in (["--profile", "reference"], ["--profile", "reference", "--set", "classifier.epochs=3"], []):
         assert CliRunner().invoke(cli.app, ["ablate", *more], catch_exceptions=False).exit_code == 0
     runs = tmp_path / "runs"
-    assert written == [Path("results"), runs / "default" / "results", runs / "smoke" / "results"]
+    assert written == [Path("results"), runs / "reference" / "results", runs / "default" / "results"]
 
 
 def test_options_of_a_run_are_fields_of_its_object() -> None:
