@@ -44,9 +44,11 @@ def add_part(path: Path, name: str, measured: Measured, wall: float, quick: bool
         "commit": commit,
         "dirty": dirty,
         "machine": machine(),
+        **({"peers": dict(measured.peers)} if measured.peers else {}),
         "wall_s": round(wall, 1),
         "figures": [asdict(figure) | {"value": float(f"{figure.value:.6g}")} for figure in measured.figures],
         "seconds": {task: [float(f"{each:.4g}") for each in runs] for task, runs in measured.seconds.items()},
+        **({"rows": list(measured.rows)} if measured.rows else {}),
     }
     write_json(path, {"parts": {**record["parts"], name: part}})
 

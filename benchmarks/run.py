@@ -27,11 +27,12 @@ PARTS = {
 """Part → module, whose `measure` takes an `Effort`. All together take a quarter of an hour on two cores."""
 
 LONG_PARTS = {
+    "own-models": "benchmarks.own_models",
     "explorer": "benchmarks.explorer",
     "quality": "benchmarks.quality",
     "reproduce": "benchmarks.reproduce",
 }
-"""Parts that train to the end, or need what a default run has trained: only on request."""
+"""Parts that take long, train to the end, or need what a default run has trained: only on request."""
 
 
 def run_bench(
