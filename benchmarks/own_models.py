@@ -206,6 +206,7 @@ def _figures(rows: Sequence[Row]) -> tuple[Figure, ...]:
     same = [row for row in rows if "densenet" not in row["model"]]
     figures = [
         at_most("plain CAM of DepthCAM / a bare pass, one thread, median of models", np.median(exact), 1.1),
+        shown("plain CAM of DepthCAM / a bare pass, one thread, largest", max(exact), "×"),
         shown("plain LayerCAM of DepthCAM / a bare pass, one thread, largest", _largest(rows), "×"),
         *(shown(f"{tool} / DepthCAM, one thread, median of models", np.median(each), "×", "at least") for tool, each in others.items()),
         *(at_most(f"difference of plain maps to {tool}", max(row["apart"][tool] for row in same), 1e-3, "") for tool in TOOLS[1:]),
