@@ -30,6 +30,7 @@ __all__ = [
     "given",
     "motorcycle",
     "photo",
+    "square",
     "written",
 ]
 
@@ -154,10 +155,14 @@ def photo() -> NDArray[np.uint8]:
     """The middle of the photograph, a square of the side that the models take: nobody has to resize it."""
     from wsss.data.transforms import resize_long_side
 
-    image, _ = motorcycle()
-    height, width = image.shape[:2]
+    return resize_long_side(square(motorcycle()[0]), SIDE)
+
+
+def square(array: NDArray[Any]) -> NDArray[Any]:
+    """The square in the middle of an array `H×W…` that is wider than high."""
+    height, width = array.shape[:2]
     left = (width - height) // 2
-    return resize_long_side(image[:, left : left + height], SIDE)
+    return array[:, left : left + height]
 
 
 def given(model: Model) -> Given:

@@ -87,6 +87,10 @@ def run_bench(
     say(f"\n{table(found)}\n\nrecord {out}")
     if out.resolve() == COMMITTED.resolve():
         write_table(load_record(out))
+        if "own-models" in found["parts"]:
+            from benchmarks.own_models_page import publish
+
+            publish(found["parts"]["own-models"])
     worse = slower(committed, found) if compare else []
     for line in worse:
         say(f"slower: {line}")
