@@ -23,6 +23,7 @@ PARTS = {
     "startup": "benchmarks.startup",
     "memory": "benchmarks.memory",
     "scaling": "benchmarks.scaling",
+    "waiting": "benchmarks.waiting",
 }
 """Part → module, whose `measure` takes an `Effort`. All together take a quarter of an hour on two cores."""
 

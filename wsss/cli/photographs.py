@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wsss.experiments.worth import Worth
     from wsss.pipeline import Run
 
-__all__: list[str] = []  # importing this module enters its commands
+__all__ = ["PresetName", "TuneMasks", "open_labels"]  # importing this module enters its commands
 
 Images = Annotated[Path, typer.Option(help="Folder of photographs; it is only read.")]
 TagFile = Annotated[
@@ -27,8 +27,8 @@ TagFile = Annotated[
 TuneMasks = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of masks ID.png of some of the photographs, with classes.txt: parameters and threshold are chosen "
-        "on them."
+        help="Masks of some of the photographs, on which parameters and threshold are chosen: a folder of ID.png with "
+        "classes.txt, or COCO's instances.json with outlines."
     ),
 ]
 PresetName = Annotated[
@@ -53,6 +53,15 @@ def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run
         own = replace(own, depth="constant")
     place = tags if tags == FOLDERS else str(Path(tags).expanduser().resolve())
     return own.open(tags=place, **settings)
+
+
+def open_labels(
+    options: RunOptions, images: Path, tags: str, method: str | None, tune_masks: Path | None, preset: str | None
+) -> "tuple[Run, str]":
+    """The run of `wsss label`, and the method of its labels."""
+    name = method or ("rgb-region" if options.depth == NO_DEPTH else "depth")
+    chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
+    return _open(options, images, tags, methods=(name,), pseudo_methods=(name,), label_methods=(name,), **chosen), name
 
 
 def _warn_of_few(run: "Run") -> None:
@@ -99,9 +108,7 @@ def label(
     )
     from wsss.report.review import review_labels
 
-    name = method or ("rgb-region" if options.depth == NO_DEPTH else "depth")
-    chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
-    run = _open(options, images, tags, methods=(name,), pseudo_methods=(name,), label_methods=(name,), **chosen)
+    run, name = open_labels(options, images, tags, method, tune_masks, preset)
     run.require_apart(out)
     run.require_runs_apart()
     require_usable_depth(run, name)
@@ -125,7 +132,11 @@ def compare(
     images: Images,
     tags: TagFile,
     tune_masks: Annotated[
-        Path, typer.Option(help="Folder of masks ID.png of some of the photographs, with classes.txt; twenty or so.")
+        Path,
+        typer.Option(
+            help="Masks of some of the photographs, twenty or so: a folder of ID.png with classes.txt, or COCO's "
+            "instances.json with outlines."
+        ),
     ],
     preset: PresetName = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,

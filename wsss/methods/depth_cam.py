@@ -195,11 +195,7 @@ class DepthCAM:
         return replace(found, method=name, depth=near, sources=sources, facts=facts)
 
     def plain(self, image: Photograph, classes: Sequence[str | int] | None = None) -> NDArray[np.float32]:
-        """The plain CAM `(K,H,W) float32` in [0, 1] alone, by one forward pass (see `Look.plain`).
-
-        Args:
-            image, classes: see `__call__`, as for its errors.
-        """
+        """The plain CAM `(K,H,W) float32` in [0, 1] by one pass (`Look.plain`); arguments and errors as of a call."""
         pixels = pixels_of(image, turn=True)
         present = self._likely(pixels) if classes is None else class_numbers(self.classes, classes)
         return self.look("the image", pixels, present).plain().numpy()
@@ -237,8 +233,7 @@ class DepthCAM:
         Labels are the classes' places in `classes`, from 1; in that order 1…K where there are more than 254 classes.
         """
         parameters = choice.parameters if choice else FusionParameters()
-        if parameters.crop_weight > 0 and evidence.plan and isinstance(self.model, AdaptedClassifier):
-            require_activation(self.info.activation, "crops count as much as their class is probable")
+        self.check_weight(parameters, evidence)
         names = tuple(self.info.classes[output] for output in look.present)
         few = len(self.classes) <= MOST_LABELS
         labels = [self.classes.index(name) + 1 if few else number for number, name in enumerate(names, start=1)]
@@ -252,6 +247,11 @@ class DepthCAM:
             look=look,
             choice=choice,
         )
+
+    def check_weight(self, parameters: FusionParameters, evidence: Evidence) -> None:
+        """Raise a `WsssError` where crops are to count, and it is not known what makes probabilities of the logits."""
+        if parameters.crop_weight > 0 and evidence.plan and isinstance(self.model, AdaptedClassifier):
+            require_activation(self.info.activation, "crops count as much as their class is probable")
 
     def look(self, name: str, image: NDArray[np.uint8], present: Iterable[int]) -> Look:
         """A look at one image for the classes `present`, indices 0…C − 1 into `classes`.

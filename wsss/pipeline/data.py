@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from wsss.checks import plain_settings
 from wsss.config import ALGORITHM_VERSION, Config
 from wsss.data.base import IGNORE, Dataset, data_key, subset
 from wsss.data.classes import keep_ids
@@ -192,8 +193,9 @@ class RunData:
             self.split(split)
         choice = self._class_choice
         classes = {} if choice is None else {"absent": list(choice.absent), "rare": list(choice.rare)}
+        sentences = [getattr(self.split(split), "left_out", ()) for split in ("train", "tune")]
         parts: dict[str, Any] = {
-            "photographs": list(getattr(self.split("train"), "left_out", ())),
+            "photographs": list(dict.fromkeys(each for split in sentences for each in split)),
             "images": dict(sorted(self._cut.items())),
             "classes": {kind: some for kind, some in classes.items() if some},
         }
@@ -231,7 +233,7 @@ class RunData:
         settings, data, backbone = self.config.depth_training, self.split("train"), self.config.classifier.backbone
         side = self.config.classifier.base_side
         identity = self.config.classifier.identity()
-        parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data_key(data)]
+        parts = [ALGORITHM_VERSION["depth"], plain_settings(settings), backbone, side, data_key(data)]
         parts += [{"weights": identity["weights"]} if identity["weights"] else weights_identity(backbone)]
         path = self.cache.path("depth", content_hash(parts), ".safetensors")
 

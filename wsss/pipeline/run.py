@@ -25,6 +25,7 @@ from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
 from wsss.methods.presets import Preset
+from wsss.networks.batches import Samples
 from wsss.paths import runs_folder
 from wsss.pipeline.cache import StageCache
 from wsss.pipeline.classifier import ClassifierStage
@@ -34,7 +35,7 @@ from wsss.pipeline.labels import LabelStage
 from wsss.pipeline.networks import NetworkStage
 from wsss.pipeline.preflight import check_before
 from wsss.pipeline.seeds import SeedStage
-from wsss.pseudo.labelling import LabelChoice
+from wsss.pseudo.labelling import LabelChoice, Labeller
 
 __all__ = ["Run"]
 
@@ -176,8 +177,8 @@ class Run:
         """mAP in percent of the classifier on `tune` and `report`; NaN where a split shows none of the classes."""
         return self._classifier.average_precision()
 
-    def images_and_labels(self, split: str) -> tuple[list[NDArray[np.uint8]], NDArray[np.bool_]]:
-        """The images of a split at scale 1, and their labels `(N,C) bool`."""
+    def images_and_labels(self, split: str) -> tuple[Samples[NDArray[np.uint8]], NDArray[np.bool_]]:
+        """The images of a split at scale 1, by index, and their labels `(N,C) bool`."""
         return self._classifier.images_and_labels(split)
 
     def probabilities(self, split: str) -> NDArray[np.float32]:
@@ -231,6 +232,10 @@ class Run:
     def pseudo_folder(self, name: str) -> Path:
         """Folder of the pseudo-labels of the train split, VOC-palette PNGs named by sample id, made if missing."""
         return self._labels.folder(name)
+
+    def labeller(self, name: str) -> Labeller:
+        """What makes the scores of which the pseudo-labels of the train split are made; see `Labeller.scores_of`."""
+        return self._labels.labeller(name)
 
     def label_method(self, base: str) -> str:
         """The configured label method of the seeds of method `base`; a `WsssError` where there is none."""
