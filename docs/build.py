@@ -20,6 +20,7 @@ PAGES = (
     "own-photographs.md",
     "own-model.md",
     "hand-over.md",
+    "tabletop.md",
     "results.md",
     "command-line.md",
     "depth.md",

@@ -43,9 +43,9 @@ GENERATOR_VERSION = 2
 
 SPLITS = {"train": 400, "tune": 80, "test": 400}
 FROZEN = {
-    "train": "93a5e1192c5b22afb0e41dd8a306a26e2835e13f584ad0a55dd65894abe1b2dd",
-    "tune": "00f3fca6b18631b733d6426f0ac4c7ce7e532f1dfa073a7d30c3718da2e0d42a",
-    "test": "85b306558d3e1cbe5eb6a87fefeeca7c828261e1a6f6a2173da71870a7eb204a",
+    "train": "2c9efc3c633bf20c5cc228345972df1344b8e9400bdfee3f2621cd75d61ddcc0",
+    "tune": "4772df7c7b1b014a113871e29284b423a3177d2822b8be592191fa15fa0306ef",
+    "test": "bf039a75bef52bd7c54d0d0873afb43f377b0b96ccc03c4165c266733c4db54b",
 }
 """Fingerprints of the default data, frozen before any depth result was looked at."""
 
