@@ -1,14 +1,17 @@
 """The commands for one's own photographs, of which there are tags, and masks of none or a few."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wsss.checks import settings_of_environment
 from wsss.cli.made import Made
 from wsss.cli.options import RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
+from wsss.paths import short_path
 
 if TYPE_CHECKING:
     from wsss.experiments.worth import Worth
@@ -53,6 +56,24 @@ def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run
         own = replace(own, depth="constant")
     place = tags if tags == FOLDERS else str(Path(tags).expanduser().resolve())
     return own.open(tags=place, **settings)
+
+
+def _with_depth(
+    options: RunOptions, images: Path, tags: str, names: Sequence[str], **settings: Any
+) -> "tuple[Run, str | None]":
+    """The run; where nobody named a depth source and the hub cannot be reached, with a network of `wsss train-depth`,
+    and then also the source that it takes the place of."""
+    from wsss.experiments.own_photographs import learned_in_place_of_hub
+    from wsss.machine.processes import tell
+
+    run = _open(options, images, tags, **settings)
+    named = options.depth is not None or "depth" in settings_of_environment()
+    network = None if named else learned_in_place_of_hub(run, names)
+    if network is None:
+        return run, None
+    tell(f"{run.config.depth} cannot be had from the hub: depth is predicted by {short_path(network)}")
+    own = replace(options, depth=f"learned:{network.absolute()}")
+    return _open(own, images, tags, **settings), run.config.depth
 
 
 def _warn_of_few(run: "Run") -> None:
@@ -101,14 +122,15 @@ def label(
 
     name = method or ("rgb-region" if options.depth == NO_DEPTH else "depth")
     chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
-    run = _open(options, images, tags, methods=(name,), pseudo_methods=(name,), label_methods=(name,), **chosen)
+    only: dict[str, Any] = dict.fromkeys(("methods", "pseudo_methods", "label_methods"), (name,))
+    run, missing = _with_depth(options, images, tags, [name], **only, **chosen)
     run.require_apart(out)
     run.require_runs_apart()
     require_usable_depth(run, name)
     require_label_folder(run, name, out)
     run.say_left_out()
     _warn_of_few(run)
-    facts = write_label_folder(run, name, out)
+    facts = write_label_folder(run, name, out, missing)
     page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
     if network:
@@ -137,7 +159,7 @@ def compare(
     from wsss.methods.presets import PHOTOGRAPHS, read_preset
 
     names = tuple(name for name in COMPARED if name != "depth" or options.depth != NO_DEPTH)
-    run = _open(options, images, tags, methods=names, tune_masks=_resolved(tune_masks), preset=preset)
+    run, _ = _with_depth(options, images, tags, names, methods=names, tune_masks=_resolved(tune_masks), preset=preset)
     run.require_runs_apart()
     if out is not None:
         run.require_apart(out)
