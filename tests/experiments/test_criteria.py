@@ -83,7 +83,8 @@ def test_statistics_of_an_image_with_one_bright_rectangle() -> None:
 
 def test_an_image_without_a_class_says_nothing() -> None:
     none: Any = SimpleNamespace(present=())
-    found = image_statistics(none, np.zeros((0, 4, 5), np.float32), np.zeros((0, 4, 5), np.float32), np.zeros((4, 5)))
+    nothing = np.zeros((0, 4, 5), np.float32)
+    found = image_statistics(none, nothing, nothing, np.zeros((4, 5), np.float32))
     assert found.shape == (len(STATISTICS), len(THRESHOLDS))
     assert (found[0] == 0).all()
 

@@ -41,8 +41,6 @@ PresetName = Annotated[
     ),
 ]
 
-NO_DEPTH = "none"
-
 FEW = 20
 """Masks below which it is said that so few may choose by chance."""
 
@@ -50,6 +48,7 @@ FEW = 20
 def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run":
     """The run; `--depth none` opens it without a source, since no method asks for one."""
     from wsss.data.tags import FOLDERS
+    from wsss.depth.names import NO_DEPTH
 
     own = replace(options, data="photographs", root=images)
     if options.depth == NO_DEPTH:
@@ -100,7 +99,9 @@ def label(
     ],
     method: Annotated[
         str | None,
-        typer.Option(help="Such as depth, rgb-region, zoom, cam, depth+par; default: depth, without depth rgb-region."),
+        typer.Option(
+            help="Such as depth, rgb-region, zoom, cam, depth+par; default: rgb-region, with a source in --depth depth."
+        ),
     ] = None,
     network: Annotated[
         bool, typer.Option(help="Also train a segmentation network on the labels, network.safetensors.")
@@ -110,9 +111,11 @@ def label(
 ) -> Made:
     """Label photographs of which there are tags alone: train the classifier, write pseudo-labels and a page for review.
 
-    Depth is predicted by a model of the Hugging Face hub, unless --depth files:DIR, learned:FILE or none is given.
+    Without --depth they are made of regions of colour. Method depth takes --depth files:DIR, learned:FILE or
+    hf:MODEL; where none is named a model of the Hugging Face hub, offline the newest network of train-depth.
     """
     from wsss.experiments.own_photographs import (
+        default_method,
         require_label_folder,
         require_usable_depth,
         write_label_folder,
@@ -120,7 +123,7 @@ def label(
     )
     from wsss.report.review import review_labels
 
-    name = method or ("rgb-region" if options.depth == NO_DEPTH else "depth")
+    name = method or default_method(options.depth)
     chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
     only: dict[str, Any] = dict.fromkeys(("methods", "pseudo_methods", "label_methods"), (name,))
     run, missing = _with_depth(options, images, tags, [name], **only, **chosen)
@@ -153,6 +156,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
 ) -> Made:
     """Say by a few masks what plain maps, zoom, colour and depth are worth on own photographs, and which to use."""
+    from wsss.depth.names import NO_DEPTH
     from wsss.experiments.own_photographs import require_usable_depth
     from wsss.experiments.worth import COMPARED, advice, compare_methods, plain_worth
     from wsss.io import write_json

@@ -98,9 +98,6 @@ def presets(
         typer.Option("--measure", help="Then measure on each data set what the preset without it loses (an hour)."),
     ] = False,
     seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated; of --measure.")] = "0",
-    images: Annotated[
-        int, typer.Option(min=1, help="At most so many images of the reported split, evenly spaced; of --measure.")
-    ] = 218,
     nyuv2: NyuFolder = NYUV2,
     voc: VocFolder = VOC,
 ) -> Made:
@@ -109,6 +106,7 @@ def presets(
     With --measure, records say what each data set loses by the preset that leaves it out, what a few masks are worth,
     and what criteria without masks choose. Classifiers that are not in the cache are trained; a broken run goes on.
     """
+    from wsss.experiments.plan import PRESET_IMAGES
     from wsss.experiments.preset_loss import measure_presets
     from wsss.experiments.presets import make_presets
     from wsss.methods.presets import PRESETS_FILE, write_presets
@@ -119,7 +117,7 @@ def presets(
     if not measure:
         return Made({"presets": PRESETS_FILE}, PRESETS_FILE, what="The presets")
     runs = [
-        [open_run("default", name, seed=int(seed), root=root, report_limit=images) for seed in seeds.split(",")]
+        [open_run("default", name, seed=int(seed), root=root, report_limit=PRESET_IMAGES) for seed in seeds.split(",")]
         for name, root in _folders(("voc", voc), ("nyuv2", nyuv2))
     ]
     records = measure_presets(runs, Path("results"), typer.echo)

@@ -8,6 +8,7 @@ from typing import Any
 from wsss.checks import require_folder
 from wsss.depth.estimators import require_hub_model
 from wsss.depth.monocular import load_depth_network
+from wsss.depth.names import NO_DEPTH
 from wsss.errors import WsssError
 from wsss.io import atomic_path, read_json, write_json
 from wsss.methods.names import MethodName
@@ -19,6 +20,7 @@ from wsss.pseudo.refinement import REFINEMENTS
 
 __all__ = [
     "FACTS",
+    "default_method",
     "learned_in_place_of_hub",
     "require_label_folder",
     "require_usable_depth",
@@ -30,6 +32,18 @@ FACTS = "labels.json"
 """File that says what a folder's label maps are made of. It is written before the first of them."""
 
 _VERSION = 1  # of that file
+
+
+def default_method(depth: str | None) -> str:
+    """The method where nobody names one: `depth` where a source of depth is named, else regions of colour.
+
+    By a preset of other data colour lost less on photographs without a depth sensor, and depth more than it gained; see
+    the records of `wsss presets --measure`.
+
+    Args:
+        depth: the source that was named, if any.
+    """
+    return "rgb-region" if depth in (None, NO_DEPTH) else "depth"
 
 
 def looks_at_depth(name: str) -> bool:
