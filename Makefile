@@ -38,10 +38,10 @@ $(STAMP): requirements.lock pyproject.toml
 	"$(PY)" -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@mv "$(UNFINISHED)" "$(STAMP)" && touch "$(STAMP)"
 
-reproduce: env ## from nothing to figures, tables and records: the six notebooks on tabletop (about half an hour)
+reproduce: env ## from nothing to figures, tables and records: the seven notebooks on tabletop (about half an hour)
 	"$(PY)" -m wsss run --profile default --data tabletop --seed $(SEED)
 
-smoke: env ## the six notebooks, tiny: does it run? (≤ 5 min, not a result)
+smoke: env ## the seven notebooks, tiny: does it run? (≤ 5 min, not a result)
 	"$(PY)" -m wsss run --profile smoke --data tabletop
 
 # The kernel is the environment's own: JupyterLab started from elsewhere finds it too, under this name. Markdown, the contents
@@ -81,7 +81,7 @@ $(SITE_TOOLS): $(STAMP)
 site: $(SITE_TOOLS) ## build a static site in docs/build from the notebooks' outputs, README and docstrings; check its links
 	"$(PY)" docs/build.py $(SITE_ARGS)
 
-test: env ## run the tests, the smoke run of all six notebooks included
+test: env ## run the tests, the smoke run of all seven notebooks included
 	WSSS_LOCKED=1 "$(PY)" -m pytest $(PYTEST_ARGS)
 
 lint: style types ## style, format and types

@@ -1,4 +1,4 @@
-"""Write ``requirements.lock``: the newest releases that ``pyproject.toml`` with its extras ``dev``, ``export`` and ``bench`` admits.
+"""Write ``requirements.lock``: the newest releases that ``pyproject.toml`` admits, with the extras below.
 
 Run by ``make lock`` on Linux x86-64 with the Python of the environment. pip resolves but installs nothing; set
 ``PIP_CONSTRAINT`` to a file of pins to hold some packages back.
@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROJECT = "wsss-depth-cam"
+EXTRAS = "dev,export,bench"
 # torch and pybullet state these markers themselves; without them the lock would install on one platform only.
 MARKERS = {
     r"(nvidia|cuda)-.*|triton": 'sys_platform == "linux"',
@@ -34,7 +35,7 @@ def resolve() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-        subprocess.run([*pip, "--report", str(report), f"{ROOT}[dev,export,bench]"], check=True)
+        subprocess.run([*pip, "--report", str(report), f"{ROOT}[{EXTRAS}]"], check=True)
         packages = [item["metadata"] for item in json.loads(report.read_text())["install"]]
     pins = {re.sub(r"[-_.]+", "-", package["name"]).lower(): package["version"] for package in packages}
     del pins[PROJECT]

@@ -11,7 +11,7 @@ LIMIT_MINUTES = 20
 
 
 def measure(effort: Effort) -> Measured:
-    """Minutes for the six notebooks of the default profile (of the smoke profile in a quick run)."""
+    """Minutes for the seven notebooks of the default profile (of the smoke profile in a quick run)."""
     with tempfile.TemporaryDirectory() as folder:
         places = {"WSSS_RUNS": f"{folder}/runs", "WSSS_CACHE": f"{folder}/cache"}
         start = time.perf_counter()

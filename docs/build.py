@@ -19,6 +19,7 @@ FILES = ("LICENSE", "NOTICE", "CITATION.cff")
 PAGES = (
     "own-photographs.md",
     "own-model.md",
+    "hand-over.md",
     "results.md",
     "command-line.md",
     "depth.md",

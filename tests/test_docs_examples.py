@@ -43,7 +43,8 @@ def in_folder(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 COMMANDS = re.findall(
     r"^```bash ci\n(.*?)^```$", (ROOT / "docs" / "depth.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )
-EXTEND, DEPTH = examples("extend.md"), examples("depth.md")
+EXTEND, DEPTH, HAND_OVER = examples("extend.md"), examples("depth.md"), examples("hand-over.md")
+RUN = [*EXTEND, *DEPTH, *HAND_OVER]
 
 
 @pytest.fixture
@@ -66,9 +67,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("nothing_stays")
-@pytest.mark.parametrize(("heading", "code"), [*EXTEND, *DEPTH], ids=[heading for heading, _ in (*EXTEND, *DEPTH)])
+@pytest.mark.parametrize(("heading", "code"), RUN, ids=[heading for heading, _ in RUN])
 def test_an_example_runs(heading: str, code: str, tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "tabletop" in code and importlib.util.find_spec("pybullet") is None:
+    if ("tabletop" in code or '"smoke"' in code) and importlib.util.find_spec("pybullet") is None:
         pytest.skip("rendering needs PyBullet")
     monkeypatch.chdir(tmp_path)
     in_folder(runs, monkeypatch)

@@ -1,13 +1,19 @@
-"""The README: its links lead somewhere, and its blocks marked `ci` run as they are written, at the smoke profile."""
+"""The README: its links lead somewhere, and its blocks marked `ci` run as they are written, at the smoke profile.
+
+The first of them is Python, with the weights that are installed.
+"""
 
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -58,6 +64,27 @@ def test_links_lead_somewhere(page: Path) -> None:
 BLOCKS = re.findall(
     r"^```bash ci\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
 )
+
+
+def test_the_quickstart_runs_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first thing after the question: a picture, and Python that makes one, with no network."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    picture, (code,) = (
+        text.index("](figures/quickstart.png)"),
+        re.findall(r"^```python ci\n(.*?)^```$", text, re.M | re.S),
+    )
+    assert picture < text.index(code) < text.index("00_quickstart") < text.index("## Run it")
+
+    def no_network(*_: object, **__: object) -> None:
+        raise AssertionError("the quickstart reaches for the network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    found: dict[str, Any] = {"__name__": "example"}
+    exec(compile(code, "README.md", "exec"), found)
+    assert found["result"].names == ("moped",)
+    with Image.open("motorcycle.png") as drawn:
+        assert drawn.width > 500
 
 
 def test_there_are_blocks_to_run() -> None:

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from wsss.methods.depth_cam import DepthCAM
     from wsss.methods.image_result import ImageResult
     from wsss.methods.registry import METHODS, register_proposal
+    from wsss.networks.pretrained import pretrained_file
     from wsss.pipeline.opening import open_run
     from wsss.pipeline.profiles import profile
     from wsss.pipeline.run import Run
     from wsss.pseudo.refinement import REFINEMENTS, register_refinement
     from wsss.records.store import load_records
     from wsss.segmentation.predictor import load_predictor
+    from wsss.segmentation.pretrained import from_pretrained, save_pretrained
     from wsss.segmentation.registry import register_network
 
     __version__: str
@@ -46,12 +48,14 @@ __all__ = [
     "WsssError",
     "as_dataset",
     "evaluate_folder",
+    "from_pretrained",
     "load_classifier",
     "load_predictor",
     "load_records",
     "open_dataset",
     "open_depth",
     "open_run",
+    "pretrained_file",
     "profile",
     "pseudo_label",
     "register_dataset",
@@ -59,6 +63,7 @@ __all__ = [
     "register_network",
     "register_proposal",
     "register_refinement",
+    "save_pretrained",
 ]
 
 _PLACES = {
@@ -71,12 +76,14 @@ _PLACES = {
     "WsssError": "errors",
     "as_dataset": "data.adapters",
     "evaluate_folder": "experiments.evaluate",
+    "from_pretrained": "segmentation.pretrained",
     "load_classifier": "cam.classifier",
     "load_predictor": "segmentation.predictor",
     "load_records": "records.store",
     "open_dataset": "data.registry",
     "open_depth": "depth.sources",
     "open_run": "pipeline.opening",
+    "pretrained_file": "networks.pretrained",
     "profile": "pipeline.profiles",
     "pseudo_label": "analysis.thresholds",
     "register_dataset": "data.registry",
@@ -84,6 +91,7 @@ _PLACES = {
     "register_network": "segmentation.registry",
     "register_proposal": "methods.registry",
     "register_refinement": "pseudo.refinement",
+    "save_pretrained": "segmentation.pretrained",
 }
 """Room and file of each name."""
 

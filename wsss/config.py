@@ -122,7 +122,7 @@ class Config:
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
         series_groups: rooms for each class in the controlled series of `tabletop`, at least.
         tags: of `photographs`: where their image-level labels are, see `wsss.data.tags.read_tags`.
-        tune_masks: of `photographs`: folder of the few masks that there are, None for none.
+        tune_masks: of `photographs`: folder, or COCO file, of the few masks that there are, None for none.
         preset: which of `wsss.methods.presets` gives parameters and thresholds where `tune` has no masks; None takes
             the one for the data set.
     """

@@ -39,7 +39,22 @@ COMMANDS = {
     "pseudo": {"--depth", "--depth-kind", "--source", "--methods"},
     "segment": {"--depth", "--depth-kind", "--source", "--methods"},
     "predict": {"--network", "--images", "--out", "--overlays", "--on-error"},
-    "export": {"--source", "--out", "--method", "--data", "--root", "--depth", "--val"},
+    "export": {
+        "--source",
+        "--out",
+        "--format",
+        "--method",
+        "--data",
+        "--root",
+        "--depth",
+        "--val",
+        "--images",
+        "--labels",
+        "--tags",
+        "--tune-masks",
+        "--preset",
+    },
+    "export-network": {"--network", "--out"},
     "evaluate": {
         "--source",
         "--checkpoint",
@@ -292,9 +307,39 @@ def test_options_of_training_reach_the_kernels_of_notebooks(monkeypatch, tableto
     common = ["run", "--profile", "smoke", "--root", str(tabletop_root)]
     arguments = [*common, "--epochs", "3", "--device", "cpu"]
     assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
-    ((device, config),) = seen
+    device, config = seen[-1]
     assert (device, config.classifier.epochs, config.segmentation.iterations, config.seed) == ("cpu", 3, 2, 3)
     assert os.environ["WSSS_SETTINGS"] == '{"classifier.epochs": 9, "segmentation.iterations": 2}'
+
+
+def test_chapter_00_opens_no_run_and_minds_no_option_of_one(monkeypatch, tmp_path: Path) -> None:
+    """Alone it renders and checks nothing; with others it comes first, and is given none of their parameters."""
+    executed: list[tuple[Any, Path, list[str]]] = []
+
+    def execute(parameters: Any, output: Path, names: Any, *, progress: bool) -> list[Path]:
+        executed.append((dict(parameters), output, list(names)))
+        return [output / f"{name}.ipynb" for name in names]
+
+    monkeypatch.setattr("wsss.experiments.notebooks.execute", execute)
+    monkeypatch.setenv("WSSS_RUNS", str(tmp_path))
+    with monkeypatch.context() as alone:
+        alone.setattr(cli.notebooks, "open_run_of", lambda *_: pytest.fail("a run was opened"))
+        common = ["run", "--notebooks", "00_quickstart", "--data", "nyuv2", "--depth", "shuffled", "--classes", "cat"]
+        done = CliRunner().invoke(cli.app, [*common, "--profile", "smoke"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert executed.pop() == ({}, tmp_path / "smoke" / "notebooks", ["00_quickstart"])
+
+    opened = SimpleNamespace(
+        folder=tmp_path / "smoke", data_name="voc", cache=tmp_path, config=SimpleNamespace(seed=3),
+        require_runs_apart=lambda inputs: None,
+    )  # fmt: skip
+    monkeypatch.setattr(cli.notebooks, "open_run_of", lambda *_: opened)
+    arguments = ["run", "--profile", "smoke", "--notebooks", "02_failure_analysis,00_quickstart", "--classes", "cat"]
+    assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
+    (first, second), place = executed, tmp_path / "smoke" / "notebooks" / "voc"
+    assert first == ({}, place, ["00_quickstart"])
+    assert second[1:] == (place, ["02_failure_analysis"])
+    assert (second[0]["classes"], second[0]["seed"]) == (["cat"], 3)
 
 
 def test_outputs_of_other_settings_are_not_kept(capsys, monkeypatch, tabletop_root: Path) -> None:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from wsss.cli import app
 from wsss.data.masks import read_class_mask
+from wsss.data.photographs import TaggedPhotographs
 from wsss.data.voc import VocDataset
 from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
@@ -261,3 +262,102 @@ def test_the_page_from_nothing_to_masks_runs_as_it_stands(tmp_path: Path) -> Non
         "review.html",
     }
     assert (tmp_path / "predicted" / "chelsea.png").is_file()
+
+
+def labels_of_irn(held: dict, low: float, high: float) -> np.ndarray:
+    """The rule of IRN's `cam_to_ir_label.py` without its CRF: sure classes, sure background, and 255 between."""
+    keys, cams = np.pad(held["keys"] + 1, (1, 0), mode="constant"), held["high_res"]
+    sure, maybe = (
+        keys[np.argmax(np.pad(cams, ((1, 0), (0, 0), (0, 0)), mode="constant", constant_values=edge), axis=0)]
+        for edge in (high, low)
+    )
+    return np.where(maybe == 0, 0, np.where(sure == 0, 255, sure))
+
+
+@pytest.mark.parametrize("method", ["rgb-region", "cam+par"])
+def test_class_maps_of_own_photographs(run: Command, photos: Path, method: str) -> None:
+    """Read as IRN does, they give the labels of `wsss label`; an export that was stopped goes on."""
+    same = ("--depth", "none", "--method", method)
+    run("label", *same, "--out", "labels")
+    output = run("export", *same, "--format", "cam-npy", "--out", "cams")
+    assert f"class maps of {method}" in output
+    out, labels = photos.parent / "cams", photos.parent / "labels"
+    known = json.loads((out / "export.json").read_text())
+    facts = known["lists"]["train"]
+    for name in TAGS:
+        held = np.load(out / f"{name}.npy", allow_pickle=True).item()
+        label = np.array(Image.open(labels / f"{name}.png"))
+        assert (labels_of_irn(held, **facts["thresholds"]) == label).all()
+        assert held["cam"].cpu().shape == (1, *(-(-side // 4) for side in label.shape))
+        assert [known["classes"][key] for key in held["keys"]] == [TAGS[name]]
+    assert (out / "train.txt").read_text().split() == sorted(TAGS)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    (out / "train.txt").unlink()
+    (out / "chelsea.npy").unlink()
+    kept = (out / "coffee.npy").stat().st_mtime_ns
+    run("export", *same, "--format", "cam-npy", "--out", "cams")
+    after = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert after.keys() == before.keys()
+    assert (out / "coffee.npy").stat().st_mtime_ns == kept
+    again = np.load(out / "chelsea.npy", allow_pickle=True).item()
+    assert (labels_of_irn(again, **facts["thresholds"]) == np.array(Image.open(labels / "chelsea.png"))).all()
+    with pytest.raises(WsssError, match="other labels of the list train"):
+        run("export", "--depth", "none", "--method", "cam", "--format", "cam-npy", "--out", "cams")
+
+
+def test_a_label_folder_becomes_coco_and_is_read_again(run: Command, photos: Path) -> None:
+    """By pycocotools, and by this package as tags and masks of the exported photographs."""
+    coco = pytest.importorskip("pycocotools.coco")
+    run("label", "--depth", "none", "--out", "labels")
+    exported = ["export", "--images", "photos", "--labels", "labels", "--format", "coco", "--out", "coco"]
+    result = CliRunner().invoke(app, exported, catch_exceptions=False)
+    assert result.stdout.splitlines() == [
+        "4 label maps of labels; list coco/annotations/instances_train.json",
+        "Everything is in coco",
+    ]
+    for place in ("photos", "photos/new", "labels", "."):
+        with pytest.raises(WsssError, match="is, holds or lies in"):
+            CliRunner().invoke(app, [*exported[:-1], place], catch_exceptions=False)
+    path = photos.parent / "coco" / "annotations" / "instances_train.json"
+    read = coco.COCO(str(path))
+    assert [one["name"] for one in read.loadCats(read.getCatIds())] == ["cat", "cup", "moped", "person"]
+    data = TaggedPhotographs(path.parents[1] / "images" / "train", "tune", path, masks=path)
+    assert len(data.ids) == len({one["image_id"] for one in read.anns.values()})
+    for sample in data:
+        assert (sample.required_mask == np.array(Image.open(photos.parent / "labels" / f"{sample.id}.png"))).all()
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ("--images photos", "either --labels DIR or --tags FILE"),
+        ("--labels labels", "either --labels DIR or --tags FILE"),
+        ("--images photos --labels labels --tags tags.csv", "either --labels DIR or --tags FILE"),
+        ("--tune-masks masks", "--tune-masks and --preset go with --tags"),
+        ("--images photos --labels labels --val", "leave out --val, --data and --root"),
+        ("--images photos --tags tags.csv --data voc", "leave out --val, --data and --root"),
+        ("--images photos --labels labels --format cam-npy", "a folder of label maps has no class maps"),
+        ("--format cam-npy --val", "true masks have no class maps"),
+        ("--images photos --labels photos", "has no classes.txt"),
+        ("--images photos --labels gone", "is no folder"),
+    ],
+)
+def test_what_cannot_be_exported_is_said(run: Command, more: str, reason: str) -> None:
+    with pytest.raises(WsssError, match=reason):
+        CliRunner().invoke(app, ["export", "--out", "out", *more.split()], catch_exceptions=False)
+
+
+def test_outlines_of_coco_choose(run: Command, photos: Path) -> None:
+    """Tags and masks from one file, whose polygons are of two of the photographs."""
+    names = sorted(set(TAGS.values()))
+    held: dict[str, list[dict]] = {"categories": [{"id": n, "name": name} for n, name in enumerate(names)]}
+    held |= {"images": [{"id": n, "file_name": f"{name}.jpg"} for n, name in enumerate(TAGS)], "annotations": []}
+    for number, (name, tag) in enumerate(TAGS.items()):
+        outline = [[10, 10, 50, 10, 50, 40, 10, 40]] if name in ("chelsea", "coffee") else []
+        held["annotations"].append({"image_id": number, "category_id": names.index(tag), "segmentation": outline})
+    (photos.parent / "instances.json").write_text(json.dumps(held))
+    run("label", "--tags", "instances.json", "--depth", "none", "--tune-masks", "instances.json", "--out", "labels")
+    facts = json.loads((photos.parent / "labels" / "labels.json").read_text())
+    assert (facts["chosen_on"], facts["tune_images"], facts["classes"]) == ("tune", 2, names)
+    (said,) = facts["left_out"]["photographs"]
+    assert said.startswith("the masks of 2 photographs (such as astronaut) in instances.json")

@@ -76,12 +76,12 @@ def test_classes_keep_the_order_of_columns_and_of_coco_ids(photos: Path) -> None
     assert read_tags(written(photos, "t.json", json.dumps(turned)), photos).classes == ("dog", "cat")
 
 
-def test_cocos_outlines_are_not_read_and_that_is_said(photos: Path) -> None:
+def test_cocos_outlines_are_no_tags_and_that_is_said(photos: Path) -> None:
     outlined = COCO | {"annotations": [{**one, "segmentation": [[0, 0, 1, 0, 1, 1]]} for one in COCO["annotations"]]}
     tags = read_tags(written(photos, "t.json", json.dumps(outlined)), photos)
     assert {file: set(names) for file, names in tags.of.items()} == EXPECTED
     (said,) = tags.left_out
-    assert said.startswith("the outlines of the objects (masks are read from PNG files alone")
+    assert said.startswith("the outlines of the objects (they are read from what --tune-masks names")
 
 
 def test_a_folder_a_class(photos: Path) -> None:

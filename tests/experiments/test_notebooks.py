@@ -1,18 +1,30 @@
-"""The six notebooks: their common form, the strict check of parameters, and a smoke run of all of them."""
+"""The seven notebooks: their common form, the strict check of parameters, and a smoke run of all of them."""
 
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+import skimage.data
 from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
 
 from wsss.errors import WsssError
-from wsss.experiments.notebooks import NOTEBOOKS, check_outputs, check_parameters, execute, parameters_of
+from wsss.experiments.notebooks import (
+    NOTEBOOKS,
+    WITHOUT_RUN,
+    check_outputs,
+    check_parameters,
+    execute,
+    parameters_of,
+)
 from wsss.io import read_json
 from wsss.paths import notebook_folder
 
@@ -26,6 +38,9 @@ PARAMETERS = {
     "crops": None,
     "seed": 0,
 }
+OWN_PARAMETERS = {"photo": None, "depth": None, "depth_kind": None, "classes": None}
+"""Of the chapter that opens no run."""
+
 CELL_LINES, FUNCTION_LINES, COMMITTED_BYTES = 30, 10, 2_500_000
 SMOKE_SECONDS = 900  # a limit for a busy machine; two idle cores need less than three minutes
 
@@ -43,6 +58,11 @@ threshold = 0.6
 """
 
 every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+every_notebook_of_a_run = pytest.mark.parametrize("name", [name for name in NOTEBOOKS if name not in WITHOUT_RUN])
+
+
+def parameters_for(name: str) -> Mapping[str, object]:
+    return OWN_PARAMETERS if name in WITHOUT_RUN else PARAMETERS
 
 
 def path_of(name: str) -> Path:
@@ -73,7 +93,7 @@ def write_notebook(folder: Path, cells: dict[str, list[str]]) -> Path:
 # ---- form ---------------------------------------------------------------------------------------------------------
 
 
-def test_there_are_these_six_notebooks_and_no_other():
+def test_there_are_these_seven_notebooks_and_no_other():
     assert sorted(path.stem for path in notebook_folder().glob("*.ipynb")) == sorted(NOTEBOOKS)
 
 
@@ -95,10 +115,10 @@ def test_one_parameters_cell_with_the_same_names_and_defaults(name: str):
         assert isinstance(statement, ast.Assign)
         assert isinstance(statement.targets[0], ast.Name)
         values[statement.targets[0].id] = ast.literal_eval(statement.value)
-    assert values == PARAMETERS
-    assert list(values) == list(PARAMETERS)
+    assert values == parameters_for(name)
+    assert list(values) == list(parameters_for(name))
     # What papermill understands of the cell must be all of it: a comment can confuse its parser.
-    assert list(parameters_of(path_of(name))) == list(PARAMETERS)
+    assert list(parameters_of(path_of(name))) == list(parameters_for(name))
 
 
 @every_notebook
@@ -141,7 +161,7 @@ def test_cells_and_functions_are_short(name: str):
                 assert node.end_lineno - node.lineno < FUNCTION_LINES, node.name
 
 
-@every_notebook
+@every_notebook_of_a_run
 def test_smoke_runs_are_stamped_as_no_result(name: str):
     code = "\n".join(code_of(read(path_of(name))))
     assert "run_line(run)" in code or "NOT A RESULT" in code
@@ -192,13 +212,14 @@ def test_what_is_known_not_to_hold_is_said_alike_in_three_places():
 
 @every_notebook
 def test_declared_parameters_are_accepted(name: str):
-    check_parameters(path_of(name), PARAMETERS)
+    check_parameters(path_of(name), parameters_for(name))
 
 
 @every_notebook
 def test_an_unknown_parameter_is_an_error_that_lists_the_known_ones(name: str):
-    with pytest.raises(WsssError, match=r"'sed'.*depth_kind.*seed"):
-        check_parameters(path_of(name), {"seed": 1, "sed": 2})
+    known = next(iter(parameters_for(name)))
+    with pytest.raises(WsssError, match=r"'sed'.*depth_kind.*"):
+        check_parameters(path_of(name), {known: 1, "sed": 2})
 
 
 @pytest.mark.parametrize("tags", [[], ["parameter"], ["Parameters"]])
@@ -235,6 +256,12 @@ def test_nothing_runs_with_an_unknown_parameter_or_notebook(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_chapter_without_run_takes_no_parameter_of_one(tmp_path: Path):
+    assert WITHOUT_RUN == ("00_quickstart",)
+    with pytest.raises(WsssError, match="no parameter 'profile'"):
+        execute({"profile": "smoke"}, tmp_path / "out", WITHOUT_RUN)
+
+
 # ---- the smoke run ------------------------------------------------------------------------------------------------
 
 
@@ -254,7 +281,7 @@ def smoke_run(folder: Path, *options: str) -> None:
 
 
 @pytest.mark.slow
-def test_smoke_run_of_all_six_notebooks(tmp_path: Path):
+def test_smoke_run_of_all_notebooks(tmp_path: Path):
     smoke_run(tmp_path)
     folder = tmp_path / "runs" / "smoke"
     executed = {path.stem: path for path in folder.rglob("*.ipynb")}
@@ -264,7 +291,7 @@ def test_smoke_run_of_all_six_notebooks(tmp_path: Path):
         assert problems(notebook) == [], name
         code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source]
         assert all(cell.execution_count for cell in code), name
-        assert "NOT A RESULT" in str([cell.outputs for cell in code]), name
+        assert name in WITHOUT_RUN or "NOT A RESULT" in str([cell.outputs for cell in code]), name
 
     records = [read_json(path) for path in (folder / "results").glob("tabletop/*/*/*.json")]
     assert {record["stage"] for record in records} == {"cam", "pseudo", "segmentation"}
@@ -284,3 +311,58 @@ def test_smoke_run_of_all_six_notebooks(tmp_path: Path):
     smoke_run(tmp_path, "--notebooks", "06_miou_tables")  # it needs every stage: all come from the cache
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "cache").rglob("*") if path.is_file()}
     assert after == made
+
+
+# ---- chapter 00 from an installed wheel ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the wheel installs; no checkout is near."""
+    root, folder = notebook_folder().parent, tmp_path_factory.mktemp("wheel")
+    shutil.copytree(root / "wsss", folder / "source" / "wsss", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(root / name, folder / "source")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    subprocess.run([*command, "-w", str(folder), str(folder / "source")], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    shutil.unpack_archive(wheel, folder / "site", "zip")
+    return folder / "site"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [False, True], ids=["motorcycle", "own photograph"])
+def test_chapter_00_runs_from_a_wheel_without_network(installed: Path, tmp_path: Path, own: bool):
+    shutil.copy(path_of("00_quickstart"), tmp_path)
+    places = {"PYTHONPATH": str(installed), "WSSS_HEADLESS": "1", "WSSS_CACHE": str(tmp_path / "cache")}
+    offline = {"HF_HUB_OFFLINE": "1", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    parameters: list[str] = []
+    if own:
+        image, _, disparity = skimage.data.stereo_motorcycle()
+        Image.fromarray(image[::3, ::3]).save(tmp_path / "mine.png")
+        np.save(tmp_path / "near.npy", disparity[::3, ::3])
+        given = {"photo": "mine.png", "depth": "near.npy", "depth_kind": "inverse", "classes": "moped,crash helmet"}
+        parameters = [text for pair in given.items() for text in ("-p", *pair)]
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *command],
+            env=os.environ | places | offline,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=SMOKE_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    assert Path(run("-c", "import wsss.paths; print(wsss.__file__, wsss.paths.checkout())").split()[0]).is_relative_to(
+        installed
+    )
+    run("-m", "papermill", "00_quickstart.ipynb", "out.ipynb", "--kernel", "python3", "--no-progress-bar", *parameters)
+    executed = read(tmp_path / "out.ipynb")
+    assert problems(executed) == []
+    said = str([cell.get("outputs") for cell in executed.cells])
+    assert ("mine: 247×167 pixels, with depth" if own else "motorcycle: 741×500 pixels, with depth") in said
+    assert ("there is no outline" in said) is own
+    assert not list((tmp_path / "cache").glob("*"))

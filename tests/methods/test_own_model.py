@@ -23,7 +23,7 @@ from wsss.data.palette import voc_palette
 from wsss.errors import WsssError
 from wsss.methods.choice import Choice
 from wsss.methods.parameters import CropParameters, FusionParameters
-from wsss.methods.presets import PHOTOGRAPHS, read_preset
+from wsss.methods.presets import MEASURED_DEPTH, read_preset
 
 SIDE, HEIGHT, WIDTH = 64, 80, 120
 NAMES = ("bicycle", "car", "moped", "tram", "bus", "boat", "horse")
@@ -150,7 +150,7 @@ def test_three_lines(case: Case, image: NDArray[np.uint8], disparity: NDArray[np
     assert float(result.scores.max()) <= 1
     assert (result.names, result.classes.tolist()) == (("moped", "car"), [3, 2])
     assert set(np.unique(result.label(0.4))) <= {0, 2, 3}
-    assert result.threshold == read_preset(PHOTOGRAPHS).choice("depth").threshold
+    assert result.threshold == read_preset(MEASURED_DEPTH).choice("depth").threshold
     assert isinstance(result.plot(), Figure)
     assert sorted(path.name for path in result.save(tmp_path / "out").iterdir()) == [
         "figure.png",
@@ -417,7 +417,7 @@ def titles(figure: Figure) -> list[str]:
 def test_panels_of_the_figure(cam: DepthCAM, image: NDArray[np.uint8], disparity: NDArray[np.float32]) -> None:
     found = cam(image, ["tram", "car"], depth=disparity, kind="inverse")
     assert titles(found.plot()) == [
-        "image", "plain CAM", "depth (bright is near)", "2 crops (weight 0)", "scores, depth", "label, threshold 0.48",
+        "image", "plain CAM", "depth (bright is near)", "2 crops (weight 0)", "scores, depth", "label, threshold 0.50",
     ]  # fmt: skip
     assert [text.get_text() for text in found.plot().legends[0].get_texts()] == ["tram", "car"]
     assert titles(cam(image, ["tram"]).plot("tram", 0.2)) == [

@@ -26,6 +26,7 @@ from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import numbers_of, render
 from wsss.widgets.explorer_panel import ExplorerPanel
 from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_parameters, static_grid
+from wsss.widgets.taking_away import OfRun
 
 CLASSES = ("box", "ball")
 RANGES = {spec.name: (spec.low, spec.high) for spec in SLIDERS}
@@ -225,8 +226,8 @@ def test_headless_shows_a_fixed_grid(
 
 
 @pytest.fixture
-def panel(explorer: Explorer, start: ExplorerParameters) -> ExplorerPanel:
-    return ExplorerPanel(explorer, start, (0, 1), ("constant",))
+def panel(run: Any, explorer: Explorer, start: ExplorerParameters) -> ExplorerPanel:
+    return ExplorerPanel(explorer, start, (0, 1), ("constant",), OfRun(run, "report"))
 
 
 def test_a_person_gets_a_slider_for_each_parameter(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The commands for folders of others: label their images, score their data, give them pseudo-labels in VOC layout."""
+"""The commands for folders of others: label their images, score their data."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,9 +7,7 @@ import typer
 
 from wsss.cli.made import Made, facts_of
 from wsss.cli.options import Data, Methods, RunOptions, app, of_a_run
-from wsss.cli.training_options import trains
 from wsss.errors import WsssError
-from wsss.methods.names import MethodName
 
 __all__: list[str] = []  # importing this module enters its commands
 
@@ -43,34 +41,6 @@ def predict(
     for name, share in found.items():
         typer.echo(f"{share:5.1f} % {name}")
     return Made({"label_maps": len(labels), "percent": found, "skipped": skipped}, out)
-
-
-@app.command()
-@of_a_run()
-@trains()
-def export(
-    options: RunOptions,
-    out: Annotated[Path, typer.Option(help="Folder to fill, in VOC layout.")],
-    method: Annotated[
-        str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")
-    ] = None,
-    val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
-) -> Made:
-    """Write images and pseudo-labels of the train split as a VOC folder, on which other toolboxes train as it is."""
-    from wsss.pseudo.export import export_voc, require_same_export
-
-    run = options.open()
-    name = method or run.config.label_methods[-1]
-    run.require_apart(out, MethodName.parse(name).source, inputs=[run.cache])
-    run.require_runs_apart()
-    require_same_export(run.data("train"), out, "train")
-    if val:
-        require_same_export(run.data("report"), out, "val")
-    lists = [export_voc(run.data("train"), run.pseudo_folder(name), out, "train", progress=run.progress)]
-    if val:
-        lists.append(export_voc(run.data("report"), None, out, "val", progress=run.progress))
-    typer.echo(f"pseudo-labels of {name}; lists {', '.join(map(str, lists))}")
-    return Made({"method": run.full_name(name), "lists": lists}, out)
 
 
 @app.command()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wsss.experiments.worth import Worth
     from wsss.pipeline import Run
 
-__all__: list[str] = []  # importing this module enters its commands
+__all__ = ["PresetName", "TuneMasks", "open_labels"]  # importing this module enters its commands
 
 Images = Annotated[Path, typer.Option(help="Folder of photographs; it is only read.")]
 TagFile = Annotated[
@@ -30,8 +30,8 @@ TagFile = Annotated[
 TuneMasks = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of masks ID.png of some of the photographs, with classes.txt: parameters and threshold are chosen "
-        "on them."
+        help="Masks of some of the photographs, on which parameters and threshold are chosen: a folder of ID.png with "
+        "classes.txt, or COCO's instances.json with outlines."
     ),
 ]
 PresetName = Annotated[
@@ -75,6 +75,19 @@ def _with_depth(
     return _open(own, images, tags, **settings), run.config.depth
 
 
+def open_labels(
+    options: RunOptions, images: Path, tags: str, method: str | None, tune_masks: Path | None, preset: str | None
+) -> "tuple[Run, str, str | None]":
+    """The run of `wsss label`, the method of its labels, and the depth source that could not be had, if any."""
+    from wsss.experiments.own_photographs import default_method
+
+    name = method or default_method(options.depth)
+    only: dict[str, Any] = dict.fromkeys(("methods", "pseudo_methods", "label_methods"), (name,))
+    chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
+    run, missing = _with_depth(options, images, tags, [name], **only, **chosen)
+    return run, name, missing
+
+
 def _warn_of_few(run: "Run") -> None:
     from wsss.machine.processes import tell
 
@@ -115,7 +128,6 @@ def label(
     hf:MODEL; where none is named a model of the Hugging Face hub, offline the newest network of train-depth.
     """
     from wsss.experiments.own_photographs import (
-        default_method,
         require_label_folder,
         require_usable_depth,
         write_label_folder,
@@ -123,10 +135,7 @@ def label(
     )
     from wsss.report.review import review_labels
 
-    name = method or default_method(options.depth)
-    chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
-    only: dict[str, Any] = dict.fromkeys(("methods", "pseudo_methods", "label_methods"), (name,))
-    run, missing = _with_depth(options, images, tags, [name], **only, **chosen)
+    run, name, missing = open_labels(options, images, tags, method, tune_masks, preset)
     run.require_apart(out)
     run.require_runs_apart()
     require_usable_depth(run, name)
@@ -150,7 +159,11 @@ def compare(
     images: Images,
     tags: TagFile,
     tune_masks: Annotated[
-        Path, typer.Option(help="Folder of masks ID.png of some of the photographs, with classes.txt; twenty or so.")
+        Path,
+        typer.Option(
+            help="Masks of some of the photographs, twenty or so: a folder of ID.png with classes.txt, or COCO's "
+            "instances.json with outlines."
+        ),
     ],
     preset: PresetName = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,

@@ -191,20 +191,42 @@ def rerun(
 def figures(
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
+    only: Annotated[
+        Literal["quickstart"] | None, typer.Option(help="Draw this picture alone: it needs no run, and takes seconds.")
+    ] = None,
 ) -> Made:
-    """Draw every figure anew: charts of the committed records, figure 1, and pictures for each claim.
+    """Draw every figure anew: charts of the committed records, figure 1, pictures for each claim, and the README's.
 
     Pictures are of `tabletop`, default profile; stages that are not in the cache are made first (a quarter of an hour).
+    That of the README is of a photograph that scikit-image carries.
     """
     from wsss.report.qualitative import draw_qualitative
 
+    if only:
+        drawn = _quickstart(out)
+        return Made({"figures": drawn}, out)
     run = open_run_of("default", "tabletop", {"seed": seed})
     run.require_apart(out, inputs=[Path("results")])
     charts = report(Path("results"), out, None)
     pictures = list(draw_qualitative(run, out))
     for path in pictures:
         typer.echo(path)
+    pictures += _quickstart(out)
     return Made({"figures": [*charts.facts["figures"], *pictures], "pages": charts.facts["pages"]}, out)
+
+
+def _quickstart(out: Path) -> list[Path]:
+    """Draw the picture of the first chapter, with the weights that are installed."""
+    from wsss.methods.depth_cam import DepthCAM
+    from wsss.methods.quickstart import looked_at, open_photograph
+    from wsss.networks.backbones import imagenet_classifier
+    from wsss.report.quickstart import draw_quickstart
+
+    cam = DepthCAM(imagenet_classifier(), activation="softmax")
+    drawn = draw_quickstart(looked_at(cam, open_photograph()), out)
+    for path in drawn:
+        typer.echo(path)
+    return drawn
 
 
 @app.command()

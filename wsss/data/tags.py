@@ -5,14 +5,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from wsss.data.base import IGNORE
+from wsss.data.coco import read_instances
 from wsss.data.picture_files import is_foreign, is_picture, refusal
 from wsss.errors import WsssError
 
-__all__ = ["FOLDERS", "Tags", "photographs_in", "read_tags"]
+__all__ = ["FOLDERS", "OUTLINES", "Tags", "counted", "photographs_in", "read_tags"]
 
 FOLDERS = "folders"
 """What stands in place of a file of tags where each photograph's class is the folder that it lies in."""
@@ -20,7 +20,7 @@ FOLDERS = "folders"
 _HEADINGS = ("file", "file_name", "filename", "image", "image_name", "image_id", "path", "name", "id", "photo")
 """First cells of a CSV that are a heading, in small letters."""
 
-_OUTLINES = "the outlines of the objects (masks are read from PNG files alone, with --tune-masks)"
+OUTLINES = "the outlines of the objects (they are read from what --tune-masks names, which may be the same file)"
 
 _NAMED = 3  # of the files that are left out
 
@@ -133,13 +133,18 @@ def _matched(held: Held, files: Sequence[str], source: Path) -> Tags:
         raise WsssError(f"{source} gives no photograph a tag.{first} Files are named by their path below --images.")
     left_out = list(notes)
     if strangers:
-        left_out.append(f"{_counted(strangers)} named in {source.name} but not there")
+        left_out.append(f"{counted(strangers)} named in {source.name} but not there")
     if untagged := [file for file in files if file not in found]:
-        left_out.append(f"{_counted(untagged)} there but not named in {source.name}")
+        left_out.append(f"{counted(untagged)} there but not named in {source.name}")
     return Tags({file: found[file] for file in files if file in found}, names, tuple(left_out))
 
 
-def _counted(names: Sequence[str]) -> str:
+def counted(names: Sequence[str]) -> str:
+    """How many photographs these are, and the names of the first.
+
+    >>> counted(["a.jpg"])
+    '1 photograph (a.jpg)'
+    """
     more = ", …" if len(names) > _NAMED else ""
     return f"{len(names)} photograph{'s' if len(names) > 1 else ''} ({', '.join(names[:_NAMED])}{more})"
 
@@ -165,7 +170,7 @@ def _of_folders(files: Sequence[str], images: Path) -> Tags:
         )
     classes = tuple(sorted(frozenset[str]().union(*found.values())))
     _require_classes(classes, images)
-    return Tags(found, classes, (f"{_counted(loose)} in no folder of a class",) if loose else ())
+    return Tags(found, classes, (f"{counted(loose)} in no folder of a class",) if loose else ())
 
 
 def _csv_entries(path: Path) -> Held:
@@ -257,23 +262,10 @@ def _xml_entries(folder: Path) -> Iterable[Entry]:
 
 def _coco_entries(path: Path) -> Held:
     """Of COCO's `instances.json`: a photograph has the categories of its annotations, none where it has none."""
-    try:
-        held = json.loads(path.read_text(encoding="utf-8-sig"))
-        names: dict[Any, str] = {
-            one["id"]: one["name"] for one in sorted(held["categories"], key=lambda one: one["id"])
-        }
-        shown: dict[Any, set[str]] = {one["id"]: set() for one in held["images"]}
-        for annotation in held["annotations"]:
-            shown[annotation["image_id"]].add(names[annotation["category_id"]])
-        entries = [(one["file_name"], frozenset(shown[one["id"]])) for one in held["images"]]
-        outlined = any(annotation.get("segmentation") for annotation in held["annotations"])
-        return entries, list(names.values()), (_OUTLINES,) if outlined else ()
-    except (ValueError, RecursionError) as error:
-        raise WsssError(f"{path} is no JSON: {error}. Export COCO's instances anew.") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise WsssError(
-            f"{path} is not as COCO's instances.json, with images, categories and annotations ({error!r})."
-        ) from error
+    held = read_instances(path)
+    entries = [(image["file_name"], held.names_of(image)) for image in held.images]
+    outlined = any(each.get("segmentation") for shown in held.annotations.values() for each in shown)
+    return entries, list(held.categories.values()), (OUTLINES,) if outlined else ()
 
 
 _READERS: dict[str, Callable[[Path], Held]] = {

@@ -1,4 +1,4 @@
-"""Executes the six notebooks with papermill, and refuses what papermill only warns about."""
+"""Executes the notebooks with papermill, and refuses what papermill only warns about."""
 
 import os
 import shutil
@@ -14,9 +14,19 @@ from wsss.errors import WsssError
 from wsss.io import atomic_path, content_hash
 from wsss.paths import notebook_folder
 
-__all__ = ["NOTEBOOKS", "check_outputs", "check_parameters", "execute", "keep_outputs", "parameters_of"]
+__all__ = [
+    "NOTEBOOKS",
+    "WITHOUT_RUN",
+    "check_names",
+    "check_outputs",
+    "check_parameters",
+    "execute",
+    "keep_outputs",
+    "parameters_of",
+]
 
 NOTEBOOKS = (
+    "00_quickstart",
     "01_baseline_cam",
     "02_failure_analysis",
     "03_depth_guided_cropping",
@@ -24,6 +34,9 @@ NOTEBOOKS = (
     "05_segmentation_training",
     "06_miou_tables",
 )
+
+WITHOUT_RUN = ("00_quickstart",)
+"""Those that open no run: their parameters are their own, and what is said of a run does not concern them."""
 
 
 def parameters_of(path: Path) -> dict[str, Any]:
@@ -51,6 +64,13 @@ def check_parameters(path: Path, given: Mapping[str, Any]) -> None:
         raise WsssError(f"{path.name} has no parameter {unknown[0]!r}; it has {', '.join(sorted(declared))}")
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise a `WsssError` unless there are such notebooks."""
+    for name in names:
+        if name not in NOTEBOOKS:
+            raise WsssError(f"unknown notebook {name!r}; choose from {', '.join(NOTEBOOKS)}")
+
+
 def execute(
     parameters: Mapping[str, Any], output: Path, names: Sequence[str] = NOTEBOOKS, *, progress: bool = True
 ) -> list[Path]:
@@ -63,9 +83,8 @@ def execute(
         WsssError: unknown notebook or parameter, or a cell that failed (the message names notebook and cell).
     """
     folder = notebook_folder()
+    check_names(names)
     for name in names:
-        if name not in NOTEBOOKS:
-            raise WsssError(f"unknown notebook {name!r}; choose from {', '.join(NOTEBOOKS)}")
         check_parameters(folder / f"{name}.ipynb", parameters)
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -34,13 +34,13 @@ from wsss.methods.image_result import ImageResult
 from wsss.methods.names import MethodName
 from wsss.methods.own_model import adapted, facts_of, is_fixed
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters, settings_of_looks
-from wsss.methods.presets import PHOTOGRAPHS, read_preset
+from wsss.methods.presets import MEASURED_DEPTH, read_preset
 from wsss.methods.registry import method as method_of
 from wsss.networks.lean import lean_copy
 
 __all__ = ["DepthCAM", "Depths", "settings_of_looks", "true_boxes"]
 
-_PRESET = read_preset(PHOTOGRAPHS)
+_PRESET = read_preset(MEASURED_DEPTH)
 
 Depths = Mapping[str | None, DepthSource]
 """The depth source of each `@source` that the methods in question name; the run's own under None."""
@@ -113,7 +113,7 @@ class DepthCAM:
             info: of a classifier of this package, whose `model` gives class maps; None for any other.
             classes: names of the model's outputs, in order; None takes those that it or `weights` names, else numbers.
             regions, crops, choices: settings of the method, and fusion with threshold by method; those of the preset
-                `photographs`, which were chosen on other data, are the default (`wsss.methods.presets`).
+                `nyuv2`, photographs with the depth of a camera, are the default (`wsss.methods.presets`).
             device: None takes the model's own.
             activation: `softmax` or `sigmoid`, of a model that does not say it.
             weights: those of torchvision that it has, such as `ResNet50_Weights.DEFAULT`.
@@ -229,8 +229,7 @@ class DepthCAM:
         Labels are the classes' places in `classes`, from 1; in that order 1…K where there are more than 254 classes.
         """
         parameters = choice.parameters if choice else FusionParameters()
-        if parameters.crop_weight > 0 and evidence.plan and isinstance(self.model, AdaptedClassifier):
-            require_activation(self.info.activation, "crops count as much as their class is probable")
+        self.check_weight(parameters, evidence)
         names = tuple(self.info.classes[output] for output in look.present)
         few = len(self.classes) <= MOST_LABELS
         labels = [self.classes.index(name) + 1 if few else number for number, name in enumerate(names, start=1)]
@@ -244,6 +243,11 @@ class DepthCAM:
             look=look,
             choice=choice,
         )
+
+    def check_weight(self, parameters: FusionParameters, evidence: Evidence) -> None:
+        """Raise a `WsssError` where crops are to count, and it is not known what makes probabilities of the logits."""
+        if parameters.crop_weight > 0 and evidence.plan and isinstance(self.model, AdaptedClassifier):
+            require_activation(self.info.activation, "crops count as much as their class is probable")
 
     def look(self, name: str, image: NDArray[np.uint8], present: Iterable[int]) -> Look:
         """A look at one image for the classes `present`, indices 0…C − 1 into `classes`.

@@ -1,6 +1,6 @@
 """Parameters and thresholds for photographs of which there is no mask: what was chosen on other data.
 
-`wsss label` goes by them, and `DepthCAM` where nobody says anything else.
+`wsss label` goes by `PHOTOGRAPHS`, and `DepthCAM` by `MEASURED_DEPTH` where nobody says anything else.
 
 `presets.json` is made from the committed records by `wsss presets` (see `wsss.experiments.presets`).
 """
@@ -18,12 +18,25 @@ from wsss.methods.choice import Choice
 from wsss.methods.names import MethodName
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
 
-__all__ = ["PHOTOGRAPHS", "PRESETS_FILE", "Preset", "preset_for", "preset_names", "read_preset", "write_presets"]
+__all__ = [
+    "MEASURED_DEPTH",
+    "PHOTOGRAPHS",
+    "PRESETS_FILE",
+    "Preset",
+    "preset_for",
+    "preset_names",
+    "read_preset",
+    "write_presets",
+]
 
 PRESETS_FILE = Path(__file__).with_name("presets.json")
 
 PHOTOGRAPHS = "photographs"
 """The preset for anybody's data; `without-NAME` are those for the data sets that it was itself chosen on."""
+
+MEASURED_DEPTH = "nyuv2"
+"""The preset of the data set whose depth a camera measured. The others learnt from rough depth too, which they trust
+less: sharp depth is then smeared."""
 
 
 @dataclass(frozen=True)

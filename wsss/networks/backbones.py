@@ -18,6 +18,7 @@ __all__ = [
     "backbone_state",
     "check_backbone",
     "encoder_model",
+    "imagenet_classifier",
     "load_encoder",
     "normalisation",
     "register_weights",
@@ -117,6 +118,19 @@ def backbone_state(name: str, checkpoint: Path | None = None) -> dict[str, Tenso
             f"cannot download weights of {name}: {first_line(error)}. Give a local file with --weights, or use "
             f"{DEFAULT_BACKBONE}."
         ) from error
+
+
+def imagenet_classifier() -> nn.Module:
+    """EfficientNet-Lite0 with its own head of the 1,000 classes of ImageNet, in evaluation mode.
+
+    The weights come with this package's dependencies: nothing is downloaded. They were trained with a softmax.
+
+    >>> imagenet_classifier().num_classes
+    1000
+    """
+    model: nn.Module = timm.create_model(DEFAULT_BACKBONE, pretrained=False)
+    model.load_state_dict(backbone_state(DEFAULT_BACKBONE))
+    return model.eval()
 
 
 def check_backbone(name: str) -> None:

@@ -192,8 +192,9 @@ class RunData:
             self.split(split)
         choice = self._class_choice
         classes = {} if choice is None else {"absent": list(choice.absent), "rare": list(choice.rare)}
+        sentences = [getattr(self.split(split), "left_out", ()) for split in ("train", "tune")]
         parts: dict[str, Any] = {
-            "photographs": list(getattr(self.split("train"), "left_out", ())),
+            "photographs": list(dict.fromkeys(each for split in sentences for each in split)),
             "images": dict(sorted(self._cut.items())),
             "classes": {kind: some for kind, some in classes.items() if some},
         }

@@ -93,6 +93,10 @@ class LabelStage:
             depths = {None: self.data.depth_of(split), **depths}
         return Labeller(self.seeds.depth_cam, self.seeds.choose(bases), depths)
 
+    def labeller(self, name: str) -> Labeller:
+        """What makes the scores of which the pseudo-labels of the train split are made; see `Labeller.scores_of`."""
+        return self._labeller([name], "train")
+
     def _folder(self, name: str) -> Path:
         return self.cache.path("pseudo", self.key(name), "")
 

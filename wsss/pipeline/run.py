@@ -34,7 +34,7 @@ from wsss.pipeline.labels import LabelStage
 from wsss.pipeline.networks import NetworkStage
 from wsss.pipeline.preflight import check_before
 from wsss.pipeline.seeds import SeedStage
-from wsss.pseudo.labelling import LabelChoice
+from wsss.pseudo.labelling import LabelChoice, Labeller
 
 __all__ = ["Run"]
 
@@ -231,6 +231,10 @@ class Run:
     def pseudo_folder(self, name: str) -> Path:
         """Folder of the pseudo-labels of the train split, VOC-palette PNGs named by sample id, made if missing."""
         return self._labels.folder(name)
+
+    def labeller(self, name: str) -> Labeller:
+        """What makes the scores of which the pseudo-labels of the train split are made; see `Labeller.scores_of`."""
+        return self._labels.labeller(name)
 
     def label_method(self, base: str) -> str:
         """The configured label method of the seeds of method `base`; a `WsssError` where there is none."""

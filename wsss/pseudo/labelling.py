@@ -101,6 +101,14 @@ class Labeller:
         scene = Scene(sample.image, self.seeds[parts.seeds].threshold, depth, self.cam.regions.jump)
         return refine(parts.refinement, scene, scores, trials)
 
+    def scores_of(
+        self, name: str, choice: LabelChoice, sample: Sample, index: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Indices `(K,)` of an image's classes, from 0, and the scores `(K,H,W)` that its pseudo-label is made of."""
+        present = np.flatnonzero(sample.labels)
+        scores = self.seed_scores(name, self.cam.look(sample.id, sample.image, present), sample, index)
+        return present, self.refined(name, scores, sample, index, [choice.refinement])[0]
+
 
 def _trials(name: str) -> tuple[RefinementParameters, ...]:
     refinement = MethodName.parse(name).refinement

@@ -18,7 +18,7 @@ from wsss.networks.checkpoints import require_normalisation
 from wsss.segmentation.inference import needed_memory, predict_batches, too_large
 from wsss.segmentation.network import load_network
 
-__all__ = ["Predictor", "load_predictor"]
+__all__ = ["Predictor", "load_predictor", "predictor_facts"]
 
 _REMEDY = "give a network that `wsss segment` has written."
 
@@ -79,6 +79,12 @@ def load_predictor(checkpoint: Path) -> Predictor:
         raise WsssError(f"{checkpoint} has a description that makes no sense ({error}): {_REMEDY}") from error
     lists = {name: tuple(facts[name]) for name in ("classes", "mean", "std", "scales")}
     return Predictor(network, long_side=facts["long_side"], **lists)
+
+
+def predictor_facts(predictor: Predictor) -> dict[str, str]:
+    """What `save_network` is told of a network, so that `load_predictor` gives it back."""
+    names = ("classes", "mean", "std", "long_side", "scales")
+    return {name: json.dumps(getattr(predictor, name)) for name in names}
 
 
 def _require_facts(facts: Mapping[str, Any], network: nn.Module) -> None:

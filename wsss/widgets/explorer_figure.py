@@ -39,11 +39,15 @@ class Panel:
 
 
 def numbers_of(view: ExplorerView) -> str:
-    """IoU before and after, forward passes, and how far depth is trusted, in one line."""
+    """IoU before and after, or the labels' area without a mask, forward passes, and how far depth is trusted."""
     whole, crops = view.passes
     shown = view.parameters.shown
-    texts = [f"mIoU of this image: {view.iou(view.before.label):.1f} % before, {view.iou(view.label):.1f} % after"]
-    if shown:
+    if not view.has_truth:
+        areas = (100 * float((label > 0).mean()) for label in (view.before.label, view.label))
+        texts = ["area of the label: {:.1f} % before, {:.1f} % after".format(*areas)]
+    else:
+        texts = [f"mIoU of this image: {view.iou(view.before.label):.1f} % before, {view.iou(view.label):.1f} % after"]
+    if shown and view.has_truth:
         before, after = (view.iou(label, shown) for label in (view.before.label, view.label))
         texts.append(f"IoU of {_spaced(shown)}: {before:.1f} % before, {after:.1f} % after")
     texts.append(f"{whole + crops} forward passes ({whole} of the whole image, {crops} crops; {view.new_passes} new)")
@@ -58,7 +62,10 @@ def render(parameters: ExplorerParameters, explorer: Explorer) -> Figure:
 
 
 def draw(view: ExplorerView) -> Figure:
-    """Image with crops, depth with layers, CAM before and after, pseudo-label, truth."""
+    """Image with crops, depth with layers, CAM before and after, pseudo-label, and truth.
+
+    Without a mask the control, regions of colour, is in its place.
+    """
     panels = _panels(view)
     return _drawn([panels[:3], panels[3:]], [view])
 
@@ -74,23 +81,37 @@ def _spaced(name: str) -> str:
 
 
 def _panels(view: ExplorerView) -> list[Panel]:
-    image, truth = view.sample.image, view.sample.truth
+    image = view.sample.image
     colours = class_colours(view.names)
     regions, shown = view.evidence.regions, view.parameters.shown
     assert regions is not None
     boxes = sorted({one.box for one in view.evidence.plan})
     what = _spaced(shown) if shown else "strongest class"
-    known = np.where(truth == IGNORE, 0, truth).astype(np.uint8)
-    before, after = (f"{view.iou(label, shown):.0f} %" for label in (view.before.label, view.label))
-    measure = "IoU" if shown else "mIoU"
+    before, after = (_measure(view, label) for label in (view.before.label, view.label))
     return [
         Panel(f"image, {len(view.evidence.plan)} crops", image, boxes),
         Panel(f"inverse depth, {len(regions)} layers", _layers(view.depth, regions.labels)),
-        Panel(f"CAM before: {what}\n{measure} {before}", _heat(image, view.map_of(view.before.scores))),
-        Panel(f"CAM after: {what}\n{measure} {after}", _heat(image, view.map_of(view.scores))),
+        Panel(f"CAM before: {what}{before}", _heat(image, view.map_of(view.before.scores))),
+        Panel(f"CAM after: {what}{after}", _heat(image, view.map_of(view.scores))),
         Panel("pseudo-label", overlay(image, view.label, colours)),
-        Panel("truth", overlay(image, known, colours)),
+        _last_panel(view, colours),
     ]
+
+
+def _measure(view: ExplorerView, label: NDArray[np.uint8]) -> str:
+    """The second line of a map's title: IoU of what is shown; nothing without a mask."""
+    if not view.has_truth:
+        return ""
+    shown = view.parameters.shown
+    return f"\n{'IoU' if shown else 'mIoU'} {view.iou(label, shown):.0f} %"
+
+
+def _last_panel(view: ExplorerView, colours: NDArray[np.uint8]) -> Panel:
+    """The truth; without a mask the control."""
+    image, truth = view.sample.image, view.sample.truth
+    if view.control is not None:
+        return Panel("control: regions of colour", _heat(image, view.map_of(view.control.scores)))
+    return Panel("truth", overlay(image, np.where(truth == IGNORE, 0, truth).astype(np.uint8), colours))
 
 
 def _coloured(values: NDArray[np.floating], name: str) -> Picture:

@@ -1,67 +1,114 @@
 """The crop explorer's panel: choices, sliders, pictures, and the parameters to take away."""
 
-import re
-import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from ipywidgets import HTML, Box, Button, HBox, Layout, Text, Textarea, VBox
+from ipywidgets import HTML, Box, Button, HBox, Layout, Text, VBox
 from matplotlib.figure import Figure
+from torch import nn
 
-from wsss.checks import require_apart
-from wsss.depth.declared import inline
-from wsss.depth.specs import source_name
 from wsss.errors import WsssError
-from wsss.paths import short_path
+from wsss.methods.depth_cam import DepthCAM
+from wsss.methods.given import Depth, Photograph
 from wsss.pipeline import Run
-from wsss.pipeline.crop_file import toml_of, write_crop_settings
 from wsss.widgets.choices import OptionList, label_style
 from wsss.widgets.controls import CopyButton, Slider
 from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_figure import draw, numbers_of, render_grid
 from wsss.widgets.live import HINT, Live, headless
-from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_parameters, sections_of, static_grid
+from wsss.widgets.parameters import SLIDERS, ExplorerParameters, chosen_parameters, static_grid
+from wsss.widgets.scenes import OnePhotograph, Scenes
+from wsss.widgets.taking_away import OfPhotograph, OfRun, TakingAway
 
-__all__ = ["SOURCES", "ExplorerPanel", "crop_explorer"]
+__all__ = ["PHOTOGRAPH_SOURCES", "SOURCES", "ExplorerPanel", "crop_explorer"]
 
 SOURCES = ("shuffled", "inverted", "constant", "noisy-08")
 """Depth beside the run's own that takes no training. `learned` may be given too; it is trained when first chosen."""
+
+PHOTOGRAPH_SOURCES = ("inverted", "constant", "noisy-08")
+"""The same of a single photograph, which has no other to take depth from."""
+
+PHOTOGRAPH_HINT = "Open this notebook in JupyterLab to move these parameters yourself; here is a fixed grid of them."
 
 STRONGEST = "strongest of all"
 WHOLE_NUMBERS = ("max_regions", "count")
 
 
 def crop_explorer(
-    run: Run, split: str = "report", indices: Sequence[int] = (0,), sources: Sequence[str] = SOURCES
+    run: Run | None = None,
+    split: str = "report",
+    indices: Sequence[int] = (0,),
+    sources: Sequence[str] | None = None,
+    *,
+    image: Photograph | None = None,
+    model: DepthCAM | nn.Module | None = None,
+    depth: Depth | None = None,
+    kind: str | None = None,
+    classes: Sequence[str | int] | None = None,
 ) -> Any:
-    """Sliders over scenes of a split; a static figure where nobody can move them.
+    """Sliders over scenes of a split, or over one's own photograph; a static figure where nobody can move them.
+
+    Of a run, and of a photograph with its depth:
+
+    >>> panel = crop_explorer(run, indices=(0, 3))
+    >>> panel = crop_explorer(image="photo.png", model=cam, depth="depth.npy", kind="metric", classes=["moped"])
 
     Args:
         indices: the scenes to choose from; the first is shown first.
-        sources: depth to choose from beside the run's own.
+        sources: depth to choose from beside the scenes' own; None takes wrong depth of several kinds.
+        image, depth, kind, classes: of a photograph, as `DepthCAM` takes them.
+        model: for the photograph, a `DepthCAM` or a classifier.
 
     Returns:
         An ipywidgets box, or a `Figure` if `headless()`.
+
+    Raises:
+        WsssError: there is neither a run nor a photograph with its model and depth, or there are both; an argument of a
+            photograph is not what it must be.
     """
-    explorer = Explorer(run, split)
-    start = chosen_parameters(run, indices[0])
+    if (run is None) == (image is None) or (image is not None and model is None):
+        raise WsssError(
+            "give the crop explorer a run, as in crop_explorer(run), or a photograph, as in crop_explorer(image=…, "
+            "model=…, depth=…, kind='metric')"
+        )
+    scenes: Scenes
+    taking_away: TakingAway
+    offered: tuple[str, ...]
+    if run is not None:
+        scenes, taking_away = run, OfRun(run, split)
+        hint, offered = HINT, SOURCES
+    else:
+        assert image is not None
+        assert model is not None
+        scenes = photograph = OnePhotograph(image, model, depth, kind, classes)
+        taking_away, hint, offered = OfPhotograph(photograph), PHOTOGRAPH_HINT, PHOTOGRAPH_SOURCES
+    explorer = Explorer(scenes, split)
+    start = chosen_parameters(scenes, indices[0])
+    if run is None and len(names := explorer.classes_of(start.scene)) == 1:
+        start = replace(start, shown=names[0])
     if headless():
-        print(HINT)
+        print(hint)
         return render_grid(static_grid(start), explorer)
-    return ExplorerPanel(explorer, start, indices, sources).box
+    return ExplorerPanel(explorer, start, indices, offered if sources is None else sources, taking_away).box
 
 
 class ExplorerPanel:
     """The widgets; `box` is what is shown."""
 
     def __init__(
-        self, explorer: Explorer, start: ExplorerParameters, indices: Sequence[int], sources: Sequence[str]
+        self,
+        explorer: Explorer,
+        start: ExplorerParameters,
+        indices: Sequence[int],
+        sources: Sequence[str],
+        taking_away: TakingAway,
     ) -> None:
-        self.explorer, self.start = explorer, start
-        config, ids = explorer.run.config, explorer.run.data(explorer.split).ids
+        self.explorer, self.start, self.taking_away = explorer, start, taking_away
+        ids = explorer.scenes.data(explorer.split).ids
         style, narrow = label_style("4em"), Layout(width="20em")
-        own = (f"{source_name(config.depth)} (this run's)", None)
+        own = (taking_away.own_depth, None)
         self.scene = OptionList("scene", [(ids[index], index) for index in indices], start.scene)
         self.shown = OptionList("class", self._class_options(start.scene), start.shown)
         self.source = OptionList("depth", [own, *((name, name) for name in sources)], start.source)
@@ -70,8 +117,8 @@ class ExplorerPanel:
         self.live = Live(controls, self._draw, quiet=["scene"])
         self.scene.observe(self._scene_changed, "value")
         self.name = Text("my-crops", description="file", style=style, layout=narrow)
-        self.copy = CopyButton(label="copy these parameters", text=self.toml())
-        self.reset = Button(description="reset", tooltip="All sliders back to what was chosen on the tune split")
+        self.copy = CopyButton(label="copy these parameters", text=taking_away.text(self.parameters))
+        self.reset = Button(description="reset", tooltip="All sliders back to what they were at the start")
         self.exported = VBox()
         self.copy.observe(self._copied, "clicks")
         self.reset.on_click(self._reset)
@@ -83,12 +130,6 @@ class ExplorerPanel:
         """What the controls say."""
         values = self.live.values
         return ExplorerParameters(**values | {name: round(values[name]) for name in WHOLE_NUMBERS})
-
-    def toml(self) -> str:
-        """The parameters as a file of crop settings."""
-        p, run = self.parameters, self.explorer.run
-        sample, depth = run.data(self.explorer.split).ids[p.scene], p.source or source_name(run.config.depth)
-        return toml_of(sections_of(p), f"Crop parameters, seen on {run.data_name}, image {sample}, depth {depth}.")
 
     def _draw(self, values: dict[str, Any]) -> tuple[Figure, str]:
         start = time.perf_counter()
@@ -106,7 +147,7 @@ class ExplorerPanel:
             self.shown.offer(self._class_options(change["new"]))
 
     def _keep_text(self, _: Any) -> None:
-        self.copy.text = self.toml()
+        self.copy.text = self.taking_away.text(self.parameters)
 
     def _reset(self, _: Any) -> None:
         with self.live.at_once():
@@ -115,31 +156,8 @@ class ExplorerPanel:
             self.source.chosen = self.start.source
 
     def _copied(self, _: Any) -> None:
-        """Write the file, and say what to do with it."""
-        if not re.fullmatch(r"\w[\w.-]*", self.name.value):
-            self.exported.children = [HTML('<p role="alert">A file name has letters, digits, dots and hyphens.</p>')]
-            return
-        run = self.explorer.run
-        path = run.folder / "crops" / f"{self.name.value.removesuffix('.toml')}.toml"
-        text = self.toml()
-        try:
-            require_apart(path, *run.config.inputs(), remedy="Name another folder for runs in WSSS_RUNS.")
-            write_crop_settings(path, sections_of(self.parameters), text.split("\n", 1)[0].removeprefix("# "))
-        except WsssError as error:
-            self.exported.children = [HTML(f'<p role="alert">{error}</p>')]
-            return
-        where = "on the clipboard and in" if self.copy.copied else "in"
-        place = f"{where} <code>{short_path(path)}</code>"
-        said = f'<p role="status">The parameters are {place}. Run chapters 04 to 06 with them:</p>'
-        chapters = "04_pseudo_labels,05_segmentation_training,06_miou_tables"
-        command = f"wsss run {_options(run, self.source.chosen)} --crops {path} --notebooks {chapters}"
-        cell = f'crops = "{path}"'
-        self.exported.children = [
-            HTML(said),
-            _readable("command", command, 3),
-            _readable("or parameter", cell, 2),
-            _readable("file", text, 8),
-        ]
+        """Show what was copied, and what to do with it."""
+        self.exported.children = self.taking_away.copied(self.parameters, self.name.value, self.copy.copied)
 
     def _laid_out(self) -> VBox:
         looks, free = ([self.sliders[spec.name] for spec in SLIDERS if spec.looks is which] for which in (True, False))
@@ -148,27 +166,12 @@ class ExplorerPanel:
         # Sliders stand beside the pictures where there is room, so that both are in view.
         pictures = VBox([self.live.picture, self.live.numbers], layout=Layout(flex="3 1 34em", min_width="20em"))
         sliders = VBox([titles[0], *looks, titles[1], *free], layout=Layout(flex="1 1 17em", min_width="15em"))
+        named = [self.name] if self.taking_away.has_file else []
         return VBox(
             [
                 Box([self.scene, self.shown, self.source], layout=Layout(**wrapped)),
                 Box([pictures, sliders], layout=Layout(**wrapped)),
-                HBox([self.reset, self.name, self.copy]),
+                HBox([self.reset, *named, self.copy]),
                 self.exported,
             ]
         )
-
-
-def _readable(label: str, text: str, rows: int) -> Textarea:
-    return Textarea(text, description=label, disabled=False, rows=rows, layout=Layout(width="95%"), style=label_style())
-
-
-def _options(run: Run, source: str | None) -> str:
-    """Options of the command line that open the same run, but for the seed's default and what the profile says."""
-    config, declared = run.config, run.config.depths.declared
-    given = {"profile": config.profile, "data": config.data, "seed": config.seed}
-    given |= {
-        "depth": inline(source or config.depth, declared),
-        "depth-kind": config.depths.kind(source),
-        "root": config.root,
-    }
-    return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)

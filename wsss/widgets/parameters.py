@@ -8,9 +8,9 @@ import numpy as np
 
 from wsss.errors import WsssError
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
-from wsss.pipeline import Run
 from wsss.pipeline.crop_file import GIVEN_METHOD
 from wsss.widgets.controls import SliderSpec
+from wsss.widgets.scenes import Scenes
 
 __all__ = ["SLIDERS", "ExplorerParameters", "chosen_parameters", "sections_of", "static_grid"]
 
@@ -116,12 +116,12 @@ def sections_of(parameters: ExplorerParameters) -> dict[str, dict[str, float | i
     return {"regions": p.of(_REGIONS), "crops": p.of(_CROPS), "fusion": p.of(_FUSION), "label": label}
 
 
-def chosen_parameters(run: Run, scene: int) -> ExplorerParameters:
-    """The run's settings for method `depth`, and what was chosen for it on `tune`, within the sliders' ranges."""
-    choice = run.choose([GIVEN_METHOD])[GIVEN_METHOD]
+def chosen_parameters(scenes: Scenes, scene: int) -> ExplorerParameters:
+    """The settings for method `depth`, and what was chosen for it (of a run on `tune`), within the sliders' ranges."""
+    choice = scenes.choose([GIVEN_METHOD])[GIVEN_METHOD]
     known = {
-        **vars(run.config.regions),
-        **vars(run.config.crops),
+        **vars(scenes.depth_cam.regions),
+        **vars(scenes.depth_cam.crops),
         **vars(choice.parameters),
         "threshold": choice.threshold,
     }
