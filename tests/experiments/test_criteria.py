@@ -16,6 +16,7 @@ from wsss.experiments.criteria import (
     TRIED,
     image_statistics,
     kappa,
+    mean_statistics,
     of_area,
     probabilities_within,
     thresholds_without_masks,
@@ -87,6 +88,9 @@ def test_an_image_without_a_class_says_nothing() -> None:
     found = image_statistics(none, nothing, nothing, np.zeros((4, 5), np.float32))
     assert found.shape == (len(STATISTICS), len(THRESHOLDS))
     assert (found[0] == 0).all()
+    other = np.where(np.isin(np.arange(len(THRESHOLDS)), TRIED), 0.6, np.nan) * np.ones((len(STATISTICS), 1))
+    mean = mean_statistics(np.stack([found, other]))
+    np.testing.assert_allclose(mean[:, TRIED], 0.3)
 
 
 def test_each_criterion_takes_the_threshold_that_is_best_by_it() -> None:

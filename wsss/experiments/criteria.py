@@ -17,7 +17,15 @@ from wsss.data.transforms import resize_image, scaled_size, to_tensor
 from wsss.methods.evidence import Look
 from wsss.methods.trust import border_alignment
 
-__all__ = ["CRITERIA", "STATISTICS", "STATISTICS_VERSION", "TRIED", "image_statistics", "thresholds_without_masks"]
+__all__ = [
+    "CRITERIA",
+    "STATISTICS",
+    "STATISTICS_VERSION",
+    "TRIED",
+    "image_statistics",
+    "mean_statistics",
+    "thresholds_without_masks",
+]
 
 STATISTICS = ("area", "edges", "agreement", "kept", "removed")
 """Rows of `image_statistics`."""
@@ -43,7 +51,7 @@ def image_statistics(
     look: Look, scores: NDArray[np.float32], other: NDArray[np.float32], ranks: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """What criteria look at of one image, `(5,47)`: a row for each of `STATISTICS`, NaN at thresholds that are not
-    tried.
+    tried, and where the image shows no class.
 
     Args:
         scores: `(K,H,W)` in [0, 1] of the classes that the image shows.
@@ -52,7 +60,7 @@ def image_statistics(
     """
     found, tried = np.full((len(STATISTICS), len(THRESHOLDS)), np.nan), list(TRIED)
     if not len(scores):
-        found[0], found[1:, tried] = 0.0, 0.0
+        found[0] = 0.0
         return found
     best = scores.max(axis=0)
     found[0] = [(best > threshold).mean() for threshold in THRESHOLDS.astype(np.float32)]
@@ -101,11 +109,18 @@ def probabilities_within(look: Look, labels: Sequence[NDArray[np.uint8]]) -> NDA
     return np.asarray(np.mean(found, axis=0, dtype=np.float64))
 
 
+def mean_statistics(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means `(5,47)` over images `(N,5,47)`; one that shows no class says the same, 0, of every threshold."""
+    mean, tried = statistics.mean(axis=0), list(TRIED)
+    mean[1:, tried] = np.nan_to_num(statistics[:, 1:, tried]).mean(axis=0)
+    return np.asarray(mean)
+
+
 def thresholds_without_masks(statistics: NDArray[np.float64], prior: float | None) -> dict[str, float]:
     """The threshold that each criterion takes.
 
     Args:
-        statistics: `(5,47)`, mean over the images.
+        statistics: `(5,47)`, from `mean_statistics`.
         prior: share of the pixels that other data's masks give a class; None leaves out `area`.
     """
     area, edges, agreement, kept, removed = statistics

@@ -16,7 +16,7 @@ from wsss.analysis import bootstrap_miou, mean_iou, paired_bootstrap
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
 from wsss.config import ALGORITHM_VERSION
 from wsss.experiments.by_image import counts_by_image, read_blocks, statistics_by_image
-from wsss.experiments.criteria import CRITERIA, thresholds_without_masks
+from wsss.experiments.criteria import CRITERIA, mean_statistics, thresholds_without_masks
 from wsss.io import write_json
 from wsss.methods.presets import Preset, preset_for
 from wsss.methods.registry import method, uses_depth
@@ -242,8 +242,8 @@ def _counted(run: Run, preset: Preset, name: str) -> Counted:
     report = counts(changed, "report")
     tune = counts(changed, "tune")
     own_tune, own_report = (tune, report) if changed is run else (counts(run, "tune"), counts(run, "report"))
-    statistics = read_blocks(statistics_by_image(changed, name, preset.choice(name).parameters)).mean(axis=0)
-    return Counted(own_tune.sum(axis=0), own_report, tune, report, statistics)
+    statistics = read_blocks(statistics_by_image(changed, name, preset.choice(name).parameters))
+    return Counted(own_tune.sum(axis=0), own_report, tune, report, mean_statistics(statistics))
 
 
 def _record(runs: Sequence[Run], prior: float | None) -> PresetRecord:
