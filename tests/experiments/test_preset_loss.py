@@ -89,14 +89,14 @@ def test_seeds_are_averaged_and_thresholds_alone_leave_the_presets_parameters() 
 @pytest.mark.usefixtures("tiny_weights")
 def test_a_record_from_photographs_to_rows(tiny_voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The preset's mIoU is that of label maps made one by one; and a second call computes nothing."""
-    monkeypatch.setattr("wsss.experiments.preset_loss.MEASURED", ("cam", "depth"))
+    monkeypatch.setattr("wsss.experiments.preset_loss.MEASURED", ("rgb-region", "depth"))
     run = Run(configured(tiny_voc), tmp_path / "cache", progress=False)
     (record,) = measure_presets([[run]], tmp_path / "results")
     assert read_json(tmp_path / "results" / "tiny-voc" / "presets" / "val.json") == record
     assert load_preset_records(tmp_path / "results") == [record]
     assert (record["preset"], record["prior"], record["draws"]) == ("photographs", None, DRAWS)
     preset = preset_for("tiny-voc")
-    for row, name in zip(record["rows"], ("cam", "depth"), strict=True):
+    for row, name in zip(record["rows"], ("rgb-region", "depth"), strict=True):
         choice, changed = preset.choice(name), with_preset(run, preset, name)
         assert changed.config.regions == (preset.regions if name == "depth" else run.config.regions)
         cam, data, total = changed.depth_cam, run.data("report"), np.zeros((3, 4), np.int64)
@@ -109,6 +109,10 @@ def test_a_record_from_photographs_to_rows(tiny_voc: Path, tmp_path: Path, monke
         assert row["method"] == run.full_name(name)
         assert row["preset"]["miou"] == pytest.approx(mean_iou(total), abs=1e-3)
         assert row["threshold"] == choice.threshold
+    colour, depth = record["rows"]
+    assert colour["from_colour"] is None
+    difference = depth["preset"]["miou"] - colour["preset"]["miou"]
+    assert depth["from_colour"]["mean"] == pytest.approx(difference, abs=2e-3)
     monkeypatch.setattr("wsss.experiments.by_image.image_counts", None)
     monkeypatch.setattr("wsss.experiments.by_image.image_statistics", None)
     again = measure_presets([[run]], tmp_path / "results")[0]

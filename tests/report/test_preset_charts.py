@@ -32,6 +32,7 @@ def row(method: str, tuned: float, preset: float) -> dict[str, Any]:
         "tuned": {"miou": tuned, "per_seed": [tuned], "ci": [tuned - 1, tuned + 1], "thresholds": [0.4]},
         "preset": {"miou": preset, "per_seed": [preset], "ci": [preset - 1, preset + 1]},
         "lost": {"mean": tuned - preset, "ci": [-0.25, 2.0]},
+        "from_colour": {"mean": preset - 22.0, "ci": [0.25, 3.0]},
         "best_threshold": tuned + 0.5,
         "few": few,
         "few_threshold": few,
@@ -43,14 +44,14 @@ def record(data: str = "nyuv2") -> PresetRecord:
     return {
         "data": data, "split": "test", "profile": "default", "seeds": [0], "num_images": 218, "tune_images": 80,
         "preset": f"without-{data}", "made_from": ["voc-animals"], "draws": 200, "prior": 0.2,
-        "rows": [row("cam", 20.0, 19.0), row("depth@sensor", 24.0, 23.5)],
+        "rows": [row("rgb-region", 20.0, 19.0), row("depth@sensor", 24.0, 23.5)],
         "left_out": {"images": {"report": [218, 654]}}, "provenance": {"commit": "abc"},
     }  # fmt: skip
 
 
 def test_the_table_says_what_is_lost_and_what_few_masks_choose() -> None:
     table = loss_table(record())
-    assert table.loc["cam"].to_dict() == {
+    assert table.loc["rgb-region"].to_dict() == {
         "tuned, 80 masks": "20.0",
         "by preset": "19.0",
         "lost": "+1.0 [−0.2, 2.0]",
@@ -64,9 +65,9 @@ def test_the_table_says_what_is_lost_and_what_few_masks_choose() -> None:
     }
 
 
-def test_the_sentence_has_the_best_first() -> None:
+def test_the_sentence_sets_depth_beside_colour() -> None:
     assert preset_sentence([record()]) == (
-        "By a preset of other data the mIoU is on `nyuv2` depth@sensor 23.5, cam 19.0."
+        "By a preset of other data on `nyuv2` depth@sensor has 23.5 and rgb-region 19.0 (+1.5 [0.2, 3.0])."
     )
 
 

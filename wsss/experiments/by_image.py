@@ -38,20 +38,21 @@ def kept_by_image(run: Run, data: Dataset, keys: Mapping[str, str], work: Work, 
         text: of the progress bar.
     """
     cache = StageCache(run.cache)
-    paths: dict[str, list[Path]] = {name: [] for name in keys}
-    for start in image_bar(range(0, len(data), BLOCK), text, run.progress):
-        block = range(start, min(start + BLOCK, len(data)))
+    blocks = [range(start, min(start + BLOCK, len(data))) for start in range(0, len(data), BLOCK)]
+    files = [
+        {name: cache.path("by-image", content_hash([key, block.start, block.stop])) for name, key in keys.items()}
+        for block in blocks
+    ]
+    wanted = any(not path.exists() for each in files for path in each.values())
+    shown = image_bar(list(zip(blocks, files, strict=True)), f"{text}, {BLOCK} at a time", run.progress and wanted)
+    for block, own in shown:
 
         def made(missing: list[str], block: range = block) -> Mapping[str, NDArray[Any]]:
             found = list(each_image(lambda index: work(missing, index), block, text, device=run.device, progress=False))
             return {name: np.stack([one[name] for one in found]) for name in missing}
 
-        files = {
-            name: cache.path("by-image", content_hash([key, block.start, block.stop])) for name, key in keys.items()
-        }
-        for name, path in cache.get(files, made, _save, lambda path: path).items():
-            paths[name].append(path)
-    return paths
+        cache.get(own, made, _save, lambda path: path)
+    return {name: [own[name] for own in files] for name in keys}
 
 
 def read_blocks(paths: Sequence[Path]) -> NDArray[Any]:

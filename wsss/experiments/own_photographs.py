@@ -37,8 +37,8 @@ _VERSION = 1  # of that file
 def default_method(depth: str | None) -> str:
     """The method where nobody names one: `depth` where a source of depth is named, else regions of colour.
 
-    By a preset of other data colour lost less on photographs without a depth sensor, and depth more than it gained; see
-    the records of `wsss presets --measure`.
+    By a preset of other data colour was ahead of depth that was not measured, and not ahead of depth that was: see the
+    records of `wsss presets --measure`.
 
     Args:
         depth: the source that was named, if any.

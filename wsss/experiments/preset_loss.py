@@ -31,6 +31,9 @@ __all__ = ["DRAWS", "MASKS", "MEASURED", "Counted", "SeedFacts", "few_masks", "m
 MEASURED = ("cam", "zoom", "rgb-region", "depth")
 """Methods that photographs with tags are labelled by."""
 
+COLOUR = "rgb-region"
+"""The control that the others are compared with, by preset."""
+
 MASKS = (5, 10, 20, 50)
 """How many masks choose, in turn."""
 
@@ -125,12 +128,11 @@ def seed_facts(counted: Counted, trial: int, threshold: float, prior: float | No
 def row_of(found: Sequence[SeedFacts]) -> dict[str, Any]:
     """A method's row of the record, from all training seeds: means over them, and 95 % intervals over images."""
     tuned, preset = np.stack([one.tuned for one in found]), np.stack([one.preset for one in found])
-    gain, (low, high) = paired_bootstrap(preset, tuned)
     by_preset = mean_iou(preset.sum(axis=1))
     return {
         "tuned": _scored(tuned) | {"thresholds": [one.chosen[1] for one in found]},
         "preset": _scored(preset),
-        "lost": {"mean": round(-gain, 3), "ci": [round(-high, 3), round(-low, 3)]},
+        "lost": _difference(tuned, preset),
         "best_threshold": round(float(np.mean([one.best for one in found])), 3),
         "few": _curve([one.few for one in found], by_preset),
         "few_threshold": _curve([one.few_threshold for one in found], by_preset),
@@ -143,6 +145,12 @@ def row_of(found: Sequence[SeedFacts]) -> dict[str, Any]:
             if name in found[0].criteria
         },
     }
+
+
+def _difference(first: Counts, second: Counts) -> dict[str, Any]:
+    """mIoU of the first minus that of the second, on the same images with the same seeds."""
+    mean, interval = paired_bootstrap(first, second)
+    return {"mean": round(mean, 3), "ci": [round(edge, 3) for edge in interval]}
 
 
 def _scored(confusions: Counts) -> dict[str, Any]:
@@ -248,12 +256,15 @@ def _counted(run: Run, preset: Preset, name: str) -> Counted:
 
 def _record(runs: Sequence[Run], prior: float | None) -> PresetRecord:
     first = runs[0]
-    preset, rows = preset_for(first.data_name), []
+    preset, rows, by_preset = preset_for(first.data_name), [], {}
     for name in MEASURED:
         choice = preset.choice(name)
         trial = method(name).trials.index(choice.parameters)
         found = [seed_facts(_counted(run, preset, name), trial, choice.threshold, prior) for run in runs]
+        by_preset[name] = np.stack([one.preset for one in found])
         rows.append({"method": first.full_name(name), "threshold": choice.threshold, **row_of(found)})
+    for name, row in zip(MEASURED, rows, strict=True):
+        row["from_colour"] = _difference(by_preset[name], by_preset[COLOUR]) if name != COLOUR else None
     return {
         "data": first.data_name,
         "split": first.data("report").split,

@@ -127,8 +127,9 @@ class PresetRecord(TypedDict):
         draws: how often a few masks of the tune split are drawn.
         prior: share of the pixels that the masks of the other data give a class; None where there is no other.
         rows: of each `method` the preset's `threshold`; `tuned` and `preset` with `miou`, `per_seed` and `ci`; what is
-            `lost` between them; the mIoU of the `best_threshold` with the preset's parameters; and of `few` masks
-            (`few_threshold`: that choose the threshold alone) and `criteria` without masks.
+            `lost` between them; the difference `from_colour` by the preset (None of that itself); the mIoU of the
+            `best_threshold` with the preset's parameters; and of `few` masks (`few_threshold`: that choose the
+            threshold alone) and `criteria` without masks.
     """
 
     data: str

@@ -58,13 +58,16 @@ def _at(miou: float, thresholds: Sequence[float]) -> str:
 
 
 def preset_sentence(records: Sequence[PresetRecord]) -> str:
-    """What the methods are worth by a preset that was chosen on other data."""
+    """What depth is worth beside colour where a preset of other data chooses for both."""
     parts = []
     for record in records:
-        rows = sorted(record["rows"], key=lambda row: -row["preset"]["miou"])
-        scores = ", ".join(f"{row['method']} {number_text(row['preset']['miou'])}" for row in rows)
-        parts.append(f"on `{record['data']}` {scores}")
-    return f"By a preset of other data the mIoU is {'; '.join(parts)}."
+        rows = {MethodName.parse(row["method"]).base: row for row in record["rows"]}
+        depth, colour = rows["depth"], rows["rgb-region"]
+        scores = [number_text(row["preset"]["miou"]) for row in (depth, colour)]
+        difference = f"{signed(depth['from_colour']['mean'])} {interval_text(depth['from_colour']['ci'])}"
+        names = f"on `{record['data']}` {depth['method']} has {scores[0]} and {colour['method']} {scores[1]}"
+        parts.append(f"{names} ({difference})")
+    return f"By a preset of other data {'; '.join(parts)}."
 
 
 def preset_figure(records: Sequence[PresetRecord]) -> Figure:
