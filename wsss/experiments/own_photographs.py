@@ -37,8 +37,8 @@ _VERSION = 1  # of that file
 def default_method(depth: str | None) -> str:
     """The method where nobody names one: `depth` where a source of depth is named, else regions of colour.
 
-    By a preset of other data colour was ahead of depth that was not measured, and not ahead of depth that was: see the
-    records of `wsss presets --measure`.
+    By a preset of other data colour came out above depth that was predicted, and below depth that was measured; see the
+    records of `wsss presets --measure`. Depth has to be had from somewhere, and colour has not.
 
     Args:
         depth: the source that was named, if any.

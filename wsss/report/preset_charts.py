@@ -80,7 +80,7 @@ def preset_figure(records: Sequence[PresetRecord]) -> Figure:
                 colour = method_colour(row["method"])
                 masks = [each["masks"] for each in row["few"]]
                 low, middle, high = (np.array([each[key] for each in row["few"]]) for key in ("low", "miou", "high"))
-                ax.plot(masks, middle, color=colour, marker="o", label=row["method"])
+                ax.plot(masks, middle, color=colour, marker="o", label=MethodName.parse(row["method"]).base)
                 if MethodName.parse(row["method"]).base in ("rgb-region", "depth"):
                     ax.fill_between(masks, low, high, color=colour, alpha=0.15, linewidth=0)
                 ax.axhline(row["preset"]["miou"], color=colour, linestyle=":", linewidth=1.2)
