@@ -35,7 +35,7 @@ Way = Callable[[], object]
 
 def measure(effort: Effort) -> Measured:
     """Seconds for all images of each way to make the maps, and how far the maps are apart."""
-    versions_of("grad-cam", "torchcam")
+    versions = versions_of("grad-cam", "torchcam")
     samples = labelled(effort.images)
     ours, bare = side_by_side(_maps, samples), side_by_side(_passes, [_batches(sample) for sample in samples])
     own = timed_in_turns(
@@ -67,7 +67,7 @@ def measure(effort: Effort) -> Measured:
         shown("images a second", len(samples) / float(np.median(own["wsss"])), "1/s", "at least"),
         shown("classes an image, beside other libraries", float(np.mean([sample.labels.sum() for sample in few])), "", "at least"),
     )  # fmt: skip
-    return Measured(figures, peers | {f"alone: {name}": runs for name, runs in own.items()})
+    return Measured(figures, peers | {f"alone: {name}": runs for name, runs in own.items()}, versions)
 
 
 def _plain(way: Way) -> Way:

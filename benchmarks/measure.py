@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "child",
     "float32",
     "machine",
+    "own_peak",
     "ratio",
     "shown",
     "timed_in_turns",
@@ -80,10 +82,19 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a part found: figures, and the seconds of every run that they are made from."""
+    """What a part found.
+
+    Attributes:
+        figures: what is shown, and compared with earlier records.
+        seconds: of every run that they are made from.
+        peers: versions of the libraries that it compares with.
+        rows: of a table of its own, JSON-able.
+    """
 
     figures: tuple[Figure, ...]
     seconds: Mapping[str, list[float]]
+    peers: Mapping[str, str] = field(default_factory=dict)
+    rows: tuple[Mapping[str, Any], ...] = ()
 
 
 def at_least(name: str, value: float, limit: float, unit: str = "×") -> Figure:
@@ -138,6 +149,15 @@ def child(*arguments: str, **environment: str) -> str:
     if done.returncode:
         raise WsssError(f"`python {' '.join(arguments[:3])}` failed: {done.stderr.strip()[-300:]}")
     return done.stdout
+
+
+def own_peak() -> int:
+    """Peak resident bytes of this process since it began (`ru_maxrss` of a child begins with what its parent had)."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration) as error:
+        raise WsssError("peak memory is read from /proc, which this system does not have") from error
 
 
 @contextmanager

@@ -2,13 +2,11 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.material import CONFIG, classifier, depth_cam, depths_of, labelled, repeated, scenes
-from benchmarks.measure import Effort, Measured, at_most, child
-from wsss.errors import WsssError
+from benchmarks.measure import Effort, Measured, at_most, child, own_peak
 from wsss.machine.runtime import keep_freed_memory, pick_device
 
 __all__ = ["measure"]
@@ -37,15 +35,6 @@ def _peak(job: str, images: int) -> float:
         WsssError: the child failed.
     """
     return float(child("-m", "benchmarks.memory", job, str(images))) / 1e9
-
-
-def _own_peak() -> int:
-    """Peak resident bytes of this process since it began (`ru_maxrss` of a child begins with what its parent had)."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration) as error:
-        raise WsssError("peak memory is read from /proc, which this system does not have") from error
 
 
 def _seeds(images: int) -> None:
@@ -95,4 +84,4 @@ _JOBS: dict[str, tuple[Callable[[int], None], int]] = {
 if __name__ == "__main__":
     keep_freed_memory()
     _JOBS[sys.argv[1]][0](int(sys.argv[2]))
-    print(_own_peak())
+    print(own_peak())

@@ -10,7 +10,17 @@ from wsss.errors import WsssError
 from wsss.io import atomic_path, read_json, write_json
 from wsss.records.provenance import git_state
 
-__all__ = ["COMMITTED", "add_part", "figures_of", "load_record", "slower", "table", "write_table"]
+__all__ = [
+    "COMMITTED",
+    "add_part",
+    "figures_of",
+    "load_record",
+    "slower",
+    "table",
+    "tables",
+    "write_between",
+    "write_table",
+]
 
 COMMITTED = Path(__file__).with_name("record.json")
 PAGE = CHECKOUT / "docs" / "performance.md"
@@ -44,9 +54,11 @@ def add_part(path: Path, name: str, measured: Measured, wall: float, quick: bool
         "commit": commit,
         "dirty": dirty,
         "machine": machine(),
+        **({"peers": dict(measured.peers)} if measured.peers else {}),
         "wall_s": round(wall, 1),
         "figures": [asdict(figure) | {"value": float(f"{figure.value:.6g}")} for figure in measured.figures],
         "seconds": {task: [float(f"{each:.4g}") for each in runs] for task, runs in measured.seconds.items()},
+        **({"rows": list(measured.rows)} if measured.rows else {}),
     }
     write_json(path, {"parts": {**record["parts"], name: part}})
 
@@ -105,17 +117,37 @@ def _places(record: Record) -> str:
 
 
 def write_table(record: Record, page: Path = PAGE) -> None:
-    """Put the table of a record between the marks `<!-- bench -->` and `<!-- /bench -->` of a page.
+    """Put the tables of a record between their marks on a page, `<!-- bench -->` and `<!-- /bench -->` for one.
 
     Raises:
         WsssError: the page has no such marks.
     """
-    before, mark, rest = page.read_text(encoding="utf-8").partition("<!-- bench -->\n")
-    _, end, after = rest.partition("<!-- /bench -->")
+    for name, content in tables(record).items():
+        write_between(page, name, content)
+
+
+def write_between(page: Path, name: str, content: str) -> None:
+    """Put `content` between the marks `<!-- NAME -->` and `<!-- /NAME -->` of a page.
+
+    Raises:
+        WsssError: the page has no such marks.
+    """
+    before, mark, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
     if not (mark and end):
-        raise WsssError(f"{page} lacks the marks <!-- bench --> and <!-- /bench --> around its table.")
+        raise WsssError(f"{page} lacks the marks <!-- {name} --> and <!-- /{name} --> around its table.")
     with atomic_path(page) as temporary:
-        temporary.write_text(f"{before}{mark}{table(record)}\n{end}{after}", encoding="utf-8")
+        temporary.write_text(f"{before}{mark}{content}\n{end}{after}", encoding="utf-8")
+
+
+def tables(record: Record) -> dict[str, str]:
+    """The tables of a record, in Markdown, by the name of their marks."""
+    rows = record["parts"].get("own-models", {}).get("rows")
+    if not rows:
+        return {"bench": table(record)}
+    from benchmarks.own_models_page import own_models_table
+
+    return {"bench": table(record), "bench own-models": own_models_table(rows)}
 
 
 def _text(figure: Figure) -> str:

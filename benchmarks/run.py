@@ -23,15 +23,17 @@ PARTS = {
     "startup": "benchmarks.startup",
     "memory": "benchmarks.memory",
     "scaling": "benchmarks.scaling",
+    "waiting": "benchmarks.waiting",
 }
 """Part → module, whose `measure` takes an `Effort`. All together take a quarter of an hour on two cores."""
 
 LONG_PARTS = {
+    "own-models": "benchmarks.own_models",
     "explorer": "benchmarks.explorer",
     "quality": "benchmarks.quality",
     "reproduce": "benchmarks.reproduce",
 }
-"""Parts that train to the end, or need what a default run has trained: only on request."""
+"""Parts that take long, train to the end, or need what a default run has trained: only on request."""
 
 
 def run_bench(
@@ -86,6 +88,10 @@ def run_bench(
     say(f"\n{table(found)}\n\nrecord {out}")
     if out.resolve() == COMMITTED.resolve():
         write_table(load_record(out))
+        if "own-models" in found["parts"]:
+            from benchmarks.own_models_page import publish
+
+            publish(found["parts"]["own-models"])
     worse = slower(committed, found) if compare else []
     for line in worse:
         say(f"slower: {line}")

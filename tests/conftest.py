@@ -174,3 +174,26 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     _offers.cache_clear()
     for module in set(sys.modules) - modules:
         del sys.modules[module]
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
+    """`(steps, training)`: a training that ends in the step after so many of this process, before its state is kept."""
+
+    class Interrupted(Exception):
+        pass
+
+    def run(steps: int, training: Callable[[], object]) -> None:
+        seen: list[int] = []
+
+        def learning(*_: object) -> None:
+            if len(seen) == steps:
+                raise Interrupted
+            seen.append(1)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("wsss.networks.training_loop.require_learning", learning)
+            with pytest.raises(Interrupted):
+                training()
+
+    return run

@@ -6,6 +6,7 @@
     python tests/kill_driver.py together CACHE DATA        # two processes at once
     python tests/kill_driver.py commands CACHE DATA OUT    # what commands write outside the cache, whose stages are made
     python tests/kill_driver.py command-points CACHE DATA OUT   # that, before and after every rename in turn
+    python tests/kill_driver.py trainings CACHE DATA COUNT # each of the trainings COUNT times, at random steps
 
 It imports everything once and forks before torch has started a thread. Prints `killed N` and what the stages said.
 """
@@ -20,23 +21,31 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import timm
 import torch
 
 import wsss.io
+from wsss.cam.classifier import Classifier, info_for
+from wsss.cam.training import train_classifier
 from wsss.config import ClassifierConfig, Config, DepthTraining, SegmentationConfig
-from wsss.depth.training import train_with_folds
+from wsss.depth.training import train_depth_network, train_with_folds
 from wsss.experiments.evaluate import evaluate_folder
-from wsss.networks import backbones
+from wsss.networks import backbones, training_loop
+from wsss.networks.training_state import TrainingState
 from wsss.pipeline import Run
 from wsss.pseudo.export import export_voc
 from wsss.segmentation.folder import predict_folder
+from wsss.segmentation.network import build_network
 from wsss.segmentation.predictor import load_predictor
+from wsss.segmentation.training import train_segmentation
 
 BACKBONE = "test_efficientnet"
 METHODS = ("cam", "depth")
 LABELS = ("depth+par-depth",)
+TRAININGS = ("classifier", "depth", "segmentation")
 COMMANDS = ("train-depth", "evaluate", "predict", "export")
 MOST = 200  # children: more means that nothing gets on
 
@@ -175,6 +184,83 @@ def together(cache: Path, data: Path) -> int:
     return 0
 
 
+def training(name: str, state: Path | None, out: Path, every: int) -> None:
+    """One of the three trainings, of six steps, with weights and losses written to `out` at its end."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    weights = timm.create_model(BACKBONE, pretrained=False).state_dict()
+    backbones._WEIGHTS[BACKBONE] = lambda: weights
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (40, 56, 3), dtype=np.uint8) for _ in range(7)]
+    kept: dict[str, Any] = {"seed": 3, "progress": False, "checkpoint": state, "checkpoint_every": every}
+    match name:
+        case "classifier":
+            network: torch.nn.Module = Classifier(BACKBONE, 2)
+            info, labels = info_for(BACKBONE, ("a", "b"), 16, 64), rng.random((7, 2)) < 0.5
+            losses = train_classifier(network, info, images, labels, epochs=2, batch_size=2, crop_side=32, **kept)
+        case "depth":
+            pairs = [(image, rng.random((40, 56), np.float32)) for image in images]
+            settings = asdict(DepthTraining(epochs=2, batch_size=2, side=32, frozen_stages=0))
+            found, losses = train_depth_network(BACKBONE, pairs, **settings, **kept)
+            network = found.module
+        case "segmentation":
+            network = build_network(2, "DeepLabV3Plus", f"tu-{BACKBONE}")
+            masks = [rng.choice(np.array([0, 1, 2, 255], np.uint8), (40, 56)) for _ in images]
+            losses = train_segmentation(
+                network, list(zip(images, masks, strict=True)), iterations=6, batch_size=2, crop_size=32,
+                learning_rate=1e-3, mean=(0.5,) * 3, std=(0.5,) * 3, device=torch.device("cpu"), frozen_stages=0, **kept,
+            )  # fmt: skip
+    torch.save({"weights": network.state_dict(), "losses": losses}, out)
+
+
+def kill_in_step(steps: int, saved: bool) -> None:
+    """Let this process be killed in the step after so many of its own, or right after its first state from there on."""
+    seen: list[int] = []
+    learn, save = training_loop.require_learning, TrainingState.save
+
+    def learning(*arguments: Any) -> None:
+        seen.append(1)
+        if len(seen) > steps and not saved:
+            os.kill(os.getpid(), signal.SIGKILL)
+        learn(*arguments)
+
+    def saving(*arguments: Any) -> None:
+        save(*arguments)
+        if len(seen) > steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    training_loop.require_learning = learning
+    TrainingState.save = saving  # type: ignore[method-assign]
+
+
+def killed_training(steps: int, saved: bool, *which: Any) -> None:
+    kill_in_step(steps, saved)
+    training(*which)
+
+
+def trainings(cache: Path, count: int) -> int:
+    """Each of the three, until it has been killed `count` times; every one that comes to its end is as if undisturbed."""
+    rng, total = random.Random(0), 0
+    cache.mkdir(exist_ok=True)
+    for name in TRAININGS:
+        calm, out, state = (cache / f"{name}.{suffix}" for suffix in ("calm", "out", "state"))
+        assert ended(fork(partial(training, name, None, calm, 1)))
+        killed = 0
+        while killed < count:
+            every = rng.randint(1, 3)
+            steps, saved = rng.randint(0, 5), rng.random() < 0.5
+
+            if not ended(fork(partial(killed_training, steps, saved, name, state, out, every))):
+                killed += 1
+                if killed < count:
+                    continue
+                assert ended(fork(partial(training, name, state, out, every)))
+            assert calm.read_bytes() == out.read_bytes(), name
+            state.unlink(missing_ok=True)
+        total += killed
+    return total
+
+
 if __name__ == "__main__":
     mode, folder, root, *more = sys.argv[1:]
     tasks = {
@@ -182,6 +268,7 @@ if __name__ == "__main__":
         "commands": lambda c, d: commands(c, d, Path(more[0]), kill=False),
         "command-points": lambda c, d: commands(c, d, Path(more[0]), kill=True),
         "moments": lambda c, d: moments(c, d, int(more[0])), "together": together,
+        "trainings": lambda c, _: trainings(c, int(more[0])),
         "whole": lambda c, d: 0 if ended(fork(lambda: work(c, d))) else 1,
     }  # fmt: skip
     print("killed", tasks[mode](Path(folder), Path(root)))

@@ -25,7 +25,11 @@ from benchmarks.measure import (
     timed_in_turns,
     versions_of,
 )
-from benchmarks.record import COMMITTED, PAGE, add_part, load_record, slower, table, write_table
+from benchmarks.own_models import plain_maps
+from benchmarks.own_models_page import MARK, finding, own_models_table
+from benchmarks.own_models_page import PAGE as OWN_PAGE
+from benchmarks.own_models_tools import MODELS, TOOLS, bare_pass, given, logits_of, written
+from benchmarks.record import COMMITTED, PAGE, add_part, load_record, slower, table, tables, write_table
 
 
 def test_tasks_take_turns_and_each_begins_a_round() -> None:
@@ -207,5 +211,58 @@ def test_the_committed_record_is_a_whole_one() -> None:
         pytest.skip("no benchmark has been recorded yet")
     committed = load_record(COMMITTED)["parts"]
     assert set(run.PARTS | run.LONG_PARTS) <= set(committed)
-    assert f"<!-- bench -->\n{table({'parts': committed})}\n<!-- /bench -->" in PAGE.read_text(encoding="utf-8")
+    for name, text in tables({"parts": committed}).items():
+        assert f"<!-- {name} -->\n{text}\n<!-- /{name} -->" in PAGE.read_text(encoding="utf-8")
+    found = finding(committed["own-models"]["rows"])
+    assert f"<!-- {MARK} -->\n{found}\n<!-- /{MARK} -->" in OWN_PAGE.read_text(encoding="utf-8")
     assert not any(each["quick"] for each in committed.values())
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_one_writes_for_own_models_is_there(tool: str) -> None:
+    lines = {name: written(model, tool).lines for name, model in MODELS.items()}
+    assert len(lines) == 10
+    assert max(lines.values()) <= {"wsss": 3, "grad-cam": 16, "torch-cam": 12}[tool]
+    assert min(lines.values()) >= {"wsss": 3, "grad-cam": 6, "torch-cam": 8}[tool]
+
+
+@pytest.mark.parametrize("name", ["torchvision mobilenet_v2", "timm mobilenetv3_small_050"])
+def test_plain_maps_of_the_three_tools_are_the_same(name: str) -> None:
+    for package in ("pytorch_grad_cam", "torchcam"):
+        pytest.importorskip(package, exc_type=ImportError)
+    model = MODELS[name]
+    own = given(model)
+    names = written(model, "wsss").set_up(own)
+    assert names["cam"].model.site.name == model.layer
+    assert names["cam"].model.site.head == model.head
+    assert int(logits_of(bare_pass(own)()).argmax()) == own.names["output"]
+    maps = plain_maps(own, model)
+    assert [one.shape for one in maps.values()] == [(224, 224)] * 3
+    for tool in TOOLS[1:]:
+        assert float(abs(maps["wsss"] - maps[tool]).max()) < 1e-3
+    assert float(maps["wsss"].std()) > 0.05  # not one that is the same everywhere
+
+
+def row(model: str, **apart: float) -> dict[str, Any]:
+    four = {"bare": 0.01, "wsss": 0.011, "grad-cam": 0.03, "torch-cam": 0.0105}
+    ratios = {"wsss": 1.1, "grad-cam": 3.0, "torch-cam": 1.05}
+    return {
+        "model": model, "maps": "CAM", "lines": {"wsss": 3, "grad-cam": 6, "torch-cam": 10}, "apart": apart,
+        "setup": {"wsss": 0.2, "grad-cam": 0.001, "torch-cam": 0.001}, "seconds": {"1": four, "2": four},
+        "of_bare": {"1": ratios, "2": ratios}, "of_passes": {"scales": 1.02, "depth": 1.5},
+        "whole": {"scales": 0.5, "depth": 1.234}, "memory_mb": {"bare": 700, "wsss": 800, "grad-cam": 900, "torch-cam": 710},
+    }  # fmt: skip
+
+
+def test_tables_and_sentences_of_own_models() -> None:
+    rows = [
+        row("timm a", **{"grad-cam": 2e-6, "torch-cam": 3e-6}),
+        row("timm b", **{"grad-cam": 0.1, "torch-cam": 1e-6}),
+    ]
+    times, costs, whole = own_models_table(rows).split("\n\n")
+    assert times.splitlines()[2] == "| timm a | 10 (10) | 11 (11) | 30 (30) | 10.5 (10.5) | 1.10 |"
+    assert costs.splitlines()[3] == "| timm b | CAM | 3 | 6 | 10 | 700 | 800 | 900 | 710 | 1e-01 | 1e-06 |"
+    assert whole.splitlines()[2] == "| timm a | 200 | 500 | 1.02 | 1234 | 1.50 |"
+    said = finding(rows)
+    assert "DepthCAM 1.10 (median; 1.10 to 1.10) times a bare forward pass" in said
+    assert "differ by at most 3e-06 of their range, but for grad-cam with timm b (0.10): " in said

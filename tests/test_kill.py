@@ -137,6 +137,12 @@ def test_killed_at_random_moments(tabletop_root: Path, tmp_path: Path, undisturb
     assert left_in(tmp_path) == undisturbed
 
 
+def test_trainings_killed_at_random_steps(tabletop_root: Path, tmp_path: Path) -> None:
+    """All three: in a step, or right after a state was written, several times in one training too."""
+    killed, _ = drive("trainings", tmp_path, tabletop_root, str(MOMENTS))
+    assert killed == 3 * MOMENTS
+
+
 def test_two_runs_in_one_cache_at_once(tabletop_root: Path, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     _, said = drive("together", tmp_path, tabletop_root)
     assert re.search(r"waiting for process \d+ on .*, which is making ", said)

@@ -13,6 +13,8 @@ The names below are imported when they are asked for. docs/architecture.md shows
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from wsss.machine.waiting import wait_asleep
+
 if TYPE_CHECKING:
     from wsss.analysis.thresholds import pseudo_label
     from wsss.cam.classifier import load_classifier
@@ -94,6 +96,9 @@ _PLACES = {
     "save_pretrained": "segmentation.pretrained",
 }
 """Room and file of each name."""
+
+
+wait_asleep()  # before anything here imports torch
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ __all__ = [
     "OPTIONAL",
     "check_settings",
     "finite",
+    "plain_settings",
     "require_apart",
     "require_images",
     "require_number",
@@ -236,6 +237,13 @@ def _with_links(place: Path) -> list[Path]:
         entries = []
     linked = [Path(entry).resolve() for entry in entries if entry.is_symlink() and entry.is_dir()]
     return [whole, *(folder for folder in linked if not whole.is_relative_to(folder))]
+
+
+def plain_settings(settings: Any) -> dict[str, Any]:
+    """Fields of a dataclass as nested plain values, without `OPTIONAL` ones at their default, so that hashes stay."""
+    values = [(one, getattr(settings, one.name)) for one in fields(settings)]
+    kept = [(one.name, value) for one, value in values if not one.metadata.get("optional") or value != one.default]
+    return {name: plain_settings(value) if is_dataclass(value) else value for name, value in kept}
 
 
 def settings_from(kind: type[T], plain: Mapping[str, Any], *, partial: bool = False) -> T:

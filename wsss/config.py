@@ -4,11 +4,11 @@ A stage's cache key is the hash of the parts it depends on, so that what is here
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wsss.checks import setting
+from wsss.checks import plain_settings, setting
 from wsss.data.tabletop import TabletopSpec, default_root
 from wsss.data.tags import FOLDERS
 from wsss.depth.declared import DepthSources, declarations, kinds_of
@@ -31,7 +31,7 @@ __all__ = [
     "hashed_splits",
 ]
 
-ALGORITHM_VERSION = {"classifier": 1, "depth": 1, "cam": 3, "pseudo": 3, "segmentation": 4}
+ALGORITHM_VERSION = {"classifier": 2, "depth": 2, "cam": 3, "pseudo": 3, "segmentation": 4}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
 
 SCORING_VERSION = 2
@@ -51,6 +51,7 @@ class ClassifierConfig:
     batch_size: int = setting(16, 1)
     learning_rate: float = setting(2e-3, 0, 10)  # of the head; the backbone learns at a fifth
     frozen_stages: int = setting(2, 0)
+    accumulate: int = setting(1, 1, optional=True)  # batches a step, where a larger one does not fit into memory
 
     def identity(self) -> dict[str, Any]:
         """What enters cache keys: all settings as plain values, of a file of weights its contents instead of its place.
@@ -58,7 +59,7 @@ class ClassifierConfig:
         Raises:
             WsssError: the file cannot be read; the message names it.
         """
-        settings = asdict(self)
+        settings = plain_settings(self)
         return settings | {"weights": weights_hash(Path(self.weights))} if self.weights else settings
 
 
@@ -72,6 +73,7 @@ class DepthTraining:
         side: of the training windows in pixels, a multiple of 32.
         learning_rate: of the decoder (AdamW, polynomial schedule); the encoder learns at a fifth.
         frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
+        accumulate: batches a step, where a larger one does not fit into memory.
     """
 
     epochs: int = setting(8, 1)
@@ -79,6 +81,7 @@ class DepthTraining:
     side: int = setting(192, 32, 16384, multiple_of=32)
     learning_rate: float = setting(1e-3, 0, 10)
     frozen_stages: int = setting(1, 0)
+    accumulate: int = setting(1, 1, optional=True)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class SegmentationConfig:
     learning_rate: float = setting(1e-3, 0, 10)
     frozen_stages: int = setting(2, 0)
     test_scales: tuple[float, ...] = setting((1.5,), 0.01, 100, filled=True)
+    accumulate: int = setting(1, 1, optional=True)  # batches an iteration, where a larger one does not fit into memory
 
 
 @dataclass(frozen=True)
@@ -158,11 +162,7 @@ class Config:
 
     def dictionary(self) -> dict[str, Any]:
         """All settings as nested plain values; those that came later only where they are set, so that hashes stay."""
-        settings = asdict(self)
-        for one in fields(self):
-            if one.metadata.get("optional") and settings[one.name] == one.default:
-                del settings[one.name]
-        return settings
+        return plain_settings(self)
 
     @property
     def depths(self) -> DepthSources:

@@ -267,27 +267,6 @@ def test_data_without_depth_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-class Killed(Exception):
-    pass
-
-
-def killed_at(step: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
-    """Train, but end as the loss of step number `step` of this process is computed."""
-    seen: list[int] = []
-    own = training.scale_and_shift_invariant_loss
-
-    def loss(*maps: torch.Tensor) -> torch.Tensor:
-        if len(seen) == step:
-            raise Killed
-        seen.append(1)
-        return own(*maps)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "scale_and_shift_invariant_loss", loss)
-        with pytest.raises(Killed):
-            resumable(**options)
-
-
 def resumable(count: int = 5, **options: Any) -> tuple[DepthNetwork, list[dict[str, float]]]:
     """A training of four steps, two in each epoch."""
     settings = DepthTraining(epochs=2, batch_size=2, side=32, frozen_stages=0)
@@ -298,20 +277,20 @@ def resumable(count: int = 5, **options: Any) -> tuple[DepthNetwork, list[dict[s
 
 @pytest.mark.parametrize("moments", [(1,), (2,), (3,), (2, 1)])
 def test_an_interrupted_training_ends_with_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: tuple[int, ...]
+    tmp_path: Path, interrupt: Any, moments: tuple[int, ...]
 ) -> None:
     options: dict[str, Any] = {"checkpoint": tmp_path / "a.state", "checkpoint_every": 1}
     for step in moments:
-        killed_at(step, monkeypatch, **options)
+        interrupt(step, lambda: resumable(**options))
     (undisturbed, expected), (resumed, history) = resumable(), resumable(**options)
     assert history == expected
     for name, tensor in undisturbed.module.state_dict().items():
         assert torch.equal(tensor, resumed.module.state_dict()[name]), name
 
 
-def test_the_state_of_other_images_is_not_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_of_other_images_is_not_taken_up(tmp_path: Path, interrupt: Any) -> None:
     options: dict[str, Any] = {"checkpoint": tmp_path / "depth.state", "checkpoint_every": 1}
-    killed_at(1, monkeypatch, **options)
+    interrupt(1, lambda: resumable(**options))
     with pytest.raises(WsssError, match=r"depth\.state.*Delete it"):
         resumable(4, **options)
 

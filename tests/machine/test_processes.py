@@ -1,5 +1,6 @@
 """Two processes at one run make what one makes; in a single process nothing of it is felt."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from wsss import cli
 from wsss.analysis.score import load_score
 from wsss.config import Config
+from wsss.depth.monocular import load_depth_network
 from wsss.errors import WsssError
 from wsss.machine import processes
-from wsss.networks.synchrony import averaging
+from wsss.networks.synchrony import accelerated
 from wsss.pipeline import Run
 from wsss.segmentation.network import load_network
 
@@ -57,6 +60,7 @@ from pathlib import Path
 import numpy as np, torch
 from wsss.cam.classifier import Classifier, info_for
 from wsss.cam.training import train_classifier
+from wsss.depth.training import train_depth_network
 from wsss.machine.processes import is_main
 from wsss.segmentation.network import build_network
 from wsss.segmentation.training import train_segmentation
@@ -81,9 +85,16 @@ more = train_classifier(
     model, info, [image for image, _ in samples[:10]], rng.random((10, 2)) < 0.5, epochs=10, batch_size=5, crop_side=48,
     learning_rate=1e-3, progress=False,
 )
+weights = {name.removeprefix("features."): value for name, value in model.state_dict().items()}
+noise = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(10)]
+pairs = [(image, rng.random((48, 64), dtype=np.float32)) for image in noise]
+settings = dict(batch_size=5, side=64, learning_rate=3e-7, frozen_stages=0, weights=weights, progress=False)
+depth, again = train_depth_network("test_efficientnet", pairs, epochs=10, **settings)
+state = Path(sys.argv[1]).with_suffix(".state")  # of one step
+train_depth_network("test_efficientnet", pairs[:5], epochs=1, checkpoint=state, checkpoint_every=1, **settings)
 if is_main():
-    states = {"network": network.state_dict(), "model": model.state_dict()}
-    torch.save({**states, "losses": [point["loss"] for point in (*losses, *more)]}, Path(sys.argv[1]))
+    states = {"network": network.state_dict(), "model": model.state_dict(), "depth": depth.module.state_dict()}
+    torch.save({**states, "losses": [point["loss"] for point in (*losses, *more, *again)]}, Path(sys.argv[1]))
 """
 
 
@@ -92,9 +103,15 @@ def launched(folder: Path, text: str, count: int, *arguments: object) -> "subpro
     script = folder / "script.py"
     script.write_text(text)
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"] if count > 1 else []
-    command = [sys.executable, *torchrun, str(script), *map(str, arguments)]
+    return run_in(folder, [*torchrun, str(script), *map(str, arguments)])
+
+
+def run_in(folder: Path, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Run Python with these arguments, one thread a process, with `runs/` in a folder."""
+    command = [sys.executable, *arguments]
     places = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment |= {"WSSS_RUNS": str(folder / "runs"), "WSSS_CACHE": str(folder / "cache")}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -113,7 +130,7 @@ def test_a_single_process_shares_with_nobody() -> None:
     assert processes.device_here() is None
     assert processes.made_by_main(lambda: 7) == 7
     model = torch.nn.Linear(1, 1)
-    assert averaging(model) is model
+    assert accelerated(model)[0] is model
     processes.wait()
 
 
@@ -181,11 +198,44 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
         found.append(torch.load(tmp_path / f"{count}.pt", weights_only=True))
     one, two = found
     assert two["losses"] == pytest.approx(one["losses"], abs=1e-5)
-    assert len(one["losses"]) == 20 + 10
-    for part, share in (("network", 0.999), ("model", 1)):
+    assert len(one["losses"]) == 20 + 10 + 10  # the last two by epochs of two steps
+    for part, share in (("network", 0.999), ("model", 1), ("depth", 0.999)):
         far = torch.cat([(one[part][name].float() - two[part][name].float()).abs().flatten() for name in one[part]])
         assert far.max() < 1e-4
         assert (far < 1e-5).float().mean() >= share  # Adam turns rounding where a gradient is nearly 0 into a step
+    # Medians and signs of differences in the depth network's loss make rounding grow, in one process too, so that its
+    # rate is small above. Its gradients, which Adam remembers, must be the same whatever the rate.
+    alone, both = (first_gradients(tmp_path / f"{count}.state") for count in (1, 2))
+    assert (both - alone).norm() < 1e-3 * alone.norm()
+
+
+def first_gradients(path: Path) -> torch.Tensor:
+    """A tenth of all gradients of a training's first step, from its state."""
+    state = torch.load(path, weights_only=True)["optimiser"]["state"]
+    return torch.cat([one["exp_avg"].flatten() for _, one in sorted(state.items())])
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "accelerate"])
+def test_launchers_train_the_depth_network(tmp_path: Path, tabletop_root: Path, launcher: str) -> None:
+    """`torchrun -m wsss` and `accelerate launch -m wsss`: a batch of two, an image for each process."""
+    weights = tmp_path / "weights.pth"
+    torch.save(timm.create_model("test_efficientnet", pretrained=False).state_dict(), weights)
+    words = f"train-depth --profile smoke --root {tabletop_root} --backbone test_efficientnet --weights {weights}"
+    command = ["-m", "wsss", *words.split(), "--epochs", "2", "--batch-size", "2", "--device", "cpu", "--json"]
+    starts = {
+        "torchrun": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"],
+        "accelerate": ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"],
+    }
+    losses = {}
+    for name, start in (("alone", []), (launcher, starts[launcher])):
+        out = tmp_path / f"{name}.safetensors"
+        done = run_in(tmp_path, [*start, *command, "--out", str(out), "--set", "classifier.base_side=64"])
+        assert done.returncode == 0, done.stderr[-3000:]
+        losses[name] = json.loads(done.stdout)["losses"][out.name]
+        assert load_depth_network(out).backbone == "test_efficientnet"
+        assert not out.with_suffix(".state").exists()
+    assert losses[launcher] == pytest.approx(losses["alone"], abs=0.01)
+    assert len(losses["alone"]) == 2
 
 
 @pytest.fixture
@@ -271,11 +321,11 @@ import torch
 from wsss import cli
 from wsss.errors import WsssError
 from wsss.machine.processes import gathered, share
-from wsss.networks.synchrony import averaging
+from wsss.networks.synchrony import accelerated
 
 @cli.app.command()
 def fail(kind: str) -> None:
-    rank, model = share(100)[0], averaging(torch.nn.Linear(2, 1))
+    rank, model = share(100)[0], accelerated(torch.nn.Linear(2, 1))[0]
     if rank == int(kind[-1]):
         raise WsssError("this file is broken")
     gathered([rank]) if kind.startswith("gather") else model(torch.ones(1, 2)).sum().backward()

@@ -105,43 +105,22 @@ def test_impossible_settings_are_refused(options: dict[str, Any]) -> None:
         train(**({"iterations": 1} | options))
 
 
-class Killed(Exception):
-    pass
-
-
-def killed_after(count: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
-    """Train until the loss has been computed `count` times."""
-    seen: list[int] = []
-    own = training._loss
-
-    def loss(*arguments: Any) -> torch.Tensor:
-        if len(seen) == count:
-            raise Killed
-        seen.append(1)
-        return own(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "_loss", loss)
-        with pytest.raises(Killed):
-            train(**options)
-
-
 @pytest.mark.parametrize("moments", [(1,), (4,), (3, 2)])
 def test_an_interrupted_training_ends_with_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: tuple[int, ...]
+    tmp_path: Path, interrupt: Any, moments: tuple[int, ...]
 ) -> None:
     options: dict[str, Any] = {"iterations": 5, "checkpoint": tmp_path / "a.state", "checkpoint_every": 2}
     for count in moments:
-        killed_after(count, monkeypatch, **options)
+        interrupt(count, lambda: train(**options))
     resumed, history = train(**options)
     undisturbed, expected = train(iterations=5)
     assert weights(resumed) == weights(undisturbed)
     assert history == expected
 
 
-def test_a_broken_checkpoint_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_checkpoint_is_named(tmp_path: Path, interrupt: Any) -> None:
     path = tmp_path / "a.state"
-    killed_after(3, monkeypatch, iterations=4, checkpoint=path, checkpoint_every=2)
+    interrupt(3, lambda: train(iterations=4, checkpoint=path, checkpoint_every=2))
     content = path.read_bytes()
     for broken in (b"", content[: len(content) // 2], b"no checkpoint"):
         path.write_bytes(broken)

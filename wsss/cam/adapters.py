@@ -229,13 +229,14 @@ class AdaptedClassifier(nn.Module):
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """The network in evaluation mode; afterwards each of its modules is in the mode that it was in."""
-    modes = [(module, module.training) for module in model.modules()]
+    trained = [module for module in model.modules() if module.training]
     try:
-        model.eval()
+        if trained:  # setting a flag of a module is slow: a small network has hundreds, and a pass takes milliseconds
+            model.eval()
         yield
     finally:
-        for module, mode in modes:
-            module.training = mode
+        for module in trained:
+            module.training = True
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,14 +89,12 @@ def train_depth(
     """Train the monocular depth network on the RGB-D train split; use it with --depth learned:FILE, or as @learned."""
     from wsss.checks import require_apart
     from wsss.depth.training import train_with_folds
-    from wsss.machine.processes import made_by_main
 
     run = options.open()
     path = out or run.folder / run.data_name / "depth.safetensors"
     config = run.config
     require_apart(path, *config.inputs())
-    train = partial(
-        train_with_folds,
+    histories = train_with_folds(
         run.data("train"),
         path,
         config.classifier.backbone,
@@ -110,7 +107,6 @@ def train_depth(
         weights=config.classifier.weights,
         **asdict(config.depth_training),
     )
-    histories = made_by_main(train)
     for name, history in histories.items():
         typer.echo(f"{name}: loss {history[0]['loss']:.3f} in the first epoch, {history[-1]['loss']:.3f} in the last")
     losses = {name: [each["loss"] for each in history] for name, history in histories.items()}

@@ -1,40 +1,46 @@
 """Trains the monocular depth network on the RGB-D train split. That depth is extra supervision, and records say so."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn import functional as F
 
-from wsss.data.base import Dataset, data_key
+from wsss.checks import require_images
+from wsss.data.base import Dataset, Sample, data_key
 from wsss.data.transforms import colour_jitter, normalise_batch, resize_long_side
 from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.contents import weights_hash
-from wsss.machine.progress import progress_bar
-from wsss.machine.runtime import seed_everything, to_device
+from wsss.machine.processes import agreed, is_main, made_by_main, num_processes, wait
+from wsss.machine.runtime import seed_everything
 from wsss.networks.backbones import backbone_state, encoder_model, load_encoder, normalisation, weights_identity
-from wsss.networks.freezing import freeze_early, require_learning, train_mode
+from wsss.networks.batches import Batches, Mapped, Samples, held
+from wsss.networks.freezing import freeze_early, train_mode
 from wsss.networks.gradients import quick_gradients
-from wsss.networks.training_state import CHECKPOINT_EVERY, Chance, TrainingState
+from wsss.networks.training_loop import by_epoch, fit
+from wsss.networks.training_state import CHECKPOINT_EVERY
 
 __all__ = ["scale_and_shift_invariant_loss", "train_depth_network", "train_with_folds"]
 
 ENCODER_RATE = 0.2  # learning rate of the pretrained encoder relative to the new decoder
+WEIGHT_DECAY = 0.01
 GRADIENT_SCALES = 3
 GRADIENT_WEIGHT = 0.5
 FOLD_BLOCK = 20  # neighbouring images
 SMALLEST_WINDOW = 0.6  # side of the random training window, as a share of the image's shorter side
 
 
-Pairs = Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]]
-"""Photographs `H×W×3 uint8` with their inverse depth `H×W float32`."""
+Pair = tuple[NDArray[np.uint8], NDArray[np.float32]]
+"""A photograph `H×W×3 uint8` with its inverse depth `H×W float32`."""
 
 
 def _standardised(maps: torch.Tensor) -> torch.Tensor:
@@ -61,40 +67,26 @@ def scale_and_shift_invariant_loss(predicted: torch.Tensor, truth: torch.Tensor)
     return loss
 
 
-def _windows(
-    pairs: Pairs, side: int, batch_size: int, steps: int, chance: Chance
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of random windows: images `(N,3,S,S) uint8` and inverse depth `(N,S,S) float32`.
-
-    `chance.order` holds the photographs that are still to come in this epoch, the next one last.
-    """
-    generator = chance.generator
-    for _ in range(steps):
-        images, depths = [], []
-        for _ in range(batch_size):
-            chance.order = chance.order or generator.permutation(len(pairs)).tolist()
-            image, depth = pairs[chance.order.pop()]
-            short = min(depth.shape)
-            window = min(short, max(2, round(short * generator.uniform(SMALLEST_WINDOW, 1))))
-            top, left = (int(generator.integers(length - window + 1)) for length in depth.shape)
-            flip = slice(None, None, -1 if generator.random() < 0.5 else 1)
-            cut = np.s_[top : top + window, left : left + window]
-            picture = np.ascontiguousarray(colour_jitter(np.ascontiguousarray(image[cut][:, flip]), generator))
-            scaled = F.interpolate(
-                torch.from_numpy(picture).permute(2, 0, 1)[None].float(),
-                size=(side, side),
-                mode="bilinear",
-                antialias=True,
-            )
-            images.append(scaled[0].round().clamp(0, 255).byte())
-            target = torch.from_numpy(np.ascontiguousarray(depth[cut][:, flip]))
-            depths.append(F.interpolate(target[None, None], size=(side, side), mode="bilinear")[0, 0])
-        yield torch.stack(images), torch.stack(depths)
+def _augmented(pair: Pair, generator: np.random.Generator, side: int) -> Pair:
+    """One training window `S×S×3 uint8` and its inverse depth `S×S float32`."""
+    image, depth = pair
+    short = min(depth.shape)
+    window = min(short, max(2, round(short * generator.uniform(SMALLEST_WINDOW, 1))))
+    top, left = (int(generator.integers(length - window + 1)) for length in depth.shape)
+    flip = slice(None, None, -1 if generator.random() < 0.5 else 1)
+    cut = np.s_[top : top + window, left : left + window]
+    picture = torch.from_numpy(colour_jitter(np.ascontiguousarray(image[cut][:, flip]), generator))
+    scaled = F.interpolate(picture.permute(2, 0, 1)[None].float(), size=(side, side), mode="bilinear", antialias=True)
+    target = torch.from_numpy(np.ascontiguousarray(depth[cut][:, flip]))
+    return (
+        np.ascontiguousarray(scaled[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy()),
+        F.interpolate(target[None, None], size=(side, side), mode="bilinear")[0, 0].numpy(),
+    )
 
 
 def train_depth_network(
     backbone: str,
-    pairs: Pairs,
+    pairs: Samples[Pair],
     *,
     epochs: int,
     batch_size: int,
@@ -103,6 +95,7 @@ def train_depth_network(
     frozen_stages: int,
     test_side: int = 256,
     seed: int = 0,
+    accumulate: int = 1,
     device: torch.device | None = None,
     progress: bool = True,
     weights: dict[str, Any] | None = None,
@@ -112,15 +105,21 @@ def train_depth_network(
 ) -> tuple[DepthNetwork, list[dict[str, float]]]:
     """Train a network to predict inverse depth up to scale and shift.
 
+    Several processes share each batch, and learn what one would, within rounding.
+
     Args:
         backbone: timm name of the encoder.
+        pairs: see `Pair`; by index. All are read once, if they fit into `wsss.networks.batches.PRELOAD_BYTES`, or else
+            each when it is its turn.
         epochs: fixed in advance.
-        batch_size: windows per step.
+        batch_size: windows of all processes that are in memory at a time.
         side: of the training windows in pixels, a multiple of 32.
         learning_rate: of the decoder (AdamW, polynomial schedule); the encoder learns at a fifth.
         frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
         test_side: long side at which the network will be used.
         seed: of decoder weights, order, windows and colours.
+        accumulate: so many of `batch_size` windows make a step, as one batch of as many would, but for the statistics
+            of the decoder's batch norms, which are those of `batch_size` windows.
         weights: of the backbone in timm's names; None takes the registered ImageNet weights.
         ids: of the photographs, to be remembered by the network.
         checkpoint: file to go on from if it is there, and to write every `checkpoint_every` steps; None keeps none. The
@@ -130,11 +129,12 @@ def train_depth_network(
         The network in evaluation mode and one `{"epoch", "loss"}` per epoch.
 
     Raises:
-        WsssError: there is no image, the checkpoint is broken or of another training (the message names it), or the
-            loss is no longer finite.
+        WsssError: there is no image, or fewer in a batch than processes, the checkpoint is broken or of another
+            training (the message names it), or the loss is no longer finite.
     """
     if not pairs:
         raise WsssError("a depth network needs at least one image with depth to learn from")
+    require_images(num_processes(), batch_size, "the depth network")
     device = device or torch.device("cpu")
     seed_everything(seed)
     mean, std = normalisation(backbone)
@@ -148,46 +148,42 @@ def train_depth_network(
     slow = [p for p in encoder.parameters() if p.requires_grad]
     fast = [p for name, p in network.module.named_parameters() if not name.startswith("encoder.")]
     groups = [{"params": fast, "lr": learning_rate}, {"params": slow, "lr": learning_rate * ENCODER_RATE}]
-    optimiser = torch.optim.AdamW(groups, weight_decay=1e-2)
-    per_epoch = max(1, len(pairs) // batch_size)
-    steps = epochs * per_epoch
-    schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, steps, power=0.9)
-    chance = Chance(seed, device)
-    settings = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "side": side,
-        "learning_rate": learning_rate,
-        "frozen_stages": frozen_stages,
-    }
-    parts: dict[str, Any] = {"network": network.module, "optimiser": optimiser, "schedule": schedule, "chance": chance}
-    state = TrainingState(parts, _identity(network, pairs, settings, seed) if checkpoint else "")
-    losses = state.load(checkpoint) if checkpoint else []
-    batches = _windows(pairs, side, batch_size, steps - len(losses), chance)
-    bar = progress_bar(batches, "train depth", steps, unit="step", initial=len(losses), shown=progress)
-    for images, depths in bar:
-        maps = network.module(normalise_batch(to_device(images, device), mean, std))[:, 0]
-        loss = scale_and_shift_invariant_loss(maps, to_device(depths, device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-        require_learning(losses[-1:], "the depth network", learning_rate)
-        if checkpoint and len(losses) % checkpoint_every == 0:
-            state.save(checkpoint, losses)
-    network.module.eval()
-    means = [float(np.mean(losses[start : start + per_epoch])) for start in range(0, len(losses), per_epoch)]
-    return network, [{"epoch": number, "loss": mean_loss} for number, mean_loss in enumerate(means, start=1)]
+    settings = [epochs, batch_size, side, learning_rate, frozen_stages, accumulate]
+
+    def loss(module: nn.Module, windows: torch.Tensor, depths: torch.Tensor) -> torch.Tensor:
+        maps = module(normalise_batch(windows, mean, std))[:, 0].float()
+        return len(windows) * scale_and_shift_invariant_loss(maps, depths)
+
+    kept = held(pairs)
+    losses = fit(
+        network.module,
+        Batches(
+            kept,
+            partial(_augmented, side=side),
+            batch_size,
+            steps=epochs * max(1, len(pairs) // (batch_size * accumulate)),
+            seed=seed,
+            accumulate=accumulate,
+        ),
+        loss,
+        torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY),
+        what="the depth network",
+        device=device,
+        progress=progress,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        identity=_identity(network, kept, settings, seed) if checkpoint else "",
+    )
+    return network, by_epoch(losses, epochs)
 
 
-def _identity(network: DepthNetwork, pairs: Pairs, settings: Mapping[str, Any], seed: int) -> str:
+def _identity(network: DepthNetwork, pairs: Samples[Pair], settings: Sequence[Any], seed: int) -> str:
     """Hash of all that a training depends on, its initial weights and its images by content."""
     tensors = network.module.state_dict().items()
     digest = hashlib.sha256(content_hash([network.backbone, network.side, settings, seed]).encode())
     for array in (
         *(tensor.cpu().contiguous().numpy() for _, tensor in tensors),
-        *(each for pair in pairs for each in pair),
+        *(each for index in range(len(pairs)) for each in pairs[index]),
     ):
         digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
@@ -232,19 +228,20 @@ def train_with_folds(
     if marked:
         given = weights_hash(Path(weights)) if weights else weights_identity(backbone)
         key = content_hash([training, backbone, test_side, seed, data_key(dataset), given])
-        _require_same(checkpoint, {"training_sha256": key})
+        made_by_main(lambda: _require_same(checkpoint, {"training_sha256": key}))
     block = min(FOLD_BLOCK, -(-len(dataset) // FOLDS))
     number = np.arange(len(dataset)) // block % FOLDS
     wanted = {checkpoint: np.ones(len(dataset), bool)}
     wanted |= {fold_path(checkpoint, fold): number != fold for fold in range(FOLDS if folds else 0)}
-    missing = {path: members for path, members in wanted.items() if not path.exists()}
-    pairs = _pairs(dataset, test_side) if missing else []
+    missing = agreed([path for path in wanted if not path.exists()])
+    read = Mapped(dataset, partial(_scaled, side=test_side))
+    pairs = held(read) if missing else read
     histories = {}
-    for path, members in missing.items():
-        chosen = np.flatnonzero(members).tolist()
+    for path in missing:
+        chosen = np.flatnonzero(wanted[path]).tolist()
         network, histories[path.name] = train_depth_network(
             backbone,
-            [pairs[index] for index in chosen],
+            Mapped(pairs, lambda pair: pair, chosen),
             test_side=test_side,
             seed=seed,
             device=device,
@@ -254,8 +251,10 @@ def train_with_folds(
             checkpoint=path.with_suffix(".state"),
             **training,
         )
-        save_depth_network(path, network)
-        path.with_suffix(".state").unlink(missing_ok=True)
+        if is_main():
+            save_depth_network(path, network)
+            path.with_suffix(".state").unlink(missing_ok=True)
+        wait()
     return histories
 
 
@@ -276,14 +275,9 @@ def _require_same(checkpoint: Path, facts: dict[str, str]) -> None:
     write_json(path, facts)
 
 
-def _pairs(dataset: Dataset, side: int) -> Pairs:
-    """All photographs and their depth, brought to a long side of `side`."""
-    pairs = []
-    for sample in dataset:
-        assert sample.depth is not None
-        image = resize_long_side(sample.image, side)
-        depth = F.interpolate(
-            torch.from_numpy(sample.depth)[None, None], size=image.shape[:2], mode="bilinear", antialias=True
-        )
-        pairs.append((image, depth[0, 0].numpy()))
-    return pairs
+def _scaled(sample: Sample, side: int) -> Pair:
+    """A photograph and its depth, brought to a long side of `side`."""
+    assert sample.depth is not None
+    image, depth = resize_long_side(sample.image, side), torch.from_numpy(sample.depth)[None, None]
+    scaled = F.interpolate(depth, size=image.shape[:2], mode="bilinear", antialias=True)
+    return image, scaled[0, 0].numpy()

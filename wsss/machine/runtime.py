@@ -12,7 +12,7 @@ import torch
 from wsss.errors import WsssError
 from wsss.machine.processes import device_here
 
-__all__ = ["autocast", "keep_freed_memory", "pick_device", "seed_everything", "to_device"]
+__all__ = ["autocast", "keep_freed_memory", "pick_device", "seed_everything", "to_device", "training_dtype"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # from glibc's malloc.h
 
@@ -75,12 +75,22 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     (AVX-512 BF16 or AMX; an EfficientNet-Lite0 forward takes 5 ms instead of 14), because elsewhere it is emulated and
     slower than float32. Other devices: no change.
     """
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.autocast("cuda", torch.bfloat16 if native else torch.float16)
+    if dtype := training_dtype(device):
+        return torch.autocast(device.type, dtype)
     if device.type == "cpu" and _cpu_has_bfloat16():
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()
+
+
+def training_dtype(device: torch.device) -> torch.dtype | None:
+    """The 16-bit format in which a training makes forward passes on `device`; None where it stays in float32.
+
+    On the CPU it does, whatever its instructions: there the backward pass of depthwise convolutions takes longer in
+    bfloat16.
+    """
+    if device.type != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 @cache

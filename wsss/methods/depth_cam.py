@@ -196,6 +196,12 @@ class DepthCAM:
         facts = {"model": facts_of(self.model, self.info, self.device), "kind": kind}
         return replace(found, method=name, depth=near, sources=sources, facts=facts)
 
+    def plain(self, image: Photograph, classes: Sequence[str | int] | None = None) -> NDArray[np.float32]:
+        """The plain CAM `(K,H,W) float32` in [0, 1] by one pass (`Look.plain`); arguments and errors as of a call."""
+        pixels = pixels_of(image, turn=True)
+        present = self._likely(pixels) if classes is None else class_numbers(self.classes, classes)
+        return self.look("the image", pixels, present).plain().numpy()
+
     def each(
         self,
         images: Iterable[Photograph] | Tensor,

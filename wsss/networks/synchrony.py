@@ -6,7 +6,7 @@ parts, and dropout draws for the whole batch and applies what falls on its own p
 
 from collections.abc import Callable
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -15,28 +15,35 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from wsss.machine.lazy import lazy
-from wsss.machine.processes import num_processes, on_cpu, share, summed
+from wsss.machine.processes import num_processes, share, summed
 
-__all__ = ["averaging"]
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["accelerated"]
 
 layers = lazy("timm.layers")
 
 Forward = Callable[[Any, Tensor], Tensor]
 
 
-def averaging(model: nn.Module) -> nn.Module:
-    """`model` so wrapped that backward passes average gradients over the processes; itself in a single process.
+def accelerated(model: nn.Module) -> tuple[nn.Module, "Accelerator"]:
+    """`model` so wrapped that backward passes average gradients over the processes, and what can suspend that.
 
-    Its layers that look at the whole batch, those that take statistics or chance from it, then do so over all
-    processes.
+    In a single process it is the model itself. In several its layers that look at the whole batch, those that take
+    statistics or chance from it, then do so over all of them.
+
+    Args:
+        model: in training mode, on the device of this process.
     """
-    if num_processes() == 1:
-        return model
     from accelerate import Accelerator
 
-    _see_whole_batch(model)
-    wrapped: nn.Module = Accelerator(cpu=on_cpu()).prepare_model(model)
-    return wrapped
+    if num_processes() > 1:
+        _see_whole_batch(model)
+    # Where tensors lie and in which precision they are is the training's own: accelerate has one of each for good.
+    accelerator = Accelerator(device_placement=False)
+    wrapped: nn.Module = accelerator.prepare_model(model)
+    return wrapped, accelerator
 
 
 def _see_whole_batch(model: nn.Module) -> None:

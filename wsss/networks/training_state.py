@@ -1,18 +1,16 @@
 """The state of a training on disk, so that an interrupted one goes on where it was."""
 
-import json
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 from wsss.errors import WsssError
 from wsss.io import atomic_path
 
-__all__ = ["CHECKPOINT_EVERY", "Chance", "TrainingState"]
+__all__ = ["CHECKPOINT_EVERY", "TrainingState"]
 
 CHECKPOINT_EVERY = 50
 """Steps of a training between two states on disk."""
@@ -26,32 +24,6 @@ class Stateful(Protocol):
 
     def state_dict(self) -> Any: ...
     def load_state_dict(self, state_dict: Any, /) -> Any: ...
-
-
-class Chance:
-    """What a training draws from: a generator, the order of the images in its epoch, and torch's own generators.
-
-    Args:
-        seed: of `generator`; torch's own generators are seeded by whoever trains.
-        device: on which the training runs.
-    """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self.generator = np.random.default_rng(seed)
-        self.order: list[int] = []
-        self.device = device
-
-    def state_dict(self) -> dict[str, Any]:
-        state = {"generator": json.dumps(self.generator.bit_generator.state), "order": self.order}
-        cuda = {"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}
-        return {**state, "torch": torch.get_rng_state(), **cuda}
-
-    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
-        self.generator.bit_generator.state = json.loads(state["generator"])
-        self.order = [int(index) for index in state["order"]]
-        torch.set_rng_state(state["torch"])
-        if self.device.type == "cuda" and "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"], self.device)
 
 
 class TrainingState:

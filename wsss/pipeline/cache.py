@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from wsss.machine.processes import agreed, is_main, made_by_main, wait
+from wsss.machine.processes import agreed, is_main, wait
 from wsss.pipeline.locks import Locks
 
 __all__ = ["StageCache"]
@@ -54,15 +54,14 @@ class StageCache:
             return {name: load(path) for name, path in paths.items()}
 
     def written_by(self, make: Callable[[], None], paths: Sequence[Path]) -> None:
-        """Let `make` write the files `paths` that are missing; only the main process does, others wait for it."""
-
-        def made() -> None:
-            self._absent(paths)
-            make()
-            self._locks.release_made()
-
+        """Let `make` write the files `paths` that are missing. All processes call it; their main one writes."""
         with self._freed_on_failure():
-            made_by_main(made)
+            if is_main():
+                self._absent(paths)
+            wait()
+            make()
+            if is_main():
+                self._locks.release_made()
 
     def _keep(self, paths: Mapping[str, Path], results: Mapping[str, Any], save: Callable[[Path, Any], None]) -> None:
         """The main process writes what all of them made, for which other runs may then stop waiting."""

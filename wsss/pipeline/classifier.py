@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, in
 from wsss.cam.features import features_version
 from wsss.cam.training import PREDICTED_THRESHOLD, mean_average_precision, predict_probabilities, train_classifier
 from wsss.config import ALGORITHM_VERSION
+from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
@@ -21,6 +22,7 @@ from wsss.machine.parallel import image_bar
 from wsss.machine.processes import gathered, share
 from wsss.machine.runtime import seed_everything
 from wsss.networks.backbones import weights_identity
+from wsss.networks.batches import PRELOAD_BYTES, Mapped, Samples
 from wsss.pipeline.data import RunData
 
 __all__ = ["ClassifierStage"]
@@ -87,6 +89,7 @@ class ClassifierStage:
             learning_rate=settings.learning_rate,
             crop_side=settings.crop_side,
             frozen_stages=settings.frozen_stages,
+            accumulate=settings.accumulate,
             seed=self.config.seed,
             device=self.data.device,
             progress=self.data.progress,
@@ -113,13 +116,19 @@ class ClassifierStage:
         known = self.cache.get({"mAP": path}, measured, write_json, read_json)["mAP"]
         return {split: float("nan") if value is None else value for split, value in known.items()}
 
-    def images_and_labels(self, split: str) -> tuple[list[NDArray[np.uint8]], NDArray[np.bool_]]:
-        """The images of a split at scale 1, and their labels `(N,C) bool`."""
-        images, labels = [], []
-        for sample in image_bar(self.data.split(split), f"read {split}", self.data.progress):
-            images.append(resize_long_side(sample.image, self.config.classifier.base_side))
+    def images_and_labels(self, split: str) -> tuple[Samples[NDArray[np.uint8]], NDArray[np.bool_]]:
+        """The images of a split at scale 1, in memory up to a limit (`wsss.networks.batches`), and their labels
+        `(N,C) bool`."""
+        data, side = self.data.split(split), self.config.classifier.base_side
+        images: list[NDArray[np.uint8]] = []
+        labels, size = [], 0
+        for sample in image_bar(data, f"read {split}", self.data.progress):
             labels.append(sample.labels)
-        return images, np.stack(labels)
+            if size <= PRELOAD_BYTES:
+                images.append(resize_long_side(sample.image, side))
+                size += images[-1].nbytes
+        held = size <= PRELOAD_BYTES
+        return images if held else Mapped(data, partial(_scaled, side=side)), np.stack(labels)
 
     def predicted_labels(self, split: str) -> NDArray[np.bool_]:
         """Image labels `(N,C) bool` that the classifier predicts."""
@@ -131,12 +140,17 @@ class ClassifierStage:
             model, info = self.trained
             images, labels = self.images_and_labels(split)
             own = share(len(images))
-            found = predict_probabilities(model, info, [images[index] for index in own], self.data.device)
+            own_images = Mapped(images, lambda image: image, own)
+            found = predict_probabilities(model, info, own_images, self.data.device)
             probabilities = np.zeros(labels.shape, np.float32)
             for index, row in gathered(list(zip(own, found, strict=True))):
                 probabilities[index] = row
             self._predicted[split] = labels, probabilities
         return self._predicted[split]
+
+
+def _scaled(sample: Sample, side: int) -> NDArray[np.uint8]:
+    return resize_long_side(sample.image, side)
 
 
 def _save(path: Path, trained: Trained) -> None:

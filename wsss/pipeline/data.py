@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from wsss.checks import plain_settings
 from wsss.config import ALGORITHM_VERSION, Config
 from wsss.data.base import IGNORE, Dataset, data_key, subset
 from wsss.data.classes import keep_ids
@@ -232,7 +233,7 @@ class RunData:
         settings, data, backbone = self.config.depth_training, self.split("train"), self.config.classifier.backbone
         side = self.config.classifier.base_side
         identity = self.config.classifier.identity()
-        parts = [ALGORITHM_VERSION["depth"], asdict(settings), backbone, side, data_key(data)]
+        parts = [ALGORITHM_VERSION["depth"], plain_settings(settings), backbone, side, data_key(data)]
         parts += [{"weights": identity["weights"]} if identity["weights"] else weights_identity(backbone)]
         path = self.cache.path("depth", content_hash(parts), ".safetensors")
 

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import cached_property, partial
 from itertools import tee
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import nn
 
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.analysis.tally import Tally
+from wsss.checks import plain_settings
 from wsss.config import ALGORITHM_VERSION, SCORING_VERSION
 from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
@@ -26,6 +26,7 @@ from wsss.machine.parallel import image_bar
 from wsss.machine.processes import share
 from wsss.machine.runtime import seed_everything
 from wsss.networks.backbones import backbone_state, load_encoder, normalisation, weights_identity
+from wsss.networks.batches import Mapped, Samples
 from wsss.pipeline.classifier import ClassifierStage
 from wsss.pipeline.labels import LabelStage
 from wsss.pseudo.labels import load_pseudo_label
@@ -36,6 +37,9 @@ from wsss.segmentation.registry import NETWORKS
 from wsss.segmentation.training import train_segmentation
 
 __all__ = ["NetworkStage"]
+
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""An image `H×W×3` and its label map `H×W`."""
 
 Trained = tuple[nn.Module, dict[str, str], dict[str, Any]]
 """A network, what its checkpoint says of it, and the report of its training."""
@@ -56,7 +60,7 @@ class NetworkStage:
         return content_hash(
             {
                 "version": ALGORITHM_VERSION["segmentation"],
-                "settings": asdict(self.config.segmentation),
+                "settings": plain_settings(self.config.segmentation),
                 **({} if own or encoder == self.config.classifier.backbone else weights_identity(encoder)),
                 **({"network": [own.version, own.mean, own.std]} if own else {}),
                 "base_side": self.config.classifier.base_side,
@@ -121,6 +125,7 @@ class NetworkStage:
             device=self.data.device,
             progress=self.data.progress,
             frozen_stages=None if own else settings.frozen_stages,
+            accumulate=settings.accumulate,
             checkpoint=path.with_suffix(".state"),
         )
         facts = {
@@ -141,14 +146,11 @@ class NetworkStage:
             return backbone_state(backbone)
         return {name: tensor.cpu() for name, tensor in self.classifier.trained[0].features.state_dict().items()}
 
-    def _training_pairs(self, labels: str) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    def _training_pairs(self, labels: str) -> Samples[Pair]:
+        """The images of the train split at scale 1, with true or pseudo-labels, as they are read."""
         folder = None if labels == FULL_SUPERVISION else self.labels.folder(labels)
-        side, pairs = self.config.classifier.base_side, []
-        for sample in image_bar(self.data.split("train"), f"read {labels} labels", self.data.progress):
-            mask = sample.required_mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
-            image = resize_long_side(sample.image, side)
-            pairs.append((image, _nearest(mask, image.shape[:2])))
-        return pairs
+        side = self.config.classifier.base_side
+        return Mapped(self.data.split("train"), partial(_labelled, folder=folder, side=side))
 
     def scores(self, labels: Sequence[str]) -> dict[str, Score]:
         """Scores on the reported split of the networks trained on `labels`; no image labels are used."""
@@ -194,6 +196,13 @@ def _save(path: Path, trained: Trained) -> None:
     write_json(path.with_suffix(".json"), report)
     save_network(path, network, meta)
     path.with_suffix(".state").unlink(missing_ok=True)
+
+
+def _labelled(sample: Sample, folder: Path | None, side: int) -> Pair:
+    """An image with a long side of `side`, and its label map from `folder`; None takes the true one."""
+    mask = sample.required_mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
+    image = resize_long_side(sample.image, side)
+    return image, _nearest(mask, image.shape[:2])
 
 
 def _nearest(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from wsss.cam.features import check_class_maps
 from wsss.checks import require_images
 from wsss.config import Config
 from wsss.depth.names import SOURCES
+from wsss.depth.specs import innermost
 from wsss.errors import WsssError
 from wsss.machine.processes import num_processes
 from wsss.methods.names import MethodName
@@ -26,6 +27,8 @@ def check_before(config: Config) -> None:
         ("the segmentation network", config.segmentation.batch_size),
     ):
         require_images(num_processes(), batch_size, what)
+    if "learned" in {innermost(config.depths.spec(source)) for source in (None, *config.method_sources())}:
+        require_images(num_processes(), config.depth_training.batch_size, "the depth network")
     for name in (*config.methods, *config.pseudo_methods, *config.label_methods):
         require_one_reading(name, config.root)
         base = MethodName.parse(name).seeds

@@ -25,6 +25,7 @@ from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
 from wsss.methods.presets import Preset
+from wsss.networks.batches import Samples
 from wsss.paths import runs_folder
 from wsss.pipeline.cache import StageCache
 from wsss.pipeline.classifier import ClassifierStage
@@ -176,8 +177,8 @@ class Run:
         """mAP in percent of the classifier on `tune` and `report`; NaN where a split shows none of the classes."""
         return self._classifier.average_precision()
 
-    def images_and_labels(self, split: str) -> tuple[list[NDArray[np.uint8]], NDArray[np.bool_]]:
-        """The images of a split at scale 1, and their labels `(N,C) bool`."""
+    def images_and_labels(self, split: str) -> tuple[Samples[NDArray[np.uint8]], NDArray[np.bool_]]:
+        """The images of a split at scale 1, by index, and their labels `(N,C) bool`."""
         return self._classifier.images_and_labels(split)
 
     def probabilities(self, split: str) -> NDArray[np.float32]:

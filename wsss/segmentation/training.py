@@ -1,26 +1,24 @@
 """Training of a segmentation network on label maps with ignored pixels."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import BatchSampler, RandomSampler
 
 from wsss.data.base import IGNORE
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip
-from wsss.machine.processes import is_main, num_processes, share, summed
-from wsss.machine.progress import progress_bar
-from wsss.machine.runtime import autocast, seed_everything, to_device
+from wsss.machine.processes import num_processes
+from wsss.machine.runtime import seed_everything
 from wsss.networks.backbones import encoder_model
-from wsss.networks.freezing import freeze_early, require_learning, train_mode
+from wsss.networks.batches import Batches, Samples, held
+from wsss.networks.freezing import freeze_early, train_mode
 from wsss.networks.gradients import quick_gradients
-from wsss.networks.synchrony import averaging
-from wsss.networks.training_state import CHECKPOINT_EVERY, TrainingState
+from wsss.networks.training_loop import fit
+from wsss.networks.training_state import CHECKPOINT_EVERY
 
 __all__ = ["ImagesAndMasks", "train_segmentation"]
 
@@ -28,14 +26,10 @@ SCALE_RANGE = (0.75, 2.0)  # random magnification; DeepLab's 0.5 would leave not
 ENCODER_RATE = 0.2  # learning rate of the pretrained encoder relative to the new decoder
 WEIGHT_DECAY = 0.01
 HISTORY_POINTS = 50
-PRELOAD_BYTES = 2 << 30  # a training set up to this size is kept in memory
 
 
-class ImagesAndMasks(Protocol):
-    """A training set: `H×W×3 uint8` images with `H×W uint8` label maps, by index. A list of pairs is one."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]: ...
+ImagesAndMasks = Samples[tuple[np.ndarray, np.ndarray]]
+"""A training set: `H×W×3 uint8` images with `H×W uint8` label maps, by index. A list of pairs is one."""
 
 
 def train_segmentation(
@@ -50,6 +44,7 @@ def train_segmentation(
     mean: Sequence[float],
     std: Sequence[float],
     device: torch.device,
+    accumulate: int = 1,
     progress: bool = True,
     frozen_stages: int | None = 2,
     checkpoint: Path | None = None,
@@ -58,22 +53,22 @@ def train_segmentation(
     """Train `network` in place for a fixed number of iterations, and leave it in evaluation mode on `device`.
 
     Pixel-wise cross-entropy without the ignored pixels, AdamW, the polynomial schedule of DeepLab (power 0.9), random
-    scale ¾…2, crop, flip and colour. Float32 on the CPU, where the backward pass of depthwise convolutions is slower
-    in bfloat16; mixed precision on CUDA. Several processes share each batch, and learn what one would, within rounding.
-
-    A training that was interrupted goes on from its checkpoint, and on the CPU ends with the same weights to the bit:
-    chance is drawn anew in every iteration, from the seed and the iteration's number.
+    scale ¾…2, crop, flip and colour. Several processes share each batch, and learn what one would, within rounding. A
+    training that was interrupted goes on from its checkpoint, and on the CPU ends with the same weights to the bit.
 
     Args:
         network: `(N, 3, H, W)` → logits `(N, classes + 1, H, W)`, with its initial weights already loaded.
-        images_and_masks: images and label maps (0 background, 255 ignored).
-        batch_size: images per iteration of all processes: at least 2 (the decoder's batch norm needs them), 1 for each
-            process.
+        images_and_masks: images and label maps (0 background, 255 ignored). They are read by index: all of them once,
+            if they fit into `wsss.networks.batches.PRELOAD_BYTES`, or else each when it is its turn.
+        batch_size: images of all processes that are in memory at a time: at least 2 (the decoder's batch norm needs
+            them), 1 for each process.
         crop_size: side of the training crops in pixels, a multiple of the encoder's stride.
         learning_rate: of decoder and head at the start; the encoder's is a fifth. About 5e-4 is right.
         seed: fixes order, augmentation and dropout; initial weights are the caller's.
         mean: of the encoder's normalisation, per channel, in units of 0…1.
         std: likewise.
+        accumulate: so many of `batch_size` images make an iteration, as one batch of as many would, but for the
+            statistics of the decoder's batch norms, which are those of `batch_size` images.
         frozen_stages: stages of the encoder that keep their weights, with stem and all its batch norms; None trains
             everything, for an encoder without pretrained weights.
         checkpoint: file to go on from if it is there, and to write every `checkpoint_every` iterations; None keeps
@@ -98,29 +93,29 @@ def train_segmentation(
         freeze_early(encoder_model(network), frozen_stages)
     train_mode(network)
     quick_gradients(network)
-    optimiser = _optimiser(network, learning_rate)
-    schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, total_iters=iterations, power=0.9)
-    scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
-    state = TrainingState({"network": network, "optimiser": optimiser, "schedule": schedule, "scaler": scaler})
-    losses = state.load(checkpoint) if checkpoint else []
-    batches = _batches(_preloaded(images_and_masks), len(losses), iterations, batch_size, crop_size, seed)
-    wrapped = averaging(network)
-    bar = progress_bar(batches, "segmentation", iterations, unit="step", initial=len(losses), shown=progress)
-    for images, masks in bar:
-        normalised = normalise_batch(to_device(images, device), mean, std)
-        with autocast(device) if device.type == "cuda" else nullcontext():
-            logits = wrapped(normalised)
-        loss = _loss(logits.float(), to_device(masks, device))
-        optimiser.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
-        scaler.step(optimiser)
-        scaler.update()
-        schedule.step()
-        losses.append(summed(loss.detach()).item() / num_processes())
-        require_learning(losses[-1:], "the segmentation network", learning_rate)
-        if checkpoint and len(losses) % checkpoint_every == 0 and is_main():
-            state.save(checkpoint, losses)
-    network.eval()
+
+    def loss(model: nn.Module, crops: Tensor, masks: Tensor) -> Tensor:
+        return _loss(model(normalise_batch(crops, mean, std)).float(), masks.long())
+
+    losses = fit(
+        network,
+        Batches(
+            held(images_and_masks),
+            partial(_augmented, size=crop_size),
+            batch_size,
+            steps=iterations,
+            seed=seed,
+            accumulate=accumulate,
+        ),
+        loss,
+        _optimiser(network, learning_rate),
+        what="the segmentation network",
+        device=device,
+        counted=lambda masks: (masks != IGNORE).sum(),
+        progress=progress,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+    )
     return _history(losses)
 
 
@@ -134,51 +129,16 @@ def _optimiser(network: nn.Module, learning_rate: float) -> torch.optim.Optimize
     return torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
 
 
-def _loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy over the labelled pixels; 0, not NaN, where a whole batch is ignored.
-
-    Among several processes it is this one's part of that mean, over the labelled pixels of all, times their number,
-    since gradients are averaged.
-    """
-    total = F.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="sum")
-    return total / summed((masks != IGNORE).sum()).clamp(min=1) * num_processes()
-
-
-def _preloaded(samples: ImagesAndMasks) -> ImagesAndMasks:
-    """All samples as a list if they fit into `PRELOAD_BYTES`, judged by the first one; otherwise read on demand."""
-    image, mask = samples[0]
-    if len(samples) * (image.nbytes + mask.nbytes) > PRELOAD_BYTES:
-        return samples
-    return [samples[index] for index in range(len(samples))]
-
-
-def _batches(
-    samples: ImagesAndMasks, start: int, iterations: int, batch_size: int, crop_size: int, seed: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """This process's part of the augmented batches from iteration `start` on.
-
-    `(N, 3, S, S) uint8` and `(N, S, S) int64`; each epoch is a new permutation of the samples. As each batch is handed
-    out, torch's generator is seeded for the dropout of its iteration.
-    """
-    order = RandomSampler(
-        range(len(samples)), num_samples=iterations * batch_size, generator=torch.Generator().manual_seed(seed)
-    )
-    batches = list(BatchSampler(order, batch_size, drop_last=False))
-    for iteration, indices in enumerate(batches[start:], start):
-        pairs = [
-            _augmented(*samples[indices[place]], crop_size, np.random.default_rng([seed, iteration, place]))
-            for place in share(len(indices))
-        ]
-        images, masks = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
-        torch.manual_seed(int(np.random.SeedSequence([seed, iteration]).generate_state(1)[0]))
-        yield images.permute(0, 3, 1, 2), masks.long()
+def _loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Sum of the cross-entropy over the labelled pixels."""
+    return F.cross_entropy(logits, masks, ignore_index=IGNORE, reduction="sum")
 
 
 def _augmented(
-    image: np.ndarray, mask: np.ndarray, size: int, generator: np.random.Generator
+    sample: tuple[np.ndarray, np.ndarray], generator: np.random.Generator, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """One training crop and its label map."""
-    square, labels = random_scale_crop_flip(image, mask, size, SCALE_RANGE, generator)
+    square, labels = random_scale_crop_flip(*sample, size, SCALE_RANGE, generator)
     assert labels is not None
     return colour_jitter(square, generator), labels
 
