@@ -112,8 +112,7 @@ class DepthCAM:
                 networks come from gradients (LayerCAM).
             info: of a classifier of this package, whose `model` gives class maps; None for any other.
             classes: names of the model's outputs, in order; None takes those that it or `weights` names, else numbers.
-            regions, crops, choices: settings of the method, and fusion with threshold by method; those of the preset
-                `nyuv2`, photographs with the depth of a camera, are the default (`wsss.methods.presets`).
+            regions, crops, choices: settings, and fusion with threshold by method; default: of the preset `nyuv2`.
             device: None takes the model's own.
             activation: `softmax` or `sigmoid`, of a model that does not say it.
             weights: those of torchvision that it has, such as `ResNet50_Weights.DEFAULT`.
