@@ -37,7 +37,7 @@ def _plain(run: Run) -> dict[str, float]:
     torch.manual_seed(run.config.seed)
     model = build_classifier(settings.backbone, len(info.classes), settings.output_stride)
     images, labels = run.images_and_labels("train")
-    data = PlainTraining(images, labels, settings.crop_side, info)
+    data = PlainTraining([images[index] for index in range(len(images))], labels, settings.crop_side, info)
     trained = plain_loop(
         model, data, epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
         seed=run.config.seed,

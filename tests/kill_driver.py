@@ -195,7 +195,7 @@ def training(name: str, state: Path | None, out: Path, every: int) -> None:
     kept: dict[str, Any] = {"seed": 3, "progress": False, "checkpoint": state, "checkpoint_every": every}
     match name:
         case "classifier":
-            network: torch.nn.Module = Classifier(BACKBONE, 2)
+            network: Any = Classifier(BACKBONE, 2)
             info, labels = info_for(BACKBONE, ("a", "b"), 16, 64), rng.random((7, 2)) < 0.5
             losses = train_classifier(network, info, images, labels, epochs=2, batch_size=2, crop_side=32, **kept)
         case "depth":
@@ -229,8 +229,8 @@ def kill_in_step(steps: int, saved: bool) -> None:
         if len(seen) > steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    training_loop.require_learning = learning
-    TrainingState.save = saving  # type: ignore[method-assign]
+    training_loop.require_learning = learning  # type: ignore[assignment]
+    TrainingState.save = saving  # type: ignore[assignment, method-assign]
 
 
 def killed_training(steps: int, saved: bool, *which: Any) -> None:
