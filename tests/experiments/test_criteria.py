@@ -110,3 +110,5 @@ def test_each_criterion_takes_the_threshold_that_is_best_by_it() -> None:
     # Kept − removed − area: 0.6 − 0.4 in the middle, 0.6 − 0 above 0.8 but for the last.
     assert chosen["deletion"] == min(float(THRESHOLDS[one]) for one in TRIED if THRESHOLDS[one] >= 0.8)
     assert "area" not in thresholds_without_masks(statistics, None)
+    statistics[0] = 0  # nothing passes any threshold: there are no two kinds of pixels
+    assert list(thresholds_without_masks(statistics, 0.3)) == ["area", "edges", "agreement", "deletion"]

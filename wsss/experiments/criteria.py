@@ -117,7 +117,7 @@ def mean_statistics(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def thresholds_without_masks(statistics: NDArray[np.float64], prior: float | None) -> dict[str, float]:
-    """The threshold that each criterion takes.
+    """The threshold that each criterion takes; scores that are all alike are parted nowhere, and leave out two.
 
     Args:
         statistics: `(5,47)`, from `mean_statistics`.
@@ -128,12 +128,12 @@ def thresholds_without_masks(statistics: NDArray[np.float64], prior: float | Non
     edge = np.concatenate([[0.0], THRESHOLDS, [1.0]])
     histogram = share, (edge[:-1] + edge[1:]) / 2
     chosen = {
-        "otsu": _above(threshold_otsu(hist=histogram)),
-        "yen": _above(threshold_yen(hist=histogram)),
         "edges": int(np.nanargmax(edges)),
         "agreement": int(np.nanargmax(agreement)),
         "deletion": int(np.nanargmax(kept - removed - area)),
     }
+    if np.count_nonzero(share) > 1:
+        chosen |= {"otsu": _above(threshold_otsu(hist=histogram)), "yen": _above(threshold_yen(hist=histogram))}
     if prior is not None:
         chosen["area"] = int(np.argmin(np.abs(area - prior)))
     return {name: float(THRESHOLDS[chosen[name]]) for name in CRITERIA if name in chosen}

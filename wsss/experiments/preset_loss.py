@@ -142,7 +142,7 @@ def row_of(found: Sequence[SeedFacts]) -> dict[str, Any]:
                 "thresholds": [one.thresholds[name] for one in found],
             }
             for name in CRITERIA
-            if name in found[0].criteria
+            if all(name in one.criteria for one in found)
         },
     }
 

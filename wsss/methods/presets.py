@@ -35,8 +35,8 @@ PHOTOGRAPHS = "photographs"
 """The preset for anybody's data; `without-NAME` are those for the data sets that it was itself chosen on."""
 
 MEASURED_DEPTH = "nyuv2"
-"""The preset of the data set whose depth a camera measured. The others learnt from rough depth too, which they trust
-less: sharp depth is then smeared."""
+"""The preset of the data set whose depth a camera measured, for depth as sharp: with parameters that rough depth
+has chosen as well, it is smeared."""
 
 
 @dataclass(frozen=True)
