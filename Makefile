@@ -61,6 +61,7 @@ $(LAB_SETTINGS): $(STAMP)
 
 results: env ## make the committed records: all methods, three seeds, all data that is there (many hours, resumable)
 	"$(PY)" -m wsss results
+	"$(PY)" -m wsss presets --measure
 	"$(PY)" -m wsss render --series --groups 4
 	"$(PY)" -m wsss series --methods cam,zoom,depth --out results
 	"$(PY)" -m wsss ablate

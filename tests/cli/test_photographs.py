@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
@@ -19,6 +20,7 @@ from wsss.cli import app
 from wsss.data.masks import read_class_mask
 from wsss.data.photographs import TaggedPhotographs
 from wsss.data.voc import VocDataset
+from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
 from wsss.segmentation.predictor import load_predictor
 
@@ -196,7 +198,7 @@ def test_offline_the_way_on_is_named(run: Command, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(WsssError) as caught:
-        run("label", "--out", "labels")
+        run("label", "--method", "depth", "--out", "labels")
     message = str(caught.value)
     assert message.startswith("cannot get depth model depth-anything/Depth-Anything-V2-Small-hf from the hub")
     assert "--depth none (regions of colour)" in message
@@ -206,6 +208,36 @@ def test_offline_the_way_on_is_named(run: Command, monkeypatch: pytest.MonkeyPat
         run("label", "--depth", "learned", "--out", "labels")
     with pytest.raises(WsssError, match="unknown preset 'mine'"):
         run("label", "--depth", "none", "--preset", "mine", "--out", "labels")
+
+
+def test_offline_a_network_of_train_depth_takes_the_place_of_the_hubs_model(
+    run: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest that has seen none of the photographs, and is no smoke run's; it is named where labels are."""
+
+    def unreachable(model: str) -> None:
+        raise WsssError(f"cannot get depth model {model} from the hub")
+
+    monkeypatch.setattr("wsss.experiments.own_photographs.require_hub_model", unreachable)
+    told: list[str] = []
+    monkeypatch.setattr("wsss.machine.processes.tell", told.append)
+    seen = {"default/first": "0001", "default/rooms": "0001", "default/cats": "chelsea", "smoke/rooms": "0001"}
+    for age, (place, name) in enumerate(seen.items()):
+        network = DepthNetwork.build("test_efficientnet", (0.5,) * 3, (0.5,) * 3, 64, [name])
+        save_depth_network(photos.parent / "runs" / place / "depth.safetensors", network)
+        os.utime(photos.parent / "runs" / place / "depth.safetensors", (1000 + age, 1000 + age))
+    assert "4 label maps of depth@learned in labels" in run("label", "--method", "depth", "--out", "labels")
+    hub, network_file = "hf:depth-anything/Depth-Anything-V2-Small-hf", "runs/default/rooms/depth.safetensors"
+    assert told[0] == f"{hub} cannot be had from the hub: depth is predicted by {network_file}"
+    facts = json.loads((photos.parent / "labels" / "labels.json").read_text())
+    assert facts["depth"] == {"source": f"learned:{network_file}", "instead_of": hub}
+    with pytest.raises(WsssError, match="cannot get depth model"):  # what is named is never replaced
+        run("label", "--method", "depth", "--depth", hub, "--out", "other")
+    run("label", "--method", "cam", "--out", "plain")
+    assert json.loads((photos.parent / "plain" / "labels.json").read_text())["depth"] is None
+    shutil.rmtree(photos.parent / "runs" / "default")
+    with pytest.raises(WsssError, match=r"network that `wsss train-depth --data nyuv2 --root DIR` makes"):
+        run("label", "--method", "depth", "--out", "other")
 
 
 @pytest.mark.usefixtures("run")

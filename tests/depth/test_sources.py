@@ -412,6 +412,20 @@ def test_a_networks_grid_for_images_of_all_shapes_is_stretched(tmp_path: Path) -
         open_depth(f"files:{tmp_path}", Mixed(6, has_depth=False), "inverse")(0)
 
 
+def test_a_networks_grid_is_found_where_ids_are_paths(tmp_path: Path) -> None:
+    """Ids as of photographs in folders of their own: all maps lie below the depth folder, none in it."""
+    data = Mixed(6, has_depth=False)
+    data.ids = tuple(f"{'ab'[number % 2]}/{number:03d}" for number in range(6))
+    for number, name in enumerate(data.ids):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(number).random((24, 36)))
+    depth = open_depth(f"files:{tmp_path}", data, "inverse")
+    assert [depth(index).shape for index in range(3)] == [(120, 80), (80, 120), (80, 120)]
+    np.save(tmp_path / f"{data.ids[1]}.npy", np.random.default_rng(1).random((80, 120)))  # not one grid for all
+    with pytest.raises(WsssError, match=r"a/000\.npy is \(24, 36\)"):
+        open_depth(f"files:{tmp_path}", data, "inverse")(0)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_portrait_and_landscape_are_not_confused_where_images_are_few(tmp_path: Path, count: int) -> None:
     for number in range(3):

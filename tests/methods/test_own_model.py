@@ -23,8 +23,8 @@ from wsss import DepthCAM
 from wsss.data.palette import voc_palette
 from wsss.errors import WsssError
 from wsss.methods.choice import Choice
-from wsss.methods.defaults import DEFAULT_CHOICES
 from wsss.methods.parameters import CropParameters, FusionParameters
+from wsss.methods.presets import MEASURED_DEPTH, read_preset
 
 SIDE, HEIGHT, WIDTH = 64, 80, 120
 NAMES = ("bicycle", "car", "moped", "tram", "bus", "boat", "horse")
@@ -157,7 +157,7 @@ def test_three_lines(case: Case, image: NDArray[np.uint8], disparity: NDArray[np
     assert float(result.scores.max()) <= 1
     assert (result.names, result.classes.tolist()) == (("moped", "car"), [3, 2])
     assert set(np.unique(result.label(0.4))) <= {0, 2, 3}
-    assert result.threshold == DEFAULT_CHOICES["depth"].threshold
+    assert result.threshold == read_preset(MEASURED_DEPTH).choice("depth").threshold
     assert isinstance(result.plot(), Figure)
     assert sorted(path.name for path in result.save(tmp_path / "out").iterdir()) == [
         "figure.png",
@@ -472,7 +472,8 @@ def test_panels_of_the_figure(cam: DepthCAM, image: NDArray[np.uint8], disparity
     np.testing.assert_array_equal(np.asarray(shown), found.plain[1])
     with pytest.raises(WsssError, match="does not know class 'bus'; it knows tram, car"):
         found.plot("bus")
-    assert titles(cam(image, ["tram"], method="grid").plot())[-1] == "scores, grid"  # nothing was chosen for it
+    plain = DepthCAM(cam.model, cam.info, choices={})
+    assert titles(plain(image, ["tram"], method="grid").plot())[-1] == "scores, grid"  # nothing was chosen for it
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from wsss.methods.registry import METHODS
 
 
 def test_no_data_set_gets_a_preset_that_was_chosen_on_it() -> None:
-    assert preset_names() == ("photographs", "without-nyuv2", "without-voc-animals")
+    assert preset_names() == ("photographs", "nyuv2", "without-nyuv2", "without-voc-animals")
     for data in ("nyuv2", "voc-animals", "tabletop", "my-photos"):
         assert data not in preset_for(data).made_from
     assert preset_for("my-photos").name == preset_for("tabletop").name == PHOTOGRAPHS
@@ -31,7 +31,7 @@ def test_every_choice_is_one_of_the_methods_trials(name: str) -> None:
 
 
 def test_what_a_preset_does_not_know_is_said_with_a_remedy() -> None:
-    with pytest.raises(WsssError, match="unknown preset 'mine'; choose from photographs, without-nyuv2"):
+    with pytest.raises(WsssError, match="unknown preset 'mine'; choose from photographs, nyuv2, without-nyuv2"):
         read_preset("mine")
     with pytest.raises(WsssError, match=r"nothing can be chosen for oracle-box.*give masks for a few photographs"):
         preset_for("mine").choice("oracle-box")

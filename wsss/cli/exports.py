@@ -69,7 +69,7 @@ def export(
     if images and labels:
         return _export_folder(images, labels, out, form, method)
     if images and tags:
-        run, name = open_labels(options, images, tags, method, tune_masks, preset)
+        run, name, _ = open_labels(options, images, tags, method, tune_masks, preset)
     else:
         run = options.open()
         name = method or run.config.label_methods[-1]

@@ -1,14 +1,17 @@
 """The commands for one's own photographs, of which there are tags, and masks of none or a few."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wsss.checks import settings_of_environment
 from wsss.cli.made import Made
 from wsss.cli.options import RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
+from wsss.paths import short_path
 
 if TYPE_CHECKING:
     from wsss.experiments.worth import Worth
@@ -38,8 +41,6 @@ PresetName = Annotated[
     ),
 ]
 
-NO_DEPTH = "none"
-
 FEW = 20
 """Masks below which it is said that so few may choose by chance."""
 
@@ -47,6 +48,7 @@ FEW = 20
 def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run":
     """The run; `--depth none` opens it without a source, since no method asks for one."""
     from wsss.data.tags import FOLDERS
+    from wsss.depth.names import NO_DEPTH
 
     own = replace(options, data="photographs", root=images)
     if options.depth == NO_DEPTH:
@@ -55,13 +57,35 @@ def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run
     return own.open(tags=place, **settings)
 
 
+def _with_depth(
+    options: RunOptions, images: Path, tags: str, names: Sequence[str], **settings: Any
+) -> "tuple[Run, str | None]":
+    """The run; where nobody named a depth source and the hub cannot be reached, with a network of `wsss train-depth`,
+    and then also the source that it takes the place of."""
+    from wsss.experiments.own_photographs import learned_in_place_of_hub
+    from wsss.machine.processes import tell
+
+    run = _open(options, images, tags, **settings)
+    named = options.depth is not None or "depth" in settings_of_environment()
+    network = None if named else learned_in_place_of_hub(run, names)
+    if network is None:
+        return run, None
+    tell(f"{run.config.depth} cannot be had from the hub: depth is predicted by {short_path(network)}")
+    own = replace(options, depth=f"learned:{network.absolute()}")
+    return _open(own, images, tags, **settings), run.config.depth
+
+
 def open_labels(
     options: RunOptions, images: Path, tags: str, method: str | None, tune_masks: Path | None, preset: str | None
-) -> "tuple[Run, str]":
-    """The run of `wsss label`, and the method of its labels."""
-    name = method or ("rgb-region" if options.depth == NO_DEPTH else "depth")
+) -> "tuple[Run, str, str | None]":
+    """The run of `wsss label`, the method of its labels, and the depth source that could not be had, if any."""
+    from wsss.experiments.own_photographs import default_method
+
+    name = method or default_method(options.depth)
+    only: dict[str, Any] = dict.fromkeys(("methods", "pseudo_methods", "label_methods"), (name,))
     chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
-    return _open(options, images, tags, methods=(name,), pseudo_methods=(name,), label_methods=(name,), **chosen), name
+    run, missing = _with_depth(options, images, tags, [name], **only, **chosen)
+    return run, name, missing
 
 
 def _warn_of_few(run: "Run") -> None:
@@ -88,7 +112,9 @@ def label(
     ],
     method: Annotated[
         str | None,
-        typer.Option(help="Such as depth, rgb-region, zoom, cam, depth+par; default: depth, without depth rgb-region."),
+        typer.Option(
+            help="Such as depth, rgb-region, zoom, cam, depth+par; default: rgb-region, with a source in --depth depth."
+        ),
     ] = None,
     network: Annotated[
         bool, typer.Option(help="Also train a segmentation network on the labels, network.safetensors.")
@@ -98,7 +124,8 @@ def label(
 ) -> Made:
     """Label photographs of which there are tags alone: train the classifier, write pseudo-labels and a page for review.
 
-    Depth is predicted by a model of the Hugging Face hub, unless --depth files:DIR, learned:FILE or none is given.
+    Without --depth they are made of regions of colour. Method depth takes --depth files:DIR, learned:FILE or
+    hf:MODEL; where none is named a model of the Hugging Face hub, offline the newest network of train-depth.
     """
     from wsss.experiments.own_photographs import (
         require_label_folder,
@@ -108,14 +135,14 @@ def label(
     )
     from wsss.report.review import review_labels
 
-    run, name = open_labels(options, images, tags, method, tune_masks, preset)
+    run, name, missing = open_labels(options, images, tags, method, tune_masks, preset)
     run.require_apart(out)
     run.require_runs_apart()
     require_usable_depth(run, name)
     require_label_folder(run, name, out)
     run.say_left_out()
     _warn_of_few(run)
-    facts = write_label_folder(run, name, out)
+    facts = write_label_folder(run, name, out, missing)
     page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
     if network:
@@ -142,13 +169,14 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
 ) -> Made:
     """Say by a few masks what plain maps, zoom, colour and depth are worth on own photographs, and which to use."""
+    from wsss.depth.names import NO_DEPTH
     from wsss.experiments.own_photographs import require_usable_depth
     from wsss.experiments.worth import COMPARED, advice, compare_methods, plain_worth
     from wsss.io import write_json
     from wsss.methods.presets import PHOTOGRAPHS, read_preset
 
     names = tuple(name for name in COMPARED if name != "depth" or options.depth != NO_DEPTH)
-    run = _open(options, images, tags, methods=names, tune_masks=_resolved(tune_masks), preset=preset)
+    run, _ = _with_depth(options, images, tags, names, methods=names, tune_masks=_resolved(tune_masks), preset=preset)
     run.require_runs_apart()
     if out is not None:
         run.require_apart(out)

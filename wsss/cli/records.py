@@ -1,5 +1,6 @@
 """The commands that make the committed records, and draw tables and figures from them."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,6 +22,9 @@ Out = Annotated[
     Path | None,
     typer.Option(help="Record tree; default: results/, of other profiles and settings runs/PROFILE/results."),
 ]
+NyuFolder = Annotated[Path | None, typer.Option(help="Folder of NYU Depth v2.")]
+VocFolder = Annotated[Path | None, typer.Option(help="VOC-layout folder with DepthMETER/.")]
+NYUV2, VOC = Path("../shared/data/nyuv2"), Path("../shared/data/voc-animals")
 DataName = Literal["tabletop", "nyuv2", "voc"]
 StageName = Literal["cam", "pseudo", "segmentation"]
 
@@ -30,6 +34,15 @@ def _tree_of(run: "Run") -> Path:
     not the profile's, the run's own."""
     theirs = run.config.profile == "reference" and not settings_of_environment()
     return Path("results") if theirs else run.folder / "results"
+
+
+def _folders(*where: tuple[str, Path | None]) -> Iterator[tuple[str, str | None]]:
+    """The data sets whose folder is there, with it; it is said which are skipped."""
+    for name, root in where:
+        if root is None or root.is_dir():
+            yield name, str(root.resolve()) if root else None
+        else:
+            typer.echo(f"skipped {name}: no folder {root}")
 
 
 @app.command("depth-quality")
@@ -59,10 +72,8 @@ def results(
     seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0,1,2",
     data: Annotated[DataName | None, typer.Option(help="Only this data set.")] = None,
     stage: Annotated[StageName | None, typer.Option(help="Only this stage.")] = None,
-    nyuv2: Annotated[Path | None, typer.Option(help="Folder of NYU Depth v2.")] = Path("../shared/data/nyuv2"),
-    voc: Annotated[Path | None, typer.Option(help="VOC-layout folder with DepthMETER/.")] = Path(
-        "../shared/data/voc-animals"
-    ),
+    nyuv2: NyuFolder = NYUV2,
+    voc: VocFolder = VOC,
 ) -> Made:
     """Make the committed records of every method and seed, on each data set that is there (hours; resumable)."""
     from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
@@ -72,13 +83,7 @@ def results(
 
     where = {"tabletop": None, "nyuv2": nyuv2, "voc": voc}
     made: list[str] = []
-    for name, root in where.items():
-        if data not in (None, name):
-            continue
-        if root is not None and not root.is_dir():
-            typer.echo(f"skipped {name}: no folder {root}")
-            continue
-        folder = str(root.resolve()) if root else None
+    for name, folder in _folders(*((name, root) for name, root in where.items() if data in (None, name))):
         compared: dict[str, Any] = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS[name]}
         runs = [open_run("reference", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
         write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
@@ -87,15 +92,39 @@ def results(
 
 
 @app.command()
-def presets() -> Made:
-    """Make the presets for photographs without masks anew from the committed records."""
+def presets(
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Then measure on each data set what the preset without it loses (an hour)."),
+    ] = False,
+    seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated; of --measure.")] = "0",
+    nyuv2: NyuFolder = NYUV2,
+    voc: VocFolder = VOC,
+) -> Made:
+    """Make the presets for photographs without masks anew from the committed records.
+
+    With --measure, records say what each data set loses by the preset that leaves it out, what a few masks are worth,
+    and what criteria without masks choose. Classifiers that are not in the cache are trained; a broken run goes on.
+    """
+    from wsss.experiments.plan import PRESET_IMAGES
+    from wsss.experiments.preset_loss import measure_presets
     from wsss.experiments.presets import make_presets
-    from wsss.io import write_json
-    from wsss.methods.presets import PRESETS_FILE
+    from wsss.methods.presets import PRESETS_FILE, write_presets
+    from wsss.pipeline import open_run
     from wsss.records.store import load_records
 
-    write_json(PRESETS_FILE, make_presets(load_records(Path("results"))))
-    return Made({"presets": PRESETS_FILE}, PRESETS_FILE, what="The presets")
+    write_presets(make_presets(load_records(Path("results"))))
+    if not measure:
+        return Made({"presets": PRESETS_FILE}, PRESETS_FILE, what="The presets")
+    runs = [
+        [
+            open_run("reference", name, seed=int(seed), root=root, report_limit=PRESET_IMAGES)
+            for seed in seeds.split(",")
+        ]
+        for name, root in _folders(("voc", voc), ("nyuv2", nyuv2))
+    ]
+    records = measure_presets(runs, Path("results"), typer.echo)
+    return Made({"presets": PRESETS_FILE, "records": records}, Path("results") if records else None)
 
 
 @app.command()
@@ -211,8 +240,8 @@ def report(
         list[Path] | None,
         typer.Option(
             "--page",
-            help="Page whose marked tables are written, repeatable; default: README.md, docs/results.md; of other "
-            "records none.",
+            help="Page whose marked tables are written, repeatable; default: README.md and the pages in docs/ "
+            "that have tables; of other records none.",
         ),
     ] = None,
 ) -> Made:
@@ -222,11 +251,12 @@ def report(
     """
     from wsss.checks import require_apart
     from wsss.experiments.committed import check_once, earlier_version
-    from wsss.records.store import load_records
+    from wsss.records.store import load_preset_records, load_records
     from wsss.report.ablation_charts import ablation_charts
     from wsss.report.chart_list import record_charts
     from wsss.report.drawing import draw_charts
     from wsss.report.pages import PAGES, write_tables
+    from wsss.report.preset_charts import preset_charts
     from wsss.report.series_charts import series_charts
 
     require_apart(figures, records, remedy="Give another folder with --figures.")
@@ -238,11 +268,12 @@ def report(
         if earlier := earlier_version(records):
             typer.echo(f"{records} is of an earlier version, {earlier}", err=True)
         pages = pages or list(PAGES)
-    charts = record_charts(found, figures) + ablation_charts(records, figures) + series_charts(records, figures)
+    charts = record_charts(found, figures)
+    charts += [one for more in (ablation_charts, series_charts, preset_charts) for one in more(records, figures)]
     drawn = list(draw_charts(charts))
     for path in drawn:
         typer.echo(path)
     for page in pages or ():
-        write_tables(page, found)
+        write_tables(page, found, load_preset_records(records))
         typer.echo(page)
     return Made({"figures": drawn, "pages": list(pages or ())}, figures if charts else None)

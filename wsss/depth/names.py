@@ -15,6 +15,7 @@ __all__ = [
     "CONTROL_NAMES",
     "KINDS",
     "KINDS_OF_PLACE",
+    "NO_DEPTH",
     "PLAIN",
     "SOURCES",
     "OwnSource",
@@ -32,6 +33,9 @@ PLAIN = ("sensor", "constant", "learned")
 
 KINDS_OF_PLACE = ("files", "hf", "learned")
 """What stands before the colon of a source that is read from a place."""
+
+NO_DEPTH = "none"
+"""What stands for no source at all, where photographs are to be labelled without depth."""
 
 DepthOf = Callable[[Sample], NDArray[Any]]
 
@@ -52,7 +56,7 @@ class OwnSource:
 
 
 SOURCES: Registry[OwnSource] = Registry(
-    "depth source", "wsss.depth_sources", taken=(*PLAIN, *KINDS_OF_PLACE, *CONTROL_NAMES, "none")
+    "depth source", "wsss.depth_sources", taken=(*PLAIN, *KINDS_OF_PLACE, *CONTROL_NAMES, NO_DEPTH)
 )
 """What users, and other packages by the entry points `wsss.depth_sources`, have entered."""
 

@@ -8,9 +8,10 @@ from wsss.config import ALGORITHM_VERSION, Config, config_hash, hashed_splits
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
-from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS, VARIANTS
+from wsss.experiments.plan import PRESET_IMAGES, RESULT_LABELS, RESULT_METHODS, VARIANTS
 from wsss.io import content_hash, file_hash, read_json, write_json
 from wsss.methods.names import MethodName
+from wsss.methods.presets import preset_for, preset_names
 from wsss.paths import PACKAGE, runs_folder
 from wsss.pipeline.profiles import profile
 from wsss.records.record import AblationRecord, Record, SeriesRecord, Stage
@@ -22,6 +23,7 @@ from wsss.records.store import (
     check_not_smoke,
     find_record,
     load_ablation,
+    load_preset_records,
     load_series,
     series_path,
 )
@@ -115,6 +117,22 @@ def _check_others(root: Path) -> None:
         stale = (made["config_sha256"], made["algorithm_version"]) != wanted
         if record["profile"] == "smoke" or (stale and earlier_version(root) is None):
             raise WsssError(f"{path} is stale, or of the smoke profile. Make it with `make results`.")
+    _check_presets(root)
+
+
+def _check_presets(root: Path) -> None:
+    """Of each data set that a preset leaves out, what that is worth there: of the presets and the settings of now."""
+    found = {record["data"]: record for record in load_preset_records(root)}
+    for name in sorted(each.removeprefix("without-") for each in preset_names() if each.startswith("without-")):
+        remedy = "Make it with `wsss presets --measure`."
+        if name not in found:
+            raise WsssError(f"there is no record in {root} of what the preset for {name} is worth. {remedy}")
+        record, data = found[name], name if name in RESULT_METHODS else "voc"
+        made, wanted = record["provenance"], config_hash(profile("reference", data, report_limit=PRESET_IMAGES))
+        now = wanted, ALGORITHM_VERSION["cam"], preset_for(name).whole_identity
+        stale = (made["config_sha256"], made["algorithm_version"], made["preset_sha256"]) != now
+        if stale and earlier_version(root) is None:
+            raise WsssError(f"the record of what the preset for {name} is worth is stale. {remedy}")
 
 
 def check_once(records: Sequence[Record], root: Path) -> None:

@@ -1,20 +1,32 @@
 """Labels of one's own photographs, in a folder of one's own: what `wsss label` writes."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from wsss.checks import require_folder
 from wsss.depth.estimators import require_hub_model
+from wsss.depth.monocular import load_depth_network
+from wsss.depth.names import NO_DEPTH
 from wsss.errors import WsssError
 from wsss.io import atomic_path, read_json, write_json
 from wsss.methods.names import MethodName
 from wsss.methods.registry import method
+from wsss.paths import runs_folder, short_path
 from wsss.pipeline.run import Run
 from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS
 
-__all__ = ["FACTS", "require_label_folder", "require_usable_depth", "write_label_folder", "write_network"]
+__all__ = [
+    "FACTS",
+    "default_method",
+    "learned_in_place_of_hub",
+    "require_label_folder",
+    "require_usable_depth",
+    "write_label_folder",
+    "write_network",
+]
 
 FACTS = "labels.json"
 """File that says what a folder's label maps are made of. It is written before the first of them."""
@@ -22,15 +34,56 @@ FACTS = "labels.json"
 _VERSION = 1  # of that file
 
 
+def default_method(depth: str | None) -> str:
+    """The method where nobody names one: `depth` where a source of depth is named, else regions of colour.
+
+    By a preset of other data colour came out above depth that was predicted, and below depth that was measured; see the
+    records of `wsss presets --measure`. Depth has to be had from somewhere, and colour has not.
+
+    Args:
+        depth: the source that was named, if any.
+    """
+    return "rgb-region" if depth in (None, NO_DEPTH) else "depth"
+
+
+def looks_at_depth(name: str) -> bool:
+    """Whether a label method, or its refinement, looks at depth."""
+    parts = MethodName.parse(name)
+    refinement = REFINEMENTS.get(parts.refinement or "")
+    return method(parts.seeds).uses_depth or bool(refinement and refinement.uses_depth)
+
+
+def learned_in_place_of_hub(run: Run, names: Sequence[str]) -> Path | None:
+    """The depth network that takes the place of the hub's model where that cannot be had; None where none is needed.
+
+    It is the newest of `wsss train-depth`, in the place where that leaves them (`runs/PROFILE/DATA/depth.safetensors`),
+    that was trained on none of these photographs. Those of the profile `smoke` are none.
+
+    Args:
+        run: whose depth nobody has chosen.
+        names: of the label methods.
+    """
+    kind, _, model = run.config.depth.partition(":")
+    if kind != "hf" or not any(looks_at_depth(name) and not MethodName.parse(name).source for name in names):
+        return None
+    try:
+        require_hub_model(model)
+    except WsssError:
+        made = [path for path in runs_folder().glob("*/*/depth.safetensors") if path.parts[-3] != "smoke"]
+        ids = set(run.data("train").ids)
+        newest = sorted(made, key=lambda path: path.stat().st_mtime, reverse=True)
+        return next((path for path in newest if ids.isdisjoint(load_depth_network(path).trained_on)), None)
+    return None
+
+
 def require_usable_depth(run: Run, name: str) -> None:
     """Raise a `WsssError` where a label method needs depth that cannot be had: before hours of training.
 
     A model of the hub is asked for, and the depth of the first photograph is made or read.
     """
-    parts = MethodName.parse(name)
-    refinement = REFINEMENTS.get(parts.refinement or "")
-    if not (method(parts.seeds).uses_depth or (refinement and refinement.uses_depth)):
+    if not looks_at_depth(name):
         return
+    parts = MethodName.parse(name)
     spec = run.depth_spec(parts.source) if run.config.depth != "learned" else "learned"
     if spec == "learned":
         raise WsssError(
@@ -43,7 +96,8 @@ def require_usable_depth(run: Run, name: str) -> None:
         except WsssError as error:
             raise WsssError(
                 f"{error}. Without it give --depth none (regions of colour), --depth files:DIR --depth-kind "
-                "metric|inverse (maps of your own) or --depth learned:FILE."
+                "metric|inverse (maps of your own), or a network that `wsss train-depth --data nyuv2 --root DIR` makes "
+                "of data with depth: --depth learned:FILE, and without --depth the newest one is taken."
             ) from error
     run.depth_of("train", parts.source)(0)
 
@@ -62,15 +116,18 @@ def require_label_folder(run: Run, name: str, out: Path) -> None:
         )
 
 
-def write_label_folder(run: Run, name: str, out: Path) -> dict[str, Any]:
+def write_label_folder(run: Run, name: str, out: Path, instead_of: str | None = None) -> dict[str, Any]:
     """Write the pseudo-labels of method `name` as `out/ID.png`, with `classes.txt` and `labels.json`.
+
+    Args:
+        instead_of: the depth source that could not be had.
 
     Returns:
         What `labels.json` says.
     """
     require_label_folder(run, name, out)
     score = run.labels([name])[name]
-    facts = _facts(run, name, score.facts)
+    facts = _facts(run, name, score.facts, instead_of)
     write_json(out / FACTS, facts)
     with atomic_path(out / "classes.txt") as path:
         path.write_text("".join(f"{each}\n" for each in score.classes), encoding="utf-8")
@@ -89,7 +146,14 @@ def write_network(run: Run, name: str, out: Path) -> Path:
     return target
 
 
-def _facts(run: Run, name: str, known: dict[str, Any]) -> dict[str, Any]:
+def _depth_of(run: Run, name: str) -> str:
+    """The depth source of a label method, with its place as seen from the working folder."""
+    spec = run.depth_spec(MethodName.parse(name).source)
+    kind, _, place = spec.partition(":")
+    return f"{kind}:{short_path(place)}" if kind in ("files", "learned") else spec
+
+
+def _facts(run: Run, name: str, known: dict[str, Any], instead_of: str | None) -> dict[str, Any]:
     data, preset, config = run.data("train"), run.preset, run.config
     return {
         "version": _VERSION,
@@ -97,6 +161,7 @@ def _facts(run: Run, name: str, known: dict[str, Any]) -> dict[str, Any]:
         "scores": run.not_scored("train"),
         "classes": list(data.classes),
         "method": run.full_name(name),
+        "depth": {"source": _depth_of(run, name), "instead_of": instead_of} if looks_at_depth(name) else None,
         "chosen_on": known.get("chosen_on") or "tune",
         "preset": {"name": preset.name, "chosen_on": list(preset.made_from)} if preset else None,
         "tune_images": None if preset else len(run.data("tune")),

@@ -6,7 +6,7 @@ from typing import Any
 
 from wsss.depth.controls import NOISE_LEVELS
 
-__all__ = ["RESULT_LABELS", "RESULT_METHODS", "VARIANTS", "Variant"]
+__all__ = ["PRESET_IMAGES", "RESULT_LABELS", "RESULT_METHODS", "VARIANTS", "Variant"]
 
 
 RESULT_METHODS = {
@@ -36,6 +36,10 @@ RESULT_LABELS = {
     "voc": ("cam", "cam+par", "cam+par-depth", "depth", "depth+par", "depth+par-depth"),
 }
 """Pseudo-labels that `make results` compares. On `tabletop` each refinement of baseline, best control and depth."""
+
+
+PRESET_IMAGES = 218
+"""Images of the reported split on which presets are measured, at most: every third of `nyuv2`."""
 
 
 @dataclass(frozen=True)

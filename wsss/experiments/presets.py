@@ -11,7 +11,7 @@ import numpy as np
 from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.io import content_hash
-from wsss.methods.presets import PHOTOGRAPHS
+from wsss.methods.presets import MEASURED_DEPTH, PHOTOGRAPHS
 from wsss.methods.registry import METHODS, uses_depth
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters
 from wsss.records.record import Record
@@ -28,7 +28,7 @@ GRID = 0.02  # of thresholds
 
 
 def make_presets(records: Sequence[Record]) -> dict[str, Any]:
-    """A preset of all data sets in `DATA`, and for each of them one of the others.
+    """A preset of all data sets in `DATA`, for each of them one of the others, and one of that with measured depth.
 
     Parameters are those that most training seeds of these data sets chose, the first trial at ties; thresholds are
     means over the seeds. Regions and crops are those of the last of the data sets.
@@ -40,7 +40,8 @@ def make_presets(records: Sequence[Record]) -> dict[str, Any]:
         WsssError: a record that is needed is not there.
     """
     others = {f"without-{name}": tuple(other for other in DATA if other != name) for name in DATA}
-    made = {name: _preset(records, data) for name, data in {PHOTOGRAPHS: DATA, **others}.items()}
+    named = {PHOTOGRAPHS: DATA, MEASURED_DEPTH: (MEASURED_DEPTH,), **others}
+    made = {name: _preset(records, data) for name, data in named.items()}
     plain: dict[str, Any] = json.loads(json.dumps(made))  # lists for tuples, as they are read again
     return plain
 

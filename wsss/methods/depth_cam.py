@@ -27,7 +27,6 @@ from wsss.machine.parallel import images_at_once
 from wsss.machine.runtime import pick_device
 from wsss.methods.choice import Choice
 from wsss.methods.crops import Box, true_boxes
-from wsss.methods.defaults import DEFAULT_CHOICES, DEFAULT_CROPS, DEFAULT_REGIONS
 from wsss.methods.evidence import Look, gather
 from wsss.methods.fusion import Evidence, fuse
 from wsss.methods.given import MOST_LABELS, Depth, Photograph, class_numbers, nearness, pixels_of
@@ -35,10 +34,13 @@ from wsss.methods.image_result import ImageResult
 from wsss.methods.names import MethodName
 from wsss.methods.own_model import adapted, facts_of, is_fixed
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters, settings_of_looks
+from wsss.methods.presets import MEASURED_DEPTH, read_preset
 from wsss.methods.registry import method as method_of
 from wsss.networks.lean import lean_copy
 
 __all__ = ["DepthCAM", "Depths", "settings_of_looks", "true_boxes"]
+
+_PRESET = read_preset(MEASURED_DEPTH)
 
 Depths = Mapping[str | None, DepthSource]
 """The depth source of each `@source` that the methods in question name; the run's own under None."""
@@ -90,8 +92,8 @@ class DepthCAM:
         model: nn.Module,
         info: ClassifierInfo | None = None,
         classes: Sequence[str] | None = None,
-        regions: RegionParameters = DEFAULT_REGIONS,
-        crops: CropParameters = DEFAULT_CROPS,
+        regions: RegionParameters = _PRESET.regions,
+        crops: CropParameters = _PRESET.crops,
         device: torch.device | None = None,
         choices: Mapping[str, Choice] | None = None,
         *,
@@ -110,8 +112,7 @@ class DepthCAM:
                 networks come from gradients (LayerCAM).
             info: of a classifier of this package, whose `model` gives class maps; None for any other.
             classes: names of the model's outputs, in order; None takes those that it or `weights` names, else numbers.
-            regions, crops, choices: settings of the method, and fusion with threshold by method; those that were chosen
-                on photographs of another data set are the default (`wsss.methods.defaults`).
+            regions, crops, choices: settings, and fusion with threshold by method; default: of the preset `nyuv2`.
             device: None takes the model's own.
             activation: `softmax` or `sigmoid`, of a model that does not say it.
             weights: those of torchvision that it has, such as `ResNet50_Weights.DEFAULT`.
@@ -132,7 +133,7 @@ class DepthCAM:
                 std=std,
                 size=size,
             )
-            classes, choices = info.classes, DEFAULT_CHOICES if choices is None else choices
+            classes, choices = info.classes, _PRESET.choices if choices is None else choices
             crops = replace(crops, scales=(1.0,)) if is_fixed(model) else crops
         place = device or next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
         names = info.classes if classes is None else tuple(classes)

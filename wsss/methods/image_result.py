@@ -78,7 +78,7 @@ class ImageResult:
 
         Args:
             threshold: in [0, 1]; None takes the one that was chosen for the method: on the tune split for a classifier
-                of `wsss train`, on other photographs for one's own (`wsss.methods.defaults`).
+                of `wsss train`, on other photographs for one's own (`wsss.methods.presets`).
 
         Raises:
             WsssError: no threshold was chosen, and none is given; or it is outside [0, 1].

@@ -1,27 +1,42 @@
 """Parameters and thresholds for photographs of which there is no mask: what was chosen on other data.
 
+`wsss label` goes by `PHOTOGRAPHS`, and `DepthCAM` by `MEASURED_DEPTH` where nobody says anything else.
+
 `presets.json` is made from the committed records by `wsss presets` (see `wsss.experiments.presets`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from wsss.checks import settings_from
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_json
+from wsss.io import content_hash, read_json, write_json
 from wsss.methods.choice import Choice
 from wsss.methods.names import MethodName
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
 
-__all__ = ["PHOTOGRAPHS", "PRESETS_FILE", "Preset", "preset_for", "preset_names", "read_preset"]
+__all__ = [
+    "MEASURED_DEPTH",
+    "PHOTOGRAPHS",
+    "PRESETS_FILE",
+    "Preset",
+    "preset_for",
+    "preset_names",
+    "read_preset",
+    "write_presets",
+]
 
 PRESETS_FILE = Path(__file__).with_name("presets.json")
 
 PHOTOGRAPHS = "photographs"
 """The preset for anybody's data; `without-NAME` are those for the data sets that it was itself chosen on."""
+
+MEASURED_DEPTH = "nyuv2"
+"""The preset of the data set whose depth a camera measured, for depth as sharp: with parameters that rough depth
+has chosen as well, it is smeared."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,11 @@ class Preset:
         parameters = settings_from(FusionParameters, given["parameters"])
         return Choice(parameters, given["threshold"], None, 0, "preset")
 
+    @property
+    def choices(self) -> dict[str, Choice]:
+        """Fusion parameters and threshold of all methods that it knows."""
+        return {name: self.choice(name) for name in self.methods}
+
     def label(self, name: str) -> Mapping[str, Any]:
         """Refinement and thresholds of a refined label method, with or without `@source`; raises as `choice` does."""
         parts = MethodName.parse(name)
@@ -73,11 +93,22 @@ class Preset:
         """Hash of what it gives: part of cache keys."""
         return content_hash([dict(self.methods), dict(self.labels)])
 
+    @property
+    def whole_identity(self) -> str:
+        """Hash of all that it says, regions and crops too."""
+        return content_hash([self.identity, asdict(self.regions), asdict(self.crops)])
+
 
 @cache
 def _presets() -> Mapping[str, Mapping[str, Any]]:
     held: Mapping[str, Mapping[str, Any]] = read_json(PRESETS_FILE)
     return held
+
+
+def write_presets(presets: Mapping[str, Any]) -> None:
+    """Replace `presets.json`; what is read from now on is of the new one."""
+    write_json(PRESETS_FILE, presets)
+    _presets.cache_clear()
 
 
 def preset_names() -> tuple[str, ...]:

@@ -11,8 +11,7 @@ from wsss.data.registry import dataset_names
 from wsss.depth.declared import FILES, declarations, kinds_of, take_inline
 from wsss.depth.specs import innermost, resolve_place
 from wsss.errors import WsssError
-from wsss.methods.defaults import DEFAULT_CROPS, DEFAULT_REGIONS
-from wsss.methods.parameters import RegionParameters
+from wsss.methods.parameters import CropParameters, RegionParameters
 from wsss.methods.presets import PHOTOGRAPHS, read_preset
 
 __all__ = ["PROFILES", "profile"]
@@ -23,6 +22,9 @@ T = TypeVar("T")
 # Chosen on the tune splits with the classifier of seed 0. Sensor and predicted depth are noisier than rendered depth
 # (Kinect depth here has steps of 4 cm), and the objects of photographs are larger: looks at the whole image are worth
 # more there than crops.
+_REAL_REGIONS = RegionParameters(plane_tolerance=0.02, smooth=2.0, jump=0.015, min_area=0.003, guides=(4,))
+_REAL_CROPS = CropParameters(scales=(1.0, 2.0, 2.8), count=2)
+
 _BY_DATA: dict[str, dict[str, Any]] = {
     "tabletop": {
         "regions": RegionParameters(guides=(0, 4)),
@@ -32,8 +34,8 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     },
     "nyuv2": {
         "classifier": ClassifierConfig(epochs=10),
-        "regions": DEFAULT_REGIONS,
-        "crops": DEFAULT_CROPS,
+        "regions": _REAL_REGIONS,
+        "crops": _REAL_CROPS,
         # Sixteen classes in crowded rooms: after 300 iterations even true masks have taught a network little (18.2
         # mIoU).
         "segmentation": SegmentationConfig(iterations=1200),
@@ -47,16 +49,16 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "pseudo_methods": ("cam", "cam+par", "depth", "depth+par"),
         "label_methods": ("cam", "cam+par", "depth+par"),
         "classifier": ClassifierConfig(epochs=6),
-        "regions": replace(DEFAULT_REGIONS, guides=(4, 8)),
-        "crops": DEFAULT_CROPS,
+        "regions": replace(_REAL_REGIONS, guides=(4, 8)),
+        "crops": _REAL_CROPS,
     },
     # Nothing can be chosen on them: `profile` gives them the settings of a preset.
     "photographs": {
         "report_split": "train",
         "depth": "hf:depth-anything/Depth-Anything-V2-Small-hf",
         "methods": ("cam", "zoom", "rgb-region", "depth"),
-        "pseudo_methods": ("depth",),
-        "label_methods": ("depth",),
+        "pseudo_methods": ("rgb-region",),
+        "label_methods": ("rgb-region",),
         "classifier": ClassifierConfig(epochs=6),
     },
 }

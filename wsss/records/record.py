@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypedDict
 
-__all__ = ["AblationRecord", "Numbers", "Record", "RecordPlace", "SeriesRecord", "Stage"]
+__all__ = ["AblationRecord", "Numbers", "PresetRecord", "Record", "RecordPlace", "SeriesRecord", "Stage"]
 
 Stage = Literal["cam", "pseudo", "segmentation"]
 """Seeds, pseudo-labels, or networks."""
@@ -116,4 +116,32 @@ class AblationRecord(TypedDict):
     seed: int
     num_images: int
     rows: list[Numbers]
+    provenance: dict[str, Any]
+
+
+class PresetRecord(TypedDict):
+    """What the preset that leaves a data set out is worth there; `rows` has one entry for each method.
+
+    Attributes:
+        made_from: the data sets that the preset was chosen on.
+        draws: how often a few masks of the tune split are drawn.
+        prior: share of the pixels that the masks of the other data give a class; None where there is no other.
+        rows: of each `method` the preset's `threshold`; `tuned` and `preset` with `miou`, `per_seed` and `ci`; what is
+            `lost` between them; the difference `from_colour` by the preset (None of that itself); the mIoU of the
+            `best_threshold` with the preset's parameters; and of `few` masks (`few_threshold`: that choose the
+            threshold alone) and `criteria` without masks.
+    """
+
+    data: str
+    split: str
+    profile: str
+    seeds: list[int]
+    num_images: int
+    tune_images: int
+    preset: str
+    made_from: list[str]
+    draws: int
+    prior: float | None
+    rows: list[dict[str, Any]]
+    left_out: dict[str, Any]
     provenance: dict[str, Any]

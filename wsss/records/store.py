@@ -8,7 +8,7 @@ from typing import Any
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
 from wsss.io import read_json, write_json
-from wsss.records.record import AblationRecord, Record, RecordPlace, SeriesRecord, Stage
+from wsss.records.record import AblationRecord, PresetRecord, Record, RecordPlace, SeriesRecord, Stage
 
 __all__ = [
     "FULL_SUPERVISION",
@@ -19,8 +19,10 @@ __all__ = [
     "check_not_smoke",
     "find_record",
     "load_ablation",
+    "load_preset_records",
     "load_records",
     "load_series",
+    "preset_path",
     "record_path",
     "select_records",
     "series_path",
@@ -187,3 +189,23 @@ def series_path(folder: Path, name: str) -> Path:
 def ablation_path(folder: Path, data: str, seed: int) -> Path:
     """The file of an ablation below the root of the record tree."""
     return folder / data / "ablation" / "tune" / f"seed-{seed}.json"
+
+
+def preset_path(folder: Path, data: str, split: str) -> Path:
+    """The file below the root of the record tree that says what the preset without a data set is worth on it."""
+    return Path(folder) / data / "presets" / f"{split}.json"
+
+
+def load_preset_records(folder: Path) -> list[PresetRecord]:
+    """Those records below the root of the record tree, in the order of their paths.
+
+    Raises:
+        WsssError: a file is broken.
+    """
+    records: list[PresetRecord] = []
+    for path in sorted(Path(folder).glob("*/presets/[!.]*.json")):
+        record = read_json(path)
+        if not isinstance(record, dict) or "preset" not in record or "rows" not in record:
+            raise WsssError(f"{path} is no record of a preset. Delete it and run `wsss presets --measure` again.")
+        records.append(record)  # type: ignore[arg-type]
+    return records

@@ -2,43 +2,48 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from wsss.errors import WsssError
 from wsss.io import atomic_path
-from wsss.records.record import Record
+from wsss.records.record import PresetRecord, Record
 from wsss.records.store import check_not_smoke, select_records
 from wsss.report.captions import settings_caption
 from wsss.report.comparisons import best_control
 from wsss.report.effect_charts import effects_table
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import HEADLINE
+from wsss.report.preset_charts import PRESET_TABLES
 from wsss.report.tables import label_quality_table, stage_table, strata_grid
 from wsss.report.text import number_text, to_markdown
 
 __all__ = ["PAGES", "TABLES", "is_current", "write_tables"]
 
-PAGES = (Path("README.md"), Path("docs", "results.md"))
+PAGES = (Path("README.md"), Path("docs", "results.md"), Path("docs", "own-photographs.md"))
 """The pages with tables of the committed records, from the root of the checkout."""
 
 _MARKER = re.compile(r"<!-- (/?)table:(.*?) -->")
 _STRATA_METHODS = ("cam", "zoom", "crop-only@sensor", "depth@sensor")  # and the best control
 
 
-def write_tables(page: Path, records: Sequence[Record]) -> None:
+def write_tables(page: Path, records: Sequence[Record], presets: Sequence[PresetRecord] = ()) -> None:
     """Put tables of `records` between a page's markers; everything else stays as it is.
+
+    Args:
+        presets: the records of what presets are worth, for the tables of these.
 
     Raises:
         WsssError: a marker is unknown or not closed, records are missing or no results, or the file cannot be read.
     """
-    text = _with_tables(page, records)
+    text = _with_tables(page, records, presets)
     with atomic_path(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def is_current(page: Path, records: Sequence[Record]) -> bool:
+def is_current(page: Path, records: Sequence[Record], presets: Sequence[PresetRecord] = ()) -> bool:
     """Whether `write_tables` would leave the file as it is. Raises what that does."""
-    return _with_tables(page, records) == _read(page)
+    return _with_tables(page, records, presets) == _read(page)
 
 
 def _read(page: Path) -> str:
@@ -48,20 +53,28 @@ def _read(page: Path) -> str:
         raise WsssError(f"cannot read {page}: {error}.") from error
 
 
-def _with_tables(page: Path, records: Sequence[Record]) -> str:
+def _with_tables(page: Path, records: Sequence[Record], presets: Sequence[PresetRecord]) -> str:
     """The page's text with its tables drawn anew."""
     check_not_smoke(records)
+    made: dict[str, Callable[[], str]] = {name: partial(table, records) for name, table in TABLES.items()}
+    made |= {name: partial(_of_presets, name, presets) for name in PRESET_TABLES}
     text, parts, end = _read(page), [], 0
     markers = list(_MARKER.finditer(text))
     for opening, closing in zip(markers[::2], [*markers[1::2], None], strict=False):
         name = opening[2]
         if opening[1] or closing is None or not closing[1] or closing[2] != name:
             raise WsssError(f"{page}: `{opening[0]}` is not followed by `<!-- /table:{name} -->`. Close the marker.")
-        if name not in TABLES:
-            raise WsssError(f"{page}: unknown table {name!r}; choose from {', '.join(TABLES)}")
-        parts += [text[end : opening.end()], "\n", TABLES[name](records), closing[0]]
+        if name not in made:
+            raise WsssError(f"{page}: unknown table {name!r}; choose from {', '.join(made)}")
+        parts += [text[end : opening.end()], "\n", made[name](), closing[0]]
         end = closing.end()
     return "".join([*parts, text[end:]])
+
+
+def _of_presets(name: str, presets: Sequence[PresetRecord]) -> str:
+    if not presets:
+        raise WsssError("there is no record of what a preset is worth. Make it with `wsss presets --measure`.")
+    return PRESET_TABLES[name](presets)
 
 
 def _block(table: str, records: Sequence[Record], title: str = "") -> str:
