@@ -13,8 +13,9 @@ from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
 from wsss.experiments.committed import check_committed, earlier_version
 from wsss.experiments.notebooks import NOTEBOOKS, check_outputs
-from wsss.experiments.plan import RESULT_METHODS, VARIANTS
+from wsss.experiments.plan import PRESET_IMAGES, RESULT_METHODS, VARIANTS
 from wsss.io import content_hash, read_json, write_json
+from wsss.methods.presets import preset_for
 from wsss.paths import notebook_folder
 from wsss.pipeline.profiles import profile
 from wsss.pipeline.run import Run
@@ -27,6 +28,7 @@ from wsss.records.store import (
     load_ablation,
     load_preset_records,
     load_records,
+    preset_path,
     series_path,
 )
 from wsss.report.pages import PAGES, is_current
@@ -102,6 +104,11 @@ def tree(tmp_path: Path) -> Path:
     for path in (ablation_path(root, "tabletop", 0), *(series_path(root, name) for name in SERIES)):
         record = read_json(path)
         write_json(path, record | {"provenance": record["provenance"] | wanted})
+    for record in load_preset_records(root):
+        name = record["data"]
+        config = profile("reference", name if name in RESULT_METHODS else "voc", report_limit=PRESET_IMAGES)
+        now: Any = wanted | {"config_sha256": config_hash(config), "preset_sha256": preset_for(name).whole_identity}
+        write_json(preset_path(root, name, record["split"]), {**record, "provenance": record["provenance"] | now})
     return root
 
 
