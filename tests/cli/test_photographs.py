@@ -198,7 +198,7 @@ def test_offline_the_way_on_is_named(run: Command, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(WsssError) as caught:
-        run("label", "--method", "depth", "--out", "labels")
+        run("label", "--out", "labels")
     message = str(caught.value)
     assert message.startswith("cannot get depth model depth-anything/Depth-Anything-V2-Small-hf from the hub")
     assert "--depth none (regions of colour)" in message
@@ -226,13 +226,13 @@ def test_offline_a_network_of_train_depth_takes_the_place_of_the_hubs_model(
         network = DepthNetwork.build("test_efficientnet", (0.5,) * 3, (0.5,) * 3, 64, [name])
         save_depth_network(photos.parent / "runs" / place / "depth.safetensors", network)
         os.utime(photos.parent / "runs" / place / "depth.safetensors", (1000 + age, 1000 + age))
-    assert "4 label maps of depth@learned in labels" in run("label", "--method", "depth", "--out", "labels")
+    assert "4 label maps of depth@learned in labels" in run("label", "--out", "labels")
     hub, network_file = "hf:depth-anything/Depth-Anything-V2-Small-hf", "runs/default/rooms/depth.safetensors"
     assert told[0] == f"{hub} cannot be had from the hub: depth is predicted by {network_file}"
     facts = json.loads((photos.parent / "labels" / "labels.json").read_text())
     assert facts["depth"] == {"source": f"learned:{network_file}", "instead_of": hub}
     with pytest.raises(WsssError, match="cannot get depth model"):  # what is named is never replaced
-        run("label", "--method", "depth", "--depth", hub, "--out", "other")
+        run("label", "--depth", hub, "--out", "other")
     run("label", "--method", "cam", "--out", "plain")
     assert json.loads((photos.parent / "plain" / "labels.json").read_text())["depth"] is None
     shutil.rmtree(photos.parent / "runs" / "default")

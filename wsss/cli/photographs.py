@@ -113,7 +113,7 @@ def label(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Such as depth, rgb-region, zoom, cam, depth+par; default: rgb-region, with a source in --depth depth."
+            help="Such as depth, rgb-region, zoom, cam, depth+par; default: depth, with --depth none rgb-region."
         ),
     ] = None,
     network: Annotated[
@@ -124,8 +124,8 @@ def label(
 ) -> Made:
     """Label photographs of which there are tags alone: train the classifier, write pseudo-labels and a page for review.
 
-    Without --depth they are made of regions of colour. Method depth takes --depth files:DIR, learned:FILE or
-    hf:MODEL; where none is named a model of the Hugging Face hub, offline the newest network of train-depth.
+    Depth is --depth files:DIR, learned:FILE or hf:MODEL; where none is named it is predicted by a model of the Hugging
+    Face hub, offline by the newest network of train-depth. --depth none takes regions of colour instead.
     """
     from wsss.experiments.own_photographs import (
         require_label_folder,

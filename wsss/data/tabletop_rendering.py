@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from wsss.data.depth_camera import as_measured
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
@@ -226,6 +227,7 @@ def _write_scene(
 
 
 def _render_chunk(root: Path, spec: TabletopSpec, split: str, indices: list[int]) -> int:
-    for index in indices:
-        _render_one(root, spec, split, index)
+    with threadpool_limits(1):  # a process for each core: threads of its own would wait for one another
+        for index in indices:
+            _render_one(root, spec, split, index)
     return len(indices)

@@ -35,15 +35,14 @@ _VERSION = 1  # of that file
 
 
 def default_method(depth: str | None) -> str:
-    """The method where nobody names one: `depth` where a source of depth is named, else regions of colour.
+    """The method where nobody names one: `depth`, and regions of colour where it is said that there is none.
 
-    By a preset of other data colour came out above depth that was predicted, and below depth that was measured; see the
-    records of `wsss presets --measure`. Depth has to be had from somewhere, and colour has not.
+    By a preset of other data the two cannot be told apart; see the records of `wsss presets --measure`.
 
     Args:
         depth: the source that was named, if any.
     """
-    return "rgb-region" if depth in (None, NO_DEPTH) else "depth"
+    return "rgb-region" if depth == NO_DEPTH else "depth"
 
 
 def looks_at_depth(name: str) -> bool:

@@ -57,8 +57,8 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "report_split": "train",
         "depth": "hf:depth-anything/Depth-Anything-V2-Small-hf",
         "methods": ("cam", "zoom", "rgb-region", "depth"),
-        "pseudo_methods": ("rgb-region",),
-        "label_methods": ("rgb-region",),
+        "pseudo_methods": ("depth",),
+        "label_methods": ("depth",),
         "classifier": ClassifierConfig(epochs=6),
     },
 }
