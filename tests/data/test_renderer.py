@@ -124,12 +124,17 @@ def test_no_place_is_given_where_something_stands() -> None:
     assert free_spot(np.zeros(2), 0.1, [(5.0, np.zeros(2))], wide) is None
 
 
-def test_a_pixel_is_the_same_in_image_mask_and_depth() -> None:
+@pytest.mark.parametrize("sky", [False, True])
+def test_a_pixel_is_the_same_in_image_mask_and_depth(sky: bool) -> None:
     """Four rays a pixel, brute force: the commonest instance, the nearest at ties, and the mean depth of its rays."""
     scene = table(ball(0.25), replace(ball(-0.15, 0.08), class_id=1))
+    if sky:  # over the wall
+        scene = replace(scene, field_of_view=100.0, elevation=0.02, placements=(ball(0.8, side=1.2), ball(-0.2)))
     shot = shoot(build_world(scene, np.random.default_rng(0)), scene, 48)
     seen = render_scene(scene, np.random.default_rng(0), 48)
     owner, depth = (each.reshape(96, 96) for each in (shot.owner, shot.distance * (shot.ways @ shot.ahead)))
+    assert bool((owner < 0).any()) == sky
+    assert depth.max() <= 12
     for row, column in np.ndindex(48, 48):
         rays = [(owner[r, c], depth[r, c]) for r in (2 * row, 2 * row + 1) for c in (2 * column, 2 * column + 1)]
         whose = max(

@@ -19,6 +19,8 @@ __all__ = ["FACTOR", "Floats", "Shot", "right_of", "shoot"]
 FACTOR = 2
 """Rays along each side of a pixel."""
 
+_FAR = 12.0  # metres, beyond the room: of rays that hit nothing
+
 Floats = NDArray[np.float32]
 
 
@@ -29,7 +31,7 @@ class Shot:
     Attributes:
         owner: `(R,)` number of the surface, −1 for none.
         face, corner: `(R,)` triangle of its mesh, `(R,3)` where on it, in shares of its corners.
-        distance: `(R,)` along the ray, in metres.
+        distance: `(R,)` along the ray, in metres; 12 where it hits nothing.
         eye, ways: `(3,)` and `(R,3)`, the camera and the directions.
         ahead: `(3,)` direction of the optical axis.
         amodal: rays that each thing would catch were it alone, by its number.
@@ -75,7 +77,8 @@ def shoot(world: World, scene: Scene, side: int) -> Shot:
         if thing.class_id
     }
     corner = np.stack([1 - hit["u"] - hit["v"], hit["u"], hit["v"]], axis=1)
-    return Shot(scene, world, side, hit["geomID"], hit["primID"], corner, hit["tfar"], eye, ways, ahead, amodal, rays)
+    distance = np.minimum(hit["tfar"], np.float32(_FAR))
+    return Shot(scene, world, side, hit["geomID"], hit["primID"], corner, distance, eye, ways, ahead, amodal, rays)
 
 
 def _scene(meshes: list[Mesh]) -> Any:
