@@ -3,17 +3,24 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.pipeline.test_full_supervision import OBJECT, XML, configured
 from wsss import cli
 from wsss.errors import WsssError
+from wsss.experiments.own_photographs import write_label_folder
 from wsss.experiments.results import write_stage
-from wsss.io import read_json
+from wsss.io import read_image, read_json
 from wsss.methods.presets import preset_for, read_preset
+from wsss.paths import checkout_folder
+from wsss.pipeline import open_run
 from wsss.pipeline.run import Run
 from wsss.records.record import Stage
+from wsss.records.store import load_preset_records
 
 pytestmark = pytest.mark.usefixtures("tiny_weights")
 
@@ -89,3 +96,50 @@ def test_the_command_shows_no_table_without_scores(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "not scored: no pixel of train_aug has a label"
     assert [line.split()[0] for line in lines[1:]] == ["record", "pseudo-labels"]
+
+
+def test_photographs_of_voc_animals_are_labelled_without_their_masks(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tags are those of train_aug; no mask can be read while labels are made. What they score is in the record."""
+    data = shared_data / "voc-animals"
+    names = {8: "cat", 10: "cow", 12: "dog", 13: "horse", 15: "person", 17: "sheep"}
+    ids = (data / "ImageSets" / "Segmentation" / "train_aug.txt").read_text().split()[::250]
+    lines, masks = [], {}
+    (tmp_path / "photos").mkdir()
+    for name in ids:
+        masks[name] = read_image(data / "SegmentationClassAug" / f"{name}.png", mode=None)
+        shutil.copy(data / "JPEGImages" / f"{name}.jpg", tmp_path / "photos")
+        lines.append(f"{name}.jpg,{';'.join(names[kind] for kind in np.unique(masks[name]) if kind in names)}\n")
+    (tmp_path / "tags.csv").write_text("".join(lines))
+    opened = Image.open
+
+    def guarded(file: Any, *more: Any, **named: Any) -> Any:
+        assert "Segmentation" not in str(file)
+        return opened(file, *more, **named)
+
+    monkeypatch.setattr(Image, "open", guarded)
+    monkeypatch.setenv("WSSS_RUNS", str(tmp_path / "runs"))
+    settings: dict[str, Any] = {
+        "classifier.backbone": "test_efficientnet",
+        "preset": "without-voc-animals",
+        "depth_kind": "metric",
+    }
+    run = open_run(
+        "smoke",
+        "photographs",
+        root=str(tmp_path / "photos"),
+        tags=str(tmp_path / "tags.csv"),
+        depth=f"files:{data / 'DepthMETER'}",
+        progress=False,
+        **settings,
+    )
+    facts = write_label_folder(run, "depth", tmp_path / "labels")
+    assert facts["chosen_on"] == "preset"
+    assert facts["scores"] == "not scored: no pixel of train has a label"
+    for name in ids:
+        assert read_image(tmp_path / "labels" / f"{name}.png", mode=None).shape == masks[name].shape
+    (record,) = (each for each in load_preset_records(checkout_folder("results")) if each["data"] == "voc-animals")
+    assert record["split"] == "val"
+    assert [row["method"] for row in record["rows"]] == ["cam", "zoom", "rgb-region", "depth@meter"]
+    assert all(0 < row["preset"]["miou"] <= row["tuned"]["miou"] + 1 for row in record["rows"])
