@@ -1,5 +1,6 @@
 """Batches are the same in memory or read as they go, by workers or not, from any step on; memory is flat."""
 
+import os
 import weakref
 from functools import partial
 from typing import Any
@@ -126,7 +127,7 @@ def test_memory_is_flat_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_who_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches.sys, "platform", "linux")
-    monkeypatch.setattr(batches.os, "sched_getaffinity", lambda _: range(16), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16), raising=False)
     cuda = torch.device("cuda")
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     assert [batches._workers(CPU, True), batches._workers(CPU, False), batches._workers(cuda, True)] == [0, 4, 4]

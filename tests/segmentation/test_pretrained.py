@@ -137,12 +137,14 @@ def test_a_folder_holds_one_network_and_keeps_its_card(tmp_path: Path) -> None:
         save_pretrained(nn.Conv2d(1, 1, 1), tmp_path / "new")  # type: ignore[arg-type]
 
 
-def test_places_that_hold_none_are_named(tmp_path: Path) -> None:
+def test_places_that_hold_none_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WsssError, match=r"holds no model\.safetensors"):
         from_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"no")
     with pytest.raises(WsssError, match=r"cannot read the network .*model\.safetensors"):
         from_pretrained(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     for name in ("mugs", "a/b/c", "a b/c", "../x"):
         with pytest.raises(WsssError, match="there is no file or folder") as caught:
             pretrained_file(name)

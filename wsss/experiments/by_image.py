@@ -59,7 +59,7 @@ def read_blocks(paths: Sequence[Path]) -> NDArray[Any]:
     """The arrays of all images, `(N, …)`, from the files of `kept_by_image`."""
     blocks = []
     for path in paths:
-        with np.load(path) as held:
+        with np.load(path, allow_pickle=False) as held:
             blocks.append(held["arrays"])
     return np.concatenate(blocks)
 

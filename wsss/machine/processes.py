@@ -31,6 +31,7 @@ __all__ = [
     "made_by_main",
     "num_processes",
     "on_cpu",
+    "own_cores",
     "share",
     "speaks",
     "summed",
@@ -93,6 +94,12 @@ def _slurm() -> str:
         return "SLURM_STEP_NUM_TASKS"
     batch = os.environ.get("ENVIRONMENT") == "BATCH" and "SLURM_STEP_ID" not in os.environ
     return "SLURM_NTASKS" if "SLURM_PROCID" in os.environ and not batch else ""
+
+
+def own_cores() -> int:
+    """How many of this machine's cores fall to this process, at least one; on Linux those that it may use."""
+    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, usable // _number("LOCAL_WORLD_SIZE"))
 
 
 def _number(name: str) -> int:

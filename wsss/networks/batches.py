@@ -4,7 +4,6 @@ Images are held in memory up to a limit, or read as the training goes by process
 either way, from whichever step on, and however many processes share them.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from wsss.errors import WsssError
-from wsss.machine.processes import share
+from wsss.machine.processes import own_cores, share
 
 __all__ = ["PRELOAD_BYTES", "Augmentation", "Batches", "Mapped", "Part", "Samples", "held"]
 
@@ -169,5 +168,4 @@ def _workers(device: torch.device, in_memory: bool) -> int:
     """
     if sys.platform != "linux" or (in_memory and device.type == "cpu"):
         return 0
-    cores = len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return min(MOST_WORKERS, max(1, cores - 1))
+    return min(MOST_WORKERS, max(1, own_cores() - 1))
