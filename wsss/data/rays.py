@@ -4,6 +4,7 @@ Embree (Wald et al., ACM TOG 2014) is called through `embreex`.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,19 +52,22 @@ class Shot:
     amodal: dict[int, int]
     rays: Any
 
+    @cached_property
+    def seen(self) -> NDArray[np.intp]:
+        """Rays that hit each surface, by its number."""
+        return np.bincount(self.owner[self.owner >= 0], minlength=len(self.world.surfaces))
+
     def instances(self) -> list[int]:
         """Numbers of the labelled things that are seen, in order."""
-        seen = np.bincount(self.owner[self.owner >= 0], minlength=len(self.world.things))
-        return [number for number, thing in enumerate(self.world.things) if thing.class_id and seen[number]]
+        return [number for number, thing in enumerate(self.world.things) if thing.class_id and self.seen[number]]
 
     def areas(self) -> Floats:
         """Of each of these, the share of the picture."""
-        return np.array([np.mean(self.owner == number) for number in self.instances()], np.float32)
+        return np.asarray(self.seen[np.array(self.instances(), int)] / self.owner.size, np.float32)
 
     def occlusion(self) -> Floats:
         """Of each of these, 1 − visible/amodal rays."""
-        seen = np.bincount(self.owner[self.owner >= 0], minlength=len(self.world.things))
-        return np.array([1 - min(1.0, seen[n] / max(1, self.amodal[n])) for n in self.instances()], np.float32)
+        return np.array([1 - min(1.0, self.seen[n] / max(1, self.amodal[n])) for n in self.instances()], np.float32)
 
 
 def shoot(world: World, scene: Scene, side: int) -> Shot:

@@ -99,7 +99,7 @@ class Solid:
         return palette[chosen]
 
     def mesh(self, cells: int = 44) -> Mesh:
-        """Its surface by marching cubes, brought to a longest side of 1, in the middle above the origin.
+        """Its surface by marching cubes, in the thing's own units.
 
         Args:
             cells: along the longest side; finer details are lost.
