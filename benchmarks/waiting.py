@@ -17,16 +17,17 @@ from wsss.cam.classifier import build_classifier, info_for
 from wsss.cam.training import train_classifier
 from wsss.errors import WsssError
 from wsss.machine.runtime import keep_freed_memory
+from wsss.machine.waiting import TURNS
 from wsss.segmentation.network import build_network
 from wsss.segmentation.training import train_segmentation
 
 __all__ = ["measure"]
 
-OWN, TORCHS = "asleep", "as torch comes"
+OWN, ASLEEP, TORCHS = "1,000 turns", "asleep", "as torch comes"
 
 WAYS: dict[str, dict[str, str]] = {
-    OWN: {"OMP_WAIT_POLICY": "passive"},
-    "1,000 turns": {"GOMP_SPINCOUNT": "1000"},
+    OWN: {"GOMP_SPINCOUNT": TURNS},
+    ASLEEP: {"OMP_WAIT_POLICY": "passive"},
     "10,000 turns": {"GOMP_SPINCOUNT": "10000"},
     TORCHS: {"GOMP_SPINCOUNT": "300000"},
     "one thread": {"OMP_NUM_THREADS": "1"},
@@ -71,7 +72,7 @@ def _figures(seconds: dict[str, list[float]], job: str) -> tuple[Figure, ...]:
         at_most(f"{job}: quiet, {OWN} / {TORCHS}", beside(OWN, False, TORCHS, False), 1.05),
         shown(f"{job}: beside a busy process / quiet, {TORCHS}", beside(TORCHS, True, TORCHS, False), "×"),
         shown(f"{job}: beside a busy process, {TORCHS} / {OWN}", beside(TORCHS, True, OWN, True), "×"),
-        shown(f"{job}: quiet, 1,000 turns / {OWN}", beside("1,000 turns", False, OWN, False), "×"),
+        shown(f"{job}: quiet, {ASLEEP} / {TORCHS}", beside(ASLEEP, False, TORCHS, False), "×"),
         shown(f"{job}: beside a busy process, one thread / {OWN}", beside("one thread", True, OWN, True), "×"),
     )
 

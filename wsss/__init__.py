@@ -13,7 +13,7 @@ The names below are imported when they are asked for. docs/architecture.md shows
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from wsss.machine.waiting import wait_asleep
+from wsss.machine.waiting import wait_briefly
 
 if TYPE_CHECKING:
     from wsss.analysis.thresholds import pseudo_label
@@ -98,7 +98,7 @@ _PLACES = {
 """Room and file of each name."""
 
 
-wait_asleep()  # before anything here imports torch
+wait_briefly()  # before anything here imports torch
 
 
 def __getattr__(name: str) -> Any:
