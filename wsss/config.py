@@ -27,6 +27,7 @@ __all__ = [
     "Config",
     "DepthTraining",
     "SegmentationConfig",
+    "algorithms_of",
     "config_hash",
     "hashed_splits",
 ]
@@ -34,8 +35,14 @@ __all__ = [
 ALGORITHM_VERSION = {"classifier": 2, "depth": 2, "cam": 3, "pseudo": 3, "segmentation": 4}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
 
-SCORING_VERSION = 2
+SCORING_VERSION = 3
 """Raised whenever a `Score` says more or other things of the same label maps; part of the cache keys of scores."""
+
+
+def algorithms_of(stage: str) -> dict[str, int]:
+    """Versions of a stage and of all that its output depends on, by stage."""
+    stages = list(ALGORITHM_VERSION)  # each depends on those before it
+    return {each: ALGORITHM_VERSION[each] for each in stages[: stages.index(stage) + 1]}
 
 
 @dataclass(frozen=True)

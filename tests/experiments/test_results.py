@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wsss.config import ALGORITHM_VERSION, config_hash, hashed_splits
+from wsss.config import ALGORITHM_VERSION, algorithms_of, config_hash, hashed_splits
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
@@ -55,7 +55,7 @@ def test_records_of_tabletop_are_fresh(stage: str) -> None:
         split=split,
     )
     data = content_hash([FROZEN[each] for each in dict.fromkeys(("train", "tune", split))])
-    check_fresh(record, Run(profile("reference", "tabletop")).config_hash, data, ALGORITHM_VERSION[stage])
+    check_fresh(record, Run(profile("reference", "tabletop")).config_hash, data, algorithms_of(stage))
 
 
 @of_this_code
@@ -89,7 +89,7 @@ def as_of_this_code(record: Record) -> Any:
     if config.data == "tabletop":
         names = ("test" if split == "report" else split for split in hashed_splits(stage))
         made["data_sha256"] = content_hash([FROZEN[name] for name in names])
-    return {**record, "provenance": record["provenance"] | made | {"algorithm_version": ALGORITHM_VERSION[stage]}}
+    return {**record, "provenance": record["provenance"] | made | {"algorithms": algorithms_of(stage)}}
 
 
 @pytest.fixture
@@ -100,6 +100,7 @@ def tree(tmp_path: Path) -> Path:
     wanted = {
         "config_sha256": config_hash(profile("reference", "tabletop")),
         "algorithm_version": ALGORITHM_VERSION["cam"],
+        "algorithms": algorithms_of("cam"),
     }
     for path in (ablation_path(root, "tabletop", 0), *(series_path(root, name) for name in SERIES)):
         record = read_json(path)
@@ -121,8 +122,8 @@ def test_missing_stale_and_smoke_records_are_named(tree: Path, tmp_path: Path) -
     check_committed(records, tree)
     gone = [record for record in records if (record["data"], record["method"]) != ("nyuv2", "zoom")]
     refused(gone, tree, r"no record with.*nyuv2.*zoom.*wsss results")
-    old = [{**one, "provenance": one["provenance"] | {"algorithm_version": 0}} for one in records]
-    refused(old, tree, r"tabletop/cam/test/cam is stale: algorithm_version")
+    old = [{**one, "provenance": one["provenance"] | {"algorithms": {}}} for one in records]
+    refused(old, tree, r"tabletop/cam/test/cam is stale: algorithms")
     refused([{**records[0], "profile": "smoke"}, *records[1:]], tree, "smoke")
     refused([], tree, "no record with")
     refused([*records, {**records[0], "method": "mine"}], tree, "left over")

@@ -86,7 +86,8 @@ def make_record(scores: Sequence[Score], against: Mapping[str, Sequence[Score]] 
         image_labels="given",
         seeds=range(len(scores)),
     )
-    return build_record(scores, replace(subject, **changes), Origin("c", "d", 3, "cpu", 1, 2.5), against or {})
+    origin = Origin("c", "d", {"classifier": 1, "cam": 3, "pseudo": 3, "segmentation": 3}, "cpu", 1, 2.5)
+    return build_record(scores, replace(subject, **changes), origin, against or {})
 
 
 def test_a_record_has_the_stated_keys_and_is_json() -> None:
@@ -286,10 +287,15 @@ def test_find_record_names_what_is_missing_and_the_command() -> None:
 
 def test_stale_records_and_smoke_records_are_refused() -> None:
     record = make_record([make_score(0)])
-    check_fresh(record, "c", "d", 3)
+    versions = {"classifier": 1, "cam": 3, "pseudo": 3, "segmentation": 3}
+    check_fresh(record, "c", "d", versions)
     check_not_smoke([record])
-    for current in (("x", "d", 3), ("c", "x", 3), ("c", "d", 4)):
-        with pytest.raises(WsssError, match="stale"):
+    for stale, current in {
+        "config_sha256": ("x", "d", versions),
+        "data_sha256": ("c", "x", versions),
+        "algorithms": ("c", "d", versions | {"classifier": 2}),
+    }.items():
+        with pytest.raises(WsssError, match=f"stale: {stale} differ"):
             check_fresh(record, *current)
     with pytest.raises(WsssError, match="not a result"):
         check_not_smoke([record, record | {"profile": "smoke"}])

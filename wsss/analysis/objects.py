@@ -90,7 +90,7 @@ def instance_scores(
             scores = maps.get(int(class_id), np.zeros(sample.truth.shape, np.float32))
             for number in np.unique(members[members > 0]):
                 inside = members == number
-                activation[number] = scores[inside].mean(dtype=np.float64)
+                activation[number] = np.float32(scores[inside].mean(dtype=np.float64))  # as parts of records keep it
                 own = np.where(nearest == number, scores, 0)
                 # Methods whose regions vote as one have plateaus: a tie counts by its share on the object.
                 top = (own == own.max()) & (own > 0)

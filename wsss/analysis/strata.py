@@ -22,6 +22,7 @@ __all__ = [
     "MEASURES",
     "OCCLUSION_BINS",
     "SIZE_BINS",
+    "binned",
     "object_miou",
     "occlusion_bin",
     "scores_frame",
@@ -84,7 +85,14 @@ def occlusion_bin(occlusion_ratio: np.ndarray, border_occlusion: np.ndarray, mar
 
 def scores_frame(scores: Sequence[InstanceScore]) -> pd.DataFrame:
     """One row per object: the fields of `InstanceScore`, `hit`, and its bins in `size`, `coco` and `occlusion`."""
-    frame = pd.DataFrame([asdict(score) for score in scores], columns=[field.name for field in fields(InstanceScore)])
+    names = [field.name for field in fields(InstanceScore)]
+    return binned(pd.DataFrame([asdict(score) for score in scores], columns=names))
+
+
+def binned(objects: pd.DataFrame) -> pd.DataFrame:
+    """A row per object with the fields of `InstanceScore`, and what follows from them: `hit`, and the bins `size`,
+    `coco` and `occlusion`."""
+    frame = objects.copy()
     frame["hit"] = (frame["iou"].to_numpy(dtype=np.float64) >= HIT_IOU).astype(np.float64)
     frame["size"] = size_bin(frame["relative_area"].to_numpy(dtype=np.float64))
     frame["coco"] = coco_bin(frame["area"].to_numpy(dtype=np.float64))

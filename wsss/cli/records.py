@@ -25,8 +25,6 @@ Out = Annotated[
 NyuFolder = Annotated[Path | None, typer.Option(help="Folder of NYU Depth v2.")]
 VocFolder = Annotated[Path | None, typer.Option(help="VOC-layout folder with DepthMETER/.")]
 NYUV2, VOC = Path("../shared/data/nyuv2"), Path("../shared/data/voc-animals")
-DataName = Literal["tabletop", "nyuv2", "voc"]
-StageName = Literal["cam", "pseudo", "segmentation"]
 
 
 def _tree_of(run: "Run") -> Path:
@@ -69,26 +67,48 @@ def depth_quality(
 
 @app.command()
 def results(
-    seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated.")] = "0,1,2",
-    data: Annotated[DataName | None, typer.Option(help="Only this data set.")] = None,
-    stage: Annotated[StageName | None, typer.Option(help="Only this stage.")] = None,
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Which parts: tabletop-0 (a data set and a seed of training), tabletop (all its seeds), series, "
+            "ablation, doubled; default: all whose data are there.",
+            metavar="[PART]...",
+        ),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Say which parts are there, and make nothing.")] = False,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="First take over the parts of another record tree, then merge.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Record tree.")] = Path("results"),
     nyuv2: NyuFolder = NYUV2,
     voc: VocFolder = VOC,
 ) -> Made:
-    """Make the committed records of every method and seed, on each data set that is there (hours; resumable)."""
-    from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
-    from wsss.experiments.results import write_all
-    from wsss.pipeline import open_run
-    from wsss.records.store import STAGES
+    """Make what is missing of the committed records, part by part, and merge all parts that are there.
 
-    where = {"tabletop": None, "nyuv2": nyuv2, "voc": voc}
-    made: list[str] = []
-    for name, folder in _folders(*((name, root) for name, root in where.items() if data in (None, name))):
-        compared: dict[str, Any] = {"methods": RESULT_METHODS[name], "pseudo_methods": RESULT_LABELS[name]}
-        runs = [open_run("reference", name, seed=int(seed), root=folder, **compared) for seed in seeds.split(",")]
-        write_all(runs, Path("results"), typer.echo, [each for each in STAGES if stage in (None, each)])
-        made.append(name)
-    return Made({"data": made}, Path("results") if made else None)
+    A part takes up to three hours on one core, goes on where it was broken off, and may be made on another machine.
+    Several commands may make parts side by side; set OMP_NUM_THREADS=1 then.
+    """
+    from wsss.experiments import parts as plan
+    from wsss.machine.processes import is_main
+
+    wanted, where = plan.parts_named(parts or ()), {"tabletop": None, "nyuv2": nyuv2, "voc": voc}
+    states: dict[str, dict[str, str]] = {}
+    brought = plan.bring_parts(source, out) if source else []
+    for part in () if source and not parts else wanted:
+        root = where[part.data]
+        if root is not None and not root.is_dir():
+            typer.echo(f"{part.name}: skipped, no folder {root}")
+            continue
+        run = plan.open_part(part, root)
+        if not listed:
+            plan.make_part(part, run, out, typer.echo)
+        states[part.name] = plan.part_state(part, run, out)
+        if listed:
+            typer.echo(f"{part.name}: {', '.join(map(': '.join, states[part.name].items())) or 'is there'}")
+    merged: list[Path] = []
+    if is_main() and not listed:
+        merged = [path for data in plan.data_with_parts(out) for path in plan.merge_data(data, out)]
+    return Made({"parts": states, "brought": brought, "records": merged}, out if merged else None)
 
 
 @app.command()

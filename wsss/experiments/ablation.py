@@ -11,7 +11,7 @@ from typing import Any
 
 from wsss.analysis import bootstrap_miou, paired_bootstrap
 from wsss.analysis.score import Score
-from wsss.config import ALGORITHM_VERSION
+from wsss.config import ALGORITHM_VERSION, algorithms_of
 from wsss.experiments.plan import VARIANTS, Variant
 from wsss.io import write_json
 from wsss.pipeline import Run
@@ -49,6 +49,7 @@ def ablate(
             config_sha256=run.config_hash,
             data_sha256=run.data("tune").fingerprint(),
             algorithm_version=ALGORITHM_VERSION["cam"],
+            algorithms=algorithms_of("cam"),
         ),
     }
     write_json(ablation_path(folder, run.data_name, run.config.seed), record)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wsss.config import ALGORITHM_VERSION, Config, config_hash, hashed_splits
+from wsss.config import ALGORITHM_VERSION, Config, algorithms_of, config_hash, hashed_splits
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
@@ -26,6 +26,7 @@ from wsss.records.store import (
     load_preset_records,
     load_series,
     series_path,
+    stale_facts,
 )
 
 __all__ = ["check_committed", "check_once", "committed_names", "earlier_version"]
@@ -92,7 +93,7 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
                     names = ("test" if split == "report" else split for split in hashed_splits(stage))
                     digest = content_hash([FROZEN[name] for name in names])
                 if fresh:
-                    check_fresh(record, config_hash(config), digest, ALGORITHM_VERSION[stage])
+                    check_fresh(record, config_hash(config), digest, algorithms_of(stage))
     if len(records) > expected:
         raise WsssError(
             f"{root} holds {len(records)} records, but `make results` makes {expected}. Delete those left over."
@@ -102,7 +103,7 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
 
 def _check_others(root: Path) -> None:
     """The series and the ablation: there, not of the smoke profile, and of the settings and the version of the code."""
-    wanted = config_hash(profile("reference", "tabletop")), ALGORITHM_VERSION["cam"]
+    wanted = config_hash(profile("reference", "tabletop")), algorithms_of("cam")
     ablation = load_ablation(ablation_path(root, "tabletop", 0))
     if ablation is None:
         raise WsssError(f"there is no record {ablation_path(root, 'tabletop', 0)}. Make it with `make results`.")
@@ -113,8 +114,7 @@ def _check_others(root: Path) -> None:
     paths: dict[Path, AblationRecord | SeriesRecord] = {ablation_path(root, "tabletop", 0): ablation}
     paths |= {series_path(root, name): load_series(series_path(root, name)) for name in SERIES}
     for path, record in paths.items():
-        made = record["provenance"]
-        stale = (made["config_sha256"], made["algorithm_version"]) != wanted
+        stale = stale_facts(record["provenance"], *wanted)
         if record["profile"] == "smoke" or (stale and earlier_version(root) is None):
             raise WsssError(f"{path} is stale, or of the smoke profile. Make it with `make results`.")
     _check_presets(root)

@@ -11,7 +11,7 @@ import torch
 from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
 from wsss.checks import require_apart, require_folder, require_number
-from wsss.config import ALGORITHM_VERSION
+from wsss.config import algorithms_of
 from wsss.data.base import Dataset
 from wsss.data.classes import keep_ids
 from wsss.depth.declared import DepthSources
@@ -211,7 +211,7 @@ def _records(
         origin = Origin(
             config_sha256=content_hash([checkpoint_sha256, score.facts["parameters"], shown[name].identity]),
             data_sha256=data_sha256,
-            algorithm_version=ALGORITHM_VERSION["cam"],
+            algorithms=algorithms_of("cam"),
             device=str(cam.device),
             threads=torch.get_num_threads(),
             wall_s=time.perf_counter() - start,

@@ -6,7 +6,21 @@ from typing import Any
 
 from wsss.depth.controls import NOISE_LEVELS
 
-__all__ = ["PRESET_IMAGES", "RESULT_LABELS", "RESULT_METHODS", "VARIANTS", "Variant"]
+__all__ = [
+    "PRESET_IMAGES",
+    "RESULT_LABELS",
+    "RESULT_METHODS",
+    "RESULT_SEEDS",
+    "SERIES_METHODS",
+    "VARIANTS",
+    "Variant",
+]
+
+RESULT_SEEDS = (0, 1, 2)
+"""Training seeds of the committed records."""
+
+SERIES_METHODS = ("cam", "zoom", "depth")
+"""Whose label maps the records of the controlled series score."""
 
 
 RESULT_METHODS = {

@@ -1,7 +1,6 @@
-"""From runs to records: one run (a notebook's), or several seeds (`make results`)."""
+"""From runs to records, by way of their parts: what a stage of one run, with its training seed, adds to records."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,22 +8,22 @@ from typing import Any
 import torch
 
 from wsss.analysis.score import Score
-from wsss.config import ALGORITHM_VERSION
+from wsss.config import algorithms_of
 from wsss.depth.specs import source_identity
 from wsss.machine.processes import is_main
+from wsss.machine.stopwatch import Stopwatch
 from wsss.methods.names import MethodName
 from wsss.methods.registry import uses_depth
 from wsss.pipeline.run import Run
 from wsss.pseudo.refinement import REFINEMENTS
-from wsss.records.build import Origin, Subject, build_record
 from wsss.records.inputs import inputs_read, name_it, require_names_apart, require_same_inputs
+from wsss.records.merging import merge_parts
+from wsss.records.parts import StagePart
+from wsss.records.provenance import provenance
 from wsss.records.record import Record, RecordPlace, Stage
-from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION, STAGES, find_record, record_path, write_record
+from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION, find_record, record_path, write_record
 
-__all__ = ["record_of", "write_all", "write_stage"]
-
-Scores = Mapping[str, Sequence[Score]]
-"""Method name → one score per seed."""
+__all__ = ["record_of", "stage_methods", "stage_part", "write_stage"]
 
 
 def record_of(run: Run, records: Sequence[Record], stage: Stage, name: str) -> Record:
@@ -55,7 +54,7 @@ def _split(stage: str) -> str:
 
 
 def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
-    methods = _stage_methods(run, stage)
+    methods = stage_methods(run, stage)
     if stage == "cam":
         scores = run.seeds(methods)
         known = {"mAP": run.average_precision()["report"]}
@@ -63,7 +62,8 @@ def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
     return run.labels(methods) if stage == "pseudo" else run.networks(methods)
 
 
-def _stage_methods(run: Run, stage: str) -> Sequence[str]:
+def stage_methods(run: Run, stage: str) -> Sequence[str]:
+    """The methods, label methods or training labels whose records a stage of a run makes."""
     if stage == "cam":
         return run.config.methods
     return run.config.pseudo_methods if stage == "pseudo" else run.network_labels
@@ -77,7 +77,7 @@ def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]
     """
     split, contents = run.data(_split(stage)).split, run.data_hash(stage)
     found, shown, depths = {}, {}, {}
-    for name in _stage_methods(run, stage):
+    for name in stage_methods(run, stage):
         parts = MethodName.parse(name)
         named, refinement = uses_depth(parts.base), REFINEMENTS.get(parts.refinement or "")
         reads_depth = named or (refinement is not None and refinement.uses_depth)
@@ -94,6 +94,49 @@ def _require_same_inputs(run: Run, stage: Stage, folder: Path) -> dict[str, Any]
     return found
 
 
+def stage_part(run: Run, stage: Stage, folder: Path, clock: Stopwatch | None = None) -> StagePart:
+    """Compute (or load) a stage of a run: everything that its records need.
+
+    Args:
+        folder: root of the record tree; records there of other inputs of the same names are not replaced.
+        clock: counts the time, as of earlier tries that were broken off; None starts at 0.
+
+    Where no training image has a mask, there is no network of full supervision, and where no image of the split has
+    one, there are no scores; that is printed, and `notes` says it.
+    """
+    with clock or Stopwatch() as clock:
+        read = _require_same_inputs(run, stage, folder)
+        not_scored = run.not_scored(_split(stage))  # asked by all processes: they find it out together
+        untaught = NO_FULL_SUPERVISION if stage == "segmentation" and not run.has_masks else None
+        for line in (not_scored, untaught):
+            if line and is_main():
+                print(line)
+        scores = _stage_scores(run, stage)
+    made = provenance(
+        config_sha256=run.config_hash,
+        data_sha256=run.data_hash(stage),
+        algorithms=algorithms_of(stage),
+        device=str(run.device),
+        threads=torch.get_num_threads(),
+        wall_s=round(clock.wall_s, 1),
+        cpu_s=round(clock.cpu_s, 1),
+    )
+    return StagePart(
+        data=run.data_name,
+        split=run.data(_split(stage)).split,
+        profile=run.config.profile,
+        stage=stage,
+        backbone=run.config.classifier.backbone,
+        image_labels="none" if stage == "segmentation" else "given",
+        seed=run.config.seed,
+        settings=run.config.portable(),
+        made=made,
+        read={run.full_name(name): found for name, found in read.items()},
+        notes={"not_scored": not_scored, "left_out": run.left_out()},
+        scores={run.full_name(name): score for name, score in scores.items()},
+    )
+
+
 def write_stage(
     runs: Sequence[Run], stage: Stage, folder: Path, on_written: Callable[[Path], None] | None = None
 ) -> list[Record]:
@@ -104,81 +147,18 @@ def write_stage(
         stage: `cam` (seeds on the reported split), `pseudo` (on train) or `segmentation` (networks, reported split).
         folder: root of the record tree.
 
-    Where no training image has a mask, there is no network of full supervision, and where no image of the split has
-    one, the records have no scores; that is printed, and `not_scored` says it.
-
     Returns:
         The records; none in processes other than the main one, which alone writes.
     """
     runs[0].require_apart(folder)
     runs[0].require_runs_apart()
-    read = _require_same_inputs(runs[0], stage, folder)
-    if stage == "segmentation" and not runs[0].has_masks and is_main():
-        print(NO_FULL_SUPERVISION)
-    not_scored = runs[0].not_scored(_split(stage))  # asked by all processes: they find it out together
-    if not_scored and is_main():
-        print(not_scored)
-    start = time.perf_counter()
-    by_seed = [_stage_scores(run, stage) for run in runs]
+    parts = [stage_part(run, stage, folder) for run in runs]
     if not is_main():
         return []
-    scores: Scores = {name: [of_seed[name] for of_seed in by_seed] for name in by_seed[0]}
-    first = runs[0]
-    first.say_left_out()
-    subject, origin = _subject(runs, stage), _origin(first, stage)
-    records = []
-    for name, own in scores.items():
-        parts = MethodName.parse(name)
-        record = build_record(
-            own,
-            replace(subject, method=first.full_name(parts.seeds), refinement=parts.refinement),
-            replace(origin, wall_s=time.perf_counter() - start),
-            {first.full_name(other): theirs for other, theirs in scores.items() if other != name},
-        )
-        record["provenance"]["settings"] = first.config.portable()
-        record["provenance"]["read"] = read[name]
-        if not_scored:
-            record["not_scored"] = not_scored
-        if left_out := first.left_out():
-            record["provenance"]["left_out"] = left_out
+    runs[0].say_left_out()
+    records = merge_parts(parts)
+    for record in records:
         path = write_record(folder, record)
         if on_written:
             on_written(path)
-        records.append(record)
     return records
-
-
-def _subject(runs: Sequence[Run], stage: Stage) -> Subject:
-    """What the records of a stage share; each has its own method and refinement."""
-    first = runs[0]
-    return Subject(
-        data=first.data_name,
-        split=first.data(_split(stage)).split,
-        profile=first.config.profile,
-        stage=stage,
-        method="",
-        refinement=None,
-        backbone=first.config.classifier.backbone,
-        image_labels="none" if stage == "segmentation" else "given",
-        seeds=[run.config.seed for run in runs],
-    )
-
-
-def _origin(run: Run, stage: Stage) -> Origin:
-    """What the records of a stage were made from and with; each has its own time."""
-    return Origin(
-        config_sha256=run.config_hash,
-        data_sha256=run.data_hash(stage),
-        algorithm_version=ALGORITHM_VERSION[stage],
-        device=str(run.device),
-        threads=torch.get_num_threads(),
-        wall_s=0.0,
-    )
-
-
-def write_all(runs: Sequence[Run], folder: Path, say: Callable[[str], None], stages: Sequence[Stage] = STAGES) -> None:
-    """The records of one configuration over its seeds, stage by stage."""
-    for stage in stages:
-        start = time.perf_counter()
-        write_stage(runs, stage, folder)
-        say(f"{runs[0].data_name} {stage}: {len(runs)} seed(s) in {(time.perf_counter() - start) / 60:.1f} min")

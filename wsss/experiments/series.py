@@ -18,7 +18,7 @@ from scipy.ndimage import find_objects
 
 from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_image
 from wsss.cam.maps import class_maps, resize_maps
-from wsss.config import ALGORITHM_VERSION
+from wsss.config import ALGORITHM_VERSION, algorithms_of
 from wsss.data.base import Dataset, Sample, data_key
 from wsss.data.series import SERIES
 from wsss.data.transforms import resize_image, to_tensor
@@ -74,6 +74,7 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
                 config_sha256=runs[0].config_hash,
                 data_sha256=data.fingerprint(),
                 algorithm_version=ALGORITHM_VERSION["cam"],
+                algorithms=algorithms_of("cam"),
             ),
         }
         write_json(path, record)

@@ -66,14 +66,21 @@ class RunData:
         config = self.config
         if config.data != "tabletop":
             return Path(config.root) if config.root else None
-        spec = config.tabletop_spec
-        root = Path(config.root) if config.root else default_root(spec)
+        root = Path(config.root) if config.root else default_root(config.tabletop_spec)
 
         def rendered() -> Path:
-            complete = all((root / split / "index.json").exists() for split, _ in spec.splits)
-            return root if complete else render_tabletop(root, spec, progress=self.progress)
+            return root if self.is_there else render_tabletop(root, config.tabletop_spec, progress=self.progress)
 
         return made_by_main(rendered)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the data can be read without rendering them first."""
+        if self.config.data != "tabletop":
+            return True
+        spec = self.config.tabletop_spec
+        root = Path(self.config.root) if self.config.root else default_root(spec)
+        return all((root / split / "index.json").exists() for split, _ in spec.splits)
 
     def series(self, name: str) -> TabletopDataset:
         """A controlled series of `tabletop` (see `wsss.data.series`), rendered first if it is not there.

@@ -152,13 +152,13 @@ class NetworkStage:
         side = self.config.classifier.base_side
         return Mapped(self.data.split("train"), partial(_labelled, folder=folder, side=side))
 
-    def scores(self, labels: Sequence[str]) -> dict[str, Score]:
-        """Scores on the reported split of the networks trained on `labels`; no image labels are used."""
+    def scores(self, labels: Sequence[str], split: str) -> dict[str, Score]:
+        """Scores on a split of the networks trained on `labels`; no image labels are used."""
         out: dict[str, Score] = {}
         for name in labels:  # one after the other: each may have to be trained
-            key = content_hash([SCORING_VERSION, self.key(name), self.data.key("report")])
+            key = content_hash([SCORING_VERSION, self.key(name), self.data.key(split)])
             path = self.cache.path("networks", key)
-            out |= self.cache.get({name: path}, self._score, save_score, load_score)
+            out |= self.cache.get({name: path}, partial(self._score, split), save_score, load_score)
         return out
 
     def predictions(self, labels: str, samples: Iterable[Sample]) -> Iterator[NDArray[np.uint8]]:
@@ -168,8 +168,8 @@ class NetworkStage:
         predictor = load_predictor(self.path(labels))
         return predictor((sample.image for sample in samples), self.data.device)
 
-    def _score(self, missing: list[str]) -> Mapping[str, Score]:
-        (labels,), data = missing, self.data.split("report")
+    def _score(self, split: str, missing: list[str]) -> Mapping[str, Score]:
+        (labels,), data = missing, self.data.split(split)
         tally, report = Tally(data, thresholds=0), self.report(labels)
         start = time.perf_counter()
         own = share(len(data))

@@ -108,6 +108,11 @@ class Run:
         """Folder of the data; `tabletop` is rendered first if it is not there."""
         return self._data.root
 
+    @property
+    def data_is_there(self) -> bool:
+        """Whether the data can be read without rendering them first."""
+        return self._data.is_there
+
     def data(self, split: str) -> Dataset:
         """A split: `train`, `tune` and `report` are the configured ones, any other name is the data set's own."""
         return self._data.split(split)
@@ -275,9 +280,9 @@ class Run:
         """`{"history": [{"iteration", "loss"}], "seconds"}` of a training; no history of one that is skipped."""
         return self._networks.report(labels)
 
-    def networks(self, labels: Sequence[str]) -> dict[str, Score]:
-        """Scores on the reported split of the networks trained on `labels`; no image labels are used."""
-        return self._networks.scores(labels)
+    def networks(self, labels: Sequence[str], split: str = "report") -> dict[str, Score]:
+        """Scores on a split of the networks trained on `labels`; no image labels are used."""
+        return self._networks.scores(labels, split)
 
     def predictions(self, labels: str, samples: Iterable[Sample]) -> Iterator[NDArray[np.uint8]]:
         """Label maps `H×W uint8` of a trained network, for each of `samples`; none of one that is skipped."""

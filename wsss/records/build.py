@@ -79,14 +79,14 @@ class Origin:
 
     Attributes:
         config_sha256, data_sha256: hashes of settings and data.
-        algorithm_version: of the stage.
+        algorithms: versions of the stage and of those before it, by stage.
         device, threads: what computed it.
         wall_s: seconds of computation behind it.
     """
 
     config_sha256: str
     data_sha256: str
-    algorithm_version: int
+    algorithms: Mapping[str, int]
     device: str
     threads: int
     wall_s: float
@@ -114,7 +114,7 @@ def build_record(
         **_choices(scores),
         **_objects(scores, subject.stage),
         "paired": [paired_differences(scores, other, key) for key, other in against.items()],
-        "provenance": provenance(**asdict(origin)),
+        "provenance": provenance(**asdict(origin), algorithm_version=origin.algorithms[subject.stage]),
         "refinement_parameters": _refinements(scores, subject),
     }
     return cast(Record, {key: _plain(value, None if key in _EXACT else 3) for key, value in record.items()})

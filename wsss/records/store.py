@@ -17,6 +17,7 @@ __all__ = [
     "ablation_path",
     "check_fresh",
     "check_not_smoke",
+    "doubled_path",
     "find_record",
     "load_ablation",
     "load_preset_records",
@@ -26,6 +27,7 @@ __all__ = [
     "record_path",
     "select_records",
     "series_path",
+    "stale_facts",
     "write_record",
 ]
 
@@ -138,10 +140,23 @@ def check_not_smoke(records: Sequence[Record]) -> None:
             )
 
 
-def check_fresh(record: Record, config_sha256: str, data_sha256: str, algorithm_version: int) -> None:
-    """Raise a `WsssError` if the record was made with other settings, other data or another version of its stage."""
-    current = {"config_sha256": config_sha256, "data_sha256": data_sha256, "algorithm_version": algorithm_version}
-    stale = [key for key, value in current.items() if record["provenance"][key] != value]
+def stale_facts(
+    made: Mapping[str, Any], config_sha256: str, algorithms: Mapping[str, int], data_sha256: str | None = None
+) -> list[str]:
+    """Which of the facts in a provenance differ from the code's.
+
+    Args:
+        made: the provenance.
+        config_sha256, data_sha256: of the settings and the data; None for data that are not there.
+        algorithms: versions of the stage and of those before it.
+    """
+    current = {"config_sha256": config_sha256, "data_sha256": data_sha256, "algorithms": dict(algorithms)}
+    return [key for key, value in current.items() if value is not None and made.get(key) != value]
+
+
+def check_fresh(record: Record, config_sha256: str, data_sha256: str, algorithms: Mapping[str, int]) -> None:
+    """Raise a `WsssError` if the record was made with other settings, other data or another version of its stages."""
+    stale = stale_facts(record["provenance"], config_sha256, algorithms, data_sha256)
     if stale:
         place = f"{record['data']}/{record['stage']}/{record['split']}/{full_name(record)}"
         raise WsssError(f"the record {place} is stale: {', '.join(stale)} differ from the code's. {_REMEDY}")
@@ -189,6 +204,11 @@ def series_path(folder: Path, name: str) -> Path:
 def ablation_path(folder: Path, data: str, seed: int) -> Path:
     """The file of an ablation below the root of the record tree."""
     return folder / data / "ablation" / "tune" / f"seed-{seed}.json"
+
+
+def doubled_path(folder: Path, data: str, seed: int) -> Path:
+    """The file below the root of the record tree that says what trainings of double length give."""
+    return Path(folder) / data / "doubled" / "tune" / f"seed-{seed}.json"
 
 
 def preset_path(folder: Path, data: str, split: str) -> Path:

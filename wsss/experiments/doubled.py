@@ -1,0 +1,61 @@
+"""Whether the segmentation networks have converged: the same trainings once more, with twice the iterations."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wsss.analysis import paired_bootstrap
+from wsss.config import ALGORITHM_VERSION, algorithms_of
+from wsss.io import write_json
+from wsss.pipeline import Run
+from wsss.records.provenance import provenance
+from wsss.records.store import FULL_SUPERVISION, doubled_path
+
+__all__ = ["double_trainings"]
+
+
+def double_trainings(run: Run, folder: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Train the networks of depth's labels and of true masks twice as long, and write a record of what that changes.
+
+    They are scored on the tune split: the reported split stays unseen.
+
+    Returns:
+        `{"data", "split", "seed", "rows", …}`; of each row `labels`, `iterations` (as in the records), `miou` and
+        `doubled` (mIoU in percent after so many, and after twice as many), their `difference` and its interval `ci`
+        over images.
+    """
+    run.require_apart(folder)
+    longer = replace(run.config.segmentation, iterations=2 * run.config.segmentation.iterations)
+    doubled = Run(replace(run.config, segmentation=longer), run.cache, progress=run.progress)
+    rows = []
+    for labels in (run.label_method("depth"), FULL_SUPERVISION):
+        once, twice = (one.networks([labels], "tune")[labels] for one in (run, doubled))
+        difference, interval = paired_bootstrap([twice.confusions], [once.confusions])
+        rows.append(
+            {
+                "labels": run.full_name(labels),
+                "iterations": run.config.segmentation.iterations,
+                "miou": round(once.miou, 3),
+                "doubled": round(twice.miou, 3),
+                "difference": round(difference, 3),
+                "ci": [round(float(end), 3) for end in interval],
+            }
+        )
+        say(f"{labels}: {once.miou:.1f}, with twice the iterations {twice.miou:.1f}")
+    record = {
+        "data": run.data_name,
+        "split": "tune",
+        "profile": run.config.profile,
+        "seed": run.config.seed,
+        "num_images": len(run.data("tune")),
+        "rows": rows,
+        "provenance": provenance(
+            config_sha256=run.config_hash,
+            data_sha256=run.data_hash("pseudo"),
+            algorithm_version=ALGORITHM_VERSION["segmentation"],
+            algorithms=algorithms_of("segmentation"),
+        ),
+    }
+    write_json(doubled_path(folder, run.data_name, run.config.seed), record)
+    return record
