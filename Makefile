@@ -59,12 +59,9 @@ $(LAB_SETTINGS): $(STAMP)
 	@mkdir -p "$(dir $@)"
 	@printf '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}\n' >"$@"
 
-results: env ## make the committed records: all methods, three seeds, all data that is there (many hours, resumable)
-	"$(PY)" -m wsss results
+results: env ## make what is missing of the committed records and merge them (PARTS="tabletop-0 series": these alone; hours, resumable)
+	"$(PY)" -m wsss results $(PARTS)
 	"$(PY)" -m wsss presets --measure
-	"$(PY)" -m wsss render --series --groups 4
-	"$(PY)" -m wsss series --methods cam,zoom,depth --out results
-	"$(PY)" -m wsss ablate
 
 report: env ## draw tables and figures anew from the records
 	"$(PY)" -m wsss report

@@ -106,9 +106,9 @@ def test_configurations_are_frozen_values() -> None:
 
 
 HASHES = {
-    "tabletop": "098caa7f814d67a8f83ff25fcf59dff9c836c7c7d4fc97bc14d4829db9cafe7e",
-    "nyuv2": "844eb17d1886dde79be9f1d81d493b9818917d0753b158d82f0d826984b027bc",
-    "voc": "f9b9e7af3c123dd3df9920b384abf597545b67325ac950153ea2f55864646001",
+    "tabletop": "4edd8f5449a74eaba109163714b633f871ad03231c27293bd7ebaf19eabc7193",
+    "nyuv2": "ac486336a22ed6d742bc5e6d7c2bd33a42a25b8c326f9b8f0dfeae6206b2cf72",
+    "voc": "ea4e7ccb912d2abad9eed876d7187bc8b2a780b3dfb59a85e7f61dc4d44bb25b",
 }
 
 

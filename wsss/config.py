@@ -131,7 +131,7 @@ class Config:
         label_methods: those whose pseudo-labels train a network; the refinement is the one of `par`, `par-depth` that
             is better on the tune split with the classifier of seed 0.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
-        series_groups: rooms for each class in the controlled series of `tabletop`, at least.
+        series_rooms: rooms in each controlled series of `tabletop`, at least; their classes take turns.
         tags: of `photographs`: where their image-level labels are, see `wsss.data.tags.read_tags`.
         tune_masks: of `photographs`: folder, or COCO file, of the few masks that there are, None for none.
         preset: which of `wsss.methods.presets` gives parameters and thresholds where `tune` has no masks; None takes
@@ -155,7 +155,7 @@ class Config:
     label_methods: tuple[str, ...] = ("cam", "cam+par", "depth+par-depth")
     tabletop_side: int = setting(512, 32, 4096)
     tabletop_scenes: tuple[int, int, int] = (400, 80, 400)
-    series_groups: int = setting(2, 1)
+    series_rooms: int = setting(40, 1)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     depth_training: DepthTraining = field(default_factory=DepthTraining)
     regions: RegionParameters = field(default_factory=RegionParameters)
@@ -280,7 +280,7 @@ _NOT_HASHED = (
     "pseudo_methods",
     "label_methods",
     "depth",
-    "series_groups",
+    "series_rooms",
     "sources",
     "kinds",
     "tags",

@@ -21,7 +21,7 @@ from wsss.pipeline import open_run
 from wsss.pipeline.profiles import profile
 
 COMMANDS = {
-    "render": {"--root", "--processes", "--series", "--groups"},
+    "render": {"--root", "--processes", "--series", "--rooms"},
     "train": {
         "--source",
         "--profile",

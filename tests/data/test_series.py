@@ -33,7 +33,7 @@ def pictures():
 @pytest.mark.parametrize("name", SERIES)
 def test_places(name: str) -> None:
     assert len(SERIES[name]) == STEPS
-    assert series_length(name, 4) == 4 * len(CLASSES) * STEPS
+    assert series_length(name, 4) == 4 * STEPS
     assert series_place(name, 0) == (0, 0)
     assert series_place(name, 15) == (2, 1)
 
@@ -98,12 +98,12 @@ def test_series_are_further_splits_of_a_folder(tabletop_root: Path, tmp_path: Pa
     monkeypatch.setitem(SERIES, "covering", SERIES["covering"][:2])
     for name in ("shrinking", "outshone"):
         monkeypatch.setitem(SERIES, name, SERIES[name][:1])
-    render_series(root, SPEC, groups=1, processes=1, progress=False)
+    render_series(root, SPEC, rooms=10, processes=1, progress=False)
     data = TabletopDataset(root, "covering")
     assert len(data) == 2 * len(CLASSES)
     assert data.place("covering-0003") == (1, 1)
     assert data[3].labels.tolist() == [number == 1 for number in range(len(CLASSES))]
     made = (root / "covering" / "rgb" / "0003.png").stat().st_mtime_ns
-    render_series(root, SPEC, groups=1, processes=1, progress=False)
+    render_series(root, SPEC, rooms=10, processes=1, progress=False)
     assert (root / "covering" / "rgb" / "0003.png").stat().st_mtime_ns == made
     assert TabletopDataset(root, "train").fingerprint() == TabletopDataset(tabletop_root, "train").fingerprint()

@@ -93,7 +93,7 @@ def made(tabletop_root: Path, tiny_weights: None, tmp_path_factory: pytest.TempP
 
     root = Path(shutil.copytree(tabletop_root, tmp_path_factory.mktemp("data") / "copy"))
     settings: dict[str, Any] = {
-        "profile": "smoke", "root": str(root), "tabletop_side": 64, "tabletop_scenes": (4, 2, 2), "series_groups": 1,
+        "profile": "smoke", "root": str(root), "tabletop_side": 64, "tabletop_scenes": (4, 2, 2), "series_rooms": 10,
         "classifier": ClassifierConfig(backbone=BACKBONE, base_side=64, crop_side=64, epochs=1, batch_size=4),
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:

@@ -17,8 +17,9 @@ from wsss.experiments.plan import RESULT_METHODS
 from wsss.methods import evidence as methods
 from wsss.methods.colour import colour_regions
 from wsss.methods.crops import crop, uncrop
-from wsss.methods.evidence import Look, crop_side, gather
+from wsss.methods.evidence import Look, gather
 from wsss.methods.fusion import Evidence, fuse
+from wsss.methods.magnification import crop_side
 from wsss.methods.names import MethodName
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
 from wsss.methods.registry import METHODS, Method, method

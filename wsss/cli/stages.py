@@ -51,13 +51,13 @@ def render(
     series: Annotated[
         bool, typer.Option(help="Also the controlled series: objects that shrink, are outshone or covered.")
     ] = False,
-    groups: Annotated[int, typer.Option(min=1, help="Rooms for each class in a series.")] = 2,
+    rooms: Annotated[int, typer.Option(min=1, help="Rooms in each series; their classes take turns.")] = 40,
 ) -> Made:
     """Render the tabletop scenes (train, tune, test); what is there already is kept."""
     from wsss.data.tabletop_rendering import render_series, render_tabletop
 
     folder = render_tabletop(root, processes=processes)
-    made = render_series(folder, groups=groups, processes=processes) if series else folder
+    made = render_series(folder, rooms=rooms, processes=processes) if series else folder
     return Made({"root": folder, "series": made if series else None}, made)
 
 

@@ -39,9 +39,9 @@ def series_identity(name: str) -> dict[str, object]:
     return {"version": SERIES_VERSION, "steps": list(SERIES[name])}
 
 
-def series_length(name: str, groups: int) -> int:
-    """Pictures in a series with `groups` rooms for each class."""
-    return groups * len(CLASSES) * len(SERIES[name])
+def series_length(name: str, rooms: int) -> int:
+    """Pictures in a series with so many rooms."""
+    return rooms * len(SERIES[name])
 
 
 def series_place(name: str, index: int) -> tuple[int, int]:

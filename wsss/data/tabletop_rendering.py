@@ -67,7 +67,7 @@ def render_series(
     root: Path | None = None,
     spec: TabletopSpec | None = None,
     *,
-    groups: int = 2,
+    rooms: int = 40,
     processes: int | None = None,
     progress: bool = True,
 ) -> Path:
@@ -75,7 +75,7 @@ def render_series(
 
     Args:
         spec: None takes that of the folder.
-        groups: rooms for each class, at least; a folder that has more keeps them.
+        rooms: of each series, at least; a folder that has more keeps them.
         root, processes, progress: as for `render_tabletop`, which raises the same.
     """
     root = Path(root) if root else default_root(spec)
@@ -85,7 +85,7 @@ def render_series(
         mark, identity = root / name / "series.json", series_identity(name)
         if mark.exists() and read_json(mark) != identity:
             shutil.rmtree(root / name)  # pictures of other steps, or of another version
-        index, count = root / name / "index.json", series_length(name, groups)
+        index, count = root / name / "index.json", series_length(name, rooms)
         if not index.exists() or len(read_json(index)["scenes"]) < count:
             write_json(mark, identity)
             _render_split(root, spec, name, count, processes, progress)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +12,15 @@ import nbformat
 import papermill
 
 from wsss.errors import WsssError
-from wsss.io import atomic_path, content_hash
+from wsss.io import atomic_path, content_hash, read_json, write_json
+from wsss.machine.memory import peak_memory
 from wsss.paths import notebook_folder
+from wsss.records.provenance import provenance
 
 __all__ = [
     "NOTEBOOKS",
     "WITHOUT_RUN",
+    "chapter_times",
     "check_names",
     "check_outputs",
     "check_parameters",
@@ -34,6 +38,9 @@ NOTEBOOKS = (
     "05_segmentation_training",
     "06_miou_tables",
 )
+
+TIMES = "times.json"
+"""File beside executed notebooks."""
 
 WITHOUT_RUN = ("00_quickstart",)
 """Those that open no run: their parameters are their own, and what is said of a run does not concern them."""
@@ -76,6 +83,8 @@ def execute(
 ) -> list[Path]:
     """Execute notebooks in order, each in its own kernel, into the folder `output`; stops at the first error.
 
+    How long each took is written to `times.json` beside them (see `chapter_times`).
+
     Args:
         parameters: values for the parameters cells; all are checked before anything runs.
 
@@ -93,7 +102,7 @@ def execute(
     os.environ["WSSS_HEADLESS"] = "1"  # kernels inherit it: panels are drawn once instead of being live
     written = []
     for name in names:
-        target = output / f"{name}.ipynb"
+        target, start = output / f"{name}.ipynb", time.perf_counter()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of the Jupyter stack, about itself
@@ -117,7 +126,29 @@ def execute(
                 f"{name} stopped: {error}. Check free space, memory and permissions of {output}."
             ) from error
         written.append(target)
+        _keep_time(output / TIMES, name, time.perf_counter() - start, parameters)
     return written
+
+
+def chapter_times(folder: Path) -> dict[str, float]:
+    """Seconds that each notebook executed into `folder` took, by name; what was in the cache took none of them."""
+    path = folder / TIMES
+    if not path.exists():
+        return {}
+    found = read_json(path)
+    try:
+        return {str(name): float(one["seconds"]) for name, one in found["chapters"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WsssError(f"{path} holds no times of notebooks: {error!r}. Delete it.") from error
+
+
+def _keep_time(path: Path, name: str, seconds: float, parameters: Mapping[str, Any]) -> None:
+    """Put the time of a notebook beside those of others that were executed with the same parameters."""
+    before = read_json(path) if path.exists() else {}
+    kept = before.get("chapters", {}) if before.get("parameters") == dict(parameters) else {}
+    chapters = {**kept, name: {"seconds": round(seconds, 1)}}
+    made = provenance(cores=os.cpu_count(), peak_gigabytes=peak_memory())
+    write_json(path, {"parameters": dict(parameters), "chapters": chapters, "provenance": made})
 
 
 def _source_hash(notebook: nbformat.NotebookNode) -> str:

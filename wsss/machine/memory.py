@@ -1,5 +1,6 @@
 """Says that an image is too large before the system ends the process without a word."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ try:
 except ImportError:  # not on Windows, which has no such limits either
     resource = None  # type: ignore[assignment]
 
-__all__ = ["GIGABYTE", "OUT_OF_MEMORY", "free_memory", "is_out_of_memory", "require_memory"]
+__all__ = ["GIGABYTE", "OUT_OF_MEMORY", "free_memory", "is_out_of_memory", "peak_memory", "require_memory"]
 
 GIGABYTE = 1e9
 COPIES = 2  # of every map, while maps are put together
@@ -35,6 +36,15 @@ def free_memory(device: torch.device | None = None) -> float:
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return float(torch.cuda.mem_get_info(device)[0] + kept)
     return max(0.0, min([float(psutil.virtual_memory().available), *_limits()]))
+
+
+def peak_memory() -> float | None:
+    """Gigabytes that this process, or the largest of those that it waited for, had at most; None on Windows."""
+    if resource is None:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kibibytes elsewhere
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(most * unit / GIGABYTE, 2)
 
 
 def _limits() -> Iterator[float]:

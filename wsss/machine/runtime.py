@@ -1,9 +1,10 @@
 """How the program runs on this machine: random seeds, device, dtype, memory."""
 
 import ctypes
+import gc
 import os
 import random
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 
 import numpy as np
@@ -12,7 +13,15 @@ import torch
 from wsss.errors import WsssError
 from wsss.machine.processes import device_here
 
-__all__ = ["autocast", "keep_freed_memory", "pick_device", "seed_everything", "to_device", "training_dtype"]
+__all__ = [
+    "autocast",
+    "give_back_memory",
+    "keep_freed_memory",
+    "pick_device",
+    "seed_everything",
+    "to_device",
+    "training_dtype",
+]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # from glibc's malloc.h
 
@@ -98,6 +107,14 @@ def _cpu_has_bfloat16() -> bool:
     """Whether the CPU multiplies bfloat16 in hardware; False where torch is too old to tell."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def give_back_memory() -> None:
+    """Let malloc give what is freed back to the system once: after a training, whose blocks nothing else has the size
+    of. Without glibc nothing happens."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def keep_freed_memory() -> bool:

@@ -24,20 +24,14 @@ from wsss.machine.runtime import to_device
 from wsss.methods.colour import cielab, colour_regions
 from wsss.methods.crops import Box, crop, crop_plan, layered_crop, uncrop
 from wsss.methods.fusion import Evidence
+from wsss.methods.magnification import crop_side
 from wsss.methods.parameters import CropParameters, RegionParameters
 from wsss.methods.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_own, by_random
 from wsss.methods.regions import Regions
 from wsss.methods.registry import Method
 from wsss.methods.trust import edge_ranks
 
-__all__ = ["Look", "crop_side", "gather"]
-
-
-def crop_side(height: int, width: int, base_side: int) -> int:
-    """Side of a resized crop: 7/8 of the side of a square as large as the image at scale 1, a multiple of 16."""
-    area = height * width * (base_side / max(height, width)) ** 2
-    side: int = max(32, 16 * round(0.875 * np.sqrt(area) / 16))
-    return side
+__all__ = ["Look", "gather"]
 
 
 @dataclass

@@ -21,7 +21,8 @@ from wsss.machine.processes import gathered, share
 from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM, Depths
 from wsss.methods.evidence import Look
-from wsss.methods.fusion import fuse
+from wsss.methods.fusion import Evidence, fuse
+from wsss.methods.magnification import Magnification, magnification, magnification_facts
 from wsss.methods.parameters import FusionParameters
 from wsss.methods.registry import method
 
@@ -30,16 +31,24 @@ __all__ = [
     "Sweep",
     "best_trial",
     "choose_parameters",
+    "cost_of",
     "image_counts",
     "looks_facts",
+    "scales_of",
     "score_seeds",
     "sweep",
     "trial_sweeps",
 ]
 
 
-Cost = tuple[float, float, float]
-"""Megapixels, seconds and trust of a method's evidence of one image."""
+@dataclass(frozen=True)
+class Cost:
+    """What a method's evidence of one image took: megapixels, seconds, trust in its depth, and how much it enlarged."""
+
+    megapixels: float
+    seconds: float
+    trust: float
+    magnification: Magnification
 
 
 @dataclass(frozen=True)
@@ -188,7 +197,7 @@ def score_seeds(
             of_named = scores if apart else scores[np.isin(present, named)]
             label = pseudo_label(of_named, named + 1, choice.threshold)
             seconds = evidence.seconds + time.perf_counter() - start
-            costs[name] = evidence.megapixels, seconds, evidence.trust
+            costs[name] = cost_of(name, cam, sample, evidence, seconds)
             tallies[name].add_scored(index, sample, label, instances, of_named, named + 1)
             if predicted is not None:
                 if apart:
@@ -219,6 +228,19 @@ def _require_shown(score: Score, data: Dataset) -> None:
         )
 
 
+def scales_of(name: str, cam: DepthCAM) -> tuple[float, ...]:
+    """Scales of a method's passes over the whole image."""
+    plan = method(name)
+    return cam.crops.scales if plan.crops else plan.scales
+
+
+def cost_of(name: str, cam: DepthCAM, sample: Sample, evidence: Evidence, seconds: float) -> Cost:
+    """What a method's evidence of an image took, in so many seconds."""
+    height, width = sample.image.shape[:2]
+    enlarged = magnification((height, width), scales_of(name, cam), evidence.plan, cam.info.base_side)
+    return Cost(evidence.megapixels, seconds, evidence.trust, enlarged)
+
+
 def looks_facts(name: str, choice: Mapping[str, Any], costs: Sequence[Cost], cam: DepthCAM) -> dict[str, Any]:
     """What a record says of a method's passes and their cost, means over the images of all processes.
 
@@ -226,12 +248,14 @@ def looks_facts(name: str, choice: Mapping[str, Any], costs: Sequence[Cost], cam
         costs: of each image of this process.
     """
     plan = method(name)
-    megapixels, seconds, trust = np.mean(gathered(costs), axis=0).tolist()
+    costs = gathered(costs)
+    megapixels, seconds, trust = np.mean([(one.megapixels, one.seconds, one.trust) for one in costs], axis=0).tolist()
     return {
         **choice,
         "megapixels": megapixels,
         "seconds": seconds,
-        "scales": list(cam.crops.scales if plan.crops else plan.scales),
+        "scales": list(scales_of(name, cam)),
+        "magnification": magnification_facts([one.magnification for one in costs]),
         "flip": plan.flip and not plan.crops,
         "crops": cam.crops.count if plan.crops else 0,
         "trust": trust if plan.uses_depth else None,

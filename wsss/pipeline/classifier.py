@@ -20,7 +20,7 @@ from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.parallel import image_bar
 from wsss.machine.processes import gathered, share
-from wsss.machine.runtime import seed_everything
+from wsss.machine.runtime import give_back_memory, seed_everything
 from wsss.networks.backbones import weights_identity
 from wsss.networks.batches import PRELOAD_BYTES, Mapped, Samples
 from wsss.pipeline.data import RunData
@@ -95,6 +95,7 @@ class ClassifierStage:
             progress=self.data.progress,
             checkpoint=self.path.with_suffix(".state"),
         )
+        give_back_memory()
         return {"classifier": (model, info, {"history": history, "seconds": time.perf_counter() - start})}
 
     def report(self) -> dict[str, Any]:

@@ -91,8 +91,8 @@ class RunData:
         if self.config.data != "tabletop":
             raise WsssError(f"controlled series are rendered, and {self.config.data} is not: use tabletop")
         assert self.root is not None  # `tabletop` always has a folder
-        root, groups = self.root, self.config.series_groups
-        made_by_main(lambda: render_series(root, groups=groups, progress=self.progress))
+        root, rooms = self.root, self.config.series_rooms
+        made_by_main(lambda: render_series(root, rooms=rooms, progress=self.progress))
         return TabletopDataset(root, name)
 
     def split(self, split: str) -> Dataset:

@@ -24,7 +24,7 @@ from wsss.io import content_hash, read_json, write_json
 from wsss.machine.lazy import lazy
 from wsss.machine.parallel import image_bar
 from wsss.machine.processes import share
-from wsss.machine.runtime import seed_everything
+from wsss.machine.runtime import give_back_memory, seed_everything
 from wsss.networks.backbones import backbone_state, load_encoder, normalisation, weights_identity
 from wsss.networks.batches import Mapped, Samples
 from wsss.pipeline.classifier import ClassifierStage
@@ -136,6 +136,7 @@ class NetworkStage:
             "long_side": self.config.classifier.base_side,
             "scales": settings.test_scales,
         }
+        give_back_memory()
         meta = {key: json.dumps(value) for key, value in facts.items()}
         return {labels: (network, meta, {"history": history, "seconds": time.perf_counter() - start})}
 

@@ -80,7 +80,7 @@ def _smoke(config: Config) -> Config:
         report_limit=6,
         tabletop_side=96,
         tabletop_scenes=(16, 4, 6),
-        series_groups=1,
+        series_rooms=3,
         classifier=replace(config.classifier, base_side=96, crop_side=64, epochs=1, batch_size=8),
         depth_training=replace(config.depth_training, epochs=1, side=64),
         segmentation=replace(config.segmentation, iterations=4, batch_size=4, crop_size=64),
@@ -93,7 +93,7 @@ def _short(config: Config) -> Config:
         config,
         train_limit=config.train_limit and min(config.train_limit, 300),
         tabletop_scenes=(200, 40, 80),
-        series_groups=1,
+        series_rooms=5,
         segmentation=replace(config.segmentation, iterations=min(config.segmentation.iterations, 120)),
     )
 

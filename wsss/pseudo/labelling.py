@@ -24,7 +24,7 @@ from wsss.methods.depth_cam import DepthCAM, Depths
 from wsss.methods.evidence import Look
 from wsss.methods.fusion import fuse
 from wsss.methods.names import MethodName
-from wsss.methods.scoring import Cost, Sweep, best_trial, looks_facts, sweep
+from wsss.methods.scoring import Cost, Sweep, best_trial, cost_of, looks_facts, sweep
 from wsss.pseudo.confidence import region_facts
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine
@@ -168,7 +168,8 @@ def write_labels(
             refined = labeller.refined(name, scores, sample, index, [choice.refinement])[0]
             label = pseudo_label(refined, present + 1, choice.low, choice.high)
             evidence = labeller.cam.evidence(MethodName.parse(name).seeds, look, sample, labeller.depths, index)
-            cost = evidence.megapixels, time.perf_counter() - start, evidence.trust
+            base = MethodName.parse(name).seeds
+            cost = cost_of(base, labeller.cam, sample, evidence, time.perf_counter() - start)
             tallies[name].add_scored(index, sample, label, instances, refined, present + 1)
             save_pseudo_label(folders[name] / f"{sample.id}.png", label)
             shown = region_facts(label, refined, present + 1, choice.threshold) if regions else []

@@ -164,6 +164,7 @@ def _choices(scores: Sequence[Score]) -> dict[str, Any]:
         "parameters": [score.facts.get("parameters", {}) for score in scores],
         "scales": facts.get("scales"),
         "flip": facts.get("flip"),
+        "magnification": facts.get("magnification"),
         "megapixels_per_image": mean_fact(scores, "megapixels"),
         "seconds_per_image": mean_fact(scores, "seconds"),
         "tune_miou": mean_fact(scores, "miou"),

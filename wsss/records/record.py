@@ -45,6 +45,7 @@ class Record(RecordPlace, total=False):
             before.
         threshold: `value` and the other thresholds, with their mIoU; None for methods without.
         parameters, refinement_parameters, history: of each seed; `history` lists the losses of a training.
+        magnification: of the views, see `wsss.methods.magnification.magnification_facts`; None for networks.
         tune_miou: mIoU on the split that chose parameters and threshold, by which tables find the best control.
         strata, strata_absolute: a cell for each size and occlusion; see `wsss.analysis.strata.strata_table`.
         errors, correlations, activation, hit_effects: see the functions of these names in `wsss.analysis`.
@@ -75,6 +76,7 @@ class Record(RecordPlace, total=False):
     refinement_parameters: list[dict[str, Any]] | None
     scales: list[float] | None
     flip: bool | None
+    magnification: Numbers | None
     megapixels_per_image: float | None
     seconds_per_image: float | None
     tune_miou: float | None

@@ -21,9 +21,9 @@ def stage_table(records: Sequence[Record], data: str, stage: str, split: str) ->
 
     Columns: mIoU in percent (mean ± standard deviation over seeds), bootstrap interval over images, mIoU at the fixed
     and at the oracle threshold, paired difference from each of `rivals` with verdict, `object_miou` with its interval,
-    coverage in percent, cost, number of tuning trials, training seeds, of how many of them the loss was at rest, and
-    the fusion parameters that were chosen on the tune split, of each seed where they differ. Columns that say nothing
-    are left out.
+    coverage in percent, cost, how much views enlarge the photograph's own pixels, number of tuning trials, training
+    seeds, of how many of them the loss was at rest, and the fusion parameters that were chosen on the tune split, of
+    each seed where they differ. Columns that say nothing are left out.
 
     Raises:
         WsssError: there is no such record.
@@ -50,6 +50,7 @@ def _main_row(record: Record, against: Sequence[str]) -> dict[str, str]:
         "coverage": number_text(record["coverage"]),
         "MP/image": number_text(record["megapixels_per_image"], 2),
         "s/image": number_text(record["seconds_per_image"], 2),
+        "native pixels": _magnification_text(record.get("magnification")),
         "trials": number_text(record["tuning_trials"], 0),
         "training seeds": str(len(record["seeds"])),
         "at rest": _at_rest(record["history"]),
@@ -66,6 +67,17 @@ def _difference(pair: Mapping[str, Any] | None) -> str:
 
 def _at_rest(histories: Sequence[Sequence[Mapping[str, float]]] | None) -> str:
     return f"{sum(convergence(each).converged for each in histories)} of {len(histories)}" if histories else MISSING
+
+
+def _magnification_text(facts: Mapping[str, Any] | None) -> str:
+    """`× 0.5, 1; crops 0.9, 12 % interpolated`: how much passes and crops enlarge the photograph's own pixels."""
+    if not facts:
+        return MISSING
+    text = f"× {', '.join(f'{value:.2g}' for value in facts['passes'])}"
+    if max(facts["passes"]) > 1:
+        text += " (above 1 interpolated)"
+    crops = facts["crops"]
+    return f"{text}; crops {crops['median']:.2g}, {crops['interpolated']:.0f} % interpolated" if crops else text
 
 
 def _chosen_text(parameters: Mapping[str, Any]) -> str:

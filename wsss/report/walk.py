@@ -15,8 +15,8 @@ from wsss.cam.maps import normalise_maps
 from wsss.data.base import Sample
 from wsss.data.transforms import scaled_size, to_tensor
 from wsss.methods.crops import Crop, layered_crop
-from wsss.methods.evidence import crop_side
 from wsss.methods.fusion import Evidence, crop_evidence, fuse
+from wsss.methods.magnification import crop_side
 from wsss.methods.parameters import CropParameters, FusionParameters
 from wsss.methods.regions import Regions
 from wsss.pipeline.view import SeedView
