@@ -22,6 +22,7 @@ PAGES = (
     "hand-over.md",
     "tabletop.md",
     "results.md",
+    "records.md",
     "command-line.md",
     "depth.md",
     "extend.md",

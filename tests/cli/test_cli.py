@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from wsss import cli
-from wsss.cli import options, records, training_options
+from wsss.cli import options, training_options
 from wsss.config import Config
 from wsss.errors import WsssError
 from wsss.pipeline import open_run
@@ -73,7 +73,7 @@ COMMANDS = {
     "train-depth": {"--profile", "--data", "--root", "--seed", "--folds", "--out"},
     "ablate": {"--profile", "--seed", "--out"},
     "depth-quality": {"--depth", "--source", "--profile", "--data", "--root", "--split", "--out"},
-    "results": {"--seeds", "--data", "--stage", "--nyuv2", "--voc"},
+    "results": {"--list", "--from", "--out", "--nyuv2", "--voc"},
     "series": {"--source", "--profile", "--seeds", "--methods", "--out"},
     "rerun": {"--root", "--depth", "--source", "--checkpoint", "--cache"},
     "bench": {"--only", "--out", "--compare", "--quick"},
@@ -165,8 +165,6 @@ def test_unknown_names_are_one_line(capsys, monkeypatch) -> None:
         ("crops --depth-kind far", "'far' is not one of metric, inverse, NAME=metric, NAME=inverse"),
         ("crops --depth-kind near=far", "'near=far' is not one of metric, inverse, NAME=metric, NAME=inverse"),
         ("train --device gpu", "'gpu' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
-        ("results --stage seeds", "'seeds' is not one of 'cam', 'pseudo', 'segmentation'"),
-        ("results --data coco", "'coco' is not one of 'tabletop', 'nyuv2', 'voc'"),
         ("predict --network n --images i --out o --on-error go", "'go' is not one of 'stop', 'skip'"),
         ("evaluate --checkpoint c --out o --on-error go", "'go' is not one of 'stop', 'skip'"),
         ("cams", "No such command 'cams'. Did you mean 'cam'"),
@@ -183,12 +181,10 @@ def test_the_choices_are_those_that_there_are() -> None:
     from wsss.experiments.plan import RESULT_METHODS
     from wsss.machine.runtime import DEVICES
     from wsss.pipeline.profiles import PROFILES
-    from wsss.records.store import STAGES
 
     assert set(options.DATA_SETS) <= set(dataset_names())
-    assert get_args(records.DataName) == tuple(RESULT_METHODS)
+    assert set(RESULT_METHODS) == set(options.DATA_SETS)
     assert get_args(options.ProfileName) == tuple(PROFILES)
-    assert get_args(records.StageName) == STAGES
     assert get_args(training_options.DeviceName) == DEVICES
     assert options.KINDS == KINDS
 
@@ -427,30 +423,31 @@ def test_export_never_writes_into_the_data_that_it_reads(tiny_voc: Path, place: 
 
 
 def test_results_skip_data_that_is_not_there(tmp_path: Path) -> None:
-    arguments = ["results", "--data", "nyuv2", "--nyuv2", str(tmp_path / "gone")]
+    arguments = ["results", "nyuv2", "--nyuv2", str(tmp_path / "gone"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
     assert result.exit_code == 0
-    assert "skipped nyuv2" in result.output
+    assert "nyuv2-1: skipped, no folder" in result.output
 
 
-@pytest.mark.parametrize("stage", [None, "cam"])
-def test_results_are_of_every_seed_and_method(monkeypatch, tmp_path: Path, stage: str | None) -> None:
-    from wsss.experiments.plan import RESULT_METHODS
+def test_results_are_of_the_reference_profile_with_every_method(monkeypatch, tmp_path: Path) -> None:
+    from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
 
-    calls: list[tuple[list[Any], list[str]]] = []
-    monkeypatch.setattr(
-        "wsss.experiments.results.write_all", lambda runs, _, __, stages: calls.append((list(runs), list(stages)))
-    )
-    arguments = ["results", "--data", "nyuv2", "--nyuv2", str(tmp_path), "--seeds", "3,5"]
-    arguments += ["--stage", stage] if stage else []
+    runs: list[Any] = []
+    monkeypatch.setattr("wsss.experiments.parts.make_part", lambda part, run, *_: runs.append(run))
+    monkeypatch.setattr("wsss.experiments.parts.part_state", lambda *_: {})
+    arguments = ["results", "nyuv2", "--nyuv2", str(tmp_path), "--out", str(tmp_path / "out")]
     assert CliRunner().invoke(cli.app, arguments, catch_exceptions=False).exit_code == 0
-    ((runs, stages),) = calls
     assert [(run.config.data, run.config.seed, run.config.profile) for run in runs] == [
-        ("nyuv2", 3, "reference"),
-        ("nyuv2", 5, "reference"),
+        ("nyuv2", seed, "reference") for seed in (0, 1, 2)
     ]
-    assert all(run.config.methods == RESULT_METHODS["nyuv2"] for run in runs)
-    assert stages == ([stage] if stage else ["cam", "pseudo", "segmentation"])
+    for run in runs:
+        assert (run.config.methods, run.config.pseudo_methods) == (RESULT_METHODS["nyuv2"], RESULT_LABELS["nyuv2"])
+
+
+def test_results_are_not_made_with_other_settings(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WSSS_SETTINGS", '{"classifier.epochs": 1}')
+    with pytest.raises(WsssError, match="WSSS_SETTINGS"):
+        CliRunner().invoke(cli.app, ["results", "--out", str(tmp_path)], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("folds", [True, False])

@@ -230,3 +230,13 @@ def test_a_part_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tablet
     one, two = (merge_data("tabletop", tmp_path / folder / "out") for folder in ("calm", "killed"))
     for left, right in zip(one, two, strict=True):
         assert without_seconds(untimed(read_json(left))) == without_seconds(untimed(read_json(right)))
+
+
+def test_listing_renders_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WSSS_CACHE", str(tmp_path / "cache"))
+    done = CliRunner().invoke(
+        cli.app, ["results", "tabletop", "series", "--list", "--out", str(tmp_path)], catch_exceptions=False
+    )
+    assert "tabletop-2: cam: missing, pseudo: missing, segmentation: missing" in done.output
+    assert "series: shrinking: missing" in done.output
+    assert not (tmp_path / "cache").exists()

@@ -12,6 +12,7 @@ from wsss.cli.application import app
 from wsss.cli.made import Made
 from wsss.cli.options import Root, RunOptions, Seed, methods_of, names_of, of_a_run, open_run_of
 from wsss.cli.settings import place_from
+from wsss.errors import WsssError
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
@@ -86,11 +87,12 @@ def results(
     """Make what is missing of the committed records, part by part, and merge all parts that are there.
 
     A part takes up to three hours on one core, goes on where it was broken off, and may be made on another machine.
-    Several commands may make parts side by side; set OMP_NUM_THREADS=1 then.
     """
     from wsss.experiments import parts as plan
     from wsss.machine.processes import is_main
 
+    if settings_of_environment():
+        raise WsssError("records are of the reference profile's own settings: unset WSSS_SETTINGS")
     wanted, where = plan.parts_named(parts or ()), {"tabletop": None, "nyuv2": nyuv2, "voc": voc}
     states: dict[str, dict[str, str]] = {}
     brought = plan.bring_parts(source, out) if source else []

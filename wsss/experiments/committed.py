@@ -14,6 +14,7 @@ from wsss.methods.names import MethodName
 from wsss.methods.presets import preset_for, preset_names
 from wsss.paths import PACKAGE, runs_folder
 from wsss.pipeline.profiles import profile
+from wsss.records.parts import part_path
 from wsss.records.record import AblationRecord, Record, SeriesRecord, Stage
 from wsss.records.store import (
     FULL_SUPERVISION,
@@ -21,10 +22,13 @@ from wsss.records.store import (
     ablation_path,
     check_fresh,
     check_not_smoke,
+    doubled_path,
     find_record,
     load_ablation,
     load_preset_records,
+    load_records,
     load_series,
+    record_path,
     series_path,
     stale_facts,
 )
@@ -118,6 +122,25 @@ def _check_others(root: Path) -> None:
         if record["profile"] == "smoke" or (stale and earlier_version(root) is None):
             raise WsssError(f"{path} is stale, or of the smoke profile. Make it with `make results`.")
     _check_presets(root)
+    if earlier_version(root) is None:
+        _check_parts(root)
+
+
+def _check_parts(root: Path) -> None:
+    """Of each data set the doubled trainings; and of each record, that it was merged from the parts that lie there."""
+    for data in sorted({path.parents[2].name for path in root.glob("*/parts/seed-*/*.json")}):
+        own = data if data in RESULT_METHODS else "voc"
+        path = doubled_path(root, data, 0)
+        made = read_json(path)["provenance"] if path.exists() else {}
+        if stale_facts(made, config_hash(profile("reference", own)), algorithms_of("segmentation")):
+            raise WsssError(f"{path} is missing or stale. Make it with `wsss results doubled-{own}`.")
+    for record in load_records(root):
+        for one in record["provenance"].get("parts", ()):
+            path = part_path(root, record["data"], one["seed"], record["stage"])
+            if not path.exists() or read_json(path)["made"]["utc"] != one["utc"]:
+                raise WsssError(
+                    f"{record_path(root, record)} was not merged from {path}. Merge again with `wsss results`."
+                )
 
 
 def _check_presets(root: Path) -> None:

@@ -95,16 +95,21 @@ def part_state(part: Part, run: Run, folder: Path) -> dict[str, str]:
     elif part.kind == "series":
         found = {name: _why(run, series_path(folder, name), "cam") for name in SERIES}
     elif part.kind == "ablation":
-        path = ablation_path(folder, run.data_name, part.seed)
+        path = ablation_path(folder, _data_name(run), part.seed)
         found = {part.kind: _why(run, path, "cam", [each.name for each in VARIANTS])}
     else:
-        found = {part.kind: _why(run, doubled_path(folder, run.data_name, part.seed), "segmentation")}
+        found = {part.kind: _why(run, doubled_path(folder, _data_name(run), part.seed), "segmentation")}
     return {name: why for name, why in found.items() if why}
+
+
+def _data_name(run: Run) -> str:
+    """The data set's name in records; that of data which are not rendered yet is known without them."""
+    return run.data_name if run.data_is_there else run.config.data
 
 
 def _why_part(run: Run, stage: Stage, folder: Path) -> str | None:
     """Why a stage of a run is to be computed; None where its part is there."""
-    path = part_path(folder, run.data_name, run.config.seed, stage)
+    path = part_path(folder, _data_name(run), run.config.seed, stage)
     if not path.exists():
         return "missing"
     found = read_json(path)
