@@ -71,8 +71,7 @@ def results(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Which parts: tabletop-0 (a data set and a seed of training), tabletop (all its seeds), series, "
-            "ablation, doubled; default: all whose data are there.",
+            help="tabletop-0 (a data set and a training seed), tabletop (all its seeds), series, ablation, doubled.",
             metavar="[PART]...",
         ),
     ] = None,
@@ -84,9 +83,9 @@ def results(
     nyuv2: NyuFolder = NYUV2,
     voc: VocFolder = VOC,
 ) -> Made:
-    """Make what is missing of the committed records, part by part, and merge all parts that are there.
+    """Make what is missing of the committed records, part by part, and merge all parts that are there (many hours).
 
-    A part takes up to three hours on one core, goes on where it was broken off, and may be made on another machine.
+    A part goes on where it was broken off, and may be made on another machine.
     """
     from wsss.experiments import parts as plan
     from wsss.machine.processes import is_main
