@@ -72,7 +72,7 @@ def results(
         list[str] | None,
         typer.Argument(
             help="tabletop-0 (a data set and a training seed), tabletop (all its seeds), series, ablation, doubled.",
-            metavar="[PART]...",
+            metavar="PART",
         ),
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="Say which parts are there, and make nothing.")] = False,
