@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from wsss.errors import WsssError
 from wsss.methods.names import REFINEMENT_NAMES, MethodName
@@ -62,15 +63,16 @@ def test_trials_together_are_the_trials_alone(name: str) -> None:
     together = refine(name, scene, scores, trials)
     for trial, found in zip(trials[::2], together[::2], strict=True):
         np.testing.assert_array_equal(refine(name, scene, scores, [trial])[0], found)
-        pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
-        depth = torch.from_numpy(truth.astype(np.float32))[None, None] if trial.jump else None
+        step = slice(None, None, trial.down)
+        pixels = F.avg_pool2d(torch.from_numpy(image).permute(2, 0, 1)[None].float(), trial.down)
+        depth = torch.from_numpy(truth[step, step].astype(np.float32))[None, None] if trial.jump else None
         jumps = None if depth is None else depth_differences(depth)
         kernel = adaptive_kernel(
             colour_differences(pixels), trial.colour, jumps, trial.jump * 0.1 if trial.jump else 1.0
         )
-        np.testing.assert_allclose(
-            spread(torch.from_numpy(scores)[None], kernel, trial.iterations)[0], found, atol=1e-6
-        )
+        spread_out = spread(F.avg_pool2d(torch.from_numpy(scores)[None], trial.down), kernel, trial.iterations)
+        expected = F.interpolate(spread_out, scores.shape[1:], mode="bilinear")[0]
+        np.testing.assert_allclose(expected, found, atol=1e-6)
 
 
 def test_adaptive_refinement_fills_the_object() -> None:
@@ -130,3 +132,34 @@ class TestCrf:
         image, scores, _ = noisy_square()
         turned = dense_crf(image.transpose(1, 0, 2), scores.transpose(0, 2, 1).copy(), 0.3)
         np.testing.assert_allclose(turned.transpose(0, 2, 1), dense_crf(image, scores, 0.3), atol=2e-2)
+
+
+@pytest.mark.parametrize("size", [(40, 48), (41, 47), (1, 9), (2, 3)])
+def test_at_half_the_size_scores_come_back_at_their_own(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    image, scores = rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.random((2, *size), dtype=np.float32)
+    (refined,) = refine("par", Scene(image, 0.3), scores, [RefinementParameters(2, 0.4, down=2)])
+    assert refined.shape == scores.shape
+    assert refined.dtype == np.float32
+    assert scores.min() <= refined.min() <= refined.max() <= scores.max()
+
+
+def test_a_size_smaller_by_one_is_its_own() -> None:
+    """As the kernel itself gives it, to the bit."""
+    rng = np.random.default_rng(1)
+    image, scores = rng.integers(0, 256, (17, 23, 3), dtype=np.uint8), rng.random((2, 17, 23), dtype=np.float32)
+    (refined,) = refine("par", Scene(image, 0.3), scores, [RefinementParameters(3, 0.4)])
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    kernel = adaptive_kernel(colour_differences(tensor), 0.4)
+    np.testing.assert_array_equal(refined, spread(torch.from_numpy(scores)[None], kernel, 3)[0].numpy())
+
+
+def test_at_half_the_size_nothing_changes_where_the_picture_has_none_of_its_own() -> None:
+    """A picture of blocks of two pixels: the refined scores are those of the small picture, enlarged."""
+    rng = np.random.default_rng(2)
+    image, scores = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8), rng.random((1, 12, 16), dtype=np.float32)
+    large, twice = image.repeat(2, 0).repeat(2, 1), scores.repeat(2, 1).repeat(2, 2)
+    (small,) = refine("par", Scene(image, 0.3), scores, [RefinementParameters(2, 0.4)])
+    (refined,) = refine("par", Scene(large, 0.3), twice, [RefinementParameters(2, 0.4, down=2)])
+    expected = torch.nn.functional.interpolate(torch.from_numpy(small)[None], (24, 32), mode="bilinear")[0].numpy()
+    np.testing.assert_allclose(refined, expected, atol=1e-6)

@@ -7,6 +7,8 @@ from itertools import product
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
 
 from wsss.depth.specs import innermost, place_of, reads_something, resolve_place, with_innermost
 from wsss.errors import WsssError, first_line
@@ -40,6 +42,8 @@ class RefinementParameters:
         weight: of the CRF's bilateral term.
         background: share of the seeds' threshold that the CRF starts from: smoothing favours what is large, which is
             background.
+        down: the pixel-adaptive kernel works on image and scores made smaller by this factor, which it then reaches
+            farther on; the scores are resized back.
     """
 
     iterations: int = 0
@@ -48,6 +52,7 @@ class RefinementParameters:
     side: float = 0.0
     weight: float = 0.0
     background: float = 1.0
+    down: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,23 +114,38 @@ def require_one_reading(name: str, root: str | None = None) -> None:
 
 
 def _adaptive(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:
-    """Trials share what they have in common: differences, kernels, and iterations, of which the longer goes on from the
-    shorter."""
-    image = torch.from_numpy(np.ascontiguousarray(scene.image)).permute(2, 0, 1)[None].float().contiguous()
-    differences, jumps = colour_differences(image), None
-    if any(trial.jump for trial in trials):
-        if scene.depth is None:
-            raise WsssError("refinement `par-depth` needs depth: give --depth, or take `par`")
-        jumps = depth_differences(torch.from_numpy(np.ascontiguousarray(scene.depth))[None, None])
+    """Trials share what they have in common: sizes, differences, kernels, and iterations, of which the longer goes on
+    from the shorter."""
+    if scene.depth is None and any(trial.jump for trial in trials):
+        raise WsssError("refinement `par-depth` needs depth: give --depth, or take `par`")
     found: dict[RefinementParameters, Scores] = {}
+    for down in dict.fromkeys(trial.down for trial in trials):
+        found |= _at_size(scene, torch.from_numpy(scores)[None], down, [each for each in trials if each.down == down])
+    return [found[trial] for trial in trials]
+
+
+def _at_size(
+    scene: Scene, scores: Tensor, down: int, trials: Sequence[RefinementParameters]
+) -> dict[RefinementParameters, Scores]:
+    """The scores `(1,K,H,W)` refined at a size smaller by `down`, by trial."""
+    image = torch.from_numpy(np.ascontiguousarray(scene.image)).permute(2, 0, 1)[None].float().contiguous()
+    height, width = image.shape[-2:]
+    size = max(1, height // down), max(1, width // down)
+    differences, jumps = colour_differences(F.interpolate(image, size, mode="area")), None
+    if scene.depth is not None and any(trial.jump for trial in trials):
+        depth = torch.from_numpy(np.ascontiguousarray(scene.depth))[None, None]
+        jumps = depth_differences(
+            depth if size == (height, width) else F.interpolate(depth, size, mode="nearest-exact")
+        )
+    found = {}
     for colour, jump in dict.fromkeys((trial.colour, trial.jump) for trial in trials):
         kernel = adaptive_kernel(differences, colour, jumps if jump else None, jump * scene.jump if jump else 1.0)
-        maps, done = torch.from_numpy(scores)[None], 0
+        maps, done = F.interpolate(scores, size, mode="area"), 0
         own = [trial for trial in trials if (trial.colour, trial.jump) == (colour, jump)]
         for trial in sorted(own, key=lambda each: each.iterations):
             maps, done = spread(maps, kernel, trial.iterations - done), trial.iterations
-            found[trial] = maps[0].numpy()
-    return [found[trial] for trial in trials]
+            found[trial] = F.interpolate(maps, (height, width), mode="bilinear")[0].numpy()
+    return found
 
 
 def _crf(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -> list[Scores]:
@@ -143,13 +163,17 @@ _OWN_REFINEMENTS: dict[str, Refinement] = {
         ),
         _crf,
     ),
+    # At half the size, as the authors of PAR do: on tune of `tabletop` `cam+par` gains 8 mIoU by it, in half the time.
     "par": Refinement(
-        tuple(RefinementParameters(n, colour) for colour, n in product((0.2, 0.4), (2, 5, 10))), _adaptive
+        tuple(RefinementParameters(n, colour, down=2) for colour, n in product((0.2, 0.4), (2, 5, 10))),
+        _adaptive,
+        version=2,
     ),
     "par-depth": Refinement(
-        tuple(RefinementParameters(n, 0.3, jump) for jump, n in product((0.5, 2.0), (2, 5, 10))),
+        tuple(RefinementParameters(n, 0.3, jump, down=2) for jump, n in product((0.5, 2.0), (2, 5, 10))),
         _adaptive,
         uses_depth=True,
+        version=2,
     ),
 }
 
