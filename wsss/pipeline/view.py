@@ -1,5 +1,6 @@
-"""What one method makes of one image of a run."""
+"""What methods make of one image of a run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from wsss.methods.names import MethodName
 from wsss.methods.registry import method
 from wsss.pipeline.run import Run
 
-__all__ = ["SeedView", "seed_view"]
+__all__ = ["SeedView", "seed_view", "seed_views"]
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,23 @@ class SeedView:
         return np.asarray(self.scores.max(axis=0, initial=0))
 
 
-def seed_view(run: Run, name: str, index: int, split: str = "report") -> SeedView:
-    """Look at image `index` of a split with method `name`, with the parameters that were chosen for it on `tune`."""
+def seed_views(run: Run, names: Sequence[str], index: int, split: str = "report") -> dict[str, SeedView]:
+    """Look at image `index` of a split with several methods, with the parameters that were chosen for them on `tune`.
+
+    Passes and regions that methods share are made once.
+    """
     sample = run.data(split)[index]
-    cam, source = run.depth_cam, MethodName.of_seeds(name).source
-    depths = {source: run.depth_of(split, source)} if method(name).uses_depth else {}
+    cam, choices = run.depth_cam, run.choose(names)
+    sources = {MethodName.of_seeds(name).source for name in names if method(name).uses_depth}
+    depths = {source: run.depth_of(split, source) for source in sources}
     look = cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))
-    found = cam.result(look, cam.evidence(name, look, sample, depths, index), run.choose([name])[name])
-    return SeedView(name, sample, found.classes, found.evidence, found.scores, found.label())
+    views = {}
+    for name in names:
+        found = cam.result(look, cam.evidence(name, look, sample, depths, index), choices[name])
+        views[name] = SeedView(name, sample, found.classes, found.evidence, found.scores, found.label())
+    return views
+
+
+def seed_view(run: Run, name: str, index: int, split: str = "report") -> SeedView:
+    """`seed_views` of one method."""
+    return seed_views(run, [name], index, split)[name]

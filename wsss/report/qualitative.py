@@ -18,7 +18,7 @@ from wsss.analysis.strata import SIZE_BINS
 from wsss.data.base import IGNORE
 from wsss.data.palette import class_colours, overlay
 from wsss.errors import WsssError
-from wsss.pipeline.view import SeedView, seed_view
+from wsss.pipeline.view import SeedView, seed_views
 from wsss.records.provenance import git_state
 from wsss.report.panels import class_legend, object_box
 from wsss.report.pictures import draw_boxes, image_grid, method_figure, score_map_on_image
@@ -57,7 +57,7 @@ def method_overview(run: "Run") -> Figure:
             reasons.setdefault(picked[rule], []).append(rule_text(rule, differences[picked[rule]]))
     drawn = []
     for index, why in reasons.items():
-        before, after = seed_view(run, "cam", index), seed_view(run, "depth", index)
+        before, after = seed_views(run, ("cam", "depth"), index).values()
         drawn.append(method_panels(run, before, after, run.depth_of("report")(index), "\n".join(why)))
     figure = method_figure(drawn, class_colours(report.classes))
     return class_legend(figure, report.classes, [each for one in drawn for each in (one.pseudo_label, one.truth)])
@@ -157,8 +157,7 @@ def _of_claim(objects: pd.DataFrame, claim: str) -> pd.Series:
 
 
 def _views(run: "Run", image_id: str) -> dict[str, SeedView]:
-    index = run.data("report").ids.index(image_id)
-    return {name: seed_view(run, name, index) for name in _METHODS}
+    return seed_views(run, _METHODS, run.data("report").ids.index(image_id))
 
 
 def _row_title(rule: str, classes: tuple[str, ...], found: Mapping[str, Mapping[str, Any]]) -> str:
