@@ -15,7 +15,15 @@ from urllib.parse import unquote, urlsplit
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-FILES = ("LICENSE", "NOTICE", "CITATION.cff")
+FILES = (
+    "LICENSE",
+    "NOTICE",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "CODE_OF_CONDUCT.md",
+)
 PAGES = (
     "own-photographs.md",
     "own-model.md",
@@ -27,6 +35,7 @@ PAGES = (
     "extend.md",
     "scale.md",
     "performance.md",
+    "troubleshooting.md",
     "architecture.md",
 )
 FOLDER_LINK = r"\[([^]]*)\]\((?:figures|results)/?\)"  # a site has no page for a folder
