@@ -16,7 +16,7 @@ from wsss.cli import stages  # noqa: F401 - enters its commands, which `--help` 
 from wsss.cli import folders, notebooks, photographs  # noqa: F401 - likewise
 
 # isort: split
-from wsss.cli import exports  # noqa: F401 - likewise
+from wsss.cli import exports, fetching  # noqa: F401 - likewise
 
 # isort: split
 from wsss.cli import bench, records, where  # noqa: F401 - likewise

@@ -5,10 +5,13 @@ from pathlib import Path
 
 from wsss.errors import WsssError, first_line
 
-__all__ = ["WEIGHTS", "pretrained_file"]
+__all__ = ["CARD", "CONFIG", "WEIGHTS", "pretrained_file"]
 
 WEIGHTS = "model.safetensors"
 """The checkpoint in a folder or repository, where Hugging Face's libraries have it too."""
+
+CONFIG, CARD = "config.json", "README.md"
+"""Beside it: what it says of itself, and its card."""
 
 SECONDS = 10  # that the hub may take to answer
 

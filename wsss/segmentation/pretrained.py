@@ -11,14 +11,12 @@ from typing import Any, cast
 from wsss.checks import require_apart, require_folder
 from wsss.errors import WsssError
 from wsss.io import atomic_path, file_hash, read_json, write_json
-from wsss.networks.pretrained import WEIGHTS, pretrained_file
+from wsss.networks.pretrained import CARD, CONFIG, WEIGHTS, pretrained_file
 from wsss.records.record import Record
 from wsss.segmentation.any_checkpoint import AnyCheckpoint, Network, load_any, save_any
 from wsss.segmentation.model_card import model_card
 
 __all__ = ["from_pretrained", "save_pretrained"]
-
-CONFIG, CARD = "config.json", "README.md"
 
 
 def from_pretrained(place: str | Path, *, revision: str | None = None) -> Any:
