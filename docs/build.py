@@ -74,7 +74,8 @@ def assemble(notebooks: Path, source: Path) -> None:
     for name in PAGES:
         shutil.copy(HERE / name, source / "docs")
     (source / "docs" / "static").mkdir()
-    shutil.copy(HERE / "static" / "rooms.svg", source / "docs" / "static")
+    for name in ("rooms.svg", "tabletop.croissant.json"):
+        shutil.copy(HERE / "static" / name, source / "docs" / "static")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (source / "README.md").write_text(re.sub(FOLDER_LINK, r"`\1`", readme), encoding="utf-8")
     (source / "notebooks").mkdir()

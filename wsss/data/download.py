@@ -80,8 +80,8 @@ def fetch(archive: Archive, folder: Path) -> Path:
         except WsssError as error:
             failures.append(str(error))
     raise WsssError(
-        f"cannot download {archive.filename}. Check the network, or put the file into {folder} by hand.\n"
-        + "\n".join(failures)
+        f"cannot download {archive.filename}. Check the network, or put the file into {folder} by hand. "
+        + " ".join(failures)
     )
 
 

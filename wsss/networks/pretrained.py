@@ -4,6 +4,7 @@ hub."""
 from pathlib import Path
 
 from wsss.errors import WsssError, first_line
+from wsss.paths import typed_path
 
 __all__ = ["CARD", "CONFIG", "WEIGHTS", "pretrained_file"]
 
@@ -27,7 +28,7 @@ def pretrained_file(place: str | Path, *, revision: str | None = None) -> Path:
     Raises:
         WsssError: there is none, or the hub cannot be reached.
     """
-    path = Path(place).expanduser()
+    path = typed_path(place)
     if path.is_file():
         return path
     if path.is_dir():
