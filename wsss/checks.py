@@ -117,7 +117,7 @@ def _fits(value: Any, hint: Any, limits: _Limits) -> bool:
         return False
     if hint in (int, float):
         return not isinstance(value, bool) and finite(value) and _within(value, limits)
-    if hint is str and not is_one_line(value):
+    if hint is str and not is_one_line(str(value)):
         return False
     return hint is not str or not limits.choices or value in limits.choices
 

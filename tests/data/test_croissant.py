@@ -70,6 +70,8 @@ def test_the_library_of_croissant_reads_rendered_scenes_by_it(
     assert set(facts) == ids
     for data in known.values():
         for sample in data:
+            assert sample.instance_classes is not None
+            assert sample.occlusion is not None
             assert list(facts[sample.id]["facts/classes"]) == sample.instance_classes.tolist()
             assert list(facts[sample.id]["facts/occlusion"]) == pytest.approx(sample.occlusion.tolist())
     assert not [record for record in caplog.records if "Could not match" in record.message]

@@ -156,11 +156,23 @@ def _require_classes(names: Sequence[str], source: Path) -> None:
     if len(names) >= IGNORE:
         raise WsssError(f"{source} has {len(names)} different tags, and a label map has room for {IGNORE - 1} classes.")
     for name in names:
-        if not is_one_line(name) or name != name.strip() or name.casefold() in ("", "background", "__background__"):
-            raise WsssError(f"{source}: {name!r} is no name of a class. What shows none of the classes has no tag.")
+        _require_name(name, str(source))
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise WsssError(f"{source} names the class {repeated!r} twice. Rename or remove one.")
+
+
+def _require_name(name: str, place: str) -> None:
+    if not is_one_line(name) or name != name.strip() or name.casefold() in ("", "background", "__background__"):
+        raise WsssError(f"{place}: {name!r} is no name of a class. What shows none of the classes has no tag.")
+
+
+def _named(tags: Iterable[str], place: str) -> frozenset[str]:
+    """The classes of a photograph, each checked, so that a message names the line that one stands in."""
+    found = frozenset(tag.strip() for tag in tags)
+    for name in sorted(found):
+        _require_name(name, place)
+    return found
 
 
 def _of_folders(files: Sequence[str], images: Path) -> Tags:
@@ -198,7 +210,8 @@ def _csv_entries(path: Path) -> Held:
 def _csv_line(path: Path, line: int, row: Sequence[str]) -> Entry:
     if not row[0] or len(row) > 2:
         raise WsssError(f"{path}, line {line}: it must be file,tag;tag, not {','.join(row)[:60]!r}.")
-    return row[0], frozenset(tag for tag in map(str.strip, (row[1] if len(row) > 1 else "").split(";")) if tag)
+    tags = (row[1] if len(row) > 1 else "").split(";")
+    return row[0], _named(filter(str.strip, tags), f"{path}, line {line}")
 
 
 def _columns(path: Path, rows: Sequence[tuple[int, list[str]]], headed: bool) -> list[Entry]:
@@ -245,7 +258,7 @@ def _jsonl_line(path: Path, number: int, line: str) -> Entry:
             f'{path}, line {number}: classes must be given by name, as in "labels": ["cat"], not '
             f"{json.dumps(values)[:60]}."
         )
-    return name, frozenset(tag.strip() for tag in tags)
+    return name, _named(tags, f"{path}, line {number}")
 
 
 def _xml_entries(folder: Path) -> Iterable[Entry]:
@@ -260,7 +273,7 @@ def _xml_entries(folder: Path) -> Iterable[Entry]:
             raise WsssError(f"cannot read annotation {file}: {error}. Replace or remove it.") from error
         if not all(map(str.strip, names)):
             raise WsssError(f"annotation {file}: an object has no name. Add it or remove the object.")
-        yield file.stem, frozenset(map(str.strip, names))
+        yield file.stem, _named(names, f"annotation {file}")
 
 
 def _coco_entries(path: Path) -> Held:
