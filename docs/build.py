@@ -15,7 +15,15 @@ from urllib.parse import unquote, urlsplit
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-FILES = ("LICENSE", "NOTICE", "CITATION.cff")
+FILES = (
+    "LICENSE",
+    "NOTICE",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "CODE_OF_CONDUCT.md",
+)
 PAGES = (
     "own-photographs.md",
     "own-model.md",
@@ -28,6 +36,7 @@ PAGES = (
     "extend.md",
     "scale.md",
     "performance.md",
+    "troubleshooting.md",
     "architecture.md",
 )
 FOLDER_LINK = r"\[([^]]*)\]\((?:figures|results)/?\)"  # a site has no page for a folder
@@ -66,7 +75,8 @@ def assemble(notebooks: Path, source: Path) -> None:
     for name in PAGES:
         shutil.copy(HERE / name, source / "docs")
     (source / "docs" / "static").mkdir()
-    shutil.copy(HERE / "static" / "rooms.svg", source / "docs" / "static")
+    for name in ("rooms.svg", "tabletop.croissant.json"):
+        shutil.copy(HERE / "static" / name, source / "docs" / "static")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (source / "README.md").write_text(re.sub(FOLDER_LINK, r"`\1`", readme), encoding="utf-8")
     (source / "notebooks").mkdir()

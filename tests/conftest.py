@@ -4,12 +4,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.file_server import Server
 from wsss.data.tabletop import TabletopSpec
 from wsss.data.tabletop_rendering import render_tabletop
 
@@ -194,3 +196,16 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], ob
                 training()
 
     return run
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("WSSS_HEADLESS", "1")
+    for variable in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    with Server() as own:
+        thread = Thread(target=own.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield own
+        own.shutdown()
+        thread.join()

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from wsss import cli
+from wsss.data.tags import read_tags
 from wsss.errors import WsssError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -30,6 +31,7 @@ from benchmarks.own_models_page import MARK, finding, own_models_table
 from benchmarks.own_models_page import PAGE as OWN_PAGE
 from benchmarks.own_models_tools import MODELS, TOOLS, bare_pass, given, logits_of, written
 from benchmarks.record import COMMITTED, PAGE, add_part, load_record, slower, table, tables, write_table
+from benchmarks.soak import draw_photographs, soak
 
 
 def test_tasks_take_turns_and_each_begins_a_round() -> None:
@@ -266,3 +268,19 @@ def test_tables_and_sentences_of_own_models() -> None:
     said = finding(rows)
     assert "DepthCAM 1.10 (median; 1.10 to 1.10) times a bare forward pass" in said
     assert "differ by at most 3e-06 of their range, but for grad-cam with timm b (0.10): " in said
+
+
+@pytest.mark.slow
+def test_a_small_soak_labels_every_photograph(tmp_path: Path) -> None:
+    found = soak(20, "smoke", tmp_path)
+    assert [run["images"] for run in found["runs"]] == [2, 20]
+    assert 0 < found["growth"] < 2
+    assert all(0 < run["late_gb"] <= run["peak_gb"] for run in found["runs"])
+
+
+def test_the_photographs_of_a_soak_are_the_same_each_time(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert read_tags(draw_photographs(tmp_path / name, 4), tmp_path / name).classes == ("disc", "square")
+    assert [path.read_bytes() for path in sorted((tmp_path / "one").iterdir())] == [
+        path.read_bytes() for path in sorted((tmp_path / "two").iterdir())
+    ]

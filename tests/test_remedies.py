@@ -25,7 +25,7 @@ FOREIGN = {
     "--num_processes", "--help",
 }  # fmt: skip
 CODE = sorted(ROOT.glob("wsss/**/*.py"))
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("notebooks/*.ipynb"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("notebooks/*.ipynb"))]
 FOREIGN_FILES = {"notebooks.py", "provenance.py", "checked.py"}  # they call papermill and git
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from wsss.errors import WsssError
+from wsss.errors import WsssError, is_one_line
 
 __all__ = [
     "OPTIONAL",
@@ -117,6 +117,8 @@ def _fits(value: Any, hint: Any, limits: _Limits) -> bool:
         return False
     if hint in (int, float):
         return not isinstance(value, bool) and finite(value) and _within(value, limits)
+    if hint is str and not is_one_line(str(value)):
+        return False
     return hint is not str or not limits.choices or value in limits.choices
 
 

@@ -1,6 +1,11 @@
 """The one exception that users are meant to read: it names the file or value at fault and the remedy."""
 
-__all__ = ["WsssError", "first_line"]
+from unicodedata import category
+
+__all__ = ["WsssError", "first_line", "in_one_line", "is_one_line"]
+
+_NO_SIGNS = ("Cc", "Cs", "Zl", "Zp")
+"""Control signs, halves of characters (of names that are no UTF-8), separators of lines and paragraphs."""
 
 
 class WsssError(Exception):
@@ -17,3 +22,21 @@ def first_line(error: BaseException) -> str:
     'no such model'
     """
     return str(error).strip().partition("\n")[0].strip().rstrip(".:") or type(error).__name__
+
+
+def is_one_line(text: str) -> bool:
+    """Whether a name can stand in a list with one name a line, be written as UTF-8, and be printed as it is.
+
+    >>> is_one_line("naïve café"), is_one_line("two\\nlines"), is_one_line("no UTF-8: \\udce9")
+    (True, False, False)
+    """
+    return not any(category(sign) in _NO_SIGNS for sign in text)
+
+
+def in_one_line(text: str) -> str:
+    """A text that somebody else wrote, for a message: what is no sign of one line is escaped.
+
+    >>> print(in_one_line("red \\x1b[31m"))
+    red \\x1b[31m
+    """
+    return "".join(ascii(sign)[1:-1] if category(sign) in _NO_SIGNS else sign for sign in text)

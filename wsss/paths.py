@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wsss.errors import WsssError
 
-__all__ = ["cache_folder", "checkout", "checkout_folder", "notebook_folder", "runs_folder", "short_path"]
+__all__ = ["cache_folder", "checkout", "checkout_folder", "notebook_folder", "runs_folder", "short_path", "typed_path"]
 
 
 PACKAGE = Path(__file__).resolve().parent
@@ -69,6 +69,14 @@ def short_path(path: str | os.PathLike[str]) -> str:
     read."""
     path = Path(path)
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def typed_path(text: str | os.PathLike[str]) -> Path:
+    """The file or folder that a user names; the name of nobody's home, and what is no name, is left as it is."""
+    try:
+        return Path(text).expanduser()
+    except (RuntimeError, ValueError):
+        return Path(text)
 
 
 def notebook_folder() -> Path:

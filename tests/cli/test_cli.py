@@ -55,6 +55,7 @@ COMMANDS = {
         "--preset",
     },
     "export-network": {"--network", "--out"},
+    "fetch": {"--out"},
     "evaluate": {
         "--source",
         "--checkpoint",

@@ -115,7 +115,7 @@ def test_what_is_no_data_set_is_refused() -> None:
             OwnDataset(tiles)
     tiles = Tiles()
     tiles.classes = ("red", "red")
-    with pytest.raises(WsssError, match="1 to 254 classes, each name once"):
+    with pytest.raises(WsssError, match="1 to 254 classes, each once"):
         OwnDataset(tiles)
 
 

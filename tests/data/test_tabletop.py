@@ -101,7 +101,7 @@ def test_a_scene_does_not_depend_on_the_others(tabletop_root: Path, tmp_path: Pa
 def test_the_number_of_processes_does_not_matter(tmp_path: Path) -> None:
     spec = TabletopSpec(side=32, splits=(("tune", 9),))  # two chunks, one for each process
     made = files(render_tabletop(tmp_path / "two", spec, processes=2, progress=False))
-    assert len(made) == 9 * 6 + 2
+    assert len(made) == 9 * 6 + 3
     _render_chunk(tmp_path / "here", spec, "tune", [8, 5])
     here = files(tmp_path / "here")
     assert len(here) == 2 * 6

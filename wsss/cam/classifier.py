@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from wsss.cam.features import feature_maps
 from wsss.checks import require_number
+from wsss.data.base import require_class_names
 from wsss.errors import WsssError
 from wsss.networks.backbones import backbone_state, check_backbone, normalisation
 from wsss.networks.checkpoints import (
@@ -80,8 +81,7 @@ class ClassifierInfo:
         info.check_activation()
         check_backbone(info.backbone)
         names = info.classes
-        if not 0 < len(names) < 255 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-            raise WsssError(f"classes must be 1…254 different names, not {str(names)[:80]}")
+        require_class_names(names, "the description")
         require_number("output_stride", info.output_stride, 1, 64, whole=True)
         require_number("base_side", info.base_side, 16, 16384, whole=True)
         require_normalisation(info.mean, info.std)

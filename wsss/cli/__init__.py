@@ -3,6 +3,7 @@
 Each command imports what it needs when it runs, so that `--help` answers at once.
 """
 
+import io
 import logging
 import os
 import sys
@@ -16,12 +17,12 @@ from wsss.cli import stages  # noqa: F401 - enters its commands, which `--help` 
 from wsss.cli import folders, notebooks, photographs  # noqa: F401 - likewise
 
 # isort: split
-from wsss.cli import exports  # noqa: F401 - likewise
+from wsss.cli import exports, fetching  # noqa: F401 - likewise
 
 # isort: split
 from wsss.cli import bench, records, where  # noqa: F401 - likewise
 from wsss.cli.application import app
-from wsss.errors import WsssError
+from wsss.errors import WsssError, in_one_line
 from wsss.machine.processes import connected, launched, lost_another, speaks
 from wsss.paths import VERSION
 
@@ -60,7 +61,7 @@ def _debugging() -> bool:
 
 def _end(reason: object) -> NoReturn:
     """Say in one line why nothing more is done, and end."""
-    typer.secho(f"error: {reason}", fg=typer.colors.RED, err=True)
+    typer.secho(f"error: {in_one_line(str(reason))}", fg=typer.colors.RED, err=True)
     if connected():  # torch's threads would have words of their own while Python ends in its usual way
         sys.stdout.flush()
         sys.stderr.flush()
@@ -71,6 +72,8 @@ def _end(reason: object) -> NoReturn:
 def main() -> None:
     """Run the command line; what users can mend is said in one line, without a traceback (`WSSS_DEBUG=1` shows it)."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names, and signs of ours, that the terminal's encoding does not have
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if not speaks():
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends; the main process speaks for all

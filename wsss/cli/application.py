@@ -12,6 +12,7 @@ import typer
 from wsss.cli.adding import Command, adds
 from wsss.cli.environment import environment
 from wsss.cli.made import document
+from wsss.paths import typed_path
 
 __all__ = ["app"]
 
@@ -65,7 +66,7 @@ class _Application(typer.Typer):
 def _say(name: str, command: Command, chosen: dict[str, Any], given: dict[str, Any]) -> None:
     """Call a command and print what it made: its lines and where everything lies, the last line alone, or JSON."""
     as_json, quiet = chosen["as_json"], chosen["quiet"]
-    runs = str(chosen["runs"].expanduser().resolve()) if chosen["runs"] else None
+    runs = str(typed_path(chosen["runs"]).resolve()) if chosen["runs"] else None
     hidden = {"WSSS_HEADLESS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"} if quiet else {}
     with environment(WSSS_RUNS=runs, **hidden):
         printed = io.StringIO()

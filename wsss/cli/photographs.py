@@ -11,7 +11,7 @@ from wsss.checks import settings_of_environment
 from wsss.cli.made import Made
 from wsss.cli.options import RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
-from wsss.paths import short_path
+from wsss.paths import short_path, typed_path
 
 if TYPE_CHECKING:
     from wsss.experiments.worth import Worth
@@ -53,7 +53,7 @@ def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run
     own = replace(options, data="photographs", root=images)
     if options.depth == NO_DEPTH:
         own = replace(own, depth="constant")
-    place = tags if tags == FOLDERS else str(Path(tags).expanduser().resolve())
+    place = tags if tags == FOLDERS else str(typed_path(tags).resolve())
     return own.open(tags=place, **settings)
 
 
@@ -97,7 +97,7 @@ def _warn_of_few(run: "Run") -> None:
 
 
 def _resolved(folder: Path | None) -> str | None:
-    return str(folder.expanduser().resolve()) if folder else None
+    return str(typed_path(folder).resolve()) if folder else None
 
 
 @app.command()

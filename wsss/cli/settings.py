@@ -10,7 +10,8 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from wsss.checks import check_settings, finite
-from wsss.errors import WsssError
+from wsss.errors import WsssError, is_one_line
+from wsss.paths import typed_path
 
 __all__ = ["layered", "place_from", "settings_of_file", "settings_of_pairs"]
 
@@ -34,7 +35,7 @@ def settings_of_file(path: Path) -> dict[str, Any]:
     """
     from wsss.io import read_toml
 
-    path = path.expanduser()
+    path = typed_path(path)
     tables = read_toml(path, missing="Give a TOML file with --config.")
     return _checked(_flat(tables), str(path), path.resolve().parent)
 
@@ -158,9 +159,11 @@ def _listed(value: Any) -> Any:
 
 
 def _placed(name: str, value: Any, base: Path) -> Any:
-    """A setting that is a place, or names one, as seen from a folder."""
+    """A setting that is a place, or names one, as seen from a folder; one of several lines is refused later."""
+    if not is_one_line(str(value)):
+        return value
     if name in ("root", "classifier.weights") and isinstance(value, str):
-        return str((base / Path(value).expanduser()).resolve())
+        return str((base / typed_path(value)).resolve())
     if name == "depth" and isinstance(value, str):
         return place_from(value, base)
     if name == "sources" and isinstance(value, tuple):
@@ -175,7 +178,7 @@ def place_from(depth: str, base: Path) -> str:
     Also of a declaration `NAME=files:DIR`.
     """
     from wsss.depth.patterns import split_pattern
-    from wsss.depth.specs import innermost, is_here, pattern_of, typed_path, with_innermost
+    from wsss.depth.specs import innermost, is_here, pattern_of, with_innermost
 
     head, files, folder = innermost(depth).partition("files:")
     if not files or (head and not re.fullmatch(r"[\w.-]+=", head)):

@@ -6,10 +6,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from wsss.errors import WsssError
+from wsss.errors import WsssError, is_one_line
 from wsss.io import content_hash
 
-__all__ = ["IGNORE", "Dataset", "Sample", "data_key", "labels_of_mask", "subset"]
+__all__ = ["IGNORE", "Dataset", "Sample", "data_key", "labels_of_mask", "require_class_names", "subset"]
 
 IGNORE = 255
 """The label of pixels whose truth is unknown: never trained on, never scored."""
@@ -119,3 +119,15 @@ def subset(ids: Sequence[str], limit: int | None) -> tuple[str, ...]:
         return tuple(ids)
     positions = np.linspace(0, len(ids) - 1, limit).round().astype(int)
     return tuple(ids[position] for position in positions)
+
+
+def require_class_names(names: Sequence[object], place: str) -> None:
+    """Raise a `WsssError` unless names can be those of the labels 1…C: each one line of text, and no two alike.
+
+    Args:
+        place: that they come from, for the message.
+    """
+    odd = [name for name in names if not isinstance(name, str) or not name or not is_one_line(name)]
+    if odd or not 0 < len(names) < IGNORE or len(set(names)) < len(names):
+        shown = ascii(odd[0] if odd else names)[:80]
+        raise WsssError(f"{place} must name 1 to {IGNORE - 1} classes, each once and in one line, not {shown}")

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pooch
 from scipy.io import loadmat
 
-from wsss.checks import switched_on
 from wsss.data.splits import read_split, without
 from wsss.errors import WsssError
 from wsss.io import atomic_path, write_png
+from wsss.machine.downloads import download
 from wsss.machine.progress import progress_bar
 from wsss.paths import cache_folder
 
@@ -74,16 +73,15 @@ def fetch(archive: Archive, folder: Path) -> Path:
     Raises:
         WsssError: no address answers, or what came does not have the checksum; the message lists what failed.
     """
-    failures, shown = [], not switched_on("WSSS_HEADLESS")
+    failures = []
     for url in archive.urls:
         try:
-            file = pooch.retrieve(url, f"sha256:{archive.sha256}", archive.filename, folder, progressbar=shown)
-            return Path(file)
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
-            failures.append(f"{url}: {error}")
+            return download(url, archive.sha256, folder / archive.filename)
+        except WsssError as error:
+            failures.append(str(error))
     raise WsssError(
-        f"cannot download {archive.filename}. Check the network, or put the file into {folder} by hand.\n"
-        + "\n".join(failures)
+        f"cannot download {archive.filename}. Check the network, or put the file into {folder} by hand. "
+        + " ".join(failures)
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsss.data.base import Sample
+from wsss.data.base import Sample, require_class_names
 from wsss.data.folder import FolderDataset, existing_folder
 from wsss.data.tags import counted, photographs_in
 from wsss.data.vocabulary import read_class_names
@@ -61,9 +61,10 @@ def _classes(folder: Path) -> tuple[str, ...]:
         return read_class_names(folder)
     known = read_json(folder / FACTS) if (folder / FACTS).is_file() else None
     classes = known.get("classes") if isinstance(known, dict) else None
-    if not isinstance(classes, list) or not classes or not all(isinstance(each, str) for each in classes):
+    if not isinstance(classes, list) or not classes:
         raise WsssError(
             f"{folder} has no classes.txt or {FACTS} that names the classes of its label maps. Give a folder of "
             "`wsss label` or `wsss predict`, or write the name of class 1 into the first line of classes.txt, …"
         )
+    require_class_names(classes, str(folder / FACTS))
     return tuple(classes)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from wsss.data.base import IGNORE, Dataset, Sample, data_key
-from wsss.errors import WsssError
+from wsss.data.base import IGNORE, Dataset, Sample, data_key, require_class_names
+from wsss.errors import WsssError, is_one_line
 from wsss.io import content_hash
 from wsss.machine.plugins import check_version
 
@@ -49,8 +49,7 @@ class OwnDataset:
         _check_ids(self.name, self.ids)
         if len(self.ids) != len(dataset):
             raise WsssError(f"data set {self.name} has {len(self.ids)} ids, but {len(dataset)} samples")
-        if not 1 <= len(self.classes) <= 254 or len(set(self.classes)) < len(self.classes):
-            raise WsssError(f"data set {self.name} must have 1 to 254 classes, each name once, not {self.classes}")
+        require_class_names(self.classes, f"data set {self.name}")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -87,7 +86,7 @@ class OwnDataset:
 def _check_ids(name: str, ids: Sequence[Any]) -> None:
     for each in ids:
         parts = each.split("/") if isinstance(each, str) else []
-        if not parts or not each.isprintable() or any(part in ("", ".", "..") for part in parts) or "\\" in each:
+        if not parts or not is_one_line(each) or any(part in ("", ".", "..") for part in parts) or "\\" in each:
             raise WsssError(f"data set {name}: {each!r} is no id; ids are stems of file names, as text")
     if repeated := [each for each, count in Counter(ids).items() if count > 1]:
         raise WsssError(f"data set {name} has the id {repeated[0]} more than once")

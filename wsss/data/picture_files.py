@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from wsss.errors import WsssError
+from wsss.errors import WsssError, in_one_line, is_one_line
 
-__all__ = ["FOREIGN", "SUFFIXES", "PictureFolder", "is_foreign", "is_picture", "refusal"]
+__all__ = ["FOREIGN", "SUFFIXES", "PictureFolder", "is_foreign", "is_picture", "refusal", "require_writable_name"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 """Of picture files that are read, in small or capital letters."""
@@ -35,6 +35,15 @@ def refusal(path: Path) -> WsssError:
         f"{path} is a picture of a kind that is not read here ({', '.join(SUFFIXES)} are). Convert it, for instance "
         f"with ImageMagick: mogrify -format jpg {path.name}"
     )
+
+
+def require_writable_name(path: Path, name: str) -> None:
+    """Raise a `WsssError` where the name of a picture cannot stand in a list of names, a page or a file in UTF-8."""
+    if not is_one_line(name):
+        raise WsssError(
+            f"the name of {in_one_line(str(path))} has signs that no list of names can hold (written here with "
+            "backslashes). Rename it."
+        )
 
 
 class PictureFolder:

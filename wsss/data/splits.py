@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from wsss.errors import WsssError
+from wsss.errors import WsssError, is_one_line
 
 __all__ = ["check_split", "cut_tune", "read_split", "without"]
 
@@ -32,7 +32,7 @@ def read_split(path: Path) -> tuple[str, ...]:
         # The id becomes the stem of every file made from the sample, so it must not lead out of its folder.
         if "/" in name or "\\" in name or name in {".", ".."}:
             raise WsssError(f"split file {path}: id {name!r} contains a path. Ids are file names without extension.")
-        if not name.isprintable() or len(name.encode()) > LONGEST_ID:
+        if not is_one_line(name) or len(name.encode()) > LONGEST_ID:
             raise WsssError(
                 f"split file {path}: id {name[:40]!r} is no file name. It must be a text file in UTF-8 with one image "
                 "id a line."

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from wsss.data.croissant import FILE as CARD
+from wsss.data.croissant import tabletop_croissant
 from wsss.data.depth_camera import as_measured
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.data.scenes import draw_scene, scene_kind
@@ -58,6 +60,7 @@ def render_tabletop(
     _check_identity(root, spec)
     for split, count in spec.splits:
         if not (root / split / "index.json").exists():
+            write_json(root / CARD, tabletop_croissant(spec))
             _render_split(root, spec, split, count, processes, progress)
             _warn_if_thawed(root, split, spec)
     return root

@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 
 from wsss.data.base import IGNORE
 from wsss.data.coco import read_instances
-from wsss.data.picture_files import is_foreign, is_picture, refusal
-from wsss.errors import WsssError
+from wsss.data.picture_files import is_foreign, is_picture, refusal, require_writable_name
+from wsss.errors import WsssError, in_one_line, is_one_line
+from wsss.paths import typed_path
 
 __all__ = ["FOLDERS", "OUTLINES", "Tags", "counted", "photographs_in", "read_tags"]
 
@@ -58,6 +59,7 @@ def photographs_in(folder: Path) -> tuple[str, ...]:
         raise WsssError(f"{folder} holds no photograph. Name the folder of the image files with --images.")
     stems: dict[Path, Path] = {}
     for file in files:
+        require_writable_name(folder / file, file.as_posix())
         other = stems.setdefault(file.with_suffix(""), file)
         if other != file:
             raise WsssError(f"{folder}: {other} and {file} would have the same label map. Rename one.")
@@ -88,7 +90,7 @@ def read_tags(source: str | Path, images: Path) -> Tags:
     files = photographs_in(images)
     if source == FOLDERS:
         return _of_folders(files, images)
-    path = Path(source).expanduser()
+    path = typed_path(source)
     held: Held
     if path.is_dir():
         held = _xml_entries(path), None, ()
@@ -129,7 +131,7 @@ def _matched(held: Held, files: Sequence[str], source: Path) -> Tags:
     names = tuple(classes or sorted(frozenset[str]().union(*found.values())))
     _require_classes(names, source)
     if not any(found.values()):
-        first = f" It begins with {strangers[0]}, the photographs with {files[0]}." if strangers else ""
+        first = f" It begins with {in_one_line(strangers[0])}, the photographs with {files[0]}." if strangers else ""
         raise WsssError(f"{source} gives no photograph a tag.{first} Files are named by their path below --images.")
     left_out = list(notes)
     if strangers:
@@ -146,18 +148,31 @@ def counted(names: Sequence[str]) -> str:
     '1 photograph (a.jpg)'
     """
     more = ", …" if len(names) > _NAMED else ""
-    return f"{len(names)} photograph{'s' if len(names) > 1 else ''} ({', '.join(names[:_NAMED])}{more})"
+    first = in_one_line(", ".join(names[:_NAMED]))
+    return f"{len(names)} photograph{'s' if len(names) > 1 else ''} ({first}{more})"
 
 
 def _require_classes(names: Sequence[str], source: Path) -> None:
     if len(names) >= IGNORE:
         raise WsssError(f"{source} has {len(names)} different tags, and a label map has room for {IGNORE - 1} classes.")
     for name in names:
-        if not name.isprintable() or name != name.strip() or name.casefold() in ("", "background", "__background__"):
-            raise WsssError(f"{source}: {name!r} is no name of a class. What shows none of the classes has no tag.")
+        _require_name(name, str(source))
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise WsssError(f"{source} names the class {repeated!r} twice. Rename or remove one.")
+
+
+def _require_name(name: str, place: str) -> None:
+    if not is_one_line(name) or name != name.strip() or name.casefold() in ("", "background", "__background__"):
+        raise WsssError(f"{place}: {name!r} is no name of a class. What shows none of the classes has no tag.")
+
+
+def _named(tags: Iterable[str], place: str) -> frozenset[str]:
+    """The classes of a photograph, each checked, so that a message names the line that one stands in."""
+    found = frozenset(tag.strip() for tag in tags)
+    for name in sorted(found):
+        _require_name(name, place)
+    return found
 
 
 def _of_folders(files: Sequence[str], images: Path) -> Tags:
@@ -195,7 +210,8 @@ def _csv_entries(path: Path) -> Held:
 def _csv_line(path: Path, line: int, row: Sequence[str]) -> Entry:
     if not row[0] or len(row) > 2:
         raise WsssError(f"{path}, line {line}: it must be file,tag;tag, not {','.join(row)[:60]!r}.")
-    return row[0], frozenset(tag for tag in map(str.strip, (row[1] if len(row) > 1 else "").split(";")) if tag)
+    tags = (row[1] if len(row) > 1 else "").split(";")
+    return row[0], _named(filter(str.strip, tags), f"{path}, line {line}")
 
 
 def _columns(path: Path, rows: Sequence[tuple[int, list[str]]], headed: bool) -> list[Entry]:
@@ -222,7 +238,7 @@ def _columns(path: Path, rows: Sequence[tuple[int, list[str]]], headed: bool) ->
 
 
 def _jsonl_entries(path: Path) -> Held:
-    lines = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1)
+    lines = enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1)  # others may stand in a text
     return [_jsonl_line(path, number, line) for number, line in lines if line.strip()], None, ()
 
 
@@ -232,7 +248,7 @@ def _jsonl_line(path: Path, number: int, line: str) -> Entry:
         held = json.loads(line)
         name, objects = held["file_name"], held.get("objects") or {}
         values = held.get("labels", held.get("label", objects.get("categories", objects.get("category"))))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WsssError(f"{path}, line {number}: it must be a JSON object with file_name ({error!r}).") from error
     if values is None:
         raise WsssError(f"{path}, line {number}: it has no labels, label or objects.categories.")
@@ -242,7 +258,7 @@ def _jsonl_line(path: Path, number: int, line: str) -> Entry:
             f'{path}, line {number}: classes must be given by name, as in "labels": ["cat"], not '
             f"{json.dumps(values)[:60]}."
         )
-    return name, frozenset(tag.strip() for tag in tags)
+    return name, _named(tags, f"{path}, line {number}")
 
 
 def _xml_entries(folder: Path) -> Iterable[Entry]:
@@ -257,7 +273,7 @@ def _xml_entries(folder: Path) -> Iterable[Entry]:
             raise WsssError(f"cannot read annotation {file}: {error}. Replace or remove it.") from error
         if not all(map(str.strip, names)):
             raise WsssError(f"annotation {file}: an object has no name. Add it or remove the object.")
-        yield file.stem, frozenset(map(str.strip, names))
+        yield file.stem, _named(names, f"annotation {file}")
 
 
 def _coco_entries(path: Path) -> Held:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from wsss.data.base import IGNORE
 from wsss.data.folder import is_file
 from wsss.errors import WsssError
+from wsss.io import read_json
 
 __all__ = ["VOC_CLASSES", "ClassChoice", "choose_classes", "read_class_names"]
 
@@ -37,12 +39,18 @@ FIRST_LINES = re.compile(
 )
 """What its first line may not be either: names that stand for id 0 in the lists of other tools, and headings."""
 
+FACTS = ("labels.json", "export.json")
+"""Files of `wsss label`, `predict` and `export` that name the classes too."""
+
 USUAL = 0.05
 """Share of the images from which on a folder with VOC's own names, but not with all their classes, is about a class."""
 
 
 def read_class_names(root: Path) -> tuple[str, ...]:
     """Names of the mask ids 1…N: the lines of `root/classes.txt` where there is one, else VOC's twenty.
+
+    A folder that this package has filled says the names a second time: then nothing has to be guessed, and a class may
+    be called `others` or `10 euro`.
 
     Raises:
         WsssError: the file is unreadable or empty, repeats a name, has more than 254 names, or a line that is no class
@@ -58,6 +66,8 @@ def read_class_names(root: Path) -> tuple[str, ...]:
     names = tuple(line.strip() for line in lines if line.strip())
     if not names or len(names) >= IGNORE or len(set(names)) < len(names):
         raise WsssError(f"{file} must name the mask ids 1…N (N < 255), one a line, each once, background left out.")
+    if names == _written_here(root):
+        return names
     wrong = next((name for name in names if NO_CLASS.fullmatch(name)), None)
     if wrong is None and FIRST_LINES.fullmatch(names[0]):
         wrong = names[0]
@@ -67,6 +77,16 @@ def read_class_names(root: Path) -> tuple[str, ...]:
             "class name."
         )
     return names
+
+
+def _written_here(root: Path) -> tuple[str, ...] | None:
+    """The class names in the file by which this package says what it has filled a folder with; None without one."""
+    for file in (root / name for name in FACTS if is_file(root / name)):
+        with suppress(WsssError):
+            held = read_json(file)
+            if isinstance(held, dict) and isinstance(held.get("classes"), list):
+                return tuple(str(name) for name in held["classes"])
+    return None
 
 
 @dataclass(frozen=True)

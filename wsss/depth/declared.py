@@ -20,11 +20,11 @@ from wsss.depth.specs import (
     portable_spec,
     resolve_place,
     source_name,
-    typed_path,
     with_innermost,
 )
 from wsss.errors import WsssError
 from wsss.io import content_hash
+from wsss.paths import typed_path
 
 __all__ = ["FILES", "KINDS", "DepthSources", "declarations", "inline", "kinds_of", "take_inline"]
 

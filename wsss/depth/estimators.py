@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from wsss.data.base import Dataset
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.monocular import DepthNetwork, load_depth_network, predict_inverse_depth
-from wsss.depth.specs import is_there, typed_path
+from wsss.depth.specs import is_there
 from wsss.errors import WsssError, first_line
 from wsss.io import read_image, write_png
 from wsss.machine.runtime import pick_device
+from wsss.paths import typed_path
 
 __all__ = ["cached", "fold_path", "hub_depth", "learned_depth", "model_kind", "require_hub_model"]
 

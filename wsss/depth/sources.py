@@ -13,9 +13,10 @@ from wsss.depth.files import files_depth, resized
 from wsss.depth.names import SOURCES
 from wsss.depth.own import own_depth
 from wsss.depth.patterns import split_pattern
-from wsss.depth.specs import severity_of, source_identity, split_control, typed_path, unknown_source
+from wsss.depth.specs import severity_of, source_identity, split_control, unknown_source
 from wsss.errors import WsssError
 from wsss.io import content_hash
+from wsss.paths import typed_path
 
 __all__ = ["DepthSource", "open_depth"]
 

@@ -12,6 +12,7 @@ from wsss.depth.patterns import WHOLE_FOLDER, matching, split_pattern
 from wsss.errors import WsssError
 from wsss.io import content_hash
 from wsss.machine.contents import file_hashes, folder_hash, weights_hash
+from wsss.paths import typed_path
 
 __all__ = [
     "CONTROL_NAMES",
@@ -29,10 +30,12 @@ __all__ = [
     "source_identity",
     "source_name",
     "split_control",
-    "typed_path",
     "unknown_source",
     "with_innermost",
 ]
+
+DEEPEST = 30
+"""Signs + in what a control is made from: each is a control of another one, or stands in the name of a file."""
 
 
 def check_source(spec: str, declared: Collection[str] = ()) -> None:
@@ -211,9 +214,17 @@ def is_here(name: str, place: str) -> bool:
 
 
 def split_control(spec: str) -> tuple[str, str] | None:
-    """A control and the source that it is made from, `sensor` where none is named; None if `spec` is no control."""
+    """A control and the source that it is made from, `sensor` where none is named; None if `spec` is no control.
+
+    Raises:
+        WsssError: it is a control of a control of a control, and so on, `DEEPEST` times.
+    """
     head, _, inner = spec.partition("+")
-    return (head, inner or "sensor") if head.partition(":")[0] in CONTROL_NAMES else None
+    if head.partition(":")[0] not in CONTROL_NAMES:
+        return None
+    if inner.count("+") > DEEPEST:
+        raise WsssError(f"depth source {spec[:60]}…: {inner.count('+') + 1} controls of one another are too many")
+    return head, inner or "sensor"
 
 
 def severity_of(argument: str) -> float:
@@ -239,14 +250,6 @@ def unknown_source(spec: str, declared: Collection[str] = ()) -> WsssError:
         f"(shuffled, inverted, noisy:SEVERITY, {', '.join(NOISE_LEVELS)}, of sensor, or +SOURCE), or a name that "
         "--source NAME=files:DIR declares"
     )
-
-
-def typed_path(text: str) -> Path:
-    """The file or folder that a user names; the name of nobody's home, and what is no name, is left as it is."""
-    try:
-        return Path(text).expanduser()
-    except (RuntimeError, ValueError):
-        return Path(text)
 
 
 def is_there(path: Path, folder: bool) -> bool:

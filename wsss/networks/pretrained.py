@@ -4,11 +4,15 @@ hub."""
 from pathlib import Path
 
 from wsss.errors import WsssError, first_line
+from wsss.paths import typed_path
 
-__all__ = ["WEIGHTS", "pretrained_file"]
+__all__ = ["CARD", "CONFIG", "WEIGHTS", "pretrained_file"]
 
 WEIGHTS = "model.safetensors"
 """The checkpoint in a folder or repository, where Hugging Face's libraries have it too."""
+
+CONFIG, CARD = "config.json", "README.md"
+"""Beside it: what it says of itself, and its card."""
 
 SECONDS = 10  # that the hub may take to answer
 
@@ -24,7 +28,7 @@ def pretrained_file(place: str | Path, *, revision: str | None = None) -> Path:
     Raises:
         WsssError: there is none, or the hub cannot be reached.
     """
-    path = Path(place).expanduser()
+    path = typed_path(place)
     if path.is_file():
         return path
     if path.is_dir():

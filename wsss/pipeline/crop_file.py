@@ -30,6 +30,7 @@ from wsss.config import Config
 from wsss.errors import WsssError
 from wsss.io import atomic_path, read_toml
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.paths import typed_path
 
 __all__ = ["GIVEN_METHOD", "CropSettings", "read_crop_settings", "toml_of", "write_crop_settings"]
 
@@ -88,7 +89,7 @@ def read_crop_settings(path: str | Path) -> CropSettings:
         WsssError: missing, no TOML, or with a section, name or value that is not known; the message names it and the
             remedy.
     """
-    path = Path(path).expanduser()
+    path = typed_path(path)
     tables = read_toml(
         path,
         what="crop parameters ",

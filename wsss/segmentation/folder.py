@@ -14,8 +14,8 @@ from PIL import Image
 
 from wsss.checks import require_apart, require_folder
 from wsss.data.palette import class_colours, overlay
-from wsss.data.picture_files import SUFFIXES, is_foreign, is_picture, refusal
-from wsss.errors import WsssError
+from wsss.data.picture_files import SUFFIXES, is_foreign, is_picture, refusal, require_writable_name
+from wsss.errors import WsssError, in_one_line
 from wsss.io import content_hash, file_hash, read_image, read_json, write_json, write_png
 from wsss.machine.processes import agreed, gathered, is_main, share, tell
 from wsss.machine.progress import progress_bar
@@ -59,6 +59,7 @@ def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -
         raise WsssError(f"{folder} holds no image ({', '.join(SUFFIXES)})")
     stems: dict[str, Path] = {}
     for path in files:
+        require_writable_name(path, path.name)
         if path.stem in stems:
             raise WsssError(f"{stems[path.stem]} and {path} would have the same label map. Rename one.")
         stems[path.stem] = path
@@ -66,7 +67,7 @@ def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -
     others = [f"{path.name}/" if path.is_dir() else path.name for path in present if path not in known]
     if others:
         more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        tell(f"passed over in {folder}, no images: {', '.join(others[:NAMED])}{more}")
+        tell(f"passed over in {folder}, no images: {in_one_line(', '.join(others[:NAMED]))}{more}")
     return files
 
 

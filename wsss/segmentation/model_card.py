@@ -3,9 +3,10 @@
 Nothing is claimed that neither the checkpoint, nor a record, nor whoever saves it says.
 """
 
+import json
 from typing import Any
 
-from wsss.errors import WsssError, first_line
+from wsss.errors import WsssError, first_line, in_one_line
 from wsss.paths import VERSION
 from wsss.records.record import Record
 from wsss.records.store import full_name
@@ -46,16 +47,16 @@ LOADED = {
     "segmentation network": """import torch
 from wsss import from_pretrained
 
-network = from_pretrained("{name}")
+network = from_pretrained({name})
 label = next(network([image], torch.device("cpu")))  # image H×W×3 uint8 → label map H×W uint8""",
     "classifier": """from wsss import DepthCAM, pretrained_file
 
-cam = DepthCAM.from_checkpoint(pretrained_file("{name}"))
+cam = DepthCAM.from_checkpoint(pretrained_file({name}))
 result = cam("photo.jpg")""",
     "depth network": """from wsss import from_pretrained
 from wsss.depth.monocular import predict_inverse_depth
 
-depth = predict_inverse_depth(from_pretrained("{name}"), image)  # image H×W×3 uint8 → H×W float32""",
+depth = predict_inverse_depth(from_pretrained({name}), image)  # image H×W×3 uint8 → H×W float32""",
 }
 
 
@@ -86,9 +87,9 @@ def model_card(
     except (TypeError, ValueError) as error:
         raise WsssError(f"the model card cannot be written: {first_line(error)}") from error
     parts = [
-        f"---\n{head}\n---\n\n# {name}",
+        f"---\n{head}\n---\n\n# {_text(name)}",
         f"A {held.kind} that {WHAT[held.kind]}. Made with wsss-depth-cam {VERSION}.",
-        f"## Load it\n\n```python\n{LOADED[held.kind].format(name=name)}\n```",
+        f"## Load it\n\n```python\n{LOADED[held.kind].format(name=json.dumps(name))}\n```",
         f"## What it has learnt from\n\n{_learnt_from(held, trained_on)}",
         *([f"## Classes\n\n{_classes(held)}"] if held.classes else []),
         f"## How good it is\n\n{_scores(held, record)}",
@@ -125,7 +126,7 @@ def _learnt_from(held: AnyCheckpoint, trained_on: str | None) -> str:
     if labels == "full-supervision":
         parts.append("Labels: true masks.")
     elif labels:
-        parts.append(f"Labels: pseudo-labels of the method `{labels}`, made from image-level tags.")
+        parts.append(f"Labels: pseudo-labels of the method {_text(str(labels))}, made from image-level tags.")
     if "trained_on" in held.facts:
         parts.append(f"{len(held.facts['trained_on'])} images with measured depth.")
     return " ".join(parts)
@@ -137,7 +138,7 @@ def _classes(held: AnyCheckpoint) -> str:
 
 def _text(name: str) -> str:
     """A name in Markdown, as it is: signs that would be markup are escaped."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|!" else sign for sign in " ".join(name.split()))
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|!" else sign for sign in in_one_line(" ".join(name.split())))
 
 
 def _scores(held: AnyCheckpoint, record: Record | None) -> str:
@@ -152,7 +153,7 @@ def _scores(held: AnyCheckpoint, record: Record | None) -> str:
             f"seeds {', '.join(map(str, record['seeds']))}."
         )
     chosen = {name: one.get("miou") for name, one in held.facts.get("chosen", {}).items()}
-    rows = [f"| `{name}` | {miou:.1f} |" for name, miou in chosen.items() if miou is not None]
+    rows = [f"| {_text(name)} | {miou:.1f} |" for name, miou in chosen.items() if miou is not None]
     if rows:
         head = "mIoU in percent on the split that parameters were chosen on, which is too good by that choice:"
         return "\n".join([head, "", "| method | mIoU |", "|---|---|", *rows])
@@ -163,7 +164,7 @@ def _facts(held: AnyCheckpoint) -> str:
     facts = {"long side of images, pixels": held.side, "mean": list(held.mean), "standard deviation": list(held.std)}
     shown = ("backbone", "architecture", "encoder", "output_stride", "scales")
     facts |= {name.replace("_", " "): held.facts[name] for name in shown if name in held.facts}
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())])
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {_text(str(value))} |" for name, value in facts.items())])
 
 
 def _licence(license: str) -> str:
@@ -172,4 +173,4 @@ def _licence(license: str) -> str:
             "Whoever saved it has not stated one. The weights that the backbone began with and the photographs that it "
             "has learnt from have licences of their own."
         )
-    return f"{license}, as whoever saved it says. The code of wsss-depth-cam is under the MIT licence."
+    return f"{_text(license)}, as whoever saved it says. The code of wsss-depth-cam is under the MIT licence."

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from wsss.checks import require_number, require_numbers
+from wsss.data.base import require_class_names
 from wsss.errors import WsssError
 from wsss.machine.memory import UNNOTICED, free_memory
 from wsss.networks.checkpoints import require_normalisation
@@ -91,7 +92,8 @@ def _require_facts(facts: Mapping[str, Any], network: nn.Module) -> None:
     """Raise a `WsssError` or `TypeError` unless the facts of a checkpoint can be used with its network."""
     arguments: Any = network.build_arguments
     expected, names = arguments["num_classes"], facts["classes"]
-    if len(names) != expected or not all(isinstance(name, str) for name in names):
+    require_class_names(names, "the description")
+    if len(names) != expected:
         raise WsssError(f"classes must be {expected} names")
     require_normalisation(facts["mean"], facts["std"])
     require_numbers("scales", facts["scales"], 0.01, 100)

@@ -11,14 +11,13 @@ from typing import Any, cast
 from wsss.checks import require_apart, require_folder
 from wsss.errors import WsssError
 from wsss.io import atomic_path, file_hash, read_json, write_json
-from wsss.networks.pretrained import WEIGHTS, pretrained_file
+from wsss.networks.pretrained import CARD, CONFIG, WEIGHTS, pretrained_file
+from wsss.paths import typed_path
 from wsss.records.record import Record
 from wsss.segmentation.any_checkpoint import AnyCheckpoint, Network, load_any, save_any
 from wsss.segmentation.model_card import model_card
 
 __all__ = ["from_pretrained", "save_pretrained"]
-
-CONFIG, CARD = "config.json", "README.md"
 
 
 def from_pretrained(place: str | Path, *, revision: str | None = None) -> Any:
@@ -65,9 +64,9 @@ def save_pretrained(
     Raises:
         WsssError: the network cannot be read, the folder holds something else, or the record is of something else.
     """
-    folder = Path(folder).expanduser()
+    folder = typed_path(folder)
     require_folder(folder)
-    given = Path(network).expanduser() if isinstance(network, str | Path) else None
+    given = typed_path(network) if isinstance(network, str | Path) else None
     if given is not None:
         given = pretrained_file(given) if given.is_dir() else given
         load_any(given)  # a broken one leaves no folder
@@ -98,7 +97,7 @@ def _require_same(folder: Path, weights: Path) -> None:
 def _record(path: str | Path | None, held: AnyCheckpoint) -> Record | None:
     if path is None:
         return None
-    record = read_json(Path(path).expanduser())
+    record = read_json(typed_path(path))
     known = record.get("classes") if isinstance(record, dict) else None
     stage = "segmentation" if held.kind == "segmentation network" else "cam"
     if not isinstance(known, list) or tuple(known) != held.classes or record.get("stage") != stage:

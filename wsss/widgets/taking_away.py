@@ -1,5 +1,6 @@
 """What a reader takes away from the crop explorer: of a run a file of crop parameters, of a photograph Python code."""
 
+import html
 import re
 import shlex
 from typing import Protocol
@@ -71,9 +72,9 @@ class OfRun:
             require_apart(path, *run.config.inputs(), remedy="Name another folder for runs in WSSS_RUNS.")
             write_crop_settings(path, sections_of(parameters), text.split("\n", 1)[0].removeprefix("# "))
         except WsssError as error:
-            return [HTML(f'<p role="alert">{error}</p>')]
+            return [HTML(f'<p role="alert">{html.escape(str(error))}</p>')]
         where = "on the clipboard and in" if on_clipboard else "in"
-        place = f"{where} <code>{short_path(path)}</code>"
+        place = f"{where} <code>{html.escape(short_path(path))}</code>"
         said = f'<p role="status">The parameters are {place}. Run chapters 04 to 06 with them:</p>'
         chapters = "04_pseudo_labels,05_segmentation_training,06_miou_tables"
         command = f"wsss run {_options(run, parameters.source)} --crops {path} --notebooks {chapters}"
