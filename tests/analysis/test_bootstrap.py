@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wsss.analysis import (
-    bootstrap_mean_ratio,
     bootstrap_miou,
     bootstrap_ratios,
     iou_per_class,
@@ -12,6 +14,7 @@ from wsss.analysis import (
     paired_bootstrap,
     paired_class_bootstrap,
 )
+from wsss.analysis.bootstrap import interval_of, mean_of_iou, resampled_iou
 from wsss.errors import WsssError
 
 
@@ -138,20 +141,6 @@ def test_ratio_of_sums_over_images():
     assert high == pytest.approx([1.0])
 
 
-def test_mean_of_ratios_equals_a_loop():
-    generator = np.random.default_rng(0)
-    denominators = generator.integers(0, 3, (9, 4)).astype(float)
-    denominators[:, 3] = [1, *[0] * 8]  # in one image only: missing from a third of the resamples
-    numerators = denominators * generator.random((9, 4))
-    draws = np.random.default_rng(3).multinomial(9, np.full(9, 1 / 9), size=200)
-    with np.errstate(invalid="ignore"):
-        looped = [np.nanmean((weights @ numerators) / (weights @ denominators)) for weights in draws]
-    value, low, high = bootstrap_mean_ratio(numerators, denominators, resamples=200, seed=3)
-    assert value == pytest.approx(np.mean(numerators.sum(axis=0) / denominators.sum(axis=0)))
-    assert (low, high) == pytest.approx(tuple(np.quantile(looped, [0.025, 0.975])))
-    assert np.isnan(bootstrap_mean_ratio(np.zeros((2, 3)), np.zeros((2, 3)))).all()
-
-
 def test_empty_ratio_is_nan_and_leaves_its_neighbours_alone():
     numerators = np.array([[1.0, 0.0], [2.0, 0.0]])
     denominators = np.array([[2.0, 0.0], [2.0, 0.0]])
@@ -159,6 +148,69 @@ def test_empty_ratio_is_nan_and_leaves_its_neighbours_alone():
     assert np.isnan([values[1], lows[1], highs[1]]).all()
     alone = bootstrap_ratios(numerators[:, :1], denominators[:, :1])
     assert (values[0], lows[0], highs[0]) == tuple(each[0] for each in alone)
+
+
+def test_images_of_one_scene_are_drawn_together():
+    confusions, scenes = random_confusions(np.random.default_rng(0), 12), np.array([7, 7, 7, 1, 2, 2, 3, 3, 3, 3, 1, 9])
+    names = np.unique(scenes)
+    draws = np.random.default_rng(5).multinomial(5, np.full(5, 1 / 5), size=200)
+    looped = [
+        mean_iou(sum(count * confusions[scenes == name].sum(axis=0) for name, count in zip(names, drawn, strict=True)))
+        for drawn in draws
+    ]
+    interval = bootstrap_miou(confusions, resamples=200, seed=5, level=0.9, scenes=scenes)
+    np.testing.assert_allclose(interval, np.quantile(looped, [0.05, 0.95]))
+    difference = paired_bootstrap(confusions, confusions[::-1], resamples=50, scenes=scenes)
+    assert difference[1][0] < 0 < difference[1][1]
+    assert paired_bootstrap(confusions, confusions, resamples=50, scenes=scenes)[1] == (0.0, 0.0)
+
+
+def test_each_image_its_own_scene_is_the_bootstrap_over_images():
+    confusions = random_confusions(np.random.default_rng(0), 12)
+    own = bootstrap_miou(confusions, resamples=300, scenes=np.arange(12))
+    assert own == pytest.approx(bootstrap_miou(confusions, resamples=300))
+
+
+def test_copies_of_images_within_a_scene_do_not_narrow_the_interval():
+    """Five frames of each scene that are all alike say no more than one of them."""
+    confusions = random_confusions(np.random.default_rng(3), 40)
+    copies = np.repeat(confusions, 5, axis=0)
+    alone = bootstrap_miou(confusions)
+    assert bootstrap_miou(copies, scenes=np.repeat(np.arange(40), 5)) == pytest.approx(alone)
+    low, high = bootstrap_miou(copies)
+    assert high - low < 0.6 * (alone[1] - alone[0])
+
+
+def test_the_interval_is_that_of_scipy():
+    confusions = random_confusions(np.random.default_rng(1), 60)
+
+    def statistic(drawn, axis):
+        return mean_iou(confusions[drawn].sum(axis=-3))
+
+    found = scipy.stats.bootstrap(
+        (np.arange(60),), statistic, n_resamples=4000, method="percentile", random_state=0, batch=200
+    ).confidence_interval
+    low, high = bootstrap_miou(confusions)
+    assert (low, high) == pytest.approx((found.low, found.high), abs=0.1 * (high - low))
+
+
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 100))
+@settings(max_examples=30, deadline=None)
+def test_names_and_order_of_scenes_do_not_matter(images, scenes, seed):
+    generator = np.random.default_rng(seed)
+    confusions, names = random_confusions(generator, images), generator.integers(0, scenes, images)
+    own = np.searchsorted(np.unique(names), names)
+    sums = [resampled_iou(confusions, 40, 0, each) for each in (names, 3 * names - 7, own)]
+    for each in sums[1:]:
+        np.testing.assert_allclose(each, sums[0])
+    shuffled = generator.permutation(images)
+    np.testing.assert_allclose(resampled_iou(confusions[shuffled], 40, 0, names[shuffled]), sums[0])
+    np.testing.assert_allclose(interval_of(mean_of_iou(sums[0])), bootstrap_miou(confusions, 40, 0, scenes=names))
+
+
+def test_every_image_needs_a_scene():
+    with pytest.raises(ValueError, match="4 images, but 3 are given a scene"):
+        bootstrap_miou(random_confusions(np.random.default_rng(0), 4), scenes=np.arange(3))
 
 
 def test_wrong_arguments_are_refused():

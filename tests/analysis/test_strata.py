@@ -21,6 +21,7 @@ from wsss.analysis import (
     size_bin,
     strata_table,
 )
+from wsss.analysis.strata import scene_groups, strata_of, strata_rows
 
 
 def make_score(image_id="a", relative_area=0.02, occlusion=0.0, border=np.nan, recall=0.5, iou=0.25, **known):
@@ -96,7 +97,7 @@ def test_intervals_are_over_images_not_objects():
     scores = [make_score(f"{index}", recall=recall) for index, recall in enumerate(recalls) for _ in range(20)]
     row = cell(strata_table(scores_frame(scores), seed=7))
     expected = [float(each[0]) for each in bootstrap_ratios(100 * recalls[:, None], np.ones((15, 1)), seed=7)]
-    assert (row["recall"], *row["recall_ci"]) == pytest.approx(expected)
+    assert (row["recall"], *row["recall_ci"]) == pytest.approx(expected, abs=1e-4)
 
 
 def test_border_bins_appear_where_border_occlusion_is_what_is_known():
@@ -168,5 +169,59 @@ def test_all_or_nothing_has_the_width_that_the_images_allow():
     assert row["hit_ci"] == pytest.approx([0, 100 * (1 - 0.025 ** (1 / 8))])  # Clopper-Pearson of 0 of 8
     everything = cell(strata_table(scores_frame([make_score(iou=0.9)] * 3), resamples=50))
     assert everything["hit_ci"] == pytest.approx([2.5, 100])  # one image says next to nothing
-    alike = scores_frame(scores).assign(**dict.fromkeys(MEASURES, 0.0))
-    assert cell(strata_table(alike, resamples=50, differences=True))["hit_ci"] == [0, 0]
+    strata = strata_of(scores_frame(scores), resamples=50)
+    assert cell(strata_rows(strata, minus=strata))["hit_ci"] == [0, 0]  # two methods that both miss all do not differ
+
+
+def test_differences_are_paired_and_equal_those_of_the_objects():
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 12, 60)
+    ours, theirs = (
+        scores_frame([make_score(str(image), recall=r) for image, r in zip(images, generator.random(60), strict=True)])
+        for _ in range(2)
+    )
+    strata = [strata_of(frame, resamples=300) for frame in (ours, theirs)]
+    row = cell(strata_rows(*strata))
+    numbers, names = pd.factorize(ours["image_id"])
+    sums = np.zeros((len(names), 1))
+    np.add.at(sums[:, 0], numbers, 100 * (ours["recall"] - theirs["recall"]).to_numpy())
+    counts = np.bincount(numbers).astype(float)[:, None]
+    expected = [float(each[0]) for each in bootstrap_ratios(sums, counts, 300)]
+    assert (row["recall"], *row["recall_ci"]) == pytest.approx(expected, abs=1e-4)
+    back = cell(strata_rows(*strata[::-1]))
+    assert row["recall"] == -back["recall"]
+    assert row["recall_ci"] == pytest.approx([-each for each in back["recall_ci"][::-1]], abs=1e-4)
+
+
+def test_objects_are_resampled_by_scene_where_scenes_are_known():
+    recalls = np.random.default_rng(0).random(24)
+    frame = scores_frame([make_score(str(index), recall=recall) for index, recall in enumerate(recalls)])
+    scenes = frame.assign(scene=np.arange(24) // 4)
+    assert scene_groups(frame)[1] == 24
+    row = cell(strata_table(scenes, resamples=400, seed=2))
+    expected = bootstrap_ratios(100 * recalls.reshape(6, 4).sum(axis=1)[:, None], np.full((6, 1), 4.0), 400, seed=2)
+    assert (row["recall"], *row["recall_ci"]) == pytest.approx([float(each[0]) for each in expected], abs=1e-4)
+    assert cell(strata_table(frame.assign(iou=0.0, hit=0.0), resamples=20))["hit_ci"][1] == pytest.approx(
+        100 * (1 - 0.025 ** (1 / 24))
+    )
+    assert cell(strata_table(scenes.assign(iou=0.0, hit=0.0), resamples=20))["hit_ci"][1] == pytest.approx(
+        100 * (1 - 0.025 ** (1 / 6))
+    )
+
+
+def test_object_miou_equals_a_loop():
+    generator = np.random.default_rng(4)
+    images, classes, ious = generator.integers(0, 9, 40), generator.integers(1, 4, 40), generator.random(40)
+    frame = scores_frame(
+        [make_score(f"{i}", iou=iou, class_id=c) for i, c, iou in zip(images, classes, ious, strict=True)]
+    )
+    numbers, names = pd.factorize(frame["image_id"])
+    draws = np.random.default_rng(3).multinomial(len(names), np.full(len(names), 1 / len(names)), size=200)
+    looped = []
+    for drawn in draws:
+        weights = drawn[numbers]
+        means = [np.average(ious[classes == c], weights=w) for c in (1, 2, 3) if (w := weights[classes == c]).any()]
+        looped.append(100 * np.mean(means))
+    value, low, high = object_miou(frame, resamples=200, seed=3)
+    assert value == pytest.approx(100 * np.mean([ious[classes == c].mean() for c in (1, 2, 3)]))
+    assert (low, high) == pytest.approx(tuple(np.quantile(looped, [0.025, 0.975])))

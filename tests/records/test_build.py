@@ -19,6 +19,7 @@ from wsss.analysis.score import Score
 from wsss.errors import WsssError
 from wsss.records import provenance
 from wsss.records.build import Origin, Subject, build_record
+from wsss.records.resampled import Resampled
 from wsss.records.store import check_fresh, check_not_smoke, find_record, load_records, record_path, write_record
 
 CLASSES = ("duck", "mug")
@@ -73,7 +74,12 @@ def make_score(seed: int, images: int = 4, network: bool = False, objects: int =
     return Score(CLASSES, ids, confusions, curve, confusions[:0], scores_frame(rows), known)
 
 
-def make_record(scores: Sequence[Score], against: Mapping[str, Sequence[Score]] | None = None, **changes: Any) -> Any:
+def make_record(
+    scores: Sequence[Score],
+    against: Mapping[str, Sequence[Score]] | None = None,
+    scenes: Sequence[int] | None = None,
+    **changes: Any,
+) -> Any:
     """A record of the subject below, with `changes`."""
     subject = Subject(
         data="tabletop",
@@ -87,7 +93,8 @@ def make_record(scores: Sequence[Score], against: Mapping[str, Sequence[Score]] 
         seeds=range(len(scores)),
     )
     origin = Origin("c", "d", {"classifier": 1, "cam": 3, "pseudo": 3, "segmentation": 3}, "cpu", 1, 2.5)
-    return build_record(scores, replace(subject, **changes), origin, against or {})
+    others = {name: Resampled(each, scenes) for name, each in (against or {}).items()}
+    return build_record(Resampled(scores, scenes), replace(subject, **changes), origin, others)
 
 
 def test_a_record_has_the_stated_keys_and_is_json() -> None:

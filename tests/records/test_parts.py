@@ -59,7 +59,7 @@ def made_part(seed: int = 0, **changes: Any) -> StagePart:
     scores = {"cam": made_score(seed), "depth@sensor+par": made_score(seed + 100)}
     part = StagePart(
         "toys", "test", "reference", "cam", "b0", "given", seed, {"methods": ["cam"]}, MADE, {name: {} for name in scores},
-        {"not_scored": None, "left_out": {}}, scores,
+        {"not_scored": None, "left_out": {}}, scores, tuple(range(len(scores["cam"].ids))),
     )  # fmt: skip
     return replace(part, **changes)
 

@@ -10,7 +10,7 @@ from wsss.errors import WsssError
 from wsss.io import write_json
 from wsss.records.record import PresetRecord
 from wsss.records.store import load_preset_records, preset_path
-from wsss.report.pages import write_tables
+from wsss.report.pages import Others, write_tables
 from wsss.report.preset_charts import (
     PRESET_TABLES,
     criteria_table,
@@ -88,7 +88,7 @@ def test_pages_hold_the_tables(tmp_path: Path) -> None:
     page.write_text("".join(f"<!-- table:{name} -->\n<!-- /table:{name} -->\n" for name in PRESET_TABLES))
     with pytest.raises(WsssError, match="no record of what a preset is worth"):
         write_tables(page, [])
-    write_tables(page, [], [record()])
+    write_tables(page, [], Others([record()]))
     text = page.read_text()
     assert "**nyuv2**, test split, 218 of 654 images, evenly spaced, training seed 0; preset `without-nyuv2`" in text
     assert "| depth@sensor | 24.0 | 23.5 | +0.5 [−0.2, 2.0] |" in text

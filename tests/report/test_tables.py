@@ -8,13 +8,15 @@ import pytest
 from wsss.analysis.strata import MEASURES
 from wsss.errors import WsssError
 from wsss.report.captions import settings_caption
-from wsss.report.comparisons import baseline, best_control, one_each, rivals, verdict
+from wsss.report.claims_table import claims_table
+from wsss.report.comparisons import baseline, best_control, common_seeds, one_each, rivals
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import in_order
-from wsss.report.pages import TABLES, is_current, write_tables
+from wsss.report.pages import TABLES, Others, is_current, write_tables
 from wsss.report.tables import (
     class_differences,
     label_quality_table,
+    object_differences,
     per_class_table,
     stage_table,
     strata_grid,
@@ -97,6 +99,48 @@ RECORDS = [
 ]
 
 
+CLAIMS: Any = {
+    "size": 17,
+    "alpha": 0.05,
+    "resamples": 20_000,
+    "rows": [
+        {
+            "data": "tabletop", "stage": "cam", "method": "depth@sensor", "against": "zoom", "measure": "mIoU", "kind": "gain",
+            "aim": 25, "bound": 0, "difference": 21.04, "ci": [19.0, 23.0], "per_seed": [20.0, 21.0, 22.1], "num_scenes": 9,
+            "p": 0.0001, "p_holm": 0.0017, "verdict": "gain",
+        },
+        {
+            "data": "tabletop", "stage": "segmentation", "method": "depth@sensor+par", "against": "full-supervision",
+            "measure": "share of mIoU", "kind": "share", "aim": 90, "bound": 90, "difference": 94.84, "ci": [92.0, 97.0],
+            "per_seed": [94.0, 95.0, 95.5], "num_scenes": 9, "p": 0.012, "p_holm": 0.1, "verdict": "at equal iterations",
+        },
+        {
+            "data": "nyuv2", "stage": "cam", "method": "depth@shuffled", "against": "zoom", "measure": "mIoU",
+            "kind": "no loss", "aim": None, "bound": -1, "difference": -0.2, "ci": [-0.6, 0.2], "per_seed": [-0.2] * 3,
+            "num_scenes": 215, "p": None, "p_holm": None, "verdict": "not shown",
+        },
+    ],
+}  # fmt: skip
+
+
+def test_the_table_of_claims_says_what_was_compared_and_decided() -> None:
+    table = claims_table(CLAIMS)
+    assert table.iloc[0].to_dict() == {
+        "of": "mIoU",
+        "aim": "+25",
+        "difference, 95 %": "+21.0 [19.0, 23.0]",
+        "each seed": "+20.0, +21.0, +22.1",
+        "scenes": "9",
+        "p": "< 0.001",
+        "p (Holm)": "0.002",
+        "verdict": "gain",
+    }
+    share = table.loc[("tabletop", "network: depth@sensor+par, share of full-supervision")]
+    assert (share["aim"], share["difference, 95 %"], share["p"]) == ("90", "94.8 [92.0, 97.0] %", "0.012")
+    bound = table.loc[("nyuv2", "seeds: depth@shuffled − zoom")]
+    assert (bound["aim"], bound["p"]) == ("≥ −1 (lower bound)", "–")
+
+
 def test_rows_are_controls_then_depth_then_upper_bounds() -> None:
     extra = [record("full-supervision", 80), record("depth@learned", 60), record("depth@sensor", 71, refinement="crf")]
     names = [one["method"] + (one["refinement"] or "") for one in in_order([*extra, *RECORDS])]
@@ -119,26 +163,23 @@ def test_the_main_table_says_what_the_records_say() -> None:
     assert row["mIoU"] == "70.0 ± 0.5"
     assert row["95 %"] == "[68.0, 72.0]"
     assert (row["threshold (tune)"], row["fixed"], row["oracle threshold"]) == ("0.30", "69.0", "71.0")
-    assert row["Δ cam"] == "+40.0 [39.0, 41.0] gain"
-    assert table.loc["depth@shuffled", "Δ cam"] == "−10.0 [−11.0, −9.0] loss"
+    assert row["Δ cam"] == "+40.0 [39.0, 41.0]"
+    assert table.loc["depth@shuffled", "Δ cam"] == "−10.0 [−11.0, −9.0]"
     assert table.loc["cam", "Δ cam"] == "–"
     assert (row["MP/image"], row["s/image"], row["trials"], row["training seeds"]) == ("0.62", "0.20", "12", "2")
 
 
-def test_the_main_table_says_what_was_chosen_and_what_was_at_rest() -> None:
+def test_the_main_table_says_what_was_chosen() -> None:
     silent = {"level_weights": [], "crop_weight": 0, "gate": 1.0, "vote": 0.75, "colour": 0, "reach": 0.9}
     loud = {"level_weights": [], "crop_weight": 0.3, "gate": 2.0, "vote": 0.0, "colour": 0, "reach": 0.0}
     plain = {**silent, "vote": 0.0, "reach": 0.0}
-    falling = [{"loss": float(10 - step)} for step in range(10)]
-    resting = [{"loss": 10.0}, *[{"loss": 1.0}] * 9]
     rows = [
         record("cam", 30.0, parameters=[plain, plain]),
-        record("zoom", 30.0, parameters=[{**plain, "level_weights": [1, 0, 2]}] * 2, history=[falling, resting]),
+        record("zoom", 30.0, parameters=[{**plain, "level_weights": [1, 0, 2]}] * 2),
         record("rgb-region", 30.0, parameters=[silent, loud]),
     ]
     table = stage_table(rows, "tabletop", "cam", "test")
     assert list(table["chosen on tune"]) == ["–", "scales 1 : 0 : 2", "votes 0.75, sharing 0.9 / crops 0.3, gate 2"]
-    assert list(table["at rest"]) == ["–", "1 of 2", "–"]
 
 
 def test_the_best_control_is_chosen_on_tune_not_on_the_reported_split() -> None:
@@ -147,25 +188,94 @@ def test_the_best_control_is_chosen_on_tune_not_on_the_reported_split() -> None:
     assert [name for name in table.columns if name.startswith("Δ")] == ["Δ cam", "Δ grid"]
 
 
-def test_a_loss_mirrors_a_gain() -> None:
-    assert verdict({"ci": [-4.0, -0.1], "per_seed": [-1.0, -2.0]}) == "loss"
-    assert verdict({"ci": [-4.0, -0.1], "per_seed": [-1.0, 0.1]}) == "no difference"
+def seeded(method: str, values: dict[int, float], tune: dict[int, float] | None = None, **changes: Any) -> Any:
+    """A record with a training seed for each value; `tune` gives what it has on tune with each."""
+    per_seed, mean = list(values.values()), sum(values.values()) / len(values)
+    known = {"tune_per_seed": list(tune.values()), "tune_miou": sum(tune.values()) / len(tune)} if tune else {}
+    miou = {"mean": mean, "std": None if len(values) == 1 else 1.0, "per_seed": per_seed}
+    return record(method, mean, seeds=list(values), **known, **changes) | {"miou": miou}
 
 
-@pytest.mark.parametrize(
-    ("low", "per_seed", "expected"),
-    [
-        (0.1, [1.0, 2.0], "gain"),
-        (0.0, [1.0, 2.0], "no difference"),
-        (0.1, [1.0, -0.1], "no difference"),
-        (-3.0, [-1.0, -2.0], "no difference"),
-        (None, [None], "no difference"),
-    ],
-)
-def test_a_gain_needs_all_seeds_and_the_interval(
-    low: float | None, per_seed: list[float | None], expected: str
-) -> None:
-    assert verdict({"ci": [low, 4.0], "per_seed": per_seed}) == expected
+def test_the_best_control_is_chosen_over_seeds_that_all_have() -> None:
+    """With seed 0 zoom is better, and over all three the mean of zoom is lower: an unlucky seed 2 does not count."""
+    zoom = seeded("zoom", dict.fromkeys((0, 1, 2), 40.0), {0: 50.0, 1: 50.0, 2: 5.0})
+    grid = seeded("grid", {0: 40.0}, {0: 45.0})
+    assert best_control([grid, zoom]) == "zoom"
+    assert best_control([grid, zoom | {"tune_per_seed": [40.0, 50.0, 50.0]}]) == "grid"
+    without = {name: value for name, value in zoom.items() if name != "tune_per_seed"}
+    assert best_control([grid, without]) == "zoom"  # of older records: those with the most seeds are compared
+    assert best_control([grid, seeded("random", {0: 40.0}, {0: 46.0})]) == "random"
+    assert common_seeds([zoom, grid]) == [0]
+
+
+def test_a_control_whose_crops_have_a_source_is_one_too() -> None:
+    published = record("code-as-published@sensor", 40.0)
+    assert best_control([published, record("zoom", 30.0), record("depth@sensor", 90.0)]) == "code-as-published@sensor"
+
+
+def test_tables_mark_fewer_seeds_and_compare_over_those_that_all_have() -> None:
+    rows = [
+        seeded("cam", {0: 30.0, 1: 32.0, 2: 34.0}),
+        seeded("zoom", {0: 40.0}),
+        seeded("grid", {0: 41.0, 2: 45.0}),
+    ]
+    for table in (
+        stage_table(rows, "tabletop", "cam", "test"),
+        label_quality_table([{**r, "threshold": None} for r in rows]),
+    ):
+        assert table["mIoU"].tolist() == ["32.0 ± 1.0", "40.0 (1 of 3 seeds)", "43.0 ± 1.0 (2 of 3 seeds)"]
+        assert table["mIoU, seed 0"].tolist() == ["30.0", "40.0", "41.0"]
+    alike = stage_table([rows[0], seeded("zoom", dict.fromkeys((0, 1, 2), 1.0))], "tabletop", "cam", "test")
+    assert not [name for name in alike if name.startswith("mIoU,")]
+    cells = headline_table(rows).loc[("tabletop", "seeds (test)")]
+    assert cells["zoom"] == "40.0 (1 of 3 seeds)"
+
+
+def test_networks_have_their_share_of_full_supervision() -> None:
+    share = {"value": 94.81, "ci": [92.0, 97.04], "per_seed": [94.0, 95.6]}
+    pair = {**record("depth@sensor", 60.0)["paired"][0], "against": "full-supervision", "share": share}
+    rows = [record("depth@sensor", 60.0, paired=[pair]), record("full-supervision", 63.3, paired=[])]
+    table = stage_table(rows, "tabletop", "cam", "test")
+    assert table["of full supervision"].tolist() == ["94.8 % [92.0, 97.0]", "–"]
+    assert "of full supervision" not in stage_table(RECORDS, "tabletop", "cam", "test")
+
+
+def cell(size: str, occlusion: str, iou: float, recall: float) -> dict[str, Any]:
+    values = {"iou": iou, "recall": recall}
+    return {"size": size, "occlusion": occlusion, "n": 5, **values} | {
+        f"{name}_ci": [value - 1, value + 1] for name, value in values.items()
+    }
+
+
+def test_objects_are_compared_with_the_best_control_in_every_data_set() -> None:
+    strata = [
+        cell("<1 %", ">40 %", 9.0, 9.0),
+        cell("<1 %", "all", 8.4, -9.2),
+        cell("all", ">40 %", 1.9, -8.8),
+        cell("all", "all", 3.0, 1.0),
+    ]
+
+    def compared(method: str, control: str, **changes: Any) -> Any:
+        return record(method, 60.0, paired=[{"against": control, "strata": strata}], **changes)
+
+    nyu = {"data": "nyuv2", "split": "val"}
+    rows = [
+        record("zoom", 40.0), record("grid", 30.0), compared("crop-only@sensor", "zoom"), compared("depth@sensor", "zoom"),
+        compared("depth@learned", "zoom"), record("rgb-region", 40.0, **nyu), compared("depth@meter", "rgb-region", **nyu),
+        record("grid", 40.0, data="voc-animals"),
+    ]  # fmt: skip
+    table = object_differences(rows)
+    assert list(table.index) == [
+        ("tabletop, against zoom", "size <1 %"),
+        ("tabletop, against zoom", "occlusion >40 %"),
+        ("nyuv2, against rgb-region", "size <1 %"),
+        ("nyuv2, against rgb-region", "occlusion >40 %"),
+    ]
+    row = table.loc[("tabletop, against zoom", "size <1 %")]
+    assert row["crop-only IoU"] == "+8.4 [7.4, 9.4]"
+    assert row["depth recall"] == "−9.2 [−10.2, −8.2]"
+    assert table.loc[("nyuv2, against rgb-region", "size <1 %"), "crop-only IoU"] == "–"
+    assert object_differences([record("cam", 1.0)]).empty
 
 
 def test_one_seed_shows_no_spread() -> None:
@@ -326,16 +436,23 @@ def test_readme_tables_are_replaced_and_the_rest_stays(tmp_path: Path) -> None:
     ]
     parts = [f"before {name}\n<!-- table:{name} -->\nstale text\n<!-- /table:{name} -->\n" for name in TABLES]
     readme.write_text("# Title\n" + "".join(parts) + "the end\n", encoding="utf-8")
-    assert not is_current(readme, records)
-    write_tables(readme, records)
+    others = Others(claims=CLAIMS)
+    assert not is_current(readme, records, others)
+    write_tables(readme, records, others)
     text = readme.read_text(encoding="utf-8")
-    assert is_current(readme, records)
+    assert is_current(readme, records, others)
     assert "stale text" not in text
     assert text.startswith("# Title\nbefore headline\n<!-- table:headline -->\n")
     assert text.endswith("<!-- /table:networks -->\nthe end\n")
     assert "| depth@sensor | 70.0 ± 0.5 |" in text
     assert "**nyuv2**, test split, 9 images" in text
-    assert not is_current(readme, [*records, record("random", 25.0)])
+    assert not is_current(readme, [*records, record("random", 25.0)], others)
+    (page := tmp_path / "claims.md").write_text("<!-- table:claims -->\n<!-- /table:claims -->\n", encoding="utf-8")
+    with pytest.raises(WsssError, match=r"no record of the confirmatory comparisons.*wsss results"):
+        write_tables(page, records)
+    write_tables(page, records, others)
+    assert "| tabletop | seeds: depth@sensor − zoom | mIoU | +25 |" in page.read_text(encoding="utf-8")
+    assert not is_current(page, records, Others(claims=CLAIMS | {"size": 99}))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ Knows label maps and score maps, not how they were made.
 """
 
 from wsss.analysis.bootstrap import (
-    bootstrap_mean_ratio,
     bootstrap_miou,
     bootstrap_ratios,
     paired_bootstrap,
@@ -57,7 +56,6 @@ __all__ = [
     "THRESHOLDS",
     "InstanceScore",
     "Instances",
-    "bootstrap_mean_ratio",
     "bootstrap_miou",
     "bootstrap_ratios",
     "border_occlusion",

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_image
+from wsss.analysis.bootstrap import RESAMPLES, bootstrap_ratios, sums_by_group
+from wsss.analysis.strata import scene_groups
 
 __all__ = ["activation_means", "binned_means", "rank_correlations"]
 
@@ -29,9 +30,9 @@ def rank_correlations(objects: pd.DataFrame) -> pd.DataFrame:
 
 
 def binned_means(
-    objects: pd.DataFrame, column: str, value: str, bins: int = 6, resamples: int = 2000
+    objects: pd.DataFrame, column: str, value: str, bins: int = 6, resamples: int = RESAMPLES
 ) -> list[dict[str, Any]]:
-    """Mean of `value` in bins of `column`, with 95 % bootstrap intervals over images.
+    """Mean of `value` in bins of `column`, with 95 % bootstrap intervals over scenes.
 
     At most `bins` different values are a bin each. Else the bins hold about equally many objects, equal values always
     together (so many objects that are not hidden at all are one bin, and the rest are cut by themselves). Objects
@@ -47,9 +48,9 @@ def binned_means(
     bin_of = _bins(places, bins)
     numbers = np.unique(bin_of)
     members = (bin_of[:, None] == numbers).astype(np.float64)
-    images, ids = pd.factorize(kept["image_id"])
+    groups, count = scene_groups(kept)
     values = members * kept[value].to_numpy(np.float64)[:, None]
-    sums, counts = (sums_by_image(images, each, len(ids)) for each in (values, members))
+    sums, counts = (sums_by_group(groups, each, count) for each in (values, members))
     means, lows, highs = bootstrap_ratios(sums, counts, resamples)
     return [
         {"middle": float(np.median(places[inside > 0])), "mean": mean, "ci": [low, high], "n": int(inside.sum())}

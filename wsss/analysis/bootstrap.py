@@ -1,56 +1,75 @@
-"""Percentile bootstrap over images (Efron & Tibshirani 1993) of dataset-level figures.
+"""Percentile bootstrap over scenes (Efron & Tibshirani 1993) of dataset-level figures.
 
-Pixels of an image, and instances in it, are not independent; images are. A resample draws N of N images with
-replacement, which is the same as giving each image a multinomial weight: so all resamples are one matrix product.
+Pixels of an image, objects in it, and images of one scene are not independent; scenes are. A resample draws N of N
+scenes with replacement, all images of a scene together, which is the same as giving each scene a multinomial weight: so
+all resamples are one matrix product. Where nothing is said of scenes, each image is one of its own.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsss.analysis.confusion import intersection_and_union, iou_per_class, mean_iou
 from wsss.errors import WsssError
 
 __all__ = [
-    "bootstrap_mean_ratio",
+    "RESAMPLES",
     "bootstrap_miou",
     "bootstrap_ratios",
-    "image_weights",
+    "column_intervals",
+    "draw_weights",
+    "interval_of",
+    "known_mean",
+    "mean_of_iou",
     "paired_bootstrap",
     "paired_class_bootstrap",
-    "sums_by_image",
+    "ratio",
+    "resampled_iou",
+    "resampled_ratios",
+    "sums_by_group",
 ]
 
-CHUNK = 250
-"""Resamples per matrix product: bounds the weights to 250 × N numbers."""
+RESAMPLES = 20_000
+"""Of every interval, unless it is said otherwise."""
+
+CHUNK = 500
+"""Resamples per matrix product: bounds the weights in use to 500 × N numbers."""
+
+Confusions = NDArray[np.int64] | Sequence[NDArray[np.int64]]
+Floats = NDArray[np.float64]
+Scenes = NDArray[np.int64] | None
+"""`(N,)` number of the scene of each image; None makes each image one of its own."""
 
 
 def bootstrap_miou(
-    per_image: np.ndarray | Sequence[np.ndarray], resamples: int = 2000, seed: int = 0, level: float = 0.95
+    per_image: Confusions, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95, scenes: Scenes = None
 ) -> tuple[float, float]:
     """Bootstrap interval of the dataset mIoU, in percent.
 
     Args:
         per_image: `(N, C+1, C+2)` confusions of the images; or `(S, N, C+1, C+2)` of S training seeds on the same
             images, whose mIoU is averaged within each resample.
-        resamples: how often N images are drawn.
+        resamples: how often as many scenes are drawn as there are.
         seed: of the draws.
         level: of the interval, in (0, 1).
+        scenes: `(N,)`, which images are of one scene.
 
     Raises:
-        ValueError: the shape is neither of these.
+        ValueError: the shape is neither of these, or not every image has a scene.
         WsssError: there is no image.
     """
-    return _interval(_resampled_miou(_with_seeds(per_image), resamples, seed), level)
+    return interval_of(mean_of_iou(resampled_iou(per_image, resamples, seed, scenes)), level)
 
 
 def paired_bootstrap(
-    a: np.ndarray | Sequence[np.ndarray],
-    b: np.ndarray | Sequence[np.ndarray],
-    resamples: int = 2000,
+    a: Confusions,
+    b: Confusions,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
+    scenes: Scenes = None,
 ) -> tuple[float, tuple[float, float]]:
     """Difference of two methods' dataset mIoU on the same images, a − b in points, and its bootstrap interval.
 
@@ -62,17 +81,18 @@ def paired_bootstrap(
     """
     first, second = _paired(a, b)
     difference = np.mean(mean_iou(first.sum(axis=1)) - mean_iou(second.sum(axis=1)))
-    resampled = _resampled_miou(first, resamples, seed) - _resampled_miou(second, resamples, seed)
-    return float(difference), _interval(resampled, level)
+    drawn = [mean_of_iou(resampled_iou(each, resamples, seed, scenes)) for each in (first, second)]
+    return float(difference), interval_of(drawn[0] - drawn[1], level)
 
 
 def paired_class_bootstrap(
-    a: np.ndarray | Sequence[np.ndarray],
-    b: np.ndarray | Sequence[np.ndarray],
-    resamples: int = 2000,
+    a: Confusions,
+    b: Confusions,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    scenes: Scenes = None,
+) -> tuple[Floats, Floats, Floats]:
     """Differences of two methods' IoU for each label, a − b in points averaged over training seeds, and intervals.
 
     Arguments as in `paired_bootstrap`, whose mIoU is the mean of these IoUs.
@@ -81,65 +101,72 @@ def paired_class_bootstrap(
         (differences, lows, highs), `(C+1,)` each; NaN for a label that is in no image, neither true nor predicted.
     """
     first, second = _paired(a, b)
-    differences = 100 * (_resampled_iou(first, resamples, seed) - _resampled_iou(second, resamples, seed)).mean(axis=1)
+    drawn = [resampled_iou(each, resamples, seed, scenes).mean(axis=1) for each in (first, second)]
     value = (iou_per_class(first.sum(axis=1)) - iou_per_class(second.sum(axis=1))).mean(axis=0)
-    return value, *_column_intervals(differences, level)
+    return value, *column_intervals(drawn[0] - drawn[1], level)
 
 
 def bootstrap_ratios(
-    numerators: np.ndarray, denominators: np.ndarray, resamples: int = 2000, seed: int = 0, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """M ratios at once on the same resamples: `(N, M)` sums per image → (values, lows, highs), `(M,)` each.
+    numerators: Floats, denominators: Floats, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
+) -> tuple[Floats, Floats, Floats]:
+    """M ratios at once on the same resamples: `(G, M)` sums per scene → (values, lows, highs), `(M,)` each.
 
     Resamples in which a ratio has nothing to count are left out of its interval.
 
     Raises:
         ValueError: the shapes differ.
-        WsssError: there is no image.
+        WsssError: there is no scene.
     """
-    values, ratios = _ratios(numerators, denominators, resamples, seed)
-    return values, *_column_intervals(ratios, level)
+    drawn = resampled_ratios(numerators, denominators, resamples, seed)
+    return ratio(numerators.sum(axis=0), denominators.sum(axis=0)), *column_intervals(drawn, level)
 
 
-def bootstrap_mean_ratio(
-    numerators: np.ndarray, denominators: np.ndarray, resamples: int = 2000, seed: int = 0, level: float = 0.95
-) -> tuple[float, float, float]:
-    """The mean of M ratios, such as one for each class, and its bootstrap interval: `(N, M)` sums per image.
-
-    Ratios that have nothing to count are left out of the mean, in each resample anew.
-
-    Returns:
-        (value, low, high). Raises what `bootstrap_ratios` does.
-    """
-    values, ratios = _ratios(numerators, denominators, resamples, seed)
-    means = _ratio(np.nansum(ratios, axis=1), np.sum(~np.isnan(ratios), axis=1))
-    value = _ratio(np.nansum(values), np.sum(~np.isnan(values)))
-    return float(value), *_interval(means, level)
-
-
-def _ratios(
-    numerators: np.ndarray, denominators: np.ndarray, resamples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The ratios of the sums over all images `(M,)`, and over each resample `(resamples, M)`."""
+def resampled_ratios(
+    numerators: Floats, denominators: Floats, resamples: int = RESAMPLES, seed: int = 0
+) -> NDArray[np.float64]:
+    """M ratios of sums in every resample: `(G, M)` sums per scene → `(resamples, M)`, NaN where there is nothing."""
     if numerators.shape != denominators.shape:
         raise ValueError(f"numerators are {numerators.shape}, denominators {denominators.shape}")
-    num_images, num_ratios = numerators.shape
-    sums = np.concatenate([numerators, denominators], axis=1)
-    resampled = np.concatenate([weights @ sums for weights in image_weights(num_images, resamples, seed)])
-    values = _ratio(numerators.sum(axis=0), denominators.sum(axis=0))
-    return values, _ratio(resampled[:, :num_ratios], resampled[:, num_ratios:])
+    num_ratios = numerators.shape[1]
+    drawn = _drawn_sums(np.concatenate([numerators, denominators], axis=1), resamples, seed)
+    return ratio(drawn[:, :num_ratios], drawn[:, num_ratios:])
 
 
-def sums_by_image(images: np.ndarray, values: np.ndarray, num_images: int) -> np.ndarray:
-    """Sums `(num_images, M) float64` of values `(objects, M)` over the objects of each image, given by number."""
-    sums = np.zeros((num_images, values.shape[1]))
-    np.add.at(sums, images, values)
+def resampled_iou(per_image: Confusions, resamples: int = RESAMPLES, seed: int = 0, scenes: Scenes = None) -> Floats:
+    """IoU in percent of every label in every resample, `(resamples, S, C+1)`, NaN where there is nothing.
+
+    Arguments and errors as of `bootstrap_miou`.
+    """
+    confusions = _with_seeds(per_image)
+    # Intersection and union are linear in the confusion: 2(C+1) numbers an image say all, instead of (C+1)(C+2).
+    sums = np.stack(intersection_and_union(confusions), axis=2)  # (S, N, 2, C+1)
+    num_seeds, num_images, _, num_labels = sums.shape
+    flat = np.moveaxis(sums, 1, 0).reshape(num_images, num_seeds * 2 * num_labels).astype(np.float64)
+    drawn = _drawn_sums(flat if scenes is None else _sums_by_scene(flat, scenes), resamples, seed)
+    drawn = drawn.reshape(-1, num_seeds, 2, num_labels)
+    return 100 * ratio(drawn[:, :, 0], drawn[:, :, 1])
+
+
+def mean_of_iou(iou: Floats) -> Floats:
+    """mIoU of resamples `(B, S, C+1)`, over the labels that there are, averaged over training seeds: `(B,)`."""
+    return np.asarray(known_mean(iou).mean(axis=1))
+
+
+def sums_by_group(groups: NDArray[np.int64], values: NDArray[np.generic], num_groups: int) -> Floats:
+    """Sums `(num_groups, M) float64` of values `(objects, M)` over the objects of each group, given by number."""
+    sums = np.zeros((num_groups, values.shape[1]))
+    np.add.at(sums, groups, values)
     return sums
 
 
-def _paired(
-    a: np.ndarray | Sequence[np.ndarray], b: np.ndarray | Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _sums_by_scene(values: Floats, scenes: NDArray[np.int64]) -> Floats:
+    if len(scenes) != len(values):
+        raise ValueError(f"{len(values)} images, but {len(scenes)} are given a scene")
+    _, numbers = np.unique(scenes, return_inverse=True)
+    return sums_by_group(numbers, values, int(numbers.max(initial=-1)) + 1)
+
+
+def _paired(a: Confusions, b: Confusions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Both methods' confusions `(S, N, C+1, C+2)`; a ValueError if they are not of the same images and seeds."""
     first, second = _with_seeds(a), _with_seeds(b)
     if first.shape != second.shape:
@@ -147,7 +174,7 @@ def _paired(
     return first, second
 
 
-def _with_seeds(per_image: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+def _with_seeds(per_image: Confusions) -> NDArray[np.int64]:
     """Confusions as `(S, N, C+1, C+2)`, S = 1 if there was no dimension for training seeds."""
     confusions = np.asarray(per_image)
     if confusions.ndim not in (3, 4):
@@ -156,45 +183,40 @@ def _with_seeds(per_image: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def image_weights(num_images: int, resamples: int, seed: int) -> tuple[np.ndarray, ...]:
-    """Chunks `(≤ CHUNK, N) float64` of how often each resample drew each image; the same for the same arguments.
+def draw_weights(num_scenes: int, resamples: int, seed: int) -> tuple[NDArray[np.uint16], ...]:
+    """Chunks `(≤ CHUNK, G) uint16` of how often each resample drew each scene; the same for the same arguments.
 
     Kept from call to call, since drawing takes longer than using them: do not write into them.
 
     Raises:
-        WsssError: there is no image.
+        WsssError: there is no scene.
     """
-    if num_images == 0:
+    if num_scenes == 0:
         raise WsssError("there is no image to draw from: a bootstrap interval needs at least one scored image")
     generator = np.random.default_rng(seed)
-    even = np.full(num_images, 1 / num_images)
+    even = np.full(num_scenes, 1 / num_scenes)
     sizes = [min(CHUNK, resamples - start) for start in range(0, resamples, CHUNK)]
-    chunks = tuple(generator.multinomial(num_images, even, size=size).astype(np.float64) for size in sizes)
+    chunks = tuple(generator.multinomial(num_scenes, even, size=size).astype(np.uint16) for size in sizes)
     for chunk in chunks:
         chunk.flags.writeable = False
     return chunks
 
 
-def _resampled_iou(confusions: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """IoU of every label in every resample: `(S, N, C+1, C+2)` → `(resamples, S, C+1)`, NaN where there is nothing."""
-    # Intersection and union are linear in the confusion: 2(C+1) numbers an image say all, instead of (C+1)(C+2).
-    sums = np.stack(intersection_and_union(confusions), axis=2)  # (S, N, 2, C+1)
-    num_seeds, num_images, _, num_labels = sums.shape
-    flat = np.moveaxis(sums, 1, 0).reshape(num_images, num_seeds * 2 * num_labels).astype(np.float64)
-    drawn = np.concatenate([weights @ flat for weights in image_weights(num_images, resamples, seed)])
-    drawn = drawn.reshape(-1, num_seeds, 2, num_labels)
-    return _ratio(drawn[:, :, 0], drawn[:, :, 1])
+def _drawn_sums(sums: Floats, resamples: int, seed: int) -> Floats:
+    """Sums over each resample `(resamples, M)` of sums per scene `(G, M)`."""
+    return np.concatenate([chunk.astype(np.float64) @ sums for chunk in draw_weights(len(sums), resamples, seed)])
 
 
-def _resampled_miou(confusions: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """mIoU in percent of every resample, averaged over training seeds: `(S, N, C+1, C+2)` → `(resamples,)`."""
-    iou = _resampled_iou(confusions, resamples, seed)
-    return np.asarray(100 * _ratio(np.nansum(iou, axis=2), np.sum(~np.isnan(iou), axis=2)).mean(axis=1))
+def known_mean(values: Floats) -> Floats:
+    """Means over the last axis of what is not NaN."""
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Floats:
     """`part / whole`, NaN where the whole is 0."""
-    return np.asarray(np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0))
+    out = np.full(np.shape(whole), np.nan)
+    return np.asarray(np.divide(part, whole, out=out, where=np.asarray(whole) > 0))
 
 
 def _tails(level: float) -> tuple[float, float]:
@@ -203,18 +225,21 @@ def _tails(level: float) -> tuple[float, float]:
     return (1 - level) / 2, (1 + level) / 2
 
 
-def _column_intervals(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+def column_intervals(values: NDArray[np.floating], level: float = 0.95) -> tuple[Floats, Floats]:
     """Percentile intervals (lows, highs) of each column, NaN left out; NaN for a column that has nothing else."""
-    # A neutral column in the place of an empty one spares nanquantile's warning.
-    empty = np.all(np.isnan(values), axis=0)
-    lows, highs = np.nanquantile(np.where(empty, 0, values), _tails(level), axis=0)
-    return np.where(empty, np.nan, lows), np.where(empty, np.nan, highs)
+    tails, columns = _tails(level), np.ascontiguousarray(values.T)
+    found = np.full((2, len(columns)), np.nan)
+    whole = ~np.isnan(columns).any(axis=1)
+    found[:, whole] = np.quantile(columns[whole], tails, axis=1)
+    for column in np.flatnonzero(~whole):
+        found[:, column] = interval_of(columns[column], level)
+    return found[0], found[1]
 
 
-def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
+def interval_of(values: NDArray[np.floating], level: float = 0.95) -> tuple[float, float]:
     """Percentile interval of the values that are not NaN; (NaN, NaN) if there is none."""
-    finite = values[~np.isnan(values)]
+    tails, finite = _tails(level), values[~np.isnan(values)]
     if not len(finite):
         return float("nan"), float("nan")
-    low, high = np.quantile(finite, _tails(level))
+    low, high = np.quantile(finite, tails)
     return float(low), float(high)

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from wsss.analysis.bootstrap import image_weights
+from wsss.analysis.bootstrap import draw_weights
+from wsss.analysis.strata import scene_groups
 
 __all__ = ["EFFECTS", "MIN_EVENTS", "hit_effects", "occlusion_column"]
 
@@ -50,7 +51,8 @@ def hit_effects(
     Args:
         objects: one row per object, as from `scores_frame`; those without a measure of occlusion are left out where
             others have one. Hits of several training seeds may be averaged: a share counts as so much of a hit.
-        resamples: bootstrap resamples of the images, each with a regression of its own.
+        resamples: bootstrap resamples of the scenes, each with a regression of its own: fewer than of other
+            intervals, since each takes much longer.
 
     Returns:
         `n` objects, `hits`, `occlusion_measure` (its column or None), and per effect of `EFFECTS`
@@ -66,10 +68,10 @@ def hit_effects(
         return None
     classes = pd.get_dummies(objects["class_id"]).to_numpy(dtype=np.float64)
     design = np.column_stack([*(values for _, values in features.values()), classes])
-    images, ids = pd.factorize(objects["image_id"])
+    groups, count = scene_groups(objects)
     whole = _coefficients(design, hits, np.ones((1, len(hits))))[0]
     drawn = np.concatenate(
-        [_coefficients(design, hits, weights[:, images]) for weights in image_weights(len(ids), resamples, seed)]
+        [_coefficients(design, hits, weights[:, groups]) for weights in draw_weights(count, resamples, seed)]
     )
     lows, highs = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     effects = {

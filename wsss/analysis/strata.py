@@ -6,27 +6,43 @@ is known an object counts in the "all" columns only.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from wsss.analysis.bootstrap import bootstrap_mean_ratio, bootstrap_ratios, sums_by_image
+from wsss.analysis.bootstrap import (
+    RESAMPLES,
+    column_intervals,
+    interval_of,
+    known_mean,
+    ratio,
+    resampled_ratios,
+    sums_by_group,
+)
 from wsss.analysis.objects import InstanceScore
 
 __all__ = [
+    "ALL",
     "BORDER_BINS",
     "COCO_BINS",
     "MARK_BINS",
     "MEASURES",
     "OCCLUSION_BINS",
     "SIZE_BINS",
+    "ClassMeans",
+    "Strata",
     "binned",
+    "object_means",
     "object_miou",
     "occlusion_bin",
+    "scene_groups",
     "scores_frame",
     "size_bin",
+    "strata_of",
+    "strata_rows",
     "strata_table",
 ]
 
@@ -101,59 +117,98 @@ def binned(objects: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def strata_table(
-    scores: pd.DataFrame,
-    resamples: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
-    *,
-    absolute: bool = False,
-    differences: bool = False,
-) -> list[dict[str, Any]]:
-    """The size × occlusion table of a record, margins ("all") included.
+@dataclass(frozen=True)
+class Strata:
+    """The size × occlusion table of some objects, with all resamples of its numbers.
+
+    Attributes:
+        cells: (size, occlusion) of the K cells, margins ("all") included.
+        objects: `(K,)` objects in each.
+        values: `(M, K)` of the `MEASURES`, in percent; NaN where nothing is known.
+        drawn: `(resamples, M, K) float32`, the same of each resample of the scenes.
+        scenes: `(M, K)` scenes with an object of which the measure is known.
+    """
+
+    cells: tuple[tuple[str, str], ...]
+    objects: NDArray[np.int64]
+    values: NDArray[np.float64]
+    drawn: NDArray[np.float32]
+    scenes: NDArray[np.int64]
+
+
+def strata_of(scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, *, absolute: bool = False) -> Strata:
+    """Resample objects by scene, cell by cell.
 
     Args:
-        scores: one row per object, as from `scores_frame`.
+        scores: one row per object, as from `scores_frame`; `scene` says which images are of one scene, and without that
+            column each image is one of its own.
         absolute: size by COCO's absolute bins, without occlusion, instead of relative size by occlusion.
-        differences: the columns of `MEASURES` hold differences of two methods.
-
-    Returns:
-        One dictionary per cell: `size`, `occlusion`, `n` (objects), and of each measure its mean over objects, such as
-        `recall`, and its bootstrap interval over images, `recall_ci`, in percent; None where n is 0 or it is unknown.
-        A bootstrap cannot leave 0 or 100 %: where every object of a cell has it, the other end of the interval is
-        Clopper and Pearson's (1934) for the number of images in the cell.
-        Occlusion has the bins of whichever kinds occur.
     """
     cells = _cells(scores, absolute)
     column = "coco" if absolute else "size"
     members = np.stack([_in_cell(scores, column, *cell) for cell in cells], axis=1)  # (objects, cells)
-    rows: list[dict[str, Any]] = [
-        {"size": size, "occlusion": occlusion, "n": int(inside.sum())}
-        for (size, occlusion), inside in zip(cells, members.T, strict=True)
-    ]
-    table = np.full((len(MEASURES), len(cells), 3), np.nan)
-    if len(scores):
-        images, ids = pd.factorize(scores["image_id"])
-        values = scores[list(MEASURES)].to_numpy(dtype=np.float64).T[:, :, None]
-        known = members & ~np.isnan(values)  # (measures, objects, cells)
-        sums = np.concatenate(
-            [sums_by_image(images, each, len(ids)) for each in 100 * np.nan_to_num(values) * known], 1
-        )
-        counts = np.concatenate([sums_by_image(images, each, len(ids)) for each in known], 1)
-        table = np.stack(bootstrap_ratios(sums, counts, resamples, seed, level), axis=-1)
-        if not differences:
-            _widen(table, (counts > 0).sum(axis=0), level)
-        table = table.reshape(len(MEASURES), len(cells), 3)
-    for row, figures in zip(rows, table.swapaxes(0, 1), strict=True):
-        for measure, values in zip(MEASURES, figures, strict=True):
-            row |= _figures(measure, values)
+    shape = len(MEASURES), len(cells)
+    found = members.sum(axis=0)
+    if not len(scores):
+        drawn = np.full((1, *shape), np.nan, np.float32)
+        return Strata(tuple(cells), found, np.full(shape, np.nan), drawn, np.zeros(shape, np.int64))
+    groups, count = scene_groups(scores)
+    values = scores[list(MEASURES)].to_numpy(dtype=np.float64).T[:, :, None]
+    known = members & ~np.isnan(values)  # (measures, objects, cells)
+    sums = np.concatenate([sums_by_group(groups, each, count) for each in 100 * np.nan_to_num(values) * known], 1)
+    counts = np.concatenate([sums_by_group(groups, each, count) for each in known], 1)
+    drawn = resampled_ratios(sums, counts, resamples, seed).astype(np.float32).reshape(-1, *shape)
+    value = ratio(sums.sum(axis=0), counts.sum(axis=0)).reshape(shape)
+    return Strata(tuple(cells), found, value, drawn, (counts > 0).sum(axis=0).reshape(shape))
+
+
+def strata_rows(strata: Strata, minus: Strata | None = None, level: float = 0.95) -> list[dict[str, Any]]:
+    """The size × occlusion table of a record.
+
+    Args:
+        minus: of another method on the same objects, for the differences from it.
+
+    Returns:
+        One dictionary per cell: `size`, `occlusion`, `n` (objects), and of each measure its mean over objects, such as
+        `recall`, and its bootstrap interval over scenes, `recall_ci`, in percent; None where n is 0 or it is unknown.
+        A bootstrap cannot leave 0 or 100 %: where every object of a cell has it, the other end of the interval is
+        Clopper and Pearson's (1934) for the number of scenes in the cell.
+        Occlusion has the bins of whichever kinds occur.
+    """
+    value, drawn = strata.values, strata.drawn
+    if minus is not None:
+        value, drawn = value - minus.values, drawn - minus.drawn
+    ends = np.stack(column_intervals(drawn.reshape(len(drawn), value.size), level), axis=-1).reshape(*value.shape, 2)
+    if minus is None:
+        _widen(value, ends, strata.scenes, level)
+    rows: list[dict[str, Any]] = []
+    for place, ((size, occlusion), n) in enumerate(zip(strata.cells, strata.objects.tolist(), strict=True)):
+        row: dict[str, Any] = {"size": size, "occlusion": occlusion, "n": n}
+        for measure, one, interval in zip(MEASURES, value[:, place].tolist(), ends[:, place].tolist(), strict=True):
+            known = not np.isnan(one)
+            row |= {measure: one if known else None, f"{measure}_ci": interval if known else None}
+        rows.append(row)
     return rows
 
 
-def object_miou(
-    scores: pd.DataFrame, resamples: int = 2000, seed: int = 0, level: float = 0.95
-) -> tuple[float, float, float]:
-    """Mean over classes of the mean IoU of their objects, and its bootstrap interval over images, in percent.
+def strata_table(
+    scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95, *, absolute: bool = False
+) -> list[dict[str, Any]]:
+    """`strata_rows` of the objects. Arguments as of `strata_of`."""
+    return strata_rows(strata_of(scores, resamples, seed, absolute=absolute), level=level)
+
+
+@dataclass(frozen=True)
+class ClassMeans:
+    """The mean over classes of a mean over their objects, in percent: its value, and that of each resample
+    `(resamples,)`."""
+
+    value: float
+    drawn: NDArray[np.float64]
+
+
+def object_means(scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> ClassMeans:
+    """Mean over classes of the mean IoU of their objects, resampled by scene.
 
     Every object counts alike, whatever its size, and so does every class; background has no objects and does not count.
     That is the aim of the instance-aware mIoU of Mun et al. (Small objects matters in weakly-supervised semantic
@@ -161,15 +216,31 @@ def object_miou(
     is theirs, here they go to the nearest object of the class.
 
     Args:
-        scores: as for `strata_table`; all NaN if there is no object.
+        scores: as for `strata_of`; all NaN if there is no object.
     """
     if not len(scores):
-        return float("nan"), float("nan"), float("nan")
-    images, ids = pd.factorize(scores["image_id"])
+        return ClassMeans(float("nan"), np.full(1, np.nan))
+    groups, count = scene_groups(scores)
     members = (scores["class_id"].to_numpy()[:, None] == np.unique(scores["class_id"])).astype(np.float64)
     values = 100 * scores["iou"].to_numpy(dtype=np.float64)[:, None] * members
-    sums, counts = (sums_by_image(images, each, len(ids)) for each in (values, members))
-    return bootstrap_mean_ratio(sums, counts, resamples, seed, level)
+    sums, counts = (sums_by_group(groups, each, count) for each in (values, members))
+    value = known_mean(ratio(sums.sum(axis=0), counts.sum(axis=0)))
+    return ClassMeans(float(value), known_mean(resampled_ratios(sums, counts, resamples, seed)))
+
+
+def object_miou(
+    scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
+) -> tuple[float, float, float]:
+    """`object_means` of the objects with its interval: (value, low, high) in percent."""
+    found = object_means(scores, resamples, seed)
+    return found.value, *interval_of(found.drawn, level)
+
+
+def scene_groups(objects: pd.DataFrame) -> tuple[NDArray[np.int64], int]:
+    """Number of the scene of each object `(N,)`, without gaps, and how many there are: by the column `scene`, else by
+    image."""
+    numbers, names = pd.factorize(objects["scene" if "scene" in objects else "image_id"])
+    return np.asarray(numbers, np.int64), len(names)
 
 
 def _cells(scores: pd.DataFrame, absolute: bool) -> list[tuple[str, str]]:
@@ -189,16 +260,9 @@ def _in_cell(scores: pd.DataFrame, column: str, size: str, occlusion: str) -> np
     return inside
 
 
-def _widen(table: np.ndarray, images: np.ndarray, level: float) -> None:
-    """Give rows `(value, low, high)` of `table (M,3)` that are all 0 or 100 % the width that `images (M,)` allow."""
-    free = 100 * (1 - ((1 - level) / 2) ** (1 / np.maximum(images, 1)))
+def _widen(value: np.ndarray, ends: np.ndarray, scenes: np.ndarray, level: float) -> None:
+    """Give intervals `ends (M,K,2)` of values that are all 0 or 100 % the width that the number of scenes allows."""
+    free = 100 * (1 - ((1 - level) / 2) ** (1 / np.maximum(scenes, 1)))
     # Sums of floats may miss 0 and 100 by a rounding.
-    nothing, everything = table[:, 0] < 1e-9, table[:, 0] > 100 - 1e-9
-    table[nothing, 2], table[everything, 1] = free[nothing], 100 - free[everything]
-
-
-def _figures(measure: str, values: np.ndarray) -> dict[str, Any]:
-    """A measure as it stands in a record, of value, low and high `(3,)`."""
-    value, low, high = values.tolist()
-    known = not np.isnan(value)
-    return {measure: value if known else None, f"{measure}_ci": [low, high] if known else None}
+    nothing, everything = value < 1e-9, value > 100 - 1e-9
+    ends[nothing, 1], ends[everything, 0] = free[nothing], 100 - free[everything]

@@ -272,11 +272,11 @@ def report(
     """
     from wsss.checks import require_apart
     from wsss.experiments.committed import check_once, earlier_version
-    from wsss.records.store import load_preset_records, load_records
+    from wsss.records.store import load_records
     from wsss.report.ablation_charts import ablation_charts
     from wsss.report.chart_list import record_charts
     from wsss.report.drawing import draw_charts
-    from wsss.report.pages import PAGES, write_tables
+    from wsss.report.pages import PAGES, load_others, write_tables
     from wsss.report.preset_charts import preset_charts
     from wsss.report.series_charts import series_charts
 
@@ -295,6 +295,6 @@ def report(
     for path in drawn:
         typer.echo(path)
     for page in pages or ():
-        write_tables(page, found, load_preset_records(records))
+        write_tables(page, found, load_others(records))
         typer.echo(page)
     return Made({"figures": drawn, "pages": list(pages or ())}, figures if charts else None)

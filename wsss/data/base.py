@@ -5,11 +5,21 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsss.errors import WsssError, is_one_line
 from wsss.io import content_hash
 
-__all__ = ["IGNORE", "Dataset", "Sample", "data_key", "labels_of_mask", "require_class_names", "subset"]
+__all__ = [
+    "IGNORE",
+    "Dataset",
+    "Sample",
+    "data_key",
+    "labels_of_mask",
+    "require_class_names",
+    "scene_numbers",
+    "subset",
+]
 
 IGNORE = 255
 """The label of pixels whose truth is unknown: never trained on, never scored."""
@@ -81,6 +91,8 @@ class Dataset(Protocol):
         classes: names of classes 1…C, background not included.
         ids: sample ids in order.
         has_depth: whether samples carry sensor depth.
+
+    It may have an attribute `scenes`, see `scene_numbers`.
     """
 
     name: str
@@ -95,6 +107,18 @@ class Dataset(Protocol):
     def fingerprint(self) -> str:
         """SHA-256 over what the split holds (ids, and contents or generator version): the records' `data_sha256`."""
         ...
+
+
+def scene_numbers(dataset: Dataset) -> NDArray[np.int64]:
+    """Number of the scene of each image `(N,)`: images of one scene are not independent, and are resampled together.
+
+    A data set may say so in an attribute `scenes`, a mapping from ids to any names of scenes. Without it, and where an
+    id is not in it, each image is a scene of its own.
+    """
+    named = getattr(dataset, "scenes", None) or {}
+    numbers: dict[tuple[bool, object], int] = {}
+    keys = [(name in named, named.get(name, name)) for name in dataset.ids]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
 
 def data_key(dataset: Dataset) -> str:

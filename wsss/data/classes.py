@@ -84,6 +84,7 @@ class DatasetView:
         self.ids = dataset.ids
         self.classes = dataset.classes if classes is None else check_classes(classes, dataset.classes, dataset.name)
         self.has_depth = dataset.has_depth and depth
+        self.scenes = getattr(dataset, "scenes", None)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -20,7 +20,8 @@ _NAME = re.compile(r"\w[\w .-]*")
 
 
 class OwnDataset:
-    """Wraps what has the attributes of a `Dataset`; its `fingerprint` may be missing, `has_depth` and `split` too.
+    """Wraps what has the attributes of a `Dataset`; its `fingerprint` may be missing, `has_depth`, `split` and `scenes`
+    too.
 
     Without a fingerprint every sample is read once to hash it.
 
@@ -42,6 +43,7 @@ class OwnDataset:
         self.name, self.split = str(dataset.name), split or str(getattr(dataset, "split", "train"))
         self.classes, self.ids = tuple(dataset.classes), tuple(dataset.ids)
         self.has_depth = bool(getattr(dataset, "has_depth", False))
+        self.scenes = getattr(dataset, "scenes", None)
         self._places = {name: index for index, name in enumerate(self.ids)}
         if not _NAME.fullmatch(self.name):
             raise WsssError(f"data set {self.name!r}: a name must be of letters, digits, spaces, '-', '_', '.'")

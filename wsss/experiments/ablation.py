@@ -12,6 +12,7 @@ from typing import Any
 from wsss.analysis import bootstrap_miou, paired_bootstrap
 from wsss.analysis.score import Score
 from wsss.config import ALGORITHM_VERSION, algorithms_of
+from wsss.data.base import scene_numbers
 from wsss.experiments.plan import VARIANTS, Variant
 from wsss.io import write_json
 from wsss.pipeline import Run
@@ -68,13 +69,14 @@ def _score(run: Run, variant: Variant) -> Score:
 
 
 def _row(run: Run, variant: Variant, score: Score, first: Score) -> dict[str, Any]:
-    difference, interval = paired_bootstrap([score.confusions], [first.confusions])
+    scenes = scene_numbers(run.data("tune"))
+    difference, interval = paired_bootstrap([score.confusions], [first.confusions], scenes=scenes)
     return {
         "group": variant.group,
         "variant": variant.name,
         "method": run.full_name(variant.method),
         "miou": round(score.miou, 3),
-        "interval": _rounded(bootstrap_miou([score.confusions])),
+        "interval": _rounded(bootstrap_miou([score.confusions], scenes=scenes)),
         "difference": round(difference, 3),
         "ci": _rounded(interval),
         "threshold": score.facts["threshold"],

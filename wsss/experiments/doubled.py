@@ -7,6 +7,7 @@ from typing import Any
 
 from wsss.analysis import paired_bootstrap
 from wsss.config import ALGORITHM_VERSION, algorithms_of
+from wsss.data.base import scene_numbers
 from wsss.io import write_json
 from wsss.pipeline import Run
 from wsss.records.provenance import provenance
@@ -23,15 +24,15 @@ def double_trainings(run: Run, folder: Path, say: Callable[[str], None] = lambda
     Returns:
         `{"data", "split", "seed", "rows", …}`; of each row `labels`, `iterations` (as in the records), `miou` and
         `doubled` (mIoU in percent after so many, and after twice as many), their `difference` and its interval `ci`
-        over images.
+        over scenes.
     """
     run.require_apart(folder)
     longer = replace(run.config.segmentation, iterations=2 * run.config.segmentation.iterations)
     doubled = Run(replace(run.config, segmentation=longer), run.cache, progress=run.progress)
-    rows = []
+    rows, scenes = [], scene_numbers(run.data("tune"))
     for labels in (run.label_method("depth"), FULL_SUPERVISION):
         once, twice = (one.networks([labels], "tune")[labels] for one in (run, doubled))
-        difference, interval = paired_bootstrap([twice.confusions], [once.confusions])
+        difference, interval = paired_bootstrap([twice.confusions], [once.confusions], scenes=scenes)
         rows.append(
             {
                 "labels": run.full_name(labels),

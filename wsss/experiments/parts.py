@@ -14,6 +14,7 @@ from wsss.config import algorithms_of
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
 from wsss.experiments.ablation import ablate
+from wsss.experiments.claims import write_claims
 from wsss.experiments.doubled import double_trainings
 from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS, RESULT_SEEDS, SERIES_METHODS, VARIANTS
 from wsss.experiments.results import stage_methods, stage_part
@@ -186,6 +187,9 @@ def data_with_parts(folder: Path) -> list[str]:
 
 
 def merge_data(data: str, folder: Path) -> list[Path]:
-    """Write the records of a data set from all its parts below `folder`; returns their paths."""
+    """Write the records of a data set from all its parts below `folder`, and what they say of the confirmatory
+    comparisons (`wsss.experiments.claims`); returns the paths of the records."""
     stages = {stage: load_parts(folder, data, stage) for stage in STAGES}
-    return [write_record(folder, record) for parts in stages.values() if parts for record in merge_parts(parts)]
+    paths = [write_record(folder, record) for parts in stages.values() if parts for record in merge_parts(parts)]
+    write_claims(data, folder, stages)
+    return paths

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wsss.analysis import bootstrap_miou, mean_iou, paired_bootstrap
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
 from wsss.config import ALGORITHM_VERSION
+from wsss.data.base import scene_numbers
 from wsss.experiments.by_image import counts_by_image, read_blocks, statistics_by_image
 from wsss.experiments.criteria import CRITERIA, mean_statistics, thresholds_without_masks
 from wsss.io import write_json
@@ -125,14 +126,14 @@ def seed_facts(counted: Counted, trial: int, threshold: float, prior: float | No
     )
 
 
-def row_of(found: Sequence[SeedFacts]) -> dict[str, Any]:
-    """A method's row of the record, from all training seeds: means over them, and 95 % intervals over images."""
+def row_of(found: Sequence[SeedFacts], scenes: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    """A method's row of the record, from all training seeds: means over them, and 95 % intervals over scenes."""
     tuned, preset = np.stack([one.tuned for one in found]), np.stack([one.preset for one in found])
     by_preset = mean_iou(preset.sum(axis=1))
     return {
-        "tuned": _scored(tuned) | {"thresholds": [one.chosen[1] for one in found]},
-        "preset": _scored(preset),
-        "lost": _difference(tuned, preset),
+        "tuned": _scored(tuned, scenes) | {"thresholds": [one.chosen[1] for one in found]},
+        "preset": _scored(preset, scenes),
+        "lost": _difference(tuned, preset, scenes),
         "best_threshold": round(float(np.mean([one.best for one in found])), 3),
         "few": _curve([one.few for one in found], by_preset),
         "few_threshold": _curve([one.few_threshold for one in found], by_preset),
@@ -147,16 +148,16 @@ def row_of(found: Sequence[SeedFacts]) -> dict[str, Any]:
     }
 
 
-def _difference(first: Counts, second: Counts) -> dict[str, Any]:
+def _difference(first: Counts, second: Counts, scenes: NDArray[np.int64] | None) -> dict[str, Any]:
     """mIoU of the first minus that of the second, on the same images with the same seeds."""
-    mean, interval = paired_bootstrap(first, second)
+    mean, interval = paired_bootstrap(first, second, scenes=scenes)
     return {"mean": round(mean, 3), "ci": [round(edge, 3) for edge in interval]}
 
 
-def _scored(confusions: Counts) -> dict[str, Any]:
-    """mIoU of `(S,N,C+1,C+2)`: mean over S seeds, each of them, and an interval over images."""
+def _scored(confusions: Counts, scenes: NDArray[np.int64] | None) -> dict[str, Any]:
+    """mIoU of `(S,N,C+1,C+2)`: mean over S seeds, each of them, and an interval over scenes."""
     each = mean_iou(confusions.sum(axis=1))
-    interval = [round(edge, 3) for edge in bootstrap_miou(confusions)]
+    interval = [round(edge, 3) for edge in bootstrap_miou(confusions, scenes=scenes)]
     return {"miou": round(float(each.mean()), 3), "per_seed": [round(float(one), 3) for one in each], "ci": interval}
 
 
@@ -257,14 +258,15 @@ def _counted(run: Run, preset: Preset, name: str) -> Counted:
 def _record(runs: Sequence[Run], prior: float | None) -> PresetRecord:
     first = runs[0]
     preset, rows, by_preset = preset_for(first.data_name), [], {}
+    scenes = scene_numbers(first.data("report"))
     for name in MEASURED:
         choice = preset.choice(name)
         trial = method(name).trials.index(choice.parameters)
         found = [seed_facts(_counted(run, preset, name), trial, choice.threshold, prior) for run in runs]
         by_preset[name] = np.stack([one.preset for one in found])
-        rows.append({"method": first.full_name(name), "threshold": choice.threshold, **row_of(found)})
+        rows.append({"method": first.full_name(name), "threshold": choice.threshold, **row_of(found, scenes)})
     for name, row in zip(MEASURED, rows, strict=True):
-        row["from_colour"] = _difference(by_preset[name], by_preset[COLOUR]) if name != COLOUR else None
+        row["from_colour"] = _difference(by_preset[name], by_preset[COLOUR], scenes) if name != COLOUR else None
     return {
         "data": first.data_name,
         "split": first.data("report").split,

@@ -9,6 +9,7 @@ import torch
 
 from wsss.analysis.score import Score
 from wsss.config import algorithms_of
+from wsss.data.base import scene_numbers
 from wsss.depth.specs import source_identity
 from wsss.machine.processes import is_main
 from wsss.machine.stopwatch import Stopwatch
@@ -134,6 +135,7 @@ def stage_part(run: Run, stage: Stage, folder: Path, clock: Stopwatch | None = N
         read={run.full_name(name): found for name, found in read.items()},
         notes={"not_scored": not_scored, "left_out": run.left_out()},
         scores={run.full_name(name): score for name, score in scores.items()},
+        scenes=tuple(scene_numbers(run.data(_split(stage))).tolist()),
     )
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from scipy.ndimage import find_objects
 
-from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_image
+from wsss.analysis.bootstrap import RESAMPLES, bootstrap_ratios, sums_by_group
 from wsss.cam.maps import class_maps, resize_maps
 from wsss.config import ALGORITHM_VERSION, algorithms_of
 from wsss.data.base import Dataset, Sample, data_key
@@ -137,7 +137,7 @@ def object_logits(cam: DepthCAM, sample: Sample) -> tuple[float, float, float]:
     return float(maps[0, output].mean()), float(own[inside].mean()), float(maps[1, output].mean())
 
 
-def series_rows(objects: pd.DataFrame, name: str, resamples: int = 2000) -> list[dict[str, Any]]:
+def series_rows(objects: pd.DataFrame, name: str, resamples: int = RESAMPLES) -> list[dict[str, Any]]:
     """The steps of a series: means over pictures and 95 % bootstrap intervals over groups (an object in a room).
 
     Args:
@@ -153,12 +153,12 @@ def series_rows(objects: pd.DataFrame, name: str, resamples: int = 2000) -> list
     groups, rooms = pd.factorize(objects["group"])
     steps = np.unique(places)
     members = (places[:, None] == steps).astype(np.float64)
-    counts = sums_by_image(groups, members, len(rooms))
+    counts = sums_by_group(groups, members, len(rooms))
     rows: list[dict[str, Any]] = [{"n": int(n)} for n in members.sum(axis=0)]
     sources = {"area": "relative_area", "occlusion": "occlusion_ratio"} | {name: name for name in SERIES_MEASURES}
     for measure, column in sources.items():
         scale = 1.0 if measure in LOGITS else 100.0
-        sums = sums_by_image(groups, scale * objects[column].to_numpy(np.float64)[:, None] * members, len(rooms))
+        sums = sums_by_group(groups, scale * objects[column].to_numpy(np.float64)[:, None] * members, len(rooms))
         for row, value, low, high in zip(rows, *bootstrap_ratios(sums, counts, resamples), strict=True):
             row[measure] = round(float(value), 3)
             if measure in SERIES_MEASURES:

@@ -5,7 +5,22 @@ from dataclasses import dataclass, replace
 from wsss.errors import WsssError
 from wsss.machine.plugins import offered
 
-__all__ = ["REFINEMENTS_OF_OTHERS", "REFINEMENT_NAMES", "MethodName", "enter_refinement_name", "refinement_names"]
+__all__ = [
+    "CONTROLS",
+    "REFINEMENTS_OF_OTHERS",
+    "REFINEMENT_NAMES",
+    "WITHOUT_REGIONS",
+    "MethodName",
+    "enter_refinement_name",
+    "refinement_names",
+]
+
+WITHOUT_REGIONS = ("zoom", "grid", "random", "cam-box", "code-as-published")
+"""Controls of equal cost that crop without regions of colour or depth."""
+
+CONTROLS = (*WITHOUT_REGIONS, "rgb-region", "rgb-crop", "rgb", "layers")
+"""Methods of equal cost that make no regions of depth, of those that there are: the best of them on the tune split is
+the *best control*."""
 
 REFINEMENT_NAMES = ("crf", "par", "par-depth")
 """What may follow a plus; what these do is in `wsss.pseudo.refinement`."""

@@ -11,27 +11,21 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from wsss.analysis import (
-    bootstrap_miou,
-    coverage,
-    foreground_scores,
-    hit_effects,
-    iou_per_class,
-    mean_iou,
-    strata_table,
-)
+from wsss.analysis import coverage, foreground_scores, hit_effects, iou_per_class, mean_iou
 from wsss.analysis.activation import rank_correlations
+from wsss.analysis.bootstrap import interval_of
 from wsss.analysis.failures import error_shares
 from wsss.analysis.score import Score
+from wsss.analysis.strata import strata_rows
 from wsss.methods.names import MethodName
 from wsss.records.paired import paired_differences, require_alike
 from wsss.records.provenance import provenance
 from wsss.records.record import Record, Stage
+from wsss.records.resampled import Resampled
 from wsss.records.summaries import (
     activation_summary,
     column_means,
     mean_fact,
-    mean_objects,
     means,
     miou_by_threshold,
     object_summary,
@@ -92,13 +86,11 @@ class Origin:
     wall_s: float
 
 
-def build_record(
-    scores: Sequence[Score], subject: Subject, origin: Origin, against: Mapping[str, Sequence[Score]]
-) -> Record:
+def build_record(own: Resampled, subject: Subject, origin: Origin, against: Mapping[str, Resampled]) -> Record:
     """Sum up one method's scores as a record.
 
     Args:
-        scores: one for each of the subject's seeds, on the same images.
+        own: its scores, one for each of the subject's seeds, on the same images.
         against: other methods' scores with the same seeds on the same images, by name, for paired differences.
 
     Returns:
@@ -107,13 +99,14 @@ def build_record(
     Raises:
         ValueError: no score, not one score for each seed, or scores of different images, classes or objects.
     """
+    scores = own.scores
     require_alike(scores, subject.seeds)
     record = {
         **_described(subject),
-        **_whole_images(scores, subject),
+        **_whole_images(own, subject),
         **_choices(scores),
-        **_objects(scores, subject.stage),
-        "paired": [paired_differences(scores, other, key) for key, other in against.items()],
+        **_objects(own, subject.stage),
+        "paired": [paired_differences(own, other, key) for key, other in against.items()],
         "provenance": provenance(**asdict(origin), algorithm_version=origin.algorithms[subject.stage]),
         "refinement_parameters": _refinements(scores, subject),
     }
@@ -136,16 +129,17 @@ def _described(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _whole_images(scores: Sequence[Score], subject: Subject) -> dict[str, Any]:
+def _whole_images(own: Resampled, subject: Subject) -> dict[str, Any]:
     """What all pixels of the images say: mIoU, IoU of each class, borders, thresholds."""
-    first = scores[0]
+    scores, first = own.scores, own.scores[0]
     totals = np.stack([score.confusions.sum(axis=0) for score in scores])
     labels = ("background", *first.classes)
     return {
         "num_images": len(first.ids),
+        "num_scenes": own.num_scenes,
         "classes": list(first.classes),
         "miou": statistics(mean_iou(totals)),
-        "interval": list(bootstrap_miou([score.confusions for score in scores])),
+        "interval": list(interval_of(own.miou)),
         "iou": dict(zip(labels, column_means(iou_per_class(totals)), strict=True)),
         "coverage": float(np.mean(coverage(totals))),
         "foreground": means([foreground_scores(total) for total in totals]),
@@ -168,6 +162,7 @@ def _choices(scores: Sequence[Score]) -> dict[str, Any]:
         "megapixels_per_image": mean_fact(scores, "megapixels"),
         "seconds_per_image": mean_fact(scores, "seconds"),
         "tune_miou": mean_fact(scores, "miou"),
+        "tune_per_seed": [score.facts.get("miou") for score in scores],
         "tuning_trials": facts.get("trials"),
         "mAP": mean_fact(scores, "mAP"),
         "history": [score.facts["history"] for score in scores] if "history" in facts else None,
@@ -180,14 +175,14 @@ def _refinements(scores: Sequence[Score], subject: Subject) -> list[Any] | None:
     return [score.facts["refinement"] for score in scores] if refined else None
 
 
-def _objects(scores: Sequence[Score], stage: Stage) -> dict[str, Any]:
+def _objects(own: Resampled, stage: Stage) -> dict[str, Any]:
     """What is found of objects, by size and occlusion, and what the errors are."""
-    objects = mean_objects(scores)
+    objects = own.objects
     return {
-        "object_miou": object_summary(scores, objects),
-        "strata": strata_table(objects),
-        "strata_absolute": strata_table(objects, absolute=True),
-        "errors": dict(error_shares(np.sum([score.confusions.sum(axis=0) for score in scores], axis=0))),
+        "object_miou": object_summary(own),
+        "strata": strata_rows(own.strata),
+        "strata_absolute": strata_rows(own.strata_absolute),
+        "errors": dict(error_shares(np.sum([score.confusions.sum(axis=0) for score in own.scores], axis=0))),
         "correlations": rank_correlations(objects).to_dict(),
         "activation": activation_summary(objects),
         "hit_effects": hit_effects(objects) if stage == "cam" else None,

@@ -1,6 +1,6 @@
 """Records made of parts: of one training seed or several, computed together or on different days and machines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from wsss.errors import WsssError
@@ -8,6 +8,7 @@ from wsss.methods.names import MethodName
 from wsss.records.build import Origin, Subject, build_record
 from wsss.records.parts import StagePart
 from wsss.records.record import Record
+from wsss.records.resampled import Resampled
 
 __all__ = ["merge_parts"]
 
@@ -40,13 +41,13 @@ def merge_parts(parts: Sequence[StagePart]) -> list[Record]:
         image_labels=first.image_labels,
         seeds=[part.seed for part in parts],
     )
-    return [_merged(parts, subject, name) for name in first.scores]
+    resampled = {name: Resampled([part.scores[name] for part in parts], first.scenes) for name in first.scores}
+    return [_merged(parts, subject, name, resampled) for name in first.scores]
 
 
-def _merged(parts: Sequence[StagePart], subject: Subject, name: str) -> Record:
-    first = parts[0]
-    scores = {each: [part.scores[each] for part in parts] for each in first.scores}
-    own, parsed = scores.pop(name), MethodName.parse(name)
+def _merged(parts: Sequence[StagePart], subject: Subject, name: str, resampled: Mapping[str, Resampled]) -> Record:
+    first, parsed = parts[0], MethodName.parse(name)
+    others = {other: each for other, each in resampled.items() if other != name}
     subject = replace(subject, method=parsed.seeds, refinement=parsed.refinement)
     origin = Origin(
         config_sha256=first.made["config_sha256"],
@@ -56,7 +57,7 @@ def _merged(parts: Sequence[StagePart], subject: Subject, name: str) -> Record:
         threads=max(part.made["threads"] for part in parts),
         wall_s=sum(part.made["wall_s"] for part in parts),
     )
-    record = build_record(own, subject, origin, scores)
+    record = build_record(resampled[name], subject, origin, others)
     of_parts = [{"seed": part.seed, **{key: part.made[key] for key in _OF_EACH}} for part in parts]
     told = {"settings": first.settings, "read": first.read[name]}
     if left_out := first.notes.get("left_out"):
@@ -84,6 +85,8 @@ def _require_together(parts: Sequence[StagePart]) -> None:
         differ += [key for key in _MADE_ALIKE if part.made[key] != first.made[key]]
         if list(part.scores) != list(first.scores):
             differ.append("methods")
+        if part.scenes != first.scenes:
+            differ.append("scenes")
         if differ:
             raise WsssError(
                 f"{place} does not go with seed {first.seed}: {', '.join(differ)} differ. Delete the older of them, "

@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 
-from wsss.analysis import object_miou, paired_bootstrap, paired_class_bootstrap, strata_table
-from wsss.analysis.score import Score
-from wsss.analysis.strata import MEASURES
-from wsss.records.record import Numbers
-from wsss.records.summaries import mean_objects, with_interval
+import numpy as np
 
-__all__ = ["paired_differences", "require_alike"]
+from wsss.analysis import iou_per_class
+from wsss.analysis.bootstrap import column_intervals, interval_of, ratio
+from wsss.analysis.score import Score
+from wsss.analysis.strata import strata_rows
+from wsss.records.record import Numbers
+from wsss.records.resampled import Resampled
+from wsss.records.store import FULL_SUPERVISION
+from wsss.records.summaries import with_interval
+
+__all__ = ["paired_differences", "require_alike", "share_of"]
 
 
 def require_alike(scores: Sequence[Score], seeds: Sequence[int]) -> None:
@@ -25,28 +30,45 @@ def _require_same_images(one: Score, other: Score) -> None:
         raise ValueError(f"scores of the same images list {len(one.instances)} and {len(other.instances)} objects")
 
 
-def paired_differences(scores: Sequence[Score], other: Sequence[Score], name: str) -> Numbers:
-    """Differences from another method: mIoU, and objects by stratum, with the images as pairs."""
-    require_alike(other, range(len(scores)))
-    _require_same_images(scores[0], other[0])
-    difference, interval = paired_bootstrap([s.confusions for s in scores], [s.confusions for s in other])
-    objects, theirs = mean_objects(scores), mean_objects(other)
-    for column in MEASURES:
-        objects[column] = objects[column] - theirs[column].to_numpy(dtype=float)
+def paired_differences(own: Resampled, other: Resampled, name: str) -> Numbers:
+    """Differences from another method on the same images: mIoU, and objects by stratum, with intervals over scenes.
+
+    Of the network that is trained on true masks, `name` as in `FULL_SUPERVISION`, also the `share` of its mIoU.
+    """
+    require_alike(other.scores, range(len(own.scores)))
+    _require_same_images(own.scores[0], other.scores[0])
+    per_seed = own.per_seed - other.per_seed
+    value = own.object_iou.value - other.object_iou.value
+    drawn = own.object_iou.drawn - other.object_iou.drawn
+    share = {"share": share_of(own, other)} if name == FULL_SUPERVISION else {}
     return {
         "against": name,
-        "difference": difference,
-        "ci": list(interval),
-        "per_seed": [one.miou - two.miou for one, two in zip(scores, other, strict=True)],
-        "classes": _class_differences(scores, other),
-        "object_miou": with_interval(object_miou(objects), "difference"),
-        "strata": strata_table(objects, differences=True),
+        "difference": float(per_seed.mean()),
+        "ci": list(interval_of(own.miou - other.miou)),
+        "per_seed": per_seed.tolist(),
+        **share,
+        "classes": _class_differences(own, other),
+        "object_miou": with_interval((value, *interval_of(drawn)), "difference"),
+        "strata": strata_rows(own.strata, other.strata),
     }
 
 
-def _class_differences(scores: Sequence[Score], other: Sequence[Score]) -> dict[str, Numbers]:
+def share_of(own: Resampled, whole: Resampled) -> Numbers:
+    """What share of another method's mIoU a method reaches, in percent: of the means over seeds, with its interval."""
+    shares = 100 * ratio(own.per_seed, whole.per_seed)
+    value = 100 * ratio(own.per_seed.mean(), whole.per_seed.mean())
+    return {
+        "value": float(value),
+        "ci": list(interval_of(100 * ratio(own.miou, whole.miou))),
+        "per_seed": shares.tolist(),
+    }
+
+
+def _class_differences(own: Resampled, other: Resampled) -> dict[str, Numbers]:
     """Paired differences of the IoU of each label, background first, with their intervals."""
-    estimates = paired_class_bootstrap([s.confusions for s in scores], [s.confusions for s in other])
-    labels = ("background", *scores[0].classes)
-    rows = zip(*(values.tolist() for values in estimates), strict=True)
+    totals = [iou_per_class(np.stack([s.confusions.sum(axis=0) for s in each.scores])) for each in (own, other)]
+    values = (totals[0] - totals[1]).mean(axis=0)
+    labels = ("background", *own.scores[0].classes)
+    columns = (values, *column_intervals(own.class_iou - other.class_iou))
+    rows = zip(*(column.tolist() for column in columns), strict=True)
     return {label: with_interval(row, "difference") for label, row in zip(labels, rows, strict=True)}

@@ -30,6 +30,9 @@ _COUNTS = ("confusions", "curve", "predicted")
 _MEASURED = ("recall", "iou", "pointing", "activation")
 """Columns of objects that hang on the method; all others say what the objects are."""
 
+_IN_ARRAYS = ("scores", "scenes")
+"""What of a part is in its npz file."""
+
 _TYPES: dict[str, type] = {"int": np.int64, "float": np.float64, "bool": np.bool_, "str": np.object_}
 _COLUMNS = {field.name: _TYPES[str(getattr(field.type, "__name__", field.type))] for field in fields(InstanceScore)}
 
@@ -51,6 +54,7 @@ class StagePart:
         read: per method, what its record says of the inputs (`wsss.records.inputs.inputs_read`).
         notes: what else the records say: `not_scored`, `left_out`.
         scores: per method, by its name in records with its refinement; all of the same images and objects.
+        scenes: number of the scene of each image; images of one scene are resampled together.
     """
 
     data: str
@@ -65,6 +69,7 @@ class StagePart:
     read: Mapping[str, Any]
     notes: Mapping[str, Any]
     scores: Mapping[str, Score]
+    scenes: tuple[int, ...]
 
 
 def part_path(root: Path, data: str, seed: int, stage: Stage) -> Path:
@@ -76,8 +81,8 @@ def save_part(root: Path, part: StagePart) -> Path:
     """Write a part to its place below `root`; returns the path of its JSON file."""
     path = part_path(root, part.data, part.seed, part.stage)
     counts = path.with_suffix(".npz")
-    _write_arrays(counts, _packed(part.scores))
-    facts = {field.name: getattr(part, field.name) for field in fields(part) if field.name != "scores"}
+    _write_arrays(counts, _packed(part.scores, part.scenes))
+    facts = {field.name: getattr(part, field.name) for field in fields(part) if field.name not in _IN_ARRAYS}
     methods = {name: round(score.miou, 3) if score.miou == score.miou else None for name, score in part.scores.items()}
     write_json(path, {**facts, "miou": methods, "counts_sha256": file_hash(counts)})
     return path
@@ -96,10 +101,10 @@ def load_part(path: Path) -> StagePart:
             raise ValueError(f"{counts.name} beside it is of another part")
         names = list(found.pop("miou"))
         with np.load(counts, allow_pickle=False) as file:
-            scores = _unpacked({name: file[name] for name in file.files})
+            scores, scenes = _unpacked({name: file[name] for name in file.files})
         if list(scores) != names:
             raise ValueError(f"{counts.name} beside it is of other methods")
-        return StagePart(scores=scores, **found)
+        return StagePart(scores=scores, scenes=scenes, **found)
     except Exception as error:  # NumPy, zip, LZMA, JSON and pandas raise a dozen types on a broken file
         raise WsssError(f"{path} is no part of the records: {error}. {remedy}") from error
 
@@ -110,7 +115,7 @@ def load_parts(root: Path, data: str, stage: Stage) -> list[StagePart]:
     return sorted(found, key=lambda part: part.seed)
 
 
-def _packed(scores: Mapping[str, Score]) -> dict[str, NDArray[Any]]:
+def _packed(scores: Mapping[str, Score], scenes: Sequence[int]) -> dict[str, NDArray[Any]]:
     """The arrays of a part's file. Of counts only cells that are not 0 everywhere are kept, a column for each method.
 
     Recall and IoU of objects are kept as the pixels that they are ratios of, so that they come back to the bit.
@@ -124,6 +129,7 @@ def _packed(scores: Mapping[str, Score]) -> dict[str, NDArray[Any]]:
     text = {
         "classes": first.classes,
         "ids": first.ids,
+        "scenes": scenes,
         "facts": {name: score.facts for name, score in scores.items()},
         "shapes": {name: [list(getattr(score, name).shape) for score in scores.values()] for name in _COUNTS},
     }
@@ -150,8 +156,8 @@ def _of_methods(frames: Sequence[pd.DataFrame], area: NDArray[np.int64]) -> dict
     }
 
 
-def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Score]:
-    """The scores that `_packed` was given."""
+def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Score], tuple[int, ...]]:
+    """The scores and scenes that `_packed` was given."""
     text = json.loads(arrays["text"].tobytes())
     classes, ids = tuple(text["classes"]), tuple(text["ids"])
     shared = pd.DataFrame({k.removeprefix("object_"): v for k, v in arrays.items() if k.startswith("object_")})
@@ -170,7 +176,7 @@ def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Score]:
         )
         found = {key: values[index] for key, values in counts.items()}
         scores[name] = Score(classes, ids, instances=binned(own[list(_COLUMNS)]), facts=facts, **found)
-    return scores
+    return scores, tuple(text["scenes"])
 
 
 def _cells(counts: Sequence[Counts]) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,17 @@
 
 from typing import Any, Literal, TypedDict
 
-__all__ = ["AblationRecord", "Numbers", "PresetRecord", "Record", "RecordPlace", "SeriesRecord", "Stage"]
+__all__ = [
+    "AblationRecord",
+    "ClaimsRecord",
+    "DoubledRecord",
+    "Numbers",
+    "PresetRecord",
+    "Record",
+    "RecordPlace",
+    "SeriesRecord",
+    "Stage",
+]
 
 Stage = Literal["cam", "pseudo", "segmentation"]
 """Seeds, pseudo-labels, or networks."""
@@ -39,17 +49,20 @@ class Record(RecordPlace, total=False):
         image_labels: where seeds take the classes of an image from; `none` for networks.
         seeds: of training.
         miou: `mean`, sample standard deviation `std` (None for one seed) and `per_seed`.
-        interval: of the mean, over images.
+        num_scenes: what is resampled for all intervals; images of one scene are drawn together.
+        interval: of the mean, over scenes.
         iou: by class, background first.
         predicted_labels, subset: mIoU with predicted image labels, and on the images that no choice had looked at
             before.
         threshold: `value` and the other thresholds, with their mIoU; None for methods without.
         parameters, refinement_parameters, history: of each seed; `history` lists the losses of a training.
         magnification: of the views, see `wsss.methods.magnification.magnification_facts`; None for networks.
-        tune_miou: mIoU on the split that chose parameters and threshold, by which tables find the best control.
+        tune_miou, tune_per_seed: mIoU on the split that chose parameters and threshold, by which tables find the best
+            control: mean, and of each seed.
         strata, strata_absolute: a cell for each size and occlusion; see `wsss.analysis.strata.strata_table`.
         errors, correlations, activation, hit_effects: see the functions of these names in `wsss.analysis`.
-        paired: differences from other methods (`against`) on the same images.
+        paired: differences from other methods (`against`) on the same images; from full supervision with the `share`
+            of its mIoU.
         skipped: `id` and `reason` of images that could not be read.
         provenance: see `wsss.records.provenance.provenance`; with `settings`, and `read`
             (`wsss.records.inputs.inputs_read`).
@@ -61,6 +74,7 @@ class Record(RecordPlace, total=False):
     image_labels: Literal["given", "predicted", "none"]
     seeds: list[int]
     num_images: int
+    num_scenes: int
     classes: list[str]
     miou: Numbers
     interval: list[float | None]
@@ -80,6 +94,7 @@ class Record(RecordPlace, total=False):
     megapixels_per_image: float | None
     seconds_per_image: float | None
     tune_miou: float | None
+    tune_per_seed: list[float | None]
     tuning_trials: int | None
     mAP: float | None
     history: list[list[dict[str, float]]] | None
@@ -119,6 +134,34 @@ class AblationRecord(TypedDict):
     num_images: int
     rows: list[Numbers]
     provenance: dict[str, Any]
+
+
+class DoubledRecord(TypedDict):
+    """What twice the iterations change of networks, on the tune split: of each `labels` in `rows` the mIoU after
+    `iterations` (`miou`) and after twice as many (`doubled`), their `difference` and its interval `ci`."""
+
+    data: str
+    split: str
+    profile: str
+    seed: int
+    num_images: int
+    rows: list[Numbers]
+    provenance: dict[str, Any]
+
+
+class ClaimsRecord(TypedDict):
+    """The confirmatory comparisons that the parts allow: a row for each, see `wsss.records.claims.claim_rows`.
+
+    Attributes:
+        size: how many comparisons were listed beforehand, for Holm's correction.
+        alpha: below which an adjusted p value decides.
+        resamples: of the bootstrap over scenes.
+    """
+
+    size: int
+    alpha: float
+    resamples: int
+    rows: list[Numbers]
 
 
 class PresetRecord(TypedDict):

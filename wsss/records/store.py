@@ -8,7 +8,7 @@ from typing import Any
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
 from wsss.io import read_json, write_json
-from wsss.records.record import AblationRecord, PresetRecord, Record, RecordPlace, SeriesRecord, Stage
+from wsss.records.record import AblationRecord, ClaimsRecord, PresetRecord, Record, RecordPlace, SeriesRecord, Stage
 
 __all__ = [
     "FULL_SUPERVISION",
@@ -17,9 +17,11 @@ __all__ = [
     "ablation_path",
     "check_fresh",
     "check_not_smoke",
+    "claims_path",
     "doubled_path",
     "find_record",
     "load_ablation",
+    "load_claims",
     "load_preset_records",
     "load_records",
     "load_series",
@@ -209,6 +211,26 @@ def ablation_path(folder: Path, data: str, seed: int) -> Path:
 def doubled_path(folder: Path, data: str, seed: int) -> Path:
     """The file below the root of the record tree that says what trainings of double length give."""
     return Path(folder) / data / "doubled" / "tune" / f"seed-{seed}.json"
+
+
+def claims_path(folder: Path) -> Path:
+    """The file below the root of the record tree that says what came of the confirmatory comparisons."""
+    return Path(folder) / "claims.json"
+
+
+def load_claims(folder: Path) -> ClaimsRecord | None:
+    """That record; None where there is none.
+
+    Raises:
+        WsssError: the file is broken.
+    """
+    path = claims_path(folder)
+    if not path.exists():
+        return None
+    record: ClaimsRecord = read_json(path)
+    if not isinstance(record, dict) or "rows" not in record:
+        raise WsssError(f"{path} is no record of the confirmatory comparisons. Delete it and run `wsss results` again.")
+    return record
 
 
 def preset_path(folder: Path, data: str, split: str) -> Path:

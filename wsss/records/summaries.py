@@ -7,16 +7,16 @@ import pandas as pd
 
 from wsss.analysis import FIXED_THRESHOLD, THRESHOLDS, choose_threshold, mean_iou, miou_curve, object_miou
 from wsss.analysis.activation import activation_means
+from wsss.analysis.bootstrap import interval_of
 from wsss.analysis.effects import occlusion_column
 from wsss.analysis.score import Score
-from wsss.analysis.strata import MEASURES
 from wsss.records.record import Numbers
+from wsss.records.resampled import Resampled
 
 __all__ = [
     "activation_summary",
     "column_means",
     "mean_fact",
-    "mean_objects",
     "means",
     "miou_by_threshold",
     "object_summary",
@@ -109,24 +109,17 @@ def miou_by_threshold(scores: Sequence[Score]) -> Numbers | None:
     return {"thresholds": THRESHOLDS.tolist(), "miou": curves.tolist()}
 
 
-def mean_objects(scores: Sequence[Score]) -> pd.DataFrame:
-    """The objects with their numbers averaged over seeds; all seeds list the same objects in the same order."""
-    frame = scores[0].instances.copy()
-    for column in (*MEASURES, "activation"):
-        frame[column] = np.mean([score.instances[column].to_numpy(dtype=np.float64) for score in scores], axis=0)
-    return frame
-
-
 def activation_summary(objects: pd.DataFrame) -> Numbers:
     """See `activation_means`, and the measure of occlusion that it went by."""
     column = occlusion_column(objects)
     return {**activation_means(objects, column), "occlusion_measure": column}
 
 
-def object_summary(scores: Sequence[Score], objects: pd.DataFrame) -> Numbers:
-    """`object_miou` of the objects averaged over seeds, with its interval over images, and of each seed."""
-    each = [object_miou(score.instances, resamples=1)[0] for score in scores]
-    return {**with_interval(object_miou(objects), "mean"), "per_seed": each}
+def object_summary(own: Resampled) -> Numbers:
+    """The mean over classes of the IoU of their objects, averaged over seeds, with its interval, and of each seed."""
+    each = [object_miou(score.instances, resamples=1)[0] for score in own.scores]
+    found = own.object_iou
+    return {**with_interval((found.value, *interval_of(found.drawn)), "mean"), "per_seed": each}
 
 
 def with_interval(estimate: tuple[float, float, float], name: str) -> Numbers:

@@ -10,7 +10,7 @@ __all__ = ["notebook_caption", "settings_caption"]
 
 UNITS = (
     "mIoU, IoU, recall, precision, hits, coverage and what is ignored in percent, differences (Δ) in points; "
-    "brackets: 95 % intervals over images."
+    "brackets: 95 % intervals over scenes."
 )
 
 

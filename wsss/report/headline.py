@@ -9,7 +9,8 @@ import pandas as pd
 from wsss.methods.names import MethodName
 from wsss.records.record import Record
 from wsss.records.store import STAGES, select_records
-from wsss.report.order import HEADLINE, SOURCES, STAGE_NAMES, in_order
+from wsss.report.comparisons import marked_miou
+from wsss.report.order import HEADLINE, SOURCES, STAGE_NAMES, in_order, table_of
 from wsss.report.text import MISSING, mean_std, number_text
 
 __all__ = ["headline_table", "own_depth"]
@@ -39,7 +40,7 @@ def headline_table(records: Sequence[Record]) -> pd.DataFrame:
     columns = list(dict.fromkeys(_column(record, own, merged) for record in chosen or in_order(records)))
     table: dict[tuple[str, str], dict[str, str]] = {}
     for record in sorted(in_order(records), key=_place):
-        for row, text in _cells(record):
+        for row, text in _cells(record, [other for other in chosen or records if table_of(other) == table_of(record)]):
             table.setdefault((record["data"], row), {})[_column(record, own, merged)] = text
     frame = pd.DataFrame.from_dict(table, orient="index")[columns].fillna(MISSING)
     frame.index = pd.MultiIndex.from_tuples(table, names=["data", "mIoU of"])
@@ -60,12 +61,12 @@ def _place(record: Record) -> tuple[Any, ...]:
     return record["data"] != "tabletop", record["data"], stage, record["split"], refinement
 
 
-def _cells(record: Record) -> list[tuple[str, str]]:
-    """Rows that a record has a number for, and the numbers."""
+def _cells(record: Record, others: Sequence[Record]) -> list[tuple[str, str]]:
+    """Rows that a record has a number for, and the numbers; `others` are of the same data set, stage and split."""
     name, split = STAGE_NAMES[record["stage"]], record["split"]
     if record["refinement"]:
         name += ", refined labels" if record["stage"] == "segmentation" else f" +{record['refinement']}"
-    cells = [(f"{name} ({split})", mean_std(record["miou"]))]
+    cells = [(f"{name} ({split})", marked_miou(record, others))]
     if record["predicted_labels"]:
         cells.append((f"{name}, predicted labels ({split})", _predicted_text(record["predicted_labels"])))
     if record["subset"]:

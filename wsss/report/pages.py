@@ -2,23 +2,26 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from wsss.errors import WsssError
 from wsss.io import atomic_path
-from wsss.records.record import PresetRecord, Record
-from wsss.records.store import check_not_smoke, select_records
+from wsss.records.convergence import convergence_text, load_doubled_records
+from wsss.records.record import ClaimsRecord, DoubledRecord, PresetRecord, Record
+from wsss.records.store import check_not_smoke, load_claims, load_preset_records, select_records
 from wsss.report.captions import settings_caption
+from wsss.report.claims_table import claims_block
 from wsss.report.comparisons import best_control
 from wsss.report.effect_charts import effects_table
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import HEADLINE
 from wsss.report.preset_charts import PRESET_TABLES
-from wsss.report.tables import label_quality_table, stage_table, strata_grid
+from wsss.report.tables import label_quality_table, object_differences, stage_table, strata_grid
 from wsss.report.text import number_text, to_markdown
 
-__all__ = ["PAGES", "TABLES", "is_current", "write_tables"]
+__all__ = ["PAGES", "TABLES", "Others", "is_current", "load_others", "write_tables"]
 
 PAGES = (Path("README.md"), Path("docs", "results.md"), Path("docs", "own-photographs.md"))
 """The pages with tables of the committed records, from the root of the checkout."""
@@ -27,23 +30,43 @@ _MARKER = re.compile(r"<!-- (/?)table:(.*?) -->")
 _STRATA_METHODS = ("cam", "zoom", "crop-only@sensor", "depth@sensor")  # and the best control
 
 
-def write_tables(page: Path, records: Sequence[Record], presets: Sequence[PresetRecord] = ()) -> None:
-    """Put tables of `records` between a page's markers; everything else stays as it is.
+@dataclass(frozen=True)
+class Others:
+    """Records of other kinds, for the tables of these.
 
-    Args:
-        presets: the records of what presets are worth, for the tables of these.
+    Attributes:
+        presets: what presets are worth.
+        doubled: what twice the iterations change of networks.
+        claims: what came of the confirmatory comparisons; None where nothing has been compared.
+    """
+
+    presets: Sequence[PresetRecord] = ()
+    doubled: Sequence[DoubledRecord] = ()
+    claims: ClaimsRecord | None = None
+
+
+NONE = Others()
+
+
+def load_others(root: Path) -> Others:
+    """Those below the root of a record tree."""
+    return Others(load_preset_records(root), load_doubled_records(root), load_claims(root))
+
+
+def write_tables(page: Path, records: Sequence[Record], others: Others = NONE) -> None:
+    """Put tables of `records`, and of others, between a page's markers; everything else stays as it is.
 
     Raises:
         WsssError: a marker is unknown or not closed, records are missing or no results, or the file cannot be read.
     """
-    text = _with_tables(page, records, presets)
+    text = _with_tables(page, records, others)
     with atomic_path(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def is_current(page: Path, records: Sequence[Record], presets: Sequence[PresetRecord] = ()) -> bool:
+def is_current(page: Path, records: Sequence[Record], others: Others = NONE) -> bool:
     """Whether `write_tables` would leave the file as it is. Raises what that does."""
-    return _with_tables(page, records, presets) == _read(page)
+    return _with_tables(page, records, others) == _read(page)
 
 
 def _read(page: Path) -> str:
@@ -53,11 +76,12 @@ def _read(page: Path) -> str:
         raise WsssError(f"cannot read {page}: {error}.") from error
 
 
-def _with_tables(page: Path, records: Sequence[Record], presets: Sequence[PresetRecord]) -> str:
+def _with_tables(page: Path, records: Sequence[Record], others: Others) -> str:
     """The page's text with its tables drawn anew."""
     check_not_smoke(records)
     made: dict[str, Callable[[], str]] = {name: partial(table, records) for name, table in TABLES.items()}
-    made |= {name: partial(_of_presets, name, presets) for name in PRESET_TABLES}
+    made |= {name: partial(_of_presets, name, others.presets) for name in PRESET_TABLES}
+    made |= {"networks": partial(_networks, records, others.doubled), "claims": partial(claims_block, others.claims)}
     text, parts, end = _read(page), [], 0
     markers = list(_MARKER.finditer(text))
     for opening, closing in zip(markers[::2], [*markers[1::2], None], strict=False):
@@ -101,13 +125,14 @@ def _headline(records: Sequence[Record]) -> str:
     return "\n".join([*tables, note])
 
 
-def _main_tables(records: Sequence[Record]) -> str:
-    """Main tables, one for each data set, stage and split in `records`, with headings."""
+def _main_tables(records: Sequence[Record], more: Callable[[str], str] = lambda data: "") -> str:
+    """Main tables, one for each data set, stage and split in `records`, with headings; `more` says more of a data
+    set."""
     keys = sorted({(r["data"], r["stage"], r["split"]) for r in records}, key=lambda key: (key[0] != "tabletop", key))
     blocks = []
     for data, stage, split in keys:
         rows = select_records(records, data=data, stage=stage, split=split)
-        title = f"**{data}**, {split} split, {rows[0]['num_images']} images{_classifier_text(rows)}\n\n"
+        title = f"**{data}**, {split} split, {rows[0]['num_images']} images{_classifier_text(rows)}{more(data)}\n\n"
         blocks.append(_block(to_markdown(stage_table(records, data, stage, split)), rows, title))
     return "\n".join(blocks)
 
@@ -157,8 +182,15 @@ def _labels(records: Sequence[Record]) -> str:
     return "\n".join(blocks)
 
 
-def _networks(records: Sequence[Record]) -> str:
-    return _main_tables(select_records(records, stage="segmentation"))
+def _networks(records: Sequence[Record], doubled: Sequence[DoubledRecord] = ()) -> str:
+    networks = select_records(records, stage="segmentation")
+    return _main_tables(networks, lambda data: f"; {convergence_text(data, doubled)}")
+
+
+def _objects(records: Sequence[Record]) -> str:
+    """Objects by size and occlusion, of all data sets."""
+    note = "*Differences in points, means over the training seeds; brackets: 95 % intervals over scenes, unadjusted.*\n"
+    return f"{to_markdown(object_differences(select_records(records, stage='cam')))}\n{note}"
 
 
 TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
@@ -167,6 +199,7 @@ TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "tabletop-strata": lambda records: _strata(records, "tabletop"),
     "nyuv2-strata": lambda records: _strata(records, "nyuv2"),
     "effects": _effects,
+    "objects": _objects,
     "real-seeds": _real_seeds,
     "labels": _labels,
     "networks": _networks,

@@ -7,7 +7,6 @@ from wsss.analysis.strata import SIZE_BINS
 from wsss.errors import WsssError
 from wsss.records.record import Numbers, Record
 from wsss.records.store import full_name
-from wsss.report.comparisons import verdict
 from wsss.report.text import signed
 
 __all__ = [
@@ -21,7 +20,9 @@ __all__ = [
 
 
 def difference_sentence(record: Record, against: str) -> str:
-    """A paired difference in words: points of mIoU, interval, and the protocol's verdict.
+    """A paired difference in words: points of mIoU, interval, and how many seeds it is a mean over.
+
+    No verdict: verdicts are kept for the comparisons that were listed beforehand (`wsss.experiments.plan.CLAIMS`).
 
     Args:
         record: whose `paired` has an entry for `against`, or what stands in for one of a network that is not trained.
@@ -32,11 +33,12 @@ def difference_sentence(record: Record, against: str) -> str:
     if "not_trained" in record:
         return f"{record['not_trained']}."
     pair = _pair(record, against)
-    seeds = len(record["seeds"])
+    seeds, scenes = len(record["seeds"]), record.get("num_scenes", record["num_images"])
+    over = f"{record['num_images']} images" if scenes == record["num_images"] else f"{scenes} scenes"
     caution = "one seed only: it may not hold for others" if seeds == 1 else f"{seeds} seeds"
     return (
         f"{full_name(record)} {record['miou']['mean']:.1f} mIoU, {signed(pair['difference'])} points against {against} "
-        f"(95 % interval over {record['num_images']} images {_range(pair['ci'])}): {verdict(pair)} ({caution})."
+        f"(95 % interval over {over} {_range(pair['ci'])}; {caution})."
     )
 
 

@@ -5,47 +5,58 @@ from typing import Any
 
 import pandas as pd
 
+from wsss.analysis.strata import ALL
 from wsss.errors import WsssError
 from wsss.records.record import Record
-from wsss.records.store import full_name, select_records
-from wsss.report.comparisons import rivals, verdict
+from wsss.records.store import FULL_SUPERVISION, full_name, select_records
+from wsss.report.comparisons import best_control, marked_miou, miou_of_common_seeds, rivals
+from wsss.report.headline import own_depth
 from wsss.report.order import in_order
-from wsss.report.text import MISSING, interval_text, mean_std, number_text, signed
-from wsss.segmentation.convergence import convergence
+from wsss.report.text import MISSING, interval_text, number_text, signed
 
-__all__ = ["class_differences", "label_quality_table", "per_class_table", "stage_table", "strata_grid"]
+__all__ = [
+    "class_differences",
+    "label_quality_table",
+    "object_differences",
+    "per_class_table",
+    "stage_table",
+    "strata_grid",
+]
 
 
 def stage_table(records: Sequence[Record], data: str, stage: str, split: str) -> pd.DataFrame:
     """The main table of a stage: one row a method, compared with plain CAM where the record has that pair.
 
-    Columns: mIoU in percent (mean ± standard deviation over seeds), bootstrap interval over images, mIoU at the fixed
-    and at the oracle threshold, paired difference from each of `rivals` with verdict, `object_miou` with its interval,
+    Columns: mIoU in percent (mean ± standard deviation over seeds; where methods have different seeds, also the mean
+    over those that all have), bootstrap interval over scenes, mIoU at the fixed and at the oracle threshold, paired
+    difference from each of `rivals` with its interval, share of full supervision, `object_miou` with its interval,
     coverage in percent, cost, how much views enlarge the photograph's own pixels, number of tuning trials, training
-    seeds, of how many of them the loss was at rest, and the fusion parameters that were chosen on the tune split, of
-    each seed where they differ. Columns that say nothing are left out.
+    seeds, and the fusion parameters that were chosen on the tune split, of each seed where they differ. Columns that
+    say nothing are left out.
 
     Raises:
         WsssError: there is no such record.
     """
     rows = in_order(select_records(records, data=data, stage=stage, split=split))
     against = rivals(rows)
-    cells = [_main_row(record, against) for record in rows]
+    cells = [_main_row(record, rows, against) for record in rows]
     frame = pd.DataFrame(cells, index=[full_name(record) for record in rows])
     told = [name for name in frame if name.startswith("Δ") or (frame[name] != MISSING).any()]
     return frame[told].rename_axis("method")
 
 
-def _main_row(record: Record, against: Sequence[str]) -> dict[str, str]:
+def _main_row(record: Record, rows: Sequence[Record], against: Sequence[str]) -> dict[str, str]:
     threshold = record["threshold"] or {}
     pairs = {pair["against"]: pair for pair in record["paired"]}
     return {
-        "mIoU": mean_std(record["miou"]),
+        "mIoU": marked_miou(record, rows),
+        **miou_of_common_seeds(record, rows),
         "95 %": interval_text(record["interval"]),
         "threshold (tune)": number_text(threshold.get("value"), 2),
         "fixed": number_text((threshold.get("fixed") or {}).get("miou")),
         "oracle threshold": number_text((threshold.get("oracle") or {}).get("miou")),
         **{f"Δ {name}": _difference(pairs.get(name)) for name in against},
+        "of full supervision": _share_text(pairs.get(FULL_SUPERVISION, {}).get("share")),
         "object mIoU": _object_text(record["object_miou"]),
         "coverage": number_text(record["coverage"]),
         "MP/image": number_text(record["megapixels_per_image"], 2),
@@ -53,20 +64,19 @@ def _main_row(record: Record, against: Sequence[str]) -> dict[str, str]:
         "native pixels": _magnification_text(record.get("magnification")),
         "trials": number_text(record["tuning_trials"], 0),
         "training seeds": str(len(record["seeds"])),
-        "at rest": _at_rest(record["history"]),
         "chosen on tune": " / ".join(dict.fromkeys(map(_chosen_text, record["parameters"]))) or MISSING,
     }
 
 
 def _difference(pair: Mapping[str, Any] | None) -> str:
-    """A paired difference with its interval and verdict."""
+    """A paired difference with its interval."""
     if pair is None:
         return MISSING
-    return f"{signed(pair['difference'])} {interval_text(pair['ci'])} {verdict(pair)}"
+    return f"{signed(pair['difference'])} {interval_text(pair['ci'])}"
 
 
-def _at_rest(histories: Sequence[Sequence[Mapping[str, float]]] | None) -> str:
-    return f"{sum(convergence(each).converged for each in histories)} of {len(histories)}" if histories else MISSING
+def _share_text(share: Mapping[str, Any] | None) -> str:
+    return f"{number_text(share['value'])} % {interval_text(share['ci'])}" if share else MISSING
 
 
 def _magnification_text(facts: Mapping[str, Any] | None) -> str:
@@ -101,14 +111,15 @@ def label_quality_table(records: Sequence[Record]) -> pd.DataFrame:
         records: of the stage `pseudo` of one data set and split.
     """
     rows = in_order(records)
-    cells = [_quality_row(record) for record in rows]
+    cells = [_quality_row(record, rows) for record in rows]
     return pd.DataFrame(cells, index=[full_name(record) for record in rows]).rename_axis("labels")
 
 
-def _quality_row(record: Record) -> dict[str, str]:
+def _quality_row(record: Record, rows: Sequence[Record]) -> dict[str, str]:
     threshold, foreground, boundary = record["threshold"] or {}, record["foreground"], record["boundary"] or {}
     return {
-        "mIoU": mean_std(record["miou"]),
+        "mIoU": marked_miou(record, rows),
+        **miou_of_common_seeds(record, rows),
         "mIoU on tune": number_text(record["tune_miou"]),
         "precision": number_text(foreground["precision"]),
         "recall": number_text(foreground["recall"]),
@@ -150,6 +161,36 @@ def class_differences(records: Sequence[Record], against: str) -> pd.DataFrame:
         if pair is not None
     }
     return pd.DataFrame(columns).rename_axis("class")
+
+
+def object_differences(records: Sequence[Record]) -> pd.DataFrame:
+    """What depth does for objects by size and by occlusion: IoU and recall of `crop-only` and `depth`, minus those of
+    the best control.
+
+    In points, with 95 % intervals.
+
+    Args:
+        records: of seeds; each data set with a control and one of these methods, with the depth that comes with it, has
+            a row for each bin of size and of occlusion. Data sets in which neither has been compared are left out.
+    """
+    found, rows = [record for record in records if record["stage"] == "cam"], {}
+    for data in sorted({record["data"] for record in found}, key=lambda name: (name != "tabletop", name)):
+        own = [record for record in found if record["data"] == data]
+        control, source = best_control(own), own_depth(own).get(data)
+        for base in ("crop-only", "depth"):
+            pairs = [pair for r in own if full_name(r) == f"{base}@{source}" for pair in r["paired"]]
+            for cell in next((pair["strata"] for pair in pairs if pair["against"] == control), ()):
+                if (cell["size"] == ALL) == (cell["occlusion"] == ALL):  # the inside of the table, and all objects
+                    continue
+                name = f"size {cell['size']}" if cell["occlusion"] == ALL else f"occlusion {cell['occlusion']}"
+                row = rows.setdefault((f"{data}, against {control}", name), {"n": str(cell["n"])})
+                for measure in ("iou", "recall"):
+                    text = f"{signed(cell[measure])} {interval_text(cell[f'{measure}_ci'] or (None, None))}"
+                    row[f"{base} {measure.replace('iou', 'IoU')}"] = text
+    frame = pd.DataFrame.from_dict(rows, orient="index").fillna(MISSING)
+    if rows:
+        frame.index = pd.MultiIndex.from_tuples(rows, names=["data", "objects"])
+    return frame
 
 
 def strata_grid(

@@ -1,0 +1,52 @@
+"""Whether a segmentation network has converged: what a record of trainings of double length says of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wsss.errors import WsssError
+from wsss.io import read_json
+from wsss.records.record import DoubledRecord
+from wsss.records.store import FULL_SUPERVISION, doubled_path
+
+__all__ = ["LARGEST_CHANGE", "bound_converged", "convergence_text", "load_doubled", "load_doubled_records"]
+
+LARGEST_CHANGE = 1.0
+"""Points of mIoU on the tune split: a network has converged if twice the iterations change it by less."""
+
+
+def load_doubled(folder: Path, data: str, seed: int = 0) -> DoubledRecord | None:
+    """The record of trainings of double length below the root of the record tree; None where there is none.
+
+    Raises:
+        WsssError: the file is broken.
+    """
+    path = doubled_path(folder, data, seed)
+    if not path.exists():
+        return None
+    record: DoubledRecord = read_json(path)
+    if not isinstance(record, dict) or "rows" not in record:
+        raise WsssError(f"{path} is no record of trainings of double length. Delete it and run `wsss results` again.")
+    return record
+
+
+def load_doubled_records(folder: Path) -> list[DoubledRecord]:
+    """Those of all data sets, training seed 0."""
+    names = sorted(path.parents[2].name for path in Path(folder).glob("*/doubled/tune/seed-0.json"))
+    return [record for name in names if (record := load_doubled(folder, name)) is not None]
+
+
+def bound_converged(record: DoubledRecord | None) -> bool:
+    """Whether the network of true masks, the upper bound, is known to have converged."""
+    rows = record["rows"] if record else []
+    return any(row["labels"] == FULL_SUPERVISION and abs(row["difference"]) < LARGEST_CHANGE for row in rows)
+
+
+def convergence_text(data: str, records: Sequence[DoubledRecord]) -> str:
+    """What may be said of a data set's networks: that they have converged, or that they are compared at equal
+    iterations."""
+    rows = next((record["rows"] for record in records if record["data"] == data), [])
+    if not rows:
+        return "networks at equal iterations"
+    changes = ", ".join(f"{row['difference']:+.1f} points ({row['labels']})" for row in rows)
+    word = "converged" if all(abs(row["difference"]) < LARGEST_CHANGE for row in rows) else "at equal iterations"
+    return f"networks {word}: twice the iterations change mIoU on tune by {changes}"
