@@ -1,4 +1,4 @@
-"""The refinements of seeds by name, each with the six trials from which one is chosen on the tune split."""
+"""The refinements of seeds by name, each with the 13 trials from which one is chosen on the tune split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -117,11 +117,11 @@ def _adaptive(scene: Scene, scores: Scores, trials: Sequence[RefinementParameter
         if scene.depth is None:
             raise WsssError("refinement `par-depth` needs depth: give --depth, or take `par`")
         jumps = depth_differences(torch.from_numpy(np.ascontiguousarray(scene.depth))[None, None])
-    found: dict[RefinementParameters, Scores] = {}
-    for colour, jump in dict.fromkeys((trial.colour, trial.jump) for trial in trials):
+    found: dict[RefinementParameters, Scores] = {trial: scores for trial in trials if not trial.iterations}
+    for colour, jump in dict.fromkeys((trial.colour, trial.jump) for trial in trials if trial.iterations):
         kernel = adaptive_kernel(differences, colour, jumps if jump else None, jump * scene.jump if jump else 1.0)
         maps, done = torch.from_numpy(scores)[None], 0
-        own = [trial for trial in trials if (trial.colour, trial.jump) == (colour, jump)]
+        own = [trial for trial in trials if trial.iterations and (trial.colour, trial.jump) == (colour, jump)]
         for trial in sorted(own, key=lambda each: each.iterations):
             maps, done = spread(maps, kernel, trial.iterations - done), trial.iterations
             found[trial] = maps[0].numpy()
@@ -139,22 +139,30 @@ _OWN_REFINEMENTS: dict[str, Refinement] = {
     "crf": Refinement(
         tuple(
             RefinementParameters(colour=13.0, side=50.0, weight=weight, background=background)
-            for background, weight in product((0.3, 0.6, 1.0), (4.0, 10.0))
+            for background, weight in (*product((0.3, 0.6, 1.0), (1.0, 4.0, 10.0, 25.0)), (1.0, 0.0))
         ),
         _crf,
     ),
     "par": Refinement(
-        tuple(RefinementParameters(n, colour) for colour, n in product((0.2, 0.4), (2, 5, 10))), _adaptive
+        (
+            RefinementParameters(),
+            *(RefinementParameters(n, colour) for colour, n in product((0.2, 0.4, 0.8), (2, 5, 10, 20))),
+        ),
+        _adaptive,
     ),
     "par-depth": Refinement(
-        tuple(RefinementParameters(n, 0.3, jump) for jump, n in product((0.5, 2.0), (2, 5, 10))),
+        (
+            RefinementParameters(),
+            *(RefinementParameters(n, 0.3, jump) for jump, n in product((0.5, 2.0, 8.0), (2, 5, 10, 20))),
+        ),
         _adaptive,
         uses_depth=True,
     ),
 }
 
 REFINEMENTS: Registry[Refinement] = Registry("refinement", REFINEMENTS_OF_OTHERS, _OWN_REFINEMENTS)
-"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. Six trials each.
+"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. 13 trials each,
+of which one of the pixel-adaptive leaves scores as they are.
 
 Users and other packages, by the entry points `wsss.refinements`, may enter more: see `register_refinement`."""
 

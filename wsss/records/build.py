@@ -169,6 +169,7 @@ def _choices(scores: Sequence[Score]) -> dict[str, Any]:
         "seconds_per_image": mean_fact(scores, "seconds"),
         "tune_miou": mean_fact(scores, "miou"),
         "tuning_trials": facts.get("trials"),
+        "constants_tried": facts.get("constants_tried"),
         "mAP": mean_fact(scores, "mAP"),
         "history": [score.facts["history"] for score in scores] if "history" in facts else None,
     }

@@ -17,6 +17,7 @@ __all__ = [
     "ablation_path",
     "check_fresh",
     "check_not_smoke",
+    "constants_path",
     "doubled_path",
     "find_record",
     "load_ablation",
@@ -28,6 +29,7 @@ __all__ = [
     "select_records",
     "series_path",
     "stale_facts",
+    "tools_path",
     "write_record",
 ]
 
@@ -209,6 +211,16 @@ def ablation_path(folder: Path, data: str, seed: int) -> Path:
 def doubled_path(folder: Path, data: str, seed: int) -> Path:
     """The file below the root of the record tree that says what trainings of double length give."""
     return Path(folder) / data / "doubled" / "tune" / f"seed-{seed}.json"
+
+
+def constants_path(folder: Path, data: str, method: str) -> Path:
+    """The file below the root of the record tree that says which constants of a method were tried on the tune split."""
+    return Path(folder) / data / "constants" / "tune" / f"{method}.json"
+
+
+def tools_path(folder: Path, data: str, split: str) -> Path:
+    """The file below the root of the record tree that says what other libraries' maps give on the same classifier."""
+    return Path(folder) / data / "tools" / f"{split}.json"
 
 
 def preset_path(folder: Path, data: str, split: str) -> Path:

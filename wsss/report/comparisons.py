@@ -12,7 +12,7 @@ __all__ = ["CONTROLS", "WITHOUT_REGIONS", "baseline", "best_control", "one_each"
 WITHOUT_REGIONS = ("zoom", "grid", "random", "cam-box")
 """Controls of equal cost that crop elsewhere, and average over no regions."""
 
-CONTROLS = (*WITHOUT_REGIONS, "rgb-region")
+CONTROLS = (*WITHOUT_REGIONS, "layers", "rgb-region", "rgb-crop", "rgb")
 """Methods of equal cost without depth."""
 
 

@@ -21,9 +21,10 @@ def stage_table(records: Sequence[Record], data: str, stage: str, split: str) ->
 
     Columns: mIoU in percent (mean ± standard deviation over seeds), bootstrap interval over images, mIoU at the fixed
     and at the oracle threshold, paired difference from each of `rivals` with verdict, `object_miou` with its interval,
-    coverage in percent, cost, how much views enlarge the photograph's own pixels, number of tuning trials, training
-    seeds, of how many of them the loss was at rest, and the fusion parameters that were chosen on the tune split, of
-    each seed where they differ. Columns that say nothing are left out.
+    coverage in percent, cost, how much views enlarge the photograph's own pixels, number of tuning trials (× that of
+    settings of regions and passes that were tried), training seeds, of how many of them the loss was at rest, and the
+    fusion parameters that were chosen on the tune split, of each seed where they differ. Columns that say nothing are
+    left out.
 
     Raises:
         WsssError: there is no such record.
@@ -51,7 +52,7 @@ def _main_row(record: Record, against: Sequence[str]) -> dict[str, str]:
         "MP/image": number_text(record["megapixels_per_image"], 2),
         "s/image": number_text(record["seconds_per_image"], 2),
         "native pixels": _magnification_text(record.get("magnification")),
-        "trials": number_text(record["tuning_trials"], 0),
+        "trials": _trials_text(record),
         "training seeds": str(len(record["seeds"])),
         "at rest": _at_rest(record["history"]),
         "chosen on tune": " / ".join(dict.fromkeys(map(_chosen_text, record["parameters"]))) or MISSING,
@@ -67,6 +68,12 @@ def _difference(pair: Mapping[str, Any] | None) -> str:
 
 def _at_rest(histories: Sequence[Sequence[Mapping[str, float]]] | None) -> str:
     return f"{sum(convergence(each).converged for each in histories)} of {len(histories)}" if histories else MISSING
+
+
+def _trials_text(record: Record) -> str:
+    """`26`, or `26 × 30`: trials of fusion parameters, for each of so many settings of regions and passes."""
+    text, tried = number_text(record["tuning_trials"], 0), record.get("constants_tried")
+    return f"{text} × {tried}" if tried else text
 
 
 def _magnification_text(facts: Mapping[str, Any] | None) -> str:
