@@ -85,7 +85,7 @@ def depth_cam() -> DepthCAM:
     """The classifier as the pipeline uses it for seeds: folded, `channels_last`, with the crops of the default profile."""
     model, info = classifier()
     folded = lean_copy(copy.deepcopy(model).to(memory_format=torch.channels_last))
-    return DepthCAM(folded, info, scenes().classes, CONFIG.regions, CONFIG.crops, pick_device())
+    return DepthCAM(folded, info, scenes().classes, CONFIG.regions, CONFIG.crops, pick_device(), colour=CONFIG.colour)
 
 
 class Logits(nn.Module):

@@ -17,7 +17,7 @@ from wsss.config import ALGORITHM_VERSION
 from wsss.methods.evidence import Look, gather
 from wsss.methods.fusion import Evidence, fuse
 from wsss.methods.guide import guided_filter
-from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.parameters import ColourParameters, CropParameters, FusionParameters, RegionParameters
 from wsss.methods.regions import Regions
 from wsss.methods.registry import Method
 from wsss.methods.trust import border_alignment, edge_ranks
@@ -40,12 +40,12 @@ GOLDEN: dict[str, Any] = {
     "boxes": [[1, -3, 35, 31], [19, 29, 41, 51], [7, 39, 25, 57], [2, 0, 66, 64], [-22, 0, 42, 64]],
     "regions": [1, 2, 3, 4, 5],
     "guided": [0.3642, 0.2324, 0.3804, 0.4415],
-    "colour": [0, 1676, 1396],
+    "colour": [0, 1204, 924, 668, 276],
     "alignment": 0.321,
     "trust": 1.0,
     "crop-only": [0.4212, 0.0161, 0.134, 0.0008, 0.0011, 0.1595, 0.0082, 0.0154],
     "region-only": [0.7127, 0.1096, 0.2566, 0.0362, 0.0663, 0.6104, 0.0482, 0.1189],
-    "depth": [0.4816, 0.0888, 0.1918, 0.0656, 0.0232, 0.189, 0.0252, 0.035],
+    "depth": [0.4548, 0.0699, 0.1662, 0.0408, 0.0177, 0.1872, 0.0229, 0.0328],
     "label": "4286531ef90fd85f",
 }
 
@@ -78,6 +78,7 @@ def evidence(tiny_classifier) -> Evidence:
     return gather(
         Method(proposal="depth"), Look(Fixed(), info, image, (0, 2), torch.device("cpu")), depth=depth,
         regions=RegionParameters(guides=(0, 4)), crops=CropParameters(scales=(0.5, 1.0), count=5, min_side=16),
+        colour=ColourParameters(scale=60.0, min_area=0.06),
     )  # fmt: skip
 
 

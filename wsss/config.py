@@ -16,7 +16,7 @@ from wsss.depth.specs import innermost, portable_spec, source_name
 from wsss.io import content_hash
 from wsss.machine.contents import weights_hash
 from wsss.methods.names import MethodName
-from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.methods.parameters import ColourParameters, CropParameters, RegionParameters
 from wsss.methods.registry import full_name
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "hashed_splits",
 ]
 
-ALGORITHM_VERSION = {"classifier": 2, "depth": 2, "cam": 3, "pseudo": 3, "segmentation": 4}
+ALGORITHM_VERSION = {"classifier": 2, "depth": 2, "cam": 4, "pseudo": 4, "segmentation": 4}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
 
 SCORING_VERSION = 3
@@ -159,6 +159,7 @@ class Config:
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     depth_training: DepthTraining = field(default_factory=DepthTraining)
     regions: RegionParameters = field(default_factory=RegionParameters)
+    colour: ColourParameters = field(default_factory=ColourParameters)
     crops: CropParameters = field(default_factory=CropParameters)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     tags: str | None = setting(None, optional=True)

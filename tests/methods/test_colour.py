@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.methods.colour import MIN_PIXELS, colour_regions, sharing
+from wsss.methods.colour import colour_regions, sharing
+from wsss.methods.parameters import ColourParameters
 
 
 def patches(seed: int, height: int, width: int) -> np.ndarray:
@@ -32,10 +33,31 @@ def test_regions_cover_every_pixel(height: int, width: int, seed: int, noise: bo
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 999))
 def test_regions_are_sorted_by_size(height: int, width: int, seed: int) -> None:
-    regions = colour_regions(patches(seed, 2 * height, 2 * width))
+    regions = colour_regions(patches(seed, 2 * height, 2 * width), parameters=ColourParameters(min_area=0.03))
     areas = np.bincount(regions.labels.ravel())[1:]
     assert (np.diff(areas) <= 0).all()
-    assert len(areas) == 1 or areas.min() >= 4 * MIN_PIXELS
+    assert len(areas) == 1 or areas.min() >= 4 * round(0.03 * height * width)
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_parameters_are_relative_to_the_image(side: int) -> None:
+    """The same image at twice the resolution has the same regions, but for those that smoothing makes at borders."""
+    small = patches(3, side, side)
+    large = small.repeat(2, axis=0).repeat(2, axis=1)
+    for parameters in (ColourParameters(0.1, 0.02), ColourParameters(2.0, 0.02), ColourParameters(0.5, 0.1)):
+        one, other = (colour_regions(image, parameters=parameters) for image in (small, large))
+        assert abs(len(one) - len(other)) <= max(1, 0.15 * len(one))
+        assert 1 < len(one) < 40
+
+
+def test_a_smaller_scale_and_area_give_more_regions() -> None:
+    image = np.random.default_rng(0).integers(100, 130, (96, 96, 3), dtype=np.uint8)
+    areas = [len(colour_regions(image, parameters=ColourParameters(0.5, area))) for area in (0.05, 0.01, 0.002)]
+    assert areas == sorted(areas)
+    assert areas[0] < areas[-1]
+    scales = [len(colour_regions(image, parameters=ColourParameters(scale, 0.001))) for scale in (1000.0, 10.0, 0.1)]
+    assert scales == sorted(scales)
+    assert scales[0] < scales[-1]
 
 
 def test_areas_of_one_colour_are_found() -> None:
@@ -43,7 +65,7 @@ def test_areas_of_one_colour_are_found() -> None:
     first, second = np.zeros((120, 160), bool), np.zeros((120, 160), bool)
     first[20:80, 20:90], second[60:110, 110:150] = True, True
     image[first], image[second] = (220, 40, 40), (240, 230, 90)
-    regions = colour_regions(image)
+    regions = colour_regions(image, parameters=ColourParameters(2.0, 0.02))
     assert len(regions) == 3
     for number, mask in ((1, ~first & ~second), (2, first), (3, second)):
         found = regions.labels == number

@@ -13,6 +13,7 @@ from wsss.cam.maps import class_maps, normalise_maps, pyramid_maps
 from wsss.data.transforms import to_tensor
 from wsss.depth.sources import open_depth
 from wsss.errors import WsssError
+from wsss.experiments.constants import AXES, with_settings
 from wsss.experiments.plan import RESULT_METHODS
 from wsss.methods import evidence as methods
 from wsss.methods.colour import colour_regions
@@ -21,7 +22,7 @@ from wsss.methods.evidence import Look, gather
 from wsss.methods.fusion import Evidence, fuse
 from wsss.methods.magnification import crop_side
 from wsss.methods.names import MethodName
-from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.parameters import ColourParameters, CropParameters, FusionParameters, RegionParameters
 from wsss.methods.registry import METHODS, Method, method
 from wsss.methods.trust import edge_ranks
 from wsss.pipeline.profiles import profile
@@ -77,16 +78,28 @@ CASES = [
 def test_methods_cost_the_same_megapixels(a_look, data, size) -> None:
     image, depth = picture(*size)
     crops = CropParameters() if data is None else profile("default", data).crops
+    colour = ColourParameters() if data is None else profile("default", data).colour
     one = a_look(image, base_side=256)
     found = []
     for each, boxes in ((depth, [(20, 30, 90, 70), (0, 0, 9, 9)]), (np.zeros_like(depth), [])):
         cost = {
-            name: gather(plan, one, regions=RegionParameters(), crops=crops, depth=each, boxes=boxes).megapixels
+            name: gather(
+                plan, one, regions=RegionParameters(), crops=crops, colour=colour, depth=each, boxes=boxes
+            ).megapixels
             for name, plan in METHODS.items()
         }
         assert max(cost.values()) <= 1.05 * min(cost.values()), cost
-        found.append(cost)
+        found.append({name: value for name, value in cost.items() if name != "code-as-published"})
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("passes", [each for axis in AXES["rgb-region"] for each in axis if "colour.scales" in each])
+@pytest.mark.parametrize("size", [(256, 256), (312, 416)])
+def test_passes_that_are_searched_cost_the_same_megapixels(a_look, passes, size) -> None:
+    colour = with_settings(profile("reference", "nyuv2"), passes).colour
+    one, given = a_look(picture(*size)[0], base_side=256), {"regions": RegionParameters(), "crops": CropParameters()}
+    costs = [gather(METHODS[name], one, colour=colour, **given).megapixels for name in ("rgb-region", "cam", "zoom")]
+    assert max(costs) <= 1.05 * min(costs), costs
 
 
 @pytest.mark.parametrize("name", list(METHODS))
@@ -96,15 +109,34 @@ def test_every_image_costs_the_same_whatever_its_depth(look, name) -> None:
     dark = np.zeros_like(image)
     looks = [(image, depth, [(1, 2, 9, 9)]), (image, np.zeros_like(depth), []), (image, noise, []), (dark, depth, [])]
     found = [look(name, *each[:2], boxes=each[2]) for each in looks]
-    assert len({each.megapixels for each in found}) == 1
+    if name == "code-as-published":  # whose last pass over the whole image costs what its crops leave, in steps
+        costs = [each.megapixels for each in found]
+        assert max(costs) <= 1.1 * min(costs)  # of 16 pixels, which are many in so small an image
+    else:
+        assert len({each.megapixels for each in found}) == 1
     count = CropParameters().count if METHODS[name].proposal and METHODS[name].crops else 0
     assert {len(each.plan) for each in found} == {count}
 
 
-def test_every_method_but_the_baseline_has_twelve_trials() -> None:
+FIXED = ("cam", "code-as-published")
+"""Methods with nothing to choose."""
+
+
+def test_every_method_but_the_baselines_has_as_many_trials() -> None:
     assert {name: len(set(plan.trials)) for name, plan in METHODS.items()} == {
-        name: 1 if name == "cam" else 12 for name in METHODS
+        name: 1 if name in FIXED else 26 for name in METHODS
     }
+
+
+def test_every_grid_holds_the_method_without_its_parts() -> None:
+    """Weights and shares of 0 are among what is tried, so that a part which does not help is left out."""
+    for name, plan in METHODS.items():
+        if plan.proposal and plan.proposal != "layers":
+            assert FusionParameters() in plan.trials, name
+        elif name not in FIXED:
+            levels = len(plan.trials[0].level_weights)
+            alone = {tuple(int(place == number) for place in range(levels)) for number in range(levels)}
+            assert alone <= {trial.level_weights for trial in plan.trials}, name
 
 
 def test_what_is_the_same_for_every_method_is_made_once(a_look, monkeypatch) -> None:
@@ -123,7 +155,11 @@ def test_what_is_the_same_for_every_method_is_made_once(a_look, monkeypatch) -> 
     one = a_look(image)
     for plan in METHODS.values():
         gather(plan, one, regions=RegionParameters(), crops=CropParameters(), depth=depth)
-    assert len(calls) == len(set(calls)) == 3 + 2  # passes of cam and region-only, of zoom, and of all with crops
+    passes = [scales for name, scales in calls if name == "pyramid_maps"]
+    assert len(passes) == len(set(passes))
+    assert (0.5, 1.0, 1.5, 2.0) in passes
+    assert [name for name, _ in calls].count("edge_ranks") == 1
+    assert [name for name, _ in calls].count("colour_regions") == 1  # crop_scale is that of the regions by default
 
 
 def test_methods_of_equal_passes_have_the_same_evidence(look) -> None:
@@ -137,7 +173,8 @@ def test_methods_of_equal_passes_have_the_same_evidence(look) -> None:
         for mine, other in ((evidence.crops, same.crops), (evidence.crop_probabilities, same.crop_probabilities)):
             torch.testing.assert_close(mine, other, atol=0, rtol=0)
         assert len(evidence.partitions) == len(same.partitions)
-    assert len(found) == len(METHODS) - 1  # crop-only and depth share theirs
+    # crop-only and depth share theirs, depth-region and region-only, rgb-crop and rgb
+    assert len(found) == len(METHODS) - 3
 
 
 @pytest.mark.parametrize("size", [(256, 256), (200, 100), (33, 257), (1, 500)])
@@ -155,10 +192,10 @@ def test_crop_only_and_depth_share_their_passes(look) -> None:
     for name in ("levels", "crops", "crop_probabilities"):
         assert torch.equal(getattr(first, name), getattr(second, name))
     assert all(trial.vote == 0 for trial in METHODS["crop-only"].trials)
-    assert all(trial.vote > 0 for trial in METHODS["depth"].trials)
+    assert all(trial.vote > 0 for trial in METHODS["depth"].trials[1:])
 
 
-@pytest.mark.parametrize("name", ["depth", "grid", "random", "cam-box", "rgb-region", "oracle-box"])
+@pytest.mark.parametrize("name", ["depth", "grid", "random", "cam-box", "rgb-crop", "oracle-box"])
 def test_crops_are_what_the_classifier_says_of_them(look, tiny_classifier, monkeypatch, name) -> None:
     monkeypatch.setattr("wsss.cam.maps.autocast", lambda _: torch.autocast("cpu", enabled=False))
     image, depth = picture(48, 64)
@@ -196,10 +233,24 @@ def test_other_things_are_painted_over(look) -> None:
     assert not torch.allclose(seen[0], seen[1])
 
 
-def test_controls_leave_nothing_out(look) -> None:
-    """Only depth knows of layers: what a control's crops see does not depend on exclusion."""
+def test_all_other_colours_are_painted_over(look) -> None:
+    """The twin of depth's crops: of a region of colour nothing else is seen, since colour knows of no planes."""
+    image = np.full((64, 64, 3), 120, np.uint8)
+    image[8:40, 8:40] = (200, 30, 30)
+    other = image.copy()
+    image[20:30, 44:60], other[20:30, 44:60] = (20, 180, 40), (30, 40, 220)
+    crops = CropParameters(count=2, context=0.5)
+    seen = [look("rgb-crop", each, None, crops=crops) for each in (image, other)]
+    number = next(place for place, one in enumerate(seen[0].plan) if one.region == 2)
+    assert torch.equal(seen[0].crops[number], seen[1].crops[number])
+    boxes = [look("rgb-crop", each, None, crops=replace(crops, exclude="box")) for each in (image, other)]
+    assert not torch.allclose(boxes[0].crops[number], boxes[1].crops[number])
+
+
+def test_controls_without_regions_leave_nothing_out(look) -> None:
+    """What their crops see does not depend on exclusion."""
     image, depth = picture(48, 64)
-    for name in ("grid", "random", "cam-box", "rgb-region", "oracle-box"):
+    for name in ("grid", "random", "cam-box", "oracle-box"):
         seen = [look(name, image, depth, crops=CropParameters(exclude=e)).crops for e in ("box", "fill")]
         assert torch.equal(*seen)
 
@@ -213,7 +264,9 @@ def test_only_methods_of_depth_look_at_depth(look) -> None:
             assert torch.equal(first.levels, second.levels)
             assert first.plan == second.plan
             look(name, image, None)
-    assert [name for name, plan in METHODS.items() if plan.uses_depth] == ["crop-only", "region-only", "depth"]
+    assert [name for name, plan in METHODS.items() if plan.uses_depth] == [
+        "crop-only", "depth-region", "region-only", "depth", "code-as-published",
+    ]  # fmt: skip
 
 
 def test_only_the_oracle_looks_at_true_boxes(look) -> None:
@@ -254,13 +307,36 @@ def test_depth_that_says_nothing_leaves_the_cam(a_look, value, height, width, se
     plain = gather(Method(crops=False, scales=crops.scales, flip=False), one, regions=regions, crops=crops)
     expected = fuse(plain, FusionParameters())
     torch.testing.assert_close(expected, normalise_maps(plain.levels.relu().mean(dim=0)))
-    assert len(SAFE) == 2
+    assert len(SAFE) == 4
     for trial in SAFE:
         torch.testing.assert_close(fuse(found, trial), expected, atol=1e-6, rtol=0)
         assert torch.equal(fuse(found, replace(trial, vote=1.0)), expected)
-    control = gather(METHODS["rgb-region"], one, regions=regions, crops=crops)
+    colour = ColourParameters(scales=crops.scales)  # the passes of `depth`, whose maps are averaged over its regions
+    control = gather(METHODS["rgb-region"], one, regions=regions, crops=crops, colour=colour)
     alone = FusionParameters(vote=0.75, reach=0.9)
     torch.testing.assert_close(fuse(found, replace(alone, colour=1.0)), fuse(control, alone), atol=1e-5, rtol=0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(20, 70), st.integers(20, 70), st.integers(0, 99), st.sampled_from([(0.5, 0.002), (0.1, 0.01)]))
+def test_flat_depth_equals_the_control_of_colour(a_look, height, width, seed, constants) -> None:
+    """`depth@constant` is the colour control by construction: at equal passes and constants the same scores to the bit.
+
+    They differ in nothing but the passes over the whole image, which `rgb-region` has of its own (`ColourParameters`),
+    and in that `depth` may mix in the plain maps as its first opinion.
+    """
+    one = a_look(picture(height, width, seed)[0])
+    plan = METHODS["region-only"]
+    colour = ColourParameters(*constants, scales=plan.scales, flip=plan.flip)
+    given = {"regions": RegionParameters(guides=(0, 4)), "crops": CropParameters(count=2), "colour": colour}
+    flat = gather(plan, one, depth=np.full((height, width), 0.4, np.float32), **given)
+    control = gather(METHODS["rgb-region"], one, **given)
+    assert flat.trust == 0
+    assert torch.equal(flat.levels, control.levels)
+    np.testing.assert_array_equal(flat.joint.labels, control.partitions[0].labels)
+    for trial in METHODS["rgb-region"].trials:
+        expected = fuse(control, trial)
+        assert torch.equal(fuse(flat, replace(trial, colour=1.0)), expected)
 
 
 @pytest.mark.parametrize("size", [(1, 70), (70, 1), (1, 1)])
@@ -304,7 +380,9 @@ def test_a_method_may_name_its_source(name, parts) -> None:
 
 @pytest.mark.parametrize("name", [name for name, plan in METHODS.items() if not plan.uses_depth])
 def test_a_source_needs_a_method_that_looks_at_depth(name) -> None:
-    with pytest.raises(WsssError, match=rf"{name} looks at no depth.*crop-only, region-only, depth"):
+    with pytest.raises(
+        WsssError, match=rf"{name} looks at no depth.*crop-only, depth-region, region-only, depth, code-as-published"
+    ):
         method(f"{name}@shuffled")
     with pytest.raises(WsssError, match="unknown method 'magic'"):
         method("magic@shuffled")

@@ -65,7 +65,7 @@ def test_the_chosen_trial_and_thresholds_have_the_promised_miou(labeller: Labell
         assert choice.miou == pytest.approx(miou(maps, choice.low, choice.high))
         assert choice.low <= choice.high
         assert choice.threshold in THRESHOLDS.tolist()
-        assert choice.trials == (6 if "+" in name else 1)
+        assert choice.trials == (13 if "+" in name else 1)
         if "+" in name:
             assert trial in REFINEMENTS[name.partition("+")[2]].trials
 

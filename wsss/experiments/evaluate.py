@@ -22,8 +22,9 @@ from wsss.experiments.foreign import choice_of, methods_of, open_foreign, source
 from wsss.io import content_hash, read_json
 from wsss.machine.contents import weights_hash
 from wsss.machine.runtime import keep_freed_memory, pick_device
-from wsss.methods.depth_cam import DepthCAM, Depths, settings_of_looks
+from wsss.methods.depth_cam import DepthCAM, Depths
 from wsss.methods.names import MethodName
+from wsss.methods.parameters import settings_of_looks
 from wsss.methods.registry import full_name, method
 from wsss.methods.scoring import score_seeds
 from wsss.networks.lean import lean_copy
@@ -80,7 +81,7 @@ def evaluate_folder(
     keep_freed_memory()
     model, info = load_classifier(checkpoint)
     names = methods_of(checkpoint, info, methods, depth)
-    regions, crops = settings_of_looks(checkpoint, info.looks)
+    regions, crops, colour = settings_of_looks(checkpoint, info.looks)
     choices = {name: choice_of(checkpoint, name, info) for name in names}
     dataset, left_out = open_foreign(checkpoint, info, data, split, place, classes, limit)
     used = {MethodName.of_seeds(name).source for name in names if method(name).uses_depth}
@@ -89,7 +90,7 @@ def evaluate_folder(
     _require_own_tree(out, dataset, checkpoint)
     device = pick_device()
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    cam = DepthCAM(lean_copy(model), info, dataset.classes, regions, crops, device)
+    cam = DepthCAM(lean_copy(model), info, dataset.classes, regions, crops, device, colour=colour)
     wanted = [source for source in used if source or depth]
     skipped: dict[str, str] = {}
     if on_error == "skip":

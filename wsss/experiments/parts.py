@@ -16,6 +16,7 @@ from wsss.errors import WsssError
 from wsss.experiments.ablation import ablate
 from wsss.experiments.claims import write_claims
 from wsss.experiments.doubled import double_trainings
+from wsss.experiments.ends import choice_ends
 from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS, RESULT_SEEDS, SERIES_METHODS, VARIANTS
 from wsss.experiments.results import stage_methods, stage_part
 from wsss.experiments.series import measure_series
@@ -159,6 +160,9 @@ def _make_stage(part: Part, run: Run, stage: Stage, folder: Path, say: Say) -> N
     if is_main():
         save_part(folder, made)
         clock.forget()
+    for name, score in made.scores.items():
+        for end in choice_ends(name, score.facts):
+            say(f"{part.name} {name}: {end}")
     say(f"{part.name} {stage}: {len(made.scores)} records in {clock.wall_s / 60:.1f} min")
 
 

@@ -26,19 +26,19 @@ SERIES_METHODS = ("cam", "zoom", "depth")
 """Whose label maps the records of the controlled series score."""
 
 
+_EVERYWHERE = (
+    "cam", "zoom", "grid", "random", "cam-box", "layers", "rgb-region", "rgb-crop", "rgb", "crop-only", "depth-region",
+    "region-only", "depth", "code-as-published",
+)  # fmt: skip
+"""Baseline, controls without depth, parts of the method, the whole of it, and its first public code."""
+
 RESULT_METHODS = {
     "tabletop": (
-        "cam", "zoom", "grid", "random", "cam-box", "rgb-region", "crop-only", "region-only", "depth",
-        "depth@learned", "depth@noisy-08", "depth@shuffled", "depth@constant", "depth@inverted", "oracle-box",
+        *_EVERYWHERE, "depth@learned", "depth@noisy-08", "depth@shuffled", "depth@constant", "depth@inverted",
+        "oracle-box",
     ),
-    "nyuv2": (
-        "cam", "zoom", "grid", "random", "cam-box", "rgb-region", "crop-only", "region-only", "depth",
-        "depth@learned", "depth@files:depth_meter", "depth@shuffled", "oracle-box",
-    ),
-    "voc": (
-        "cam", "zoom", "grid", "random", "cam-box", "rgb-region", "crop-only", "region-only", "depth",
-        "depth@shuffled", "oracle-box",
-    ),
+    "nyuv2": (*_EVERYWHERE, "depth@learned", "depth@files:depth_meter", "depth@shuffled", "oracle-box"),
+    "voc": (*_EVERYWHERE, "depth@shuffled", "oracle-box"),
 }  # fmt: skip
 """What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper
 bound."""

@@ -11,6 +11,7 @@ import numpy as np
 from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.io import content_hash
+from wsss.methods.names import MethodName
 from wsss.methods.presets import MEASURED_DEPTH, PHOTOGRAPHS
 from wsss.methods.registry import METHODS, uses_depth
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters
@@ -31,7 +32,8 @@ def make_presets(records: Sequence[Record]) -> dict[str, Any]:
     """A preset of all data sets in `DATA`, for each of them one of the others, and one of that with measured depth.
 
     Parameters are those that most training seeds of these data sets chose, the first trial at ties; thresholds are
-    means over the seeds. Regions and crops are those of the last of the data sets.
+    means over the seeds. Regions and crops are those of the last of the data sets. Methods without any record are
+    left out.
 
     Args:
         records: of the profile `default`.
@@ -47,9 +49,11 @@ def make_presets(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _preset(records: Sequence[Record], data: Sequence[str]) -> dict[str, Any]:
-    methods = {}
+    methods, known = {}, {MethodName.of_seeds(one["method"]).base for one in records if one["stage"] == "cam"}
     for base in BASES:
         found = [one for name in data for one in _of(records, name, "cam", base, None)]
+        if base not in known:
+            continue
         if {one["data"] for one in found} != set(data):
             raise WsssError(f"a preset of {', '.join(data)} needs the records of {base} on each: run `make results`.")
         trials = [asdict(trial) for trial in METHODS[base].trials]
@@ -68,7 +72,7 @@ def _preset(records: Sequence[Record], data: Sequence[str]) -> dict[str, Any]:
                     **{name: _mean(found, key) for name, key in _THRESHOLDS.items()},
                 }
     settings = _of(records, data[-1], "cam", "cam", None)[0]["provenance"]["settings"]
-    shared = {name: settings[name] for name in ("regions", "crops")}
+    shared = {name: settings[name] for name in ("regions", "crops", "colour") if name in settings}
     return {"made_from": list(data), **shared, "methods": methods, "labels": labels}
 
 

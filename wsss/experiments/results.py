@@ -11,6 +11,7 @@ from wsss.analysis.score import Score
 from wsss.config import algorithms_of
 from wsss.data.base import scene_numbers
 from wsss.depth.specs import source_identity
+from wsss.experiments.constants import constants_tried
 from wsss.machine.processes import is_main
 from wsss.machine.stopwatch import Stopwatch
 from wsss.methods.names import MethodName
@@ -54,12 +55,15 @@ def _split(stage: str) -> str:
     return "train" if stage == "pseudo" else "report"
 
 
-def _stage_scores(run: Run, stage: str) -> dict[str, Score]:
+def _stage_scores(run: Run, stage: str, folder: Path) -> dict[str, Score]:
     methods = stage_methods(run, stage)
     if stage == "cam":
         scores = run.seeds(methods)
         known = {"mAP": run.average_precision()["report"]}
-        return {name: replace(score, facts=score.facts | known) for name, score in scores.items()}
+        return {
+            name: replace(score, facts=score.facts | known | {"constants_tried": constants_tried(run, name, folder)})
+            for name, score in scores.items()
+        }
     return run.labels(methods) if stage == "pseudo" else run.networks(methods)
 
 
@@ -112,7 +116,7 @@ def stage_part(run: Run, stage: Stage, folder: Path, clock: Stopwatch | None = N
         for line in (not_scored, untaught):
             if line and is_main():
                 print(line)
-        scores = _stage_scores(run, stage)
+        scores = _stage_scores(run, stage, folder)
     made = provenance(
         config_sha256=run.config_hash,
         data_sha256=run.data_hash(stage),

@@ -25,6 +25,7 @@ from wsss.errors import WsssError
 from wsss.machine.memory import require_memory
 from wsss.machine.parallel import images_at_once
 from wsss.machine.runtime import pick_device
+from wsss.methods import parameters
 from wsss.methods.choice import Choice
 from wsss.methods.crops import Box, true_boxes
 from wsss.methods.evidence import Look, gather
@@ -33,12 +34,12 @@ from wsss.methods.given import MOST_LABELS, Depth, Photograph, class_numbers, ne
 from wsss.methods.image_result import ImageResult
 from wsss.methods.names import MethodName
 from wsss.methods.own_model import adapted, facts_of, is_fixed
-from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters, settings_of_looks
+from wsss.methods.parameters import ColourParameters, CropParameters, FusionParameters, RegionParameters
 from wsss.methods.presets import MEASURED_DEPTH, read_preset
 from wsss.methods.registry import method as method_of
 from wsss.networks.lean import lean_copy
 
-__all__ = ["DepthCAM", "Depths", "settings_of_looks", "true_boxes"]
+__all__ = ["DepthCAM", "Depths", "true_boxes"]
 
 _PRESET = read_preset(MEASURED_DEPTH)
 
@@ -65,15 +66,14 @@ class DepthCAM:
     3
 
     Where a method gives crops a weight, what the classifier says of a crop counts as much as its probability of the
-    class in that crop: a sigmoid's, of whether it is there, or a softmax's, of which of all its classes it is. Another
-    thing in a crop then silences the softmax, but not the sigmoid.
+    class there. A sigmoid says whether it is there; a softmax, which class it is, which another thing then hides.
 
     Attributes:
         model: `(N,3,H,W)` → class maps `(N,C,h,w)` in logits, whose mean over h and w are the logits of the image; or
             another network, adapted (`AdaptedClassifier`).
         info: what the classifier says of itself.
         classes: names of the data's classes 1…C, each of which the classifier must know; matched by name.
-        regions, crops: settings of regions and crops.
+        regions, crops, colour: settings of regions of depth, of crops, and of regions of colour.
         choices: what was chosen for methods, by name.
         at_once: images that will be worked on side by side, as far as is known when this is made.
     """
@@ -85,6 +85,7 @@ class DepthCAM:
     crops: CropParameters
     device: torch.device
     choices: Mapping[str, Choice]
+    colour: ColourParameters
     at_once: int = field(init=False)
 
     def __init__(
@@ -96,6 +97,7 @@ class DepthCAM:
         crops: CropParameters = _PRESET.crops,
         device: torch.device | None = None,
         choices: Mapping[str, Choice] | None = None,
+        colour: ColourParameters = _PRESET.colour,
         *,
         activation: str | None = None,
         weights: Any = None,
@@ -112,7 +114,7 @@ class DepthCAM:
                 networks come from gradients (LayerCAM).
             info: of a classifier of this package, whose `model` gives class maps; None for any other.
             classes: names of the model's outputs, in order; None takes those that it or `weights` names, else numbers.
-            regions, crops, choices: settings, and fusion with threshold by method; default: of the preset `nyuv2`.
+            regions, crops, choices, colour: settings, and fusion with threshold by method; default: of preset `nyuv2`.
             device: None takes the model's own.
             activation: `softmax` or `sigmoid`, of a model that does not say it.
             weights: those of torchvision that it has, such as `ResNet50_Weights.DEFAULT`.
@@ -134,10 +136,11 @@ class DepthCAM:
                 size=size,
             )
             classes, choices = info.classes, _PRESET.choices if choices is None else choices
-            crops = replace(crops, scales=(1.0,)) if is_fixed(model) else crops
+            if is_fixed(model):
+                crops, colour = replace(crops, scales=(1.0,)), replace(colour, scales=(1.0,), flip=False)
         place = device or next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
         names = info.classes if classes is None else tuple(classes)
-        values = model, info, names, regions, crops, place, choices or {}, images_at_once(place)
+        values = model, info, names, regions, crops, place, choices or {}, colour, images_at_once(place)
         for name, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, name, value)
         unknown = [name for name in self.classes if name not in info.classes]
@@ -155,11 +158,11 @@ class DepthCAM:
             WsssError: the file cannot be read, or does not say how its crops were made.
         """
         model, info = load_classifier(Path(path))
-        regions, crops = settings_of_looks(Path(path), info.looks)
+        regions, crops, colour = parameters.settings_of_looks(Path(path), info.looks)
         place = pick_device(device)
         model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         choices = {name: Choice.of_plain(choice) for name, choice in info.chosen.items()}
-        return cls(lean_copy(model), info, info.classes, regions, crops, place, choices)
+        return cls(lean_copy(model), info, info.classes, regions, crops, place, choices, colour)
 
     def __call__(
         self,
@@ -213,10 +216,7 @@ class DepthCAM:
         """The results of several images, such as a list of files or a batch `(N,3,H,W)`, one at a time.
 
         Args:
-            depth: of each image, in the same order; as many.
-
-        Raises:
-            WsssError: see `__call__`; or depths and images are not as many.
+            depth: of each image, in the same order; a `WsssError` unless they are as many.
         """
         depths = repeat(None) if depth is None else iter(depth)
         for number, image in enumerate(images):
@@ -275,13 +275,11 @@ class DepthCAM:
             depth: `H×W float32` inverse depth in [0, 1]; only methods that use depth need it.
             boxes: of the true objects; only `oracle-box` looks at them.
         """
-        plan = method_of(name)
-        plan = replace(plan, scales=(1.0,)) if is_fixed(self.model) else plan
-        return gather(plan, look, regions=self.regions, crops=self.crops, depth=depth, boxes=boxes)
+        plan = replace(method_of(name), scales=(1.0,)) if is_fixed(self.model) else method_of(name)
+        return gather(plan, look, regions=self.regions, crops=self.crops, colour=self.colour, depth=depth, boxes=boxes)
 
     def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
-        """`gathered` for image `index` of a data set, which is `sample`, once for all methods with the same passes and
-        depth."""
+        """`gathered` for a data set's image `index`, once for all methods with the same passes and depth."""
         plan, source = method_of(name), MethodName.of_seeds(name).source
         key = plan.passes, source
         if key not in look.gathered:

@@ -24,9 +24,11 @@ from wsss.machine.runtime import to_device
 from wsss.methods.colour import cielab, colour_regions
 from wsss.methods.crops import Box, crop, crop_plan, layered_crop, uncrop
 from wsss.methods.fusion import Evidence
+from wsss.methods.layers import layered_maps
 from wsss.methods.magnification import crop_side
-from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.methods.parameters import ColourParameters, CropParameters, RegionParameters
 from wsss.methods.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_own, by_random
+from wsss.methods.published import fused_by_maximum
 from wsss.methods.regions import Regions
 from wsss.methods.registry import Method
 from wsss.methods.trust import edge_ranks
@@ -52,6 +54,7 @@ class Look:
     gathered: dict[object, Evidence] = field(default_factory=dict)
     _levels: dict[tuple[tuple[float, ...], bool], LevelMaps] = field(default_factory=dict)
     _by_depth: dict[tuple[bytes, str], tuple[Proposal, float]] = field(default_factory=dict)
+    _colour: dict[tuple[float, float], Regions] = field(default_factory=dict)
 
     def levels(self, scales: tuple[float, ...], flip: bool) -> LevelMaps:
         """Class maps of the whole image at `scales`."""
@@ -90,17 +93,21 @@ class Look:
         """The image in CIELAB, `H×W×3`."""
         return cielab(self.image)
 
-    @cached_property
-    def colour(self) -> Regions:
+    def colour(self, parameters: ColourParameters) -> Regions:
         """The image's regions of colour."""
-        return colour_regions(self.image, lab=self.lab)
+        key = parameters.scale, parameters.min_area
+        if key not in self._colour:
+            self._colour[key] = colour_regions(self.image, lab=self.lab, parameters=parameters)
+        return self._colour[key]
 
-    def by_depth(self, depth: NDArray[np.float32], regions: RegionParameters) -> tuple[Proposal, float]:
+    def by_depth(
+        self, depth: NDArray[np.float32], regions: RegionParameters, colour: ColourParameters
+    ) -> tuple[Proposal, float]:
         """The proposal from a depth map, and the seconds that it took when it was made."""
-        key = depth.tobytes(), repr(regions)
+        key = depth.tobytes(), repr((regions, colour))
         if key not in self._by_depth:
             start = time.perf_counter()
-            proposal = by_depth(self.image, depth, regions, self.ranks, self.lab)
+            proposal = by_depth(self.image, depth, regions, self.ranks, self.lab, colour)
             self._by_depth[key] = proposal, time.perf_counter() - start
         return self._by_depth[key]
 
@@ -116,12 +123,14 @@ def gather(
     *,
     regions: RegionParameters,
     crops: CropParameters,
+    colour: ColourParameters | None = None,
     depth: NDArray[np.float32] | None = None,
     boxes: Sequence[Box] = (),
 ) -> Evidence:
     """Run a method's forward passes on one image.
 
     Args:
+        colour: of regions of colour; None takes the default ones.
         depth: `H×W float32` inverse depth in [0, 1]; only methods that use depth look at it.
         boxes: of the true instances; only `oracle-box` looks at them.
 
@@ -132,12 +141,22 @@ def gather(
     _check_look(look)
     if plan.uses_depth and depth is not None:
         depth = _checked_depth(depth, look.image.shape[:2])
-    levels = look.levels(crops.scales, False) if plan.crops else look.levels(plan.scales, plan.flip)
+    colour = colour or ColourParameters()
+    if plan.proposal == "layers":
+        levels = layered_maps(look, plan.scales)
+        return Evidence(levels.maps, levels.megapixels, levels.seconds)
+    levels = look.levels(*plan.whole(crops, colour))
     if plan.proposal is None:
         return Evidence(levels.maps, levels.megapixels, levels.seconds)
     if plan.uses_depth and depth is None:
         raise WsssError("depth-guided crops need depth: give --depth sensor (if the data has it) or --depth files:DIR")
-    proposal, seconds = _proposal(plan.proposal, look, levels, regions, crops, depth, boxes)
+    if plan.proposal == "colour" and plan.crops:
+        colour = colour.of_crops
+    if plan.proposal == "published":
+        assert depth is not None
+        fused = fused_by_maximum(look, levels, depth)
+        return Evidence(fused.maps, fused.megapixels, fused.seconds)
+    proposal, seconds = _proposal(plan.proposal, look, levels, regions, crops, colour, depth, boxes)
     evidence = Evidence(
         levels.maps,
         levels.megapixels,
@@ -194,16 +213,17 @@ def _proposal(
     levels: LevelMaps,
     regions: RegionParameters,
     crops: CropParameters,
+    colour: ColourParameters,
     depth: NDArray[np.float32] | None,
     boxes: Sequence[Box],
 ) -> tuple[Proposal, float]:
     """The proposal of a kind that `Method.proposal` names, and the seconds that it takes to make it."""
     if kind == "depth":
         assert depth is not None
-        return look.by_depth(depth, regions)
+        return look.by_depth(depth, regions, colour)
     size = look.image.shape[0], look.image.shape[1]
     makers: dict[str, Callable[[], Proposal]] = {
-        "colour": lambda: by_colour(look.colour, look.image, look.lab),
+        "colour": lambda: by_colour(look.colour(colour), look.image, look.lab),
         "grid": lambda: by_grid(size, crops.count),
         "random": lambda: by_random(look.image, crops.count),
         "cam": lambda: by_cam(levels.maps.relu().mean(dim=0)),
@@ -222,8 +242,8 @@ def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: 
     chosen = crop_plan(proposal.tight, (height, width), parameters, context)
     side = crop_side(height, width, look.info.base_side)
     tensor, grey = to_tensor(look.image, look.info.mean, look.info.std), torch.zeros(3)  # the mean colour, normalised
-    layered = proposal.partitions[0] if proposal.partitions and proposal.partitions[0].nearness is not None else None
-    if layered is None:  # only depth knows of layers to leave out
+    layered = proposal.partitions[0] if proposal.layered else None
+    if layered is None:
         views = [crop(tensor, one.box, side, grey) for one in chosen]
     else:
         views = [layered_crop(tensor, one, side, layered, parameters) for one in chosen]

@@ -1,7 +1,7 @@
 """The parameters of regions, crops and fusion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from wsss.errors import WsssError
 __all__ = [
     "FULL_TRUST",
     "NO_TRUST",
+    "ColourParameters",
     "CropParameters",
     "FusionParameters",
     "RegionParameters",
@@ -56,6 +57,36 @@ class RegionParameters:
         check_settings(self, "regions: ")
         if self.trust[0] >= self.trust[1]:  # beyond [−1, 1], where alignments are, it is always or never
             raise WsssError(f"regions: trust must be two rising numbers, not {self.trust!r}")
+
+
+@dataclass(frozen=True)
+class ColourParameters:
+    """Regions of colour, and the passes over the whole image whose maps are averaged over them.
+
+    Both numbers are relative to the image, so that they mean the same at any resolution.
+
+    Attributes:
+        scale: Felzenszwalb's constant for an image of 128 × 128 pixels, which grows with the pixels: the larger, the
+            larger the regions.
+        min_area: smallest region, as a share of the image.
+        scales, flip: of the passes that `rgb-region` makes. They cost what those of the other methods do.
+        crop_scale, crop_min_area: scale and min_area of the regions that `rgb-crop` crops: larger ones, like things.
+    """
+
+    scale: float = setting(0.7, 0)
+    min_area: float = setting(0.002, 0, 1)
+    scales: tuple[float, ...] = setting((1.0, 2.0, 3.1), 0.01, 100, filled=True)
+    flip: bool = False
+    crop_scale: float = setting(0.7, 0)
+    crop_min_area: float = setting(0.002, 0, 1)
+
+    def __post_init__(self) -> None:
+        check_settings(self, "colour: ")
+
+    @property
+    def of_crops(self) -> "ColourParameters":
+        """The same with the regions that are cropped as its regions."""
+        return replace(self, scale=self.crop_scale, min_area=self.crop_min_area)
 
 
 EXCLUSIONS = ("others", "nearer", "fill", "blur", "box")
@@ -114,7 +145,9 @@ class FusionParameters:
             raise WsssError("fusion: level_weights must not all be 0")
 
 
-def settings_of_looks(checkpoint: Path, looks: Mapping[str, Any]) -> tuple[RegionParameters, CropParameters]:
+def settings_of_looks(
+    checkpoint: Path, looks: Mapping[str, Any]
+) -> tuple[RegionParameters, CropParameters, ColourParameters]:
     """The settings of regions and crops that a checkpoint's parameters were chosen with.
 
     Raises:
@@ -122,7 +155,8 @@ def settings_of_looks(checkpoint: Path, looks: Mapping[str, Any]) -> tuple[Regio
     """
     try:
         regions = settings_from(RegionParameters, looks["regions"], partial=True)
-        return regions, settings_from(CropParameters, looks["crops"], partial=True)
+        crops = settings_from(CropParameters, looks["crops"], partial=True)
+        return regions, crops, settings_from(ColourParameters, looks["colour"], partial=True)
     except (KeyError, TypeError, AttributeError, WsssError) as error:
         raise WsssError(
             f"{checkpoint} does not say how its crops were made ({error}): write it with `wsss train`"

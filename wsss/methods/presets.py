@@ -16,7 +16,7 @@ from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.methods.choice import Choice
 from wsss.methods.names import MethodName
-from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
+from wsss.methods.parameters import ColourParameters, CropParameters, FusionParameters, RegionParameters
 
 __all__ = [
     "MEASURED_DEPTH",
@@ -45,7 +45,7 @@ class Preset:
 
     Attributes:
         made_from: names of these data sets.
-        regions, crops: settings of regions and crops.
+        regions, crops, colour: settings of regions of depth, of crops, and of regions of colour.
         methods: base of a method → `parameters` (of `FusionParameters`) and `threshold`.
         labels: base of a method with its `+refinement` → `refinement`, `low`, `high` and `threshold`.
     """
@@ -54,6 +54,7 @@ class Preset:
     made_from: tuple[str, ...]
     regions: RegionParameters
     crops: CropParameters
+    colour: ColourParameters
     methods: Mapping[str, Mapping[str, Any]]
     labels: Mapping[str, Mapping[str, Any]]
 
@@ -96,7 +97,7 @@ class Preset:
     @property
     def whole_identity(self) -> str:
         """Hash of all that it says, regions and crops too."""
-        return content_hash([self.identity, asdict(self.regions), asdict(self.crops)])
+        return content_hash([self.identity, asdict(self.regions), asdict(self.crops), asdict(self.colour)])
 
 
 @cache
@@ -133,6 +134,7 @@ def read_preset(name: str) -> Preset:
         tuple(held["made_from"]),
         settings_from(RegionParameters, held["regions"]),
         settings_from(CropParameters, held["crops"]),
+        settings_from(ColourParameters, held.get("colour", {}), partial=True),
         held["methods"],
         held["labels"],
     )

@@ -16,7 +16,7 @@ from torch import Tensor
 from wsss.errors import WsssError, first_line
 from wsss.methods.colour import cielab, colour_regions, sharing
 from wsss.methods.crops import Box, Crop, region_boxes
-from wsss.methods.parameters import RegionParameters
+from wsss.methods.parameters import ColourParameters, RegionParameters
 from wsss.methods.regions import Regions, aligned_depths, depth_partitions, depth_regions
 from wsss.methods.registry import PROPOSALS
 from wsss.methods.trust import border_alignment, trust_in
@@ -39,6 +39,7 @@ class Proposal:
         trust: share of the partitions' vote that counts, in [0, 1]; the CAM takes the rest. How much depth counts in
             `joint`, too.
         margin: context of the boxes as a share of their longer side; None takes the crops' own.
+        layered: whether crops leave out the other regions of the first partition (`CropParameters.exclude`).
     """
 
     tight: tuple[Crop, ...]
@@ -46,6 +47,7 @@ class Proposal:
     joint: Regions | None = None
     trust: float = 1.0
     margin: float | None = None
+    layered: bool = False
 
 
 def by_depth(
@@ -54,6 +56,7 @@ def by_depth(
     parameters: RegionParameters,
     ranks: NDArray[np.float32],
     lab: NDArray[np.float32] | None = None,
+    colour: ColourParameters | None = None,
 ) -> Proposal:
     """Regions of depth, aligned with the image, and trusted as far as the borders of unaligned depth lie on image
     edges.
@@ -63,6 +66,7 @@ def by_depth(
     Args:
         ranks: `edge_ranks` of the image: the caller's, since they are the same for every depth.
         lab: `cielab` of the image, from a caller that has it.
+        colour: of the second opinion, whose regions are those of `rgb-region` where depth is not trusted.
     """
     aligned = aligned_depths(depth, image, parameters.guides)
     partitions = depth_partitions(aligned, parameters)
@@ -70,14 +74,14 @@ def by_depth(
     trust = trust_in(border_alignment(ranks, raw.labels), *parameters.trust)
     widest = aligned[max(parameters.guides)]
     lab = cielab(image) if lab is None else lab
-    second = sharing(colour_regions(image, widest, trust, lab), image, widest, trust, lab)
-    return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), second, trust)
+    second = sharing(colour_regions(image, widest, trust, lab, colour), image, widest, trust, lab)
+    return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), second, trust, layered=True)
 
 
 def by_colour(regions: Regions, image: NDArray[np.uint8], lab: NDArray[np.float32] | None = None) -> Proposal:
-    """The control `rgb-region`: regions of colour instead of depth. Their borders are image edges, so they are
-    trusted."""
-    return Proposal(tuple(region_boxes(regions)), (sharing(regions, image, lab=lab),))
+    """The controls `rgb-region` and `rgb-crop`: regions of colour instead of depth. Their borders are image edges, so
+    they are trusted."""
+    return Proposal(tuple(region_boxes(regions)), (sharing(regions, image, lab=lab),), layered=True)
 
 
 def by_boxes(boxes: Sequence[Box]) -> Proposal:

@@ -1,8 +1,8 @@
 """The methods that are compared: the same classifier, the same image-level classes, other looks at the image.
 
-Each method is a plan of forward passes and a grid of twelve fusion parameters (`trials`), one of which is chosen on the
-tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears the second opinion alone, crops do not
-matter.)
+Each method is a plan of forward passes and a grid of 26 fusion parameters (`trials`), one of which is chosen on the
+tune split. All plans cost the same megapixels within 5 %. Grids hold 0 where that leaves a part out;
+`wsss.methods.grid_ends` says where a choice lies at the end of its grid.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from wsss.depth.specs import source_name
 from wsss.errors import WsssError
 from wsss.machine.plugins import Registry, check_version
 from wsss.methods.names import MethodName
-from wsss.methods.parameters import FusionParameters
+from wsss.methods.parameters import ColourParameters, CropParameters, FusionParameters
 
 __all__ = [
     "METHODS",
@@ -37,10 +37,10 @@ class Method:
 
     Attributes:
         trials: fusion parameters to choose from on the tune split.
-        proposal: who says where to look: `depth`, `colour`, `grid`, `random`, `cam`, `oracle`, or a key of `PROPOSALS`;
-            None for nobody.
+        proposal: who says where to look: `depth`, `colour`, `grid`, `random`, `cam`, `published`, `layers`, `oracle`,
+            or a key of `PROPOSALS`; None for nobody.
         crops: whether those places are cropped and looked at; the passes over the whole image are then
-            `CropParameters.scales` without flip, and otherwise:
+            `CropParameters.scales` without flip, those of regions of colour `ColourParameters.scales`, and otherwise:
         scales, flip: of the passes over the whole image.
     """
 
@@ -54,7 +54,13 @@ class Method:
     def uses_depth(self) -> bool:
         """Whether the method looks at depth."""
         own = PROPOSALS.get(self.proposal or "")
-        return self.proposal == "depth" or (own is not None and own.uses_depth)
+        return self.proposal in ("depth", "published") or (own is not None and own.uses_depth)
+
+    def whole(self, crops: CropParameters, colour: ColourParameters) -> tuple[tuple[float, ...], bool]:
+        """Scales of the passes over the whole image, and whether each is averaged with its mirror image."""
+        if self.crops:
+            return crops.scales, False
+        return (colour.scales, colour.flip) if self.proposal == "colour" else (self.scales, self.flip)
 
     @property
     def passes(self) -> tuple[object, ...]:
@@ -98,10 +104,35 @@ def _grid(*second: tuple[float, float], **values: Sequence[float]) -> tuple[Fusi
 _LEVEL_WEIGHTS = (
     (1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 2, 1),
     (0, 1, 1), (1, 1, 0), (1, 0, 1), (0, 1, 0), (0, 1, 2), (0, 2, 1),
+    (1, 0, 0), (0, 0, 1), (2, 0, 1), (1, 0, 2), (2, 1, 0), (1, 2, 0), (2, 1, 2),
+    (4, 1, 1), (1, 4, 1), (1, 1, 4), (4, 0, 1), (1, 0, 4), (0, 1, 4), (0, 4, 1),
+)
+
+_LAYER_WEIGHTS = (  # of the plain maps, and of those spread by early layers once, twice, and by early and late ones
+    (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 1, 0, 0), (1, 0, 1, 0), (1, 0, 0, 1), (0, 1, 1, 0),
+    (0, 1, 0, 1), (0, 0, 1, 1), (1, 1, 1, 1), (2, 1, 0, 0), (2, 0, 1, 0), (2, 0, 0, 1), (1, 2, 0, 0), (1, 0, 2, 0),
+    (1, 0, 0, 2), (0, 1, 2, 0), (0, 2, 1, 0), (0, 0, 1, 2), (0, 0, 2, 1), (0, 1, 0, 2), (0, 2, 0, 1), (1, 1, 0, 1),
+    (1, 0, 1, 1), (0, 1, 1, 1),
+)
+
+_FEW_LEVEL_WEIGHTS: tuple[tuple[float, ...], ...] = ((), (0, 1, 1, 1), (0, 0, 1, 1), (2, 2, 1, 1), (1, 1, 2, 2))
+
+_PLAIN = FusionParameters()
+"""A trial of every method: no crops, no regions. At weight 0 the gate does not matter, and at vote 0 no region."""
+
+_CROPS = (_PLAIN, *_grid(crop_weight=(0.1, 0.3, 1, 3, 10), gate=(0, 0.5, 1, 2, 4)))
+_VOTES = (0.25, 0.5, 0.75, 0.9, 1)
+_COLOUR = (_PLAIN, *_grid((0, 0), (0, 0.5), (0, 0.8), (0, 0.9), (0, 0.97), vote=_VOTES))
+_CROPS_AND_COLOUR = (_PLAIN, *_grid((0, 0.5), (0, 0.8), (0, 0.9), (0, 0.97), (0, 0), vote=(0.5, 1), crop_weight=(0, 1)),
+                     *_grid((0, 0.9), vote=(0.75,), crop_weight=(0, 0.3, 1, 3, 10)))
+_DEPTH = (
+    _PLAIN,
+    *_grid((0, 0), (0.5, 0.9), (1, 0.9), (0.5, 0.97), (1, 0.97), crop_weight=(0,), vote=(0.5, 0.75, 1)),
+    *_grid((0, 0), (0.5, 0.9), (1, 0.9), (0.5, 0.97), crop_weight=(1,), vote=(0.75,)),
+    *_grid((0, 0), (0.5, 0.9), (0.5, 0.97), crop_weight=(1,), vote=(1,)),
+    *_grid((0, 0), crop_weight=(0.3, 3, 10), vote=(1,)),
 )
 # fmt: on
-
-_CROPS = _grid(crop_weight=(0.3, 1, 3, 10), gate=(0.5, 1, 2))
 
 _OWN_METHODS: dict[str, Method] = {
     "cam": Method(crops=False),
@@ -111,25 +142,43 @@ _OWN_METHODS: dict[str, Method] = {
     "grid": Method(_CROPS, "grid"),
     "random": Method(_CROPS, "random"),
     "cam-box": Method(_CROPS, "cam"),
-    "rgb-region": Method(_grid((0, 0), (0, 0.9), crop_weight=(0, 0.3), vote=(0.5, 0.75, 1)), "colour"),
+    "layers": Method(
+        tuple(FusionParameters(level_weights=w) for w in _LAYER_WEIGHTS), "layers", False, (1.0, 2.0, 3.1), False
+    ),
+    "rgb-region": Method(_COLOUR, "colour", crops=False),
+    "rgb-crop": Method(_CROPS, "colour"),
+    "rgb": Method(_CROPS_AND_COLOUR, "colour"),
     "crop-only": Method(_CROPS, "depth"),
-    "region-only": Method(_grid((0, 0), (0.5, 0), (0.5, 0.9), (1, 0.9), vote=(0.5, 0.75, 1)), "depth", crops=False),
-    "depth": Method(_grid((0, 0), (0.5, 0.9), (1, 0.9), crop_weight=(0, 1), vote=(0.75, 1)), "depth"),
+    "depth-region": Method(
+        (_PLAIN, *(replace(_PLAIN, vote=v, level_weights=w) for v in _VOTES for w in _FEW_LEVEL_WEIGHTS)),
+        "depth",
+        crops=False,
+    ),
+    "region-only": Method(
+        (_PLAIN, *_grid((0, 0), (0.5, 0), (0.5, 0.9), (1, 0.9), (1, 0.97), vote=_VOTES)), "depth", crops=False
+    ),
+    "depth": Method(_DEPTH, "depth"),
+    "code-as-published": Method((_PLAIN,), "published", False, (0.5, 1.0, 1.5)),
     "oracle-box": Method(_CROPS, "oracle"),
 }
 
 METHODS: Registry[Method] = Registry(
     "method", "wsss.proposals", _OWN_METHODS, taken=("full-supervision", "colour", "oracle")
 )
-"""`cam` is the baseline, with nothing to choose; `zoom`, `grid`, `random`, `cam-box`, `rgb-region` are controls without
-depth. Users and other packages, by the entry points `wsss.proposals`, may enter more: see `register_proposal`."""
+"""`cam` is the baseline, with nothing to choose.
+
+Controls without depth are `zoom`, `grid`, `random`, `cam-box`, `layers` (maps spread by features of earlier layers),
+`rgb-region` (regions of colour), `rgb-crop` (crops of them) and `rgb` (both); in `code-as-published` depth says only
+how much crops are enlarged. `crop-only`, `depth-region` (regions of depth alone) and `region-only` (beside them those
+of colour and depth) are parts of `depth`. Users and other packages, by the entry points `wsss.proposals`, may enter
+more: see `register_proposal`."""
 
 
 def register_proposal(name: str, *, gives: str, depth: bool = False, version: int = 1) -> Callable[[Propose], Propose]:
     """Decorator that enters a function that says where to look, and with it the method `name`.
 
     Boxes are cropped and looked at as those of `grid` are. Masks are regions too, whose scores are averaged as those of
-    `rgb-region` are. In either case twelve parameters are tried, as of every method.
+    `rgb` are. In either case 26 parameters are tried, as of every method.
 
     Args:
         name: in commands, records and keys.
@@ -144,9 +193,9 @@ def register_proposal(name: str, *, gives: str, depth: bool = False, version: in
     ... def whole_image(image, depth):
     ...     return np.array([[0, 0, *image.shape[:2]]])
     >>> len(METHODS["whole-image"].trials)
-    12
+    26
     """
-    trials = {"boxes": _CROPS, "masks": _OWN_METHODS["rgb-region"].trials}
+    trials = {"boxes": _CROPS, "masks": _CROPS_AND_COLOUR}
     if gives not in trials:
         raise WsssError(f"proposal {name!r}: gives must be boxes or masks, not {gives!r}")
     check_version(f"proposal {name!r}", version)

@@ -230,8 +230,7 @@ def _require_shown(score: Score, data: Dataset) -> None:
 
 def scales_of(name: str, cam: DepthCAM) -> tuple[float, ...]:
     """Scales of a method's passes over the whole image."""
-    plan = method(name)
-    return cam.crops.scales if plan.crops else plan.scales
+    return method(name).whole(cam.crops, cam.colour)[0]
 
 
 def cost_of(name: str, cam: DepthCAM, sample: Sample, evidence: Evidence, seconds: float) -> Cost:
@@ -256,7 +255,7 @@ def looks_facts(name: str, choice: Mapping[str, Any], costs: Sequence[Cost], cam
         "seconds": seconds,
         "scales": list(scales_of(name, cam)),
         "magnification": magnification_facts([one.magnification for one in costs]),
-        "flip": plan.flip and not plan.crops,
+        "flip": plan.whole(cam.crops, cam.colour)[1],
         "crops": cam.crops.count if plan.crops else 0,
         "trust": trust if plan.uses_depth else None,
     }

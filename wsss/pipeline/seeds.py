@@ -43,7 +43,8 @@ class SeedStage:
         """The classifier with this run's settings of regions and crops."""
         model, info = self.classifier.trained
         classes, config = self.data.split("tune").classes, self.config
-        return DepthCAM(lean_copy(model), info, classes, config.regions, config.crops, self.data.device)
+        looks = config.regions, config.crops
+        return DepthCAM(lean_copy(model), info, classes, *looks, self.data.device, colour=config.colour)
 
     def key(self, name: str, split: str) -> str:
         """Hash of everything that the label maps of a method on a split depend on."""
@@ -56,7 +57,8 @@ class SeedStage:
             "data": self.data.key(split),
         }
         if plan.proposal:
-            parts |= {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
+            config = self.config
+            parts |= {"regions": asdict(config.regions), "crops": asdict(config.crops), "colour": asdict(config.colour)}
         if plan.proposal == "cam":
             parts["boxes"] = "of the classes that are looked for"
         if plan.proposal in PROPOSALS:
@@ -124,7 +126,7 @@ class SeedStage:
     def export(self, path: Path, methods: Sequence[str]) -> None:
         """Write the classifier with the settings of its crops and what was chosen for `methods`."""
         model, info = self.classifier.trained
-        settings = {"regions": asdict(self.config.regions), "crops": asdict(self.config.crops)}
+        settings = {name: asdict(getattr(self.config, name)) for name in ("regions", "crops", "colour")}
         chosen = {name: choice.plain() for name, choice in self.choose(methods).items()}
         save_classifier(path, model, replace(info, chosen=chosen, looks=settings))
 

@@ -1,4 +1,4 @@
-"""The refinements of seeds by name, each with the six trials from which one is chosen on the tune split."""
+"""The refinements of seeds by name, each with the 13 trials from which one is chosen on the tune split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -118,9 +118,10 @@ def _adaptive(scene: Scene, scores: Scores, trials: Sequence[RefinementParameter
     from the shorter."""
     if scene.depth is None and any(trial.jump for trial in trials):
         raise WsssError("refinement `par-depth` needs depth: give --depth, or take `par`")
-    found: dict[RefinementParameters, Scores] = {}
-    for down in dict.fromkeys(trial.down for trial in trials):
-        found |= _at_size(scene, torch.from_numpy(scores)[None], down, [each for each in trials if each.down == down])
+    found: dict[RefinementParameters, Scores] = {trial: scores for trial in trials if not trial.iterations}
+    for down in dict.fromkeys(trial.down for trial in trials if trial.iterations):
+        own = [trial for trial in trials if trial.iterations and trial.down == down]
+        found |= _at_size(scene, torch.from_numpy(scores)[None], down, own)
     return [found[trial] for trial in trials]
 
 
@@ -134,9 +135,7 @@ def _at_size(
     differences, jumps = colour_differences(F.interpolate(image, size, mode="area")), None
     if scene.depth is not None and any(trial.jump for trial in trials):
         depth = torch.from_numpy(np.ascontiguousarray(scene.depth))[None, None]
-        jumps = depth_differences(
-            depth if size == (height, width) else F.interpolate(depth, size, mode="nearest-exact")
-        )
+        jumps = depth_differences(F.interpolate(depth, size, mode="nearest-exact"))  # no depths between two things
     found = {}
     for colour, jump in dict.fromkeys((trial.colour, trial.jump) for trial in trials):
         kernel = adaptive_kernel(differences, colour, jumps if jump else None, jump * scene.jump if jump else 1.0)
@@ -159,18 +158,24 @@ _OWN_REFINEMENTS: dict[str, Refinement] = {
     "crf": Refinement(
         tuple(
             RefinementParameters(colour=13.0, side=50.0, weight=weight, background=background)
-            for background, weight in product((0.3, 0.6, 1.0), (4.0, 10.0))
+            for background, weight in (*product((0.3, 0.6, 1.0), (1.0, 4.0, 10.0, 25.0)), (1.0, 0.0))
         ),
         _crf,
     ),
     # At half the size, as the authors of PAR do: on tune of `tabletop` `cam+par` gains 8 mIoU by it, in half the time.
     "par": Refinement(
-        tuple(RefinementParameters(n, colour, down=2) for colour, n in product((0.2, 0.4), (2, 5, 10))),
+        (
+            RefinementParameters(),
+            *(RefinementParameters(n, colour, down=2) for colour, n in product((0.2, 0.4, 0.8), (2, 5, 10, 20))),
+        ),
         _adaptive,
         version=2,
     ),
     "par-depth": Refinement(
-        tuple(RefinementParameters(n, 0.3, jump, down=2) for jump, n in product((0.5, 2.0), (2, 5, 10))),
+        (
+            RefinementParameters(),
+            *(RefinementParameters(n, 0.3, jump, down=2) for jump, n in product((0.5, 2.0, 8.0), (2, 5, 10, 20))),
+        ),
         _adaptive,
         uses_depth=True,
         version=2,
@@ -178,7 +183,8 @@ _OWN_REFINEMENTS: dict[str, Refinement] = {
 }
 
 REFINEMENTS: Registry[Refinement] = Registry("refinement", REFINEMENTS_OF_OTHERS, _OWN_REFINEMENTS)
-"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. Six trials each.
+"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. 13 trials each,
+of which one of the pixel-adaptive leaves scores as they are.
 
 Users and other packages, by the entry points `wsss.refinements`, may enter more: see `register_refinement`."""
 

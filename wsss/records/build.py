@@ -164,6 +164,7 @@ def _choices(scores: Sequence[Score]) -> dict[str, Any]:
         "tune_miou": mean_fact(scores, "miou"),
         "tune_per_seed": [score.facts.get("miou") for score in scores],
         "tuning_trials": facts.get("trials"),
+        "constants_tried": facts.get("constants_tried"),
         "mAP": mean_fact(scores, "mAP"),
         "history": [score.facts["history"] for score in scores] if "history" in facts else None,
     }

@@ -57,6 +57,9 @@ class Record(RecordPlace, total=False):
         threshold: `value` and the other thresholds, with their mIoU; None for methods without.
         parameters, refinement_parameters, history: of each seed; `history` lists the losses of a training.
         magnification: of the views, see `wsss.methods.magnification.magnification_facts`; None for networks.
+        tuning_trials, constants_tried: fusion parameters that one was chosen from; and settings of regions, crops and
+            passes that the data set's were chosen from (`wsss.experiments.constants`), each with all these trials; None
+            where no record of such a search is in the tree.
         tune_miou, tune_per_seed: mIoU on the split that chose parameters and threshold, by which tables find the best
             control: mean, and of each seed.
         strata, strata_absolute: a cell for each size and occlusion; see `wsss.analysis.strata.strata_table`.
@@ -96,6 +99,7 @@ class Record(RecordPlace, total=False):
     tune_miou: float | None
     tune_per_seed: list[float | None]
     tuning_trials: int | None
+    constants_tried: int | None
     mAP: float | None
     history: list[list[dict[str, float]]] | None
     object_miou: Numbers

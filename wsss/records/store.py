@@ -18,6 +18,7 @@ __all__ = [
     "check_fresh",
     "check_not_smoke",
     "claims_path",
+    "constants_path",
     "doubled_path",
     "find_record",
     "load_ablation",
@@ -30,6 +31,7 @@ __all__ = [
     "select_records",
     "series_path",
     "stale_facts",
+    "tools_path",
     "write_record",
 ]
 
@@ -231,6 +233,16 @@ def load_claims(folder: Path) -> ClaimsRecord | None:
     if not isinstance(record, dict) or "rows" not in record:
         raise WsssError(f"{path} is no record of the confirmatory comparisons. Delete it and run `wsss results` again.")
     return record
+
+
+def constants_path(folder: Path, data: str, method: str) -> Path:
+    """The file below the root of the record tree that says which constants of a method were tried on the tune split."""
+    return Path(folder) / data / "constants" / "tune" / f"{method}.json"
+
+
+def tools_path(folder: Path, data: str, split: str) -> Path:
+    """The file below the root of the record tree that says what other libraries' maps give on the same classifier."""
+    return Path(folder) / data / "tools" / f"{split}.json"
 
 
 def preset_path(folder: Path, data: str, split: str) -> Path:

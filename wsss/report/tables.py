@@ -30,9 +30,9 @@ def stage_table(records: Sequence[Record], data: str, stage: str, split: str) ->
     Columns: mIoU in percent (mean ± standard deviation over seeds; where methods have different seeds, also the mean
     over those that all have), bootstrap interval over scenes, mIoU at the fixed and at the oracle threshold, paired
     difference from each of `rivals` with its interval, share of full supervision, `object_miou` with its interval,
-    coverage in percent, cost, how much views enlarge the photograph's own pixels, number of tuning trials, training
-    seeds, and the fusion parameters that were chosen on the tune split, of each seed where they differ. Columns that
-    say nothing are left out.
+    coverage in percent, cost, how much views enlarge the photograph's own pixels, number of tuning trials (times that
+    of the settings of regions and passes that were tried), training seeds, and the fusion parameters that were chosen
+    on the tune split, of each seed where they differ. Columns that say nothing are left out.
 
     Raises:
         WsssError: there is no such record.
@@ -62,7 +62,7 @@ def _main_row(record: Record, rows: Sequence[Record], against: Sequence[str]) ->
         "MP/image": number_text(record["megapixels_per_image"], 2),
         "s/image": number_text(record["seconds_per_image"], 2),
         "native pixels": _magnification_text(record.get("magnification")),
-        "trials": number_text(record["tuning_trials"], 0),
+        "trials": _trials_text(record),
         "training seeds": str(len(record["seeds"])),
         "chosen on tune": " / ".join(dict.fromkeys(map(_chosen_text, record["parameters"]))) or MISSING,
     }
@@ -77,6 +77,12 @@ def _difference(pair: Mapping[str, Any] | None) -> str:
 
 def _share_text(share: Mapping[str, Any] | None) -> str:
     return f"{number_text(share['value'])} % {interval_text(share['ci'])}" if share else MISSING
+
+
+def _trials_text(record: Record) -> str:
+    """`26`, or `26 × 30`: trials of fusion parameters, for each of so many settings of regions and passes."""
+    text, tried = number_text(record["tuning_trials"], 0), record.get("constants_tried")
+    return f"{text} × {tried}" if tried else text
 
 
 def _magnification_text(facts: Mapping[str, Any] | None) -> str:
