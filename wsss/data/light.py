@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.data.rays import Floats, Shot
+from wsss.data.rays import Floats, Shot, length
 from wsss.data.scenes import Scene
 from wsss.data.solids import Mesh
 from wsss.data.world import Surface
@@ -23,61 +23,78 @@ def lit(shot: Shot, rng: np.random.Generator) -> tuple[Floats, Floats]:
     Returns:
         With it the share of the camera's own light that comes back, `(R,)` in [0, 1].
     """
-    light = np.broadcast_to(np.array(shot.scene.colours["sky"], np.float32), (len(shot.owner), 3)).copy()
-    returned = np.zeros(len(shot.owner), np.float32)
+    sky = np.array(shot.scene.colours["sky"], np.float32)
+    light, returned = np.empty((len(shot.owner), 3), np.float32), np.zeros(len(shot.owner), np.float32)
     # Drawn for every ray, whatever it hits, so that nothing in the room changes the chance of the rest.
     lights = [
-        _Light(*each, _blur(rng), rng.integers(_DRAWS, size=len(shot.owner), dtype=np.uint16))
-        for each in _lights(shot.scene)
+        _Light(strength, way, way + _blur(rng), rng.integers(_DRAWS, size=len(shot.owner), dtype=np.uint16))
+        for strength, way in _lights(shot.scene)
     ]
-    for number, surface in enumerate(shot.world.surfaces):
-        own = np.flatnonzero(shot.owner == number)
-        if len(own):
+    surfaces = shot.world.surfaces
+    by_owner = np.argsort(shot.owner.astype(np.int16), kind="stable")
+    ends = np.bincount(shot.owner + 1, minlength=len(surfaces) + 1).cumsum()
+    light[by_owner[: ends[0]]] = sky
+    for surface, start, end in zip(surfaces, ends[:-1], ends[1:], strict=True):
+        if end > start:
+            own = by_owner[start:end]
             light[own], returned[own] = _sent_back(shot, surface, own, lights)
     return light, returned
 
 
 @dataclass(frozen=True)
 class _Light:
-    """Strength, direction `(3,)` to the light, offsets `(D,3)` of which each ray `(R,)` takes one."""
+    """Strength, direction `(3,)` to the light, directions `(D,3)` around it of which each ray `(R,)` takes one."""
 
     strength: float
     way: Floats
-    offsets: Floats
+    ways: Floats
     drawn: NDArray[np.uint16]
 
 
 def _sent_back(shot: Shot, surface: Surface, own: NDArray[np.intp], lights: list[_Light]) -> tuple[Floats, Floats]:
     """What a surface sends back along the rays `own`: of all light `(N,3)`, of light from the camera `(N,)`."""
-    ways = shot.ways[own]
-    points = shot.eye + shot.distance[own, None] * ways
-    normals = _normals(surface.mesh, shot.face[own], shot.corner[own])
-    start = points + np.float32(1e-4) * normals
+    ways = shot.ways.take(own, axis=0)
+    points, distance = np.empty_like(ways), shot.distance[own]
+    normals = _normals(surface.mesh, shot.face[own], shot.u[own], shot.v[own])
+    start = np.empty_like(ways)
+    for axis in range(3):  # by column: loops over three values are slow
+        points[:, axis] = shot.eye[axis] + distance * ways[:, axis]
+        start[:, axis] = points[:, axis] + np.float32(1e-4) * normals[:, axis]
     light = np.float32(shot.scene.ambient) * (np.float32(0.75) + np.float32(0.25) * normals[:, 2])
     shine = np.zeros(len(own), np.float32)
     for each in lights:
         slope = np.maximum(normals @ each.way, 0)
-        soft = each.way + each.offsets[each.drawn[own]]
-        free = np.zeros(len(own), np.float32)
         up = np.flatnonzero(slope)
-        free[up] = shot.rays.run(start[up], soft[up], query="OCCLUDED") < 0
+        soft = each.ways.take(each.drawn[own[up]], axis=0)
+        free = np.zeros(len(own), np.float32)
+        free[up] = shot.glance.rays.run(start.take(up, axis=0), soft, query="OCCLUDED") < 0
         light += np.float32(each.strength) * slope * free
         if surface.gloss:
             half = each.way - ways
-            half /= np.linalg.norm(half, axis=1, keepdims=True)
+            half /= length(half.T)[:, None]
             shine += each.strength * surface.gloss * free * np.maximum(np.einsum("ij,ij->i", normals, half), 0) ** 40
     albedo = surface.colours(points)
     facing = np.maximum(-np.einsum("ij,ij->i", normals, ways), 0)
-    returned = albedo.mean(axis=1) * facing * (1 - surface.gloss * facing**40)  # a mirror blinds
-    return albedo * light[:, None] + shine[:, None], returned
+    red, green, blue = albedo.T
+    returned = (red + green + blue) / np.float32(3) * facing
+    if surface.gloss:
+        returned *= 1 - surface.gloss * facing**40  # a mirror blinds
+    for axis in range(3):
+        points[:, axis] = albedo[:, axis] * light + shine
+    return points, returned
 
 
-def _normals(mesh: Mesh, faces: NDArray[np.int32], corner: Floats) -> Floats:
+def _normals(mesh: Mesh, faces: NDArray[np.int32], u: Floats, v: Floats) -> Floats:
     """Unit normals at places of faces, between those of their corners."""
+    corners = mesh.faces.take(faces, axis=0)
+    first = mesh.normals.take(corners[:, 0], axis=0)
     if len(mesh.faces) == _FLAT:
-        return np.asarray(mesh.normals[mesh.faces[faces, 0]])
-    normals: Floats = np.einsum("ijk,ij->ik", mesh.normals[mesh.faces[faces]], corner)
-    return np.asarray(normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-6))
+        return first
+    second, third = (mesh.normals.take(corners[:, corner], axis=0) for corner in (1, 2))
+    for axis in range(3):
+        first[:, axis] = (1 - u - v) * first[:, axis] + u * second[:, axis] + v * third[:, axis]
+    first /= length(first.T).clip(1e-6)[:, None]
+    return first
 
 
 def _lights(scene: Scene) -> list[tuple[float, Floats]]:

@@ -1,5 +1,6 @@
 """Renders a `Scene` on the CPU: picture, exact masks, amodal occlusion and depth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,43 +47,56 @@ def render_scene(scene: Scene, rng: np.random.Generator, side: int) -> Rendered:
 
 def finish(shot: Shot, rng: np.random.Generator) -> Rendered:
     """Colour a picture, and count its rays by pixel."""
-    scene, numbers = shot.scene, shot.instances()
+    scene, numbers = shot.scene, shot.glance.instances()
     light, returned = lit(shot, rng)
-    colours = _pixels(light, shot.side).mean(axis=2) * scene.exposure * 255
+    colours = _mean(light, shot.glance.side) * scene.exposure * 255
     image = colours + rng.normal(0, 1, colours.shape) * scene.noise
-    owner = _pixels(shot.owner, shot.side)
-    depth = _pixels(shot.distance * (shot.ways @ shot.ahead), shot.side)
-    alike = (owner[..., :, None] == owner[..., None, :]).sum(axis=-1)
-    chosen = np.argmax(alike * _FARTHEST - depth, axis=-1)[..., None]  # the commonest, of these the nearest
-    whose = np.take_along_axis(owner, chosen, axis=-1)
-    same = owner == whose
+    owner = _pixels(shot.owner, shot.glance.side)
+    depth = _pixels(shot.distance * (shot.ways @ shot.ahead), shot.glance.side)
+    whose = _commonest(owner, depth)
+    same = [one == whose for one in owner]
     instance_of, class_of = np.zeros(len(shot.world.surfaces) + 1, np.uint16), np.zeros(1 + len(numbers), np.uint8)
     for instance, number in enumerate(numbers, 1):
         instance_of[number], class_of[instance] = instance, shot.world.things[number].class_id
-    instances = instance_of[whose[..., 0]]
+    instances = instance_of[whose]
     return Rendered(
         image=image.clip(0, 255).round().astype(np.uint8),
         mask=class_of[instances],
         instances=instances,
         instance_classes=class_of[1:],
-        occlusion=shot.occlusion(),
-        depth_metres=((depth * same).sum(axis=-1) / same.sum(axis=-1)).astype(np.float32),
-        returned=_pixels(returned, shot.side).mean(axis=-1),
+        occlusion=shot.glance.occlusion(),
+        depth_metres=(sum(map(np.multiply, depth, same)) / sum(each.astype(int) for each in same)).astype(np.float32),
+        returned=_mean(returned, shot.glance.side),
         reached=_reached(shot),
     )
 
 
+def _commonest(owner: Sequence[NDArray[np.int32]], depth: Sequence[Floats]) -> NDArray[np.int32]:
+    """Of the rays of each pixel the commonest owner, `H×W`; at ties that of the nearest ray."""
+    whose, best = owner[0], np.full(owner[0].shape, -np.inf)
+    for one, metres in zip(owner, depth, strict=True):
+        score = sum((one == other).astype(float) for other in owner) * _FARTHEST - metres
+        whose, best = np.where(score > best, one, whose), np.maximum(score, best)
+    return whose
+
+
 def _reached(shot: Shot) -> NDArray[np.bool_]:
     """Whether the projector of a depth camera, a little to the right of the camera, lights each pixel's first ray."""
-    row, column = np.divmod(np.arange(shot.side**2), shot.side)
-    first = FACTOR**2 * shot.side * row + FACTOR * column
+    side = shot.glance.side
+    row, column = np.divmod(np.arange(side**2), side)
+    first = FACTOR**2 * side * row + FACTOR * column
     projector = shot.eye + np.float32(_BASELINE) * right_of(shot.ahead).astype(np.float32)
     points = shot.eye + (shot.distance[first, None] * np.float32(0.999)) * shot.ways[first]
-    blocked = shot.rays.run(points, (projector - points).astype(np.float32), query="OCCLUDED") >= 0
-    return np.asarray(~blocked).reshape(shot.side, shot.side)
+    blocked = shot.glance.rays.run(points, (projector - points).astype(np.float32), query="OCCLUDED") >= 0
+    return np.asarray(~blocked).reshape(side, side)
 
 
-def _pixels(values: NDArray[Any], side: int) -> NDArray[Any]:
-    """Rays `(R,…)` by pixel: `(side, side, 4, …)`."""
-    shape = (side, FACTOR, side, FACTOR, *values.shape[1:])
-    return values.reshape(shape).swapaxes(1, 2).reshape(side, side, FACTOR**2, *values.shape[1:])
+def _pixels(values: NDArray[Any], side: int) -> list[NDArray[Any]]:
+    """Rays `(R,…)` by place in their pixel, row by row: four arrays `(side, side, …)`."""
+    by_pixel = values.reshape(side, FACTOR, side, FACTOR, *values.shape[1:])
+    return [by_pixel[:, row, :, column] for row in range(FACTOR) for column in range(FACTOR)]
+
+
+def _mean(values: Floats, side: int) -> Floats:
+    """Means over the rays `(R,…)` of each pixel, `(side, side, …)`."""
+    return np.asarray(sum(_pixels(values, side)) / np.float32(FACTOR**2))

@@ -179,18 +179,22 @@ def _check_renderer(root: Path, spec: TabletopSpec) -> None:
     write_json(path, here)  # nothing is rendered yet
 
 
-def _acceptable(areas: np.ndarray, occlusion: np.ndarray, kind: str, *, empty: bool) -> bool:
-    """The quotas: all objects can be named; `small` scenes have one below 1 % of the picture, `occluded` ones one that
-    is hidden by 40 % or more."""
+def _sizes_fit(areas: np.ndarray, kind: str, *, empty: bool) -> bool:
+    """The quotas of sizes: all objects can be named; `small` scenes have one below 1 % of the picture."""
     if empty or not len(areas):
         return empty
-    if areas.min() < _MIN_VISIBLE or occlusion.max() > _MAX_OCCLUSION:
+    return bool(areas.min() >= _MIN_VISIBLE and (kind != "small" or areas.min() < _SMALL))
+
+
+def _acceptable(areas: np.ndarray, occlusion: np.ndarray, kind: str, *, empty: bool) -> bool:
+    """All quotas: no object is hidden by more than 90 %; `occluded` scenes have one that is by 40 % or more."""
+    if not _sizes_fit(areas, kind, empty=empty):
         return False
-    return {"small": bool(areas.min() < _SMALL), "occluded": bool(occlusion.max() >= _HIDDEN)}.get(kind, True)
+    return empty or bool(occlusion.max() <= _MAX_OCCLUSION and (kind != "occluded" or occlusion.max() >= _HIDDEN))
 
 
 def _render_one(root: Path, spec: TabletopSpec, split: str, index: int) -> None:
-    from wsss.data.rays import shoot
+    from wsss.data.rays import glance
     from wsss.data.renderer import finish, render_scene
     from wsss.data.world import build_world
 
@@ -203,9 +207,10 @@ def _render_one(root: Path, spec: TabletopSpec, split: str, index: int) -> None:
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng([spec.seed, _SPLIT_CODE[split], index, attempt])
         scene = draw_scene(rng, scene_kind(index))
-        shot = shoot(build_world(scene, rng), scene, spec.side)
-        if _acceptable(shot.areas(), shot.occlusion(), scene.kind, empty=not any(p.class_id for p in scene.placements)):
-            return _write_scene(root, split, index, finish(shot, rng), rng, {"kind": scene.kind})
+        seen = glance(build_world(scene, rng), scene, spec.side)
+        areas, empty = seen.areas(), not any(p.class_id for p in scene.placements)
+        if _sizes_fit(areas, scene.kind, empty=empty) and _acceptable(areas, seen.occlusion(), scene.kind, empty=empty):
+            return _write_scene(root, split, index, finish(seen.shot(), rng), rng, {"kind": scene.kind})
     raise WsssError(f"tabletop {split} scene {index}: no acceptable scene in {_ATTEMPTS} attempts; use another seed")
 
 
