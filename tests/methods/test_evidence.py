@@ -159,7 +159,7 @@ def test_what_is_the_same_for_every_method_is_made_once(a_look, monkeypatch) -> 
     assert len(passes) == len(set(passes))
     assert (0.5, 1.0, 1.5, 2.0) in passes
     assert [name for name, _ in calls].count("edge_ranks") == 1
-    assert [name for name, _ in calls].count("colour_regions") == 1  # crop_scale is that of the regions by default
+    assert [name for name, _ in calls].count("colour_regions") == 2  # regions that vote, and larger ones to crop
 
 
 def test_methods_of_equal_passes_have_the_same_evidence(look) -> None:

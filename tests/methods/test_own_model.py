@@ -283,7 +283,10 @@ def test_the_plain_map_alone_takes_one_pass(resnet: nn.Module, cam: DepthCAM, im
         cam.plain(image)
 
 
-@pytest.mark.parametrize(("method", "batches", "more"), [("cam", [2, 2, 2, 2], [1]), ("rgb-region", [1, 1, 1, 2], [])])
+@pytest.mark.parametrize(
+    ("method", "batches", "more"),
+    [("cam", [2, 2, 2, 2], [1]), ("rgb-region", [1, 1, 1], []), ("rgb", [1, 1, 1, 2], [])],
+)
 def test_passes_of_other_methods(
     resnet: nn.Module, cam: DepthCAM, image: NDArray[np.uint8], method: str, batches: list[int], more: list[int]
 ) -> None:

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from wsss.methods.colour import colour_regions, sharing
 from wsss.methods.crops import Box, Crop, crop_plan
 from wsss.methods.guide import guided_filter
-from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.methods.parameters import ColourParameters, CropParameters, RegionParameters
 from wsss.methods.proposals import (
     CAM_BOX_MARGIN,
     MIN_CAM_BOX,
@@ -136,7 +136,7 @@ def test_flat_depth_is_one_region_without_trust(value: float, size: tuple[int, i
 
 def test_colour_looks_at_its_regions_and_trusts_them() -> None:
     image, _, thing = scene(0)
-    regions = colour_regions(image)
+    regions = colour_regions(image, parameters=ColourParameters(2.0, 0.02))
     found = by_colour(regions, image)
     assert found.partitions[0].labels is regions.labels
     np.testing.assert_array_equal(found.partitions[0].step, sharing(regions, image).step)

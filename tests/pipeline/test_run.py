@@ -267,7 +267,7 @@ def test_exported_checkpoints_carry_what_was_chosen(finished: Run, tmp_path: Pat
     chosen = {name: Choice.of_plain(plain) for name, plain in info.chosen.items()}
     assert chosen == finished.choose(["cam", "depth"])
     assert info.classes == CLASSES
-    settings = {"regions": asdict(finished.config.regions), "crops": asdict(finished.config.crops)}
+    settings = {name: asdict(getattr(finished.config, name)) for name in ("regions", "crops", "colour")}
     assert info.looks == json.loads(json.dumps(settings))
     theirs = finished.classifier[0].state_dict()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
@@ -364,7 +364,7 @@ def test_names_in_records_say_which_depth(config: Config, cache: Path, method: s
 
 
 def test_a_source_for_a_method_without_depth_is_refused_at_once(config: Config, cache: Path) -> None:
-    with pytest.raises(WsssError, match=r"rgb-region looks at no depth.*crop-only, region-only, depth"):
+    with pytest.raises(WsssError, match=r"rgb-region looks at no depth.*crop-only, depth-region, region-only, depth"):
         Run(replace(config, methods=("cam", "rgb-region@sensor")), cache)
 
 

@@ -109,8 +109,9 @@ Seed = Annotated[int, typer.Option(help="Of training; data and splits do not dep
 Methods = Annotated[
     str | None,
     typer.Option(
-        help="Comma-separated: cam, zoom, grid, random, cam-box, rgb-region, crop-only, region-only, depth, "
-        "oracle-box; crop-only, region-only and depth also as depth@SOURCE or depth@NAME (see --source)."
+        help="Comma-separated: cam, zoom, grid, random, cam-box, layers, rgb-region, rgb-crop, rgb, crop-only, "
+        "depth-region, region-only, depth, code-as-published, oracle-box; those with depth also as depth@SOURCE or "
+        "depth@NAME (see --source)."
     ),
 ]
 

@@ -79,6 +79,8 @@ AXES: dict[str, tuple[tuple[Settings, ...], ...]] = {
     "rgb-region": (
         _product("colour.scale", (0.12, 0.25, 0.5, 1.0, 2.0), "colour.min_area", (0.0004, 0.0008, 0.0016, 0.0032)),
         _PASSES,
+        ({"colour.min_area": 0.0002}, {"colour.min_area": 0.0064}),
+        ({"colour.scale": 0.06}, {"colour.scale": 4.0}),
     ),
     "rgb-crop": (
         _product("colour.crop_scale", (0.5, 2.0, 8.0), "colour.crop_min_area", (0.0016, 0.0064, 0.0256)),
@@ -110,7 +112,7 @@ def search_constants(
     folder: Path,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Try the settings of each axis in turn, and keep the best of each.
+    """Try the settings of each axis in turn, and keep the best of each where it is better than what was kept before.
 
     Args:
         run: whose classifier, tune split and depth are taken, and whose settings hold where no axis says otherwise.
@@ -123,7 +125,7 @@ def search_constants(
         parameters each of them had to choose from; what of the choice is `at_end`, so that more may be worth trying;
         the classifier's `seed`; where it was measured.
     """
-    config, tried = run.config, list[Tried]()
+    config, tried, highest = run.config, list[Tried](), -np.inf
     chosen: dict[str, Any] = {}
     for axis in axes:
         configs = [with_settings(config, settings) for settings in axis]
@@ -133,14 +135,15 @@ def search_constants(
         for one in found:
             say(f"{run.data_name} {name}: {one.miou:.2f} with {dict(one.settings)}")
         best = int(np.argmax([one.miou for one in found]))
-        config, chosen = configs[best], dict(found[best].settings)
+        if found[best].miou > highest:
+            config, chosen, highest = configs[best], dict(found[best].settings), found[best].miou
         tried += found
     data = run.data("tune")
     record = {
         "data": run.data_name,
         "method": run.full_name(name),
         "chosen": chosen,
-        "miou": round(max(one.miou for one in found), 3),
+        "miou": round(highest, 3),
         "tried": [{"settings": dict(one.settings), "miou": round(one.miou, 3)} for one in tried],
         "at_end": chosen_at_end([asdict(one) for one in tried], chosen),
         "trials": len(method(name).trials),

@@ -73,12 +73,12 @@ class ColourParameters:
         crop_scale, crop_min_area: scale and min_area of the regions that `rgb-crop` crops: larger ones, like things.
     """
 
-    scale: float = setting(0.7, 0)
-    min_area: float = setting(0.002, 0, 1)
+    scale: float = setting(1.0, 0)
+    min_area: float = setting(0.0025, 0, 1)
     scales: tuple[float, ...] = setting((1.0, 2.0, 3.1), 0.01, 100, filled=True)
     flip: bool = False
-    crop_scale: float = setting(0.7, 0)
-    crop_min_area: float = setting(0.002, 0, 1)
+    crop_scale: float = setting(2.0, 0)
+    crop_min_area: float = setting(0.0064, 0, 1)
 
     def __post_init__(self) -> None:
         check_settings(self, "colour: ")
@@ -148,7 +148,8 @@ class FusionParameters:
 def settings_of_looks(
     checkpoint: Path, looks: Mapping[str, Any]
 ) -> tuple[RegionParameters, CropParameters, ColourParameters]:
-    """The settings of regions and crops that a checkpoint's parameters were chosen with.
+    """The settings of regions and crops that a checkpoint's parameters were chosen with; of colour the default ones
+    where it does not say.
 
     Raises:
         WsssError: they are missing or make no sense.
@@ -156,7 +157,7 @@ def settings_of_looks(
     try:
         regions = settings_from(RegionParameters, looks["regions"], partial=True)
         crops = settings_from(CropParameters, looks["crops"], partial=True)
-        return regions, crops, settings_from(ColourParameters, looks["colour"], partial=True)
+        return regions, crops, settings_from(ColourParameters, looks.get("colour", {}), partial=True)
     except (KeyError, TypeError, AttributeError, WsssError) as error:
         raise WsssError(
             f"{checkpoint} does not say how its crops were made ({error}): write it with `wsss train`"

@@ -11,7 +11,7 @@ from wsss.data.registry import dataset_names
 from wsss.depth.declared import FILES, declarations, kinds_of, take_inline
 from wsss.depth.specs import innermost, resolve_place
 from wsss.errors import WsssError
-from wsss.methods.parameters import CropParameters, RegionParameters
+from wsss.methods.parameters import ColourParameters, CropParameters, RegionParameters
 from wsss.methods.presets import PHOTOGRAPHS, read_preset
 
 __all__ = ["PROFILES", "profile"]
@@ -24,10 +24,12 @@ T = TypeVar("T")
 # more there than crops.
 _REAL_REGIONS = RegionParameters(plane_tolerance=0.02, smooth=2.0, jump=0.015, min_area=0.003, guides=(4,))
 _REAL_CROPS = CropParameters(scales=(1.0, 2.0, 2.8), count=2)
+_REAL_COLOUR = ColourParameters(scale=1.0, min_area=0.0025, crop_scale=2.0, crop_min_area=0.0064)
 
 _BY_DATA: dict[str, dict[str, Any]] = {
     "tabletop": {
         "regions": RegionParameters(guides=(0, 4)),
+        "colour": ColourParameters(scale=0.25, min_area=0.0004, crop_scale=2.0, crop_min_area=0.0064),
         # Five times the epochs of other data took `depth@learned` on tune from 49.0 to 52.7 mIoU (400 pictures are
         # few).
         "depth_training": DepthTraining(epochs=40),
@@ -36,6 +38,7 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "classifier": ClassifierConfig(epochs=10),
         "regions": _REAL_REGIONS,
         "crops": _REAL_CROPS,
+        "colour": _REAL_COLOUR,
         # Sixteen classes in crowded rooms: after 300 iterations even true masks have taught a network little (18.2
         # mIoU).
         "segmentation": SegmentationConfig(iterations=1200),
@@ -51,6 +54,7 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "classifier": ClassifierConfig(epochs=6),
         "regions": replace(_REAL_REGIONS, guides=(4, 8)),
         "crops": _REAL_CROPS,
+        "colour": _REAL_COLOUR,
     },
     # Nothing can be chosen on them: `profile` gives them the settings of a preset.
     "photographs": {
@@ -64,7 +68,7 @@ _BY_DATA: dict[str, dict[str, Any]] = {
 }
 
 _OF_OTHERS: dict[str, Any] = {
-    key: _BY_DATA["voc"][key] for key in ("pseudo_methods", "label_methods", "classifier", "regions", "crops")
+    key: _BY_DATA["voc"][key] for key in ("pseudo_methods", "label_methods", "classifier", "regions", "crops", "colour")
 }
 """Settings of a user's own data sets: those of photographs."""
 
@@ -150,7 +154,7 @@ def profile(name: str = "default", data: str = "tabletop", *, own: bool = False,
     config = _with_parts(PROFILES[name](Config(profile=name, data=data, **_BY_DATA.get(data, _OF_OTHERS))), of_parts)
     if data == "photographs":
         given_preset = read_preset(settings.get("preset") or PHOTOGRAPHS)
-        config = replace(config, regions=given_preset.regions, crops=given_preset.crops)
+        config = replace(config, regions=given_preset.regions, crops=given_preset.crops, colour=given_preset.colour)
     root = settings.get("root")
     own = data == "voc" and root is not None and Path(root).resolve().name not in REFERENCE_ROOTS
     if own or data == "photographs":
