@@ -120,7 +120,7 @@ def test_votes_are_shared_over_borders_of_like_colour_and_depth() -> None:
     assert by_both is not None
     assert untrusted is not None
     np.testing.assert_allclose(untrusted, by_colour)
-    assert by_both[0, 1] < by_colour[0, 1] * 1e-4  # a step of 0.8 is four scales high
+    assert by_both[0, 1] < by_colour[0, 1] * 1e-4  # a jump of 0.8 is sixteen scales high
     image[:, 32:] = 30
     assert sharing(regions, image).step[0, 1] < by_colour[0, 1] * 1e-4  # type: ignore[index]
 

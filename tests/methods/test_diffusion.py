@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from wsss.methods.diffusion import border_lengths, diffusion, region_values, walk
+from wsss.methods.diffusion import border_jumps, border_lengths, border_means, diffusion, region_values, walk
 
 labellings = arrays(np.int32, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.integers(1, 4))
 
@@ -21,6 +21,30 @@ def test_borders_are_counted_pixel_by_pixel(labels: np.ndarray) -> None:
                 expected[labels[row, column] - 1, labels[other] - 1] += 1
                 expected[labels[other] - 1, labels[row, column] - 1] += 1
     np.testing.assert_array_equal(border_lengths(labels, 4), expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(labellings, st.integers(0, 99))
+def test_means_along_borders_are_taken_pixel_by_pixel(labels: np.ndarray, seed: int) -> None:
+    values = np.random.default_rng(seed).uniform(size=labels.shape)
+    along: dict[tuple[int, int], list[float]] = {}
+    for place in np.ndindex(labels.shape):
+        for other in ((place[0] + 1, place[1]), (place[0], place[1] + 1)):
+            if other[0] < labels.shape[0] and other[1] < labels.shape[1] and labels[other] != labels[place]:
+                pair = min(labels[place], labels[other]) - 1, max(labels[place], labels[other]) - 1
+                along.setdefault(pair, []).append(max(values[place], values[other]))
+    expected = np.zeros((4, 4))
+    for (one, two), found in along.items():
+        expected[one, two] = expected[two, one] = np.mean(found)
+    np.testing.assert_allclose(border_means(labels, 4, values), expected)
+
+
+def test_a_jump_is_seen_where_the_means_are_equal() -> None:
+    labels = np.tile(np.repeat([1, 2], 20), (10, 1))
+    depth = np.tile(np.concatenate([np.linspace(0.2, 0.4, 20), np.linspace(0.2, 0.4, 20)]), (10, 1))
+    jumps = border_jumps(labels, 2, depth.astype(np.float32))
+    assert jumps[0, 1] == pytest.approx(0.2, abs=0.03)
+    assert jumps[0, 0] == jumps[1, 1] == 0
 
 
 @settings(max_examples=40, deadline=None)

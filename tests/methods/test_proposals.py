@@ -105,7 +105,7 @@ def test_depth_finds_the_thing_first(seed: int, guides: tuple[int, ...]) -> None
     aligned = guided_filter(depth, image, max(guides))
     second = colour_regions(image, aligned, found.trust)
     np.testing.assert_array_equal(found.joint.labels, second.labels)
-    np.testing.assert_array_equal(found.joint.step, sharing(second, image, aligned, found.trust).step)
+    np.testing.assert_array_equal(found.joint.step, sharing(second, image, depth, found.trust).step)
 
 
 def test_depth_is_trusted_where_it_fits_the_image() -> None:

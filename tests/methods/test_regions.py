@@ -1,10 +1,14 @@
 """Regions from depth, against scikit-image's labelling and scenes whose parts are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from scipy.sparse import lil_matrix
+from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
 from wsss.errors import WsssError
@@ -245,3 +249,35 @@ def test_without_planes_nothing_is_a_plane() -> None:
 def test_an_unknown_layering_is_named() -> None:
     with pytest.raises(WsssError, match="layering must be one of jumps, levels, not 'leaves'"):
         RegionParameters(layering="leaves")
+
+
+def test_a_jump_that_is_large_enough_far_away_is_not_near() -> None:
+    depth = np.repeat(np.float32([[0.0, 0.01, 0.6, 0.61]]), 40, axis=1).repeat(60, axis=0)
+    settings_ = RegionParameters(planes=0, jump=0.02, min_area=0.0)
+    assert len(depth_regions(depth, settings_)) == 2
+    regions = depth_regions(depth, replace(settings_, far=0.25))  # 0.005 at 0, 0.014 at 0.6
+    assert len(regions) == 3
+    assert regions.labels[0, 0] != regions.labels[0, 40]
+    assert regions.labels[0, 80] == regions.labels[0, 159]
+
+
+@settings(max_examples=25, deadline=None)
+@given(maps, st.integers(0, 99))
+def test_of_two_pixels_the_larger_jump_counts(levels: np.ndarray, seed: int) -> None:
+    depth = (levels / 10).astype(np.float32)
+    jumps = np.random.default_rng(seed).choice(np.float32([0.05, 0.15, 0.25]), depth.shape)
+    parts = continuous_parts(depth, np.zeros_like(levels), jumps)
+    graph = lil_matrix((depth.size, depth.size))
+    number = np.arange(depth.size).reshape(depth.shape)
+    for place in np.ndindex(depth.shape):
+        for other in ((place[0] + 1, place[1]), (place[0], place[1] + 1)):
+            inside = other[0] < depth.shape[0] and other[1] < depth.shape[1]
+            if inside and abs(depth[place] - depth[other]) < max(jumps[place], jumps[other]):
+                graph[number[place], number[other]] = 1
+    assert same_partition(parts, connected_components(graph, directed=False)[1].reshape(depth.shape))
+
+
+def test_the_floor_is_back_and_a_box_is_not() -> None:
+    regions = depth_regions(scene()[0])
+    assert regions.is_back is not None
+    assert regions.is_back.tolist() == [False, False, True]

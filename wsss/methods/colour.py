@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2lab
 from skimage.segmentation import felzenszwalb
 
-from wsss.methods.diffusion import COLOUR_SCALE, DEPTH_SCALE, region_values, unlikeness, walk
-from wsss.methods.parameters import ColourParameters
+from wsss.methods.diffusion import COLOUR_SCALE, border_jumps, region_values, unlikeness, walk
+from wsss.methods.parameters import ColourParameters, RegionParameters
 from wsss.methods.regions import Regions
 
 __all__ = ["cielab", "colour_regions", "sharing"]
@@ -71,19 +71,21 @@ def sharing(
     depth: NDArray[np.float32] | None = None,
     trust: float = 1.0,
     lab: NDArray[np.float32] | None = None,
+    barrier: float = RegionParameters.barrier,
 ) -> Regions:
-    """`regions` with the walk by which they share votes: between neighbours of like colour and, with depth, of like
-    depth.
+    """`regions` with the walk by which they share votes: between neighbours of like colour and, with depth, across
+    borders where depth does not jump.
 
     Args:
         image: `H×W×3 uint8`.
         depth: `H×W float32` inverse depth in [0, 1].
-        trust: in [0, 1], how much a difference in depth counts.
+        trust: in [0, 1], how much a jump of depth counts.
         lab: `cielab` of the image, from a caller that has it.
+        barrier: see `RegionParameters`.
     """
     count = len(regions)
     colours = cielab(image) if lab is None else lab
     distances = unlikeness(region_values(regions.labels, count, colours) / COLOUR_SCALE)
-    if depth is not None:
-        distances += trust * unlikeness(region_values(regions.labels, count, depth[..., None]) / DEPTH_SCALE)
+    if depth is not None and barrier:
+        distances += trust * (border_jumps(regions.labels, count, depth) / barrier) ** 2
     return replace(regions, step=walk(regions.labels, distances))

@@ -7,11 +7,24 @@ of the object. Right depth stops it where only colour agrees, and colour where o
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, minimum_filter
 
-__all__ = ["COLOUR_SCALE", "DEPTH_SCALE", "border_lengths", "diffusion", "region_values", "unlikeness", "walk"]
+__all__ = [
+    "COLOUR_SCALE",
+    "border_jumps",
+    "border_lengths",
+    "border_means",
+    "diffusion",
+    "region_values",
+    "unlikeness",
+    "walk",
+]
 
-COLOUR_SCALE, DEPTH_SCALE = 10.0, 0.2
-"""Differences in CIELAB (ΔE) and in normalised inverse depth that make a border e times harder to cross."""
+COLOUR_SCALE = 10.0
+"""Difference in CIELAB (ΔE) of two regions that makes their border e times harder to cross."""
+
+JUMP_SIDE = 5
+"""Pixels: depth's own border may lie a little beside that of the regions."""
 
 Matrix = NDArray[np.float64]
 
@@ -23,6 +36,37 @@ def border_lengths(labels: NDArray[np.integer], count: int) -> Matrix:
         apart = one != other
         np.add.at(lengths, (one[apart] - 1, other[apart] - 1), 1)
     return lengths + lengths.T
+
+
+def border_means(labels: NDArray[np.integer], count: int, values: NDArray[np.floating]) -> Matrix:
+    """Mean of `values (H,W)` over the pixel edges between each two regions, of each edge's two pixels the larger one.
+
+    Args:
+        labels: `H×W` in 1…R.
+        count: R.
+
+    Returns:
+        `(R,R)`, symmetric, 0 where two regions have no border.
+    """
+    sums, lengths = np.zeros(count * count), np.zeros(count * count)
+    for ahead, behind in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        apart = labels[ahead] != labels[behind]
+        pairs = (labels[ahead][apart].astype(np.intp) - 1) * count + labels[behind][apart] - 1
+        larger = np.maximum(values[ahead], values[behind])[apart]
+        sums += np.bincount(pairs, weights=larger, minlength=count * count)
+        lengths += np.bincount(pairs, minlength=count * count)
+    total, edges = (each.reshape(count, count) + each.reshape(count, count).T for each in (sums, lengths))
+    return np.asarray(total / np.maximum(edges, 1))
+
+
+def border_jumps(labels: NDArray[np.integer], count: int, depth: NDArray[np.float32]) -> Matrix:
+    """How much `depth (H,W)` jumps along the border of each two regions, `(R,R)`.
+
+    A difference of the regions' means would miss it: a large region is deep as a whole, and a table's top touches the
+    wall behind it as little as a ball on it does.
+    """
+    jumps = maximum_filter(depth, JUMP_SIDE) - minimum_filter(depth, JUMP_SIDE)
+    return border_means(labels, count, jumps)
 
 
 def region_values(labels: NDArray[np.integer], count: int, features: NDArray[np.floating]) -> Matrix:

@@ -35,11 +35,17 @@ class RegionParameters:
         layering: what splits the rest: `jumps` between neighbouring pixels, or `levels`, automatic thresholds of depth.
         smooth: standard deviation in pixels of a Gaussian that takes the steps out of coarsely quantised sensor depth;
             0 is off.
+        even: radius in pixels of a filter that takes these steps out and leaves borders as they are (see
+            `wsss.methods.quantisation`); also of the depth that is aligned with the image; 0 is off.
         jump: smallest step between neighbouring pixels that separates two regions; `levels` does not look at it.
+        far: share of `jump` that separates the farthest pixels; between these and the nearest it is linear in depth.
+            Inverse depth shrinks with distance: what is 20 cm behind something is a smaller step far away.
         min_area: smallest region, as a share of the image; smaller ones join their nearest region.
         max_regions: how many are kept, largest first.
         guides: radii in pixels of guided filters that align depth with the image; each gives a partition of its own,
             and they vote side by side. 0 takes depth as it is.
+        barrier: jump of depth along a border that makes it e times harder to share scores across it; 0 asks colour
+            alone.
         trust: border alignment at and below which depth is not believed, and from which on it is believed entirely.
     """
 
@@ -47,10 +53,13 @@ class RegionParameters:
     planes: int = setting(5, 0, 1000)
     layering: str = setting("jumps", choices=LAYERINGS)
     smooth: float = setting(0.0, 0)
+    even: int = setting(0, 0, 100)
     jump: float = setting(0.015, 0)
+    far: float = setting(1.0, 0, 1)
     min_area: float = setting(0.0008, 0, 1)
     max_regions: int = setting(40, 1)
     guides: tuple[int, ...] = setting((0,), 0, 1000, filled=True)
+    barrier: float = setting(0.05, 0)
     trust: tuple[float, float] = setting((NO_TRUST, FULL_TRUST), -10, 10)
 
     def __post_init__(self) -> None:
@@ -128,6 +137,8 @@ class FusionParameters:
         gate: exponent of a crop's class probability; 0 lets every crop speak, large values only the sure ones.
         vote: 0 keeps the maps, 1 replaces them by the regions' votes.
         colour: share of the second opinion's regions, of colour and depth, in the vote.
+        background: how much of the score is taken away where a plane is with almost nothing behind it, such as a wall
+            or a floor, as far as depth is trusted, in [0, 1].
         reach: how far regions share their votes, in [0, 1): the probability with which their walk goes on after each
             step.
     """
@@ -137,6 +148,7 @@ class FusionParameters:
     gate: float = setting(1.0, 0)
     vote: float = setting(0.0, 0, 1)
     colour: float = setting(0.0, 0, 1)
+    background: float = setting(0.0, 0, 1)
     reach: float = setting(0.0, 0, below=1)  # a walk that never ends has no vote
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from wsss.errors import WsssError, first_line
 from wsss.methods.colour import cielab, colour_regions, sharing
 from wsss.methods.crops import Box, Crop, region_boxes
 from wsss.methods.parameters import ColourParameters, RegionParameters
+from wsss.methods.quantisation import evened
 from wsss.methods.regions import Regions, aligned_depths, depth_partitions, depth_regions
 from wsss.methods.registry import PROPOSALS
 from wsss.methods.trust import border_alignment, trust_in
@@ -68,13 +69,15 @@ def by_depth(
         lab: `cielab` of the image, from a caller that has it.
         colour: of the second opinion, whose regions are those of `rgb-region` where depth is not trusted.
     """
+    depth = evened(depth, parameters.even)
     aligned = aligned_depths(depth, image, parameters.guides)
     partitions = depth_partitions(aligned, parameters)
     raw = partitions[parameters.guides.index(0)] if 0 in parameters.guides else depth_regions(depth, parameters)
     trust = trust_in(border_alignment(ranks, raw.labels), *parameters.trust)
     widest = aligned[max(parameters.guides)]
     lab = cielab(image) if lab is None else lab
-    second = sharing(colour_regions(image, widest, trust, lab, colour), image, widest, trust, lab)
+    joint = colour_regions(image, widest, trust, lab, colour)
+    second = sharing(joint, image, depth, trust, lab, parameters.barrier)
     return Proposal(tuple(region_boxes(partitions[0])), tuple(partitions), second, trust, layered=True)
 
 

@@ -14,7 +14,7 @@ from skimage.filters import threshold_multiotsu
 
 from wsss.methods.guide import guided_filter
 from wsss.methods.parameters import RegionParameters
-from wsss.methods.planes import find_planes
+from wsss.methods.planes import find_planes, nothing_behind
 
 __all__ = ["Regions", "aligned_depths", "continuous_parts", "depth_levels", "depth_partitions", "depth_regions"]
 
@@ -30,6 +30,8 @@ class Regions:
             enough.
         is_plane: `(R,) bool`, whether region r (index r − 1) is a part of a support plane.
         nearness: `(R,) float32`, mean inverse depth of region r; None for regions that were not cut from depth.
+        is_back: `(R,) bool`, whether region r is a part of a plane with almost nothing behind it, such as a wall or a
+            floor; None for regions that were not cut from depth.
         step: `(R,R)`, a step of the walk by which regions share their votes (see `wsss.methods.diffusion`); None where
             they do not.
     """
@@ -37,28 +39,34 @@ class Regions:
     labels: NDArray[np.int32]
     is_plane: NDArray[np.bool_]
     nearness: NDArray[np.float32] | None = None
+    is_back: NDArray[np.bool_] | None = None
     step: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.is_plane)
 
 
-def continuous_parts(depth: FloatMap, group: NDArray[np.integer], jump: float) -> NDArray[np.int32]:
+def continuous_parts(depth: FloatMap, group: NDArray[np.integer], jump: float | FloatMap) -> NDArray[np.int32]:
     """Label pixels `H×W` so that two share a label if a path joins them inside one `group` without a step of `jump` or
     more.
 
     Steps are between 4-neighbours. Labels start at 0.
+
+    Args:
+        jump: one for all, or `H×W`; between two pixels the larger one of theirs counts.
     """
     height, width = depth.shape
     # On a grid twice as fine a pixel and its joints to neighbours are cells: labelling it takes a quarter of the time
     # of a graph.
     grid = np.zeros((2 * height - 1, 2 * width - 1), bool)
     grid[::2, ::2] = True
+    jumps = np.broadcast_to(np.float32(jump), depth.shape)
     for ahead, behind, between in (
         (np.s_[1:, :], np.s_[:-1, :], np.s_[1::2, ::2]),
         (np.s_[:, 1:], np.s_[:, :-1], np.s_[::2, 1::2]),
     ):
-        grid[between] = (np.abs(depth[ahead] - depth[behind]) < jump) & (group[ahead] == group[behind])
+        step, least = np.abs(depth[ahead] - depth[behind]), np.maximum(jumps[ahead], jumps[behind])
+        grid[between] = (step < least) & (group[ahead] == group[behind])
     return np.asarray(label(grid)[0][::2, ::2] - 1, np.int32)
 
 
@@ -94,21 +102,29 @@ def depth_regions(depth: FloatMap, parameters: RegionParameters | None = None, s
     group = np.zeros(depth.shape, np.int32)
     for number, mask in enumerate(planes, start=1):
         group[mask] = number
-    jump, rest = parameters.jump, group == 0
+    far, rest = parameters.far, group == 0
+    jump: float | FloatMap = parameters.jump * (far + (1 - far) * depth)
     if parameters.layering == "levels" and rest.any():
         group[rest] = -depth_levels(depth[rest])
         jump = np.inf
     parts = continuous_parts(depth, group, jump)
     areas = np.bincount(parts.ravel())
-    plane_of_part = np.zeros(len(areas), bool)
-    plane_of_part[parts.ravel()] = group.ravel() > 0
+    group_of_part = np.zeros(len(areas), np.int32)
+    group_of_part[parts.ravel()] = group.ravel()
+    plane_of_part = group_of_part > 0
+    back = np.array([False, *nothing_behind(depth, planes, parameters.plane_tolerance)])
     kept = np.flatnonzero(areas >= max(1, parameters.min_area * depth.size))
     order = np.lexsort((-areas[kept], plane_of_part[kept]))[: parameters.max_regions]
     kept = kept[order]
     renumber = np.zeros(len(areas), np.int32)
     renumber[kept] = np.arange(1, len(kept) + 1)
     nearness = np.bincount(parts.ravel(), weights=depth.ravel()) / np.maximum(areas, 1)
-    return Regions(_filled(renumber[parts]), plane_of_part[kept], nearness[kept].astype(np.float32))
+    return Regions(
+        _filled(renumber[parts]),
+        plane_of_part[kept],
+        nearness[kept].astype(np.float32),
+        back[group_of_part[kept].clip(0)],  # layers have numbers below 0
+    )
 
 
 def aligned_depths(depth: FloatMap, image: NDArray[np.uint8], guides: Sequence[int]) -> dict[int, FloatMap]:

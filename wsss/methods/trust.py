@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
 from wsss.methods.parameters import FULL_TRUST, NO_TRUST
 
-__all__ = ["border_alignment", "border_pixels", "edge_ranks", "trust_in"]
+__all__ = ["border_alignment", "border_pixels", "edge_ranks", "overlap", "trust_in"]
 
 SHIFT = 12
 """Pixels by which borders are moved aside for comparison: beyond the reach of one edge, within the same
@@ -55,7 +55,7 @@ def border_alignment(ranks: NDArray[np.float32], labels: NDArray[np.integer]) ->
     differences = []
     for down, right in MOVES:
         (rows, moved_rows), (columns, moved_columns) = (
-            _overlap(length, move) for length, move in zip(border.shape, (down, right), strict=True)
+            overlap(length, move) for length, move in zip(border.shape, (down, right), strict=True)
         )
         inside = border[rows, columns]
         if inside.any():
@@ -64,7 +64,7 @@ def border_alignment(ranks: NDArray[np.float32], labels: NDArray[np.integer]) ->
     return float(np.mean(differences)) if differences else 0.0
 
 
-def _overlap(length: int, move: int) -> tuple[slice, slice]:
+def overlap(length: int, move: int) -> tuple[slice, slice]:
     """The positions p of a line of pixels for which p + `move` is on the line too, and those p + `move`."""
     kept = max(0, length - abs(move))  # none where the move is longer than the line
     start, moved = max(0, -move), max(0, move)
