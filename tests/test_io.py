@@ -97,6 +97,18 @@ def test_png_round_trip(tmp_path_factory: pytest.TempPathFactory, kind, height: 
         np.testing.assert_array_equal(read_image(path), voc_palette()[array])
 
 
+def test_compression_changes_the_file_and_no_pixel(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 20, (50, 60), dtype=np.uint16)
+    sizes = []
+    for level in (0, 1, 6):
+        write_png(path := tmp_path / f"{level}.png", array, level=level)
+        np.testing.assert_array_equal(read_image(path, mode=None), array)
+        sizes.append(path.stat().st_size)
+    assert sizes[0] > sizes[1] > sizes[2]
+    write_png(tmp_path / "default.png", array)
+    assert (tmp_path / "default.png").read_bytes() == path.read_bytes()
+
+
 def test_grey_and_transparent_images_become_rgb(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 5), 7, np.uint8)).save(tmp_path / "grey.png")
     Image.fromarray(np.full((4, 5, 4), 9, np.uint8)).save(tmp_path / "alpha.png")

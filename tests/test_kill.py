@@ -155,9 +155,24 @@ from pathlib import Path
 from wsss.data.tabletop import TabletopSpec
 from wsss.data.tabletop_rendering import render_tabletop
 if __name__ == "__main__":
-    spec = TabletopSpec(side=64, splits=(("train", 4), ("tune", 2), ("test", 2)))
-    render_tabletop(Path(sys.argv[1]), spec, processes=1, progress=False)
+    spec = TabletopSpec(side=64, splits=(("train", int(sys.argv[2])), ("tune", 2), ("test", 2)))
+    render_tabletop(Path(sys.argv[1]), spec, processes=int(sys.argv[3]), progress=False)
 """
+
+
+def test_renderers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    """One is killed alone while the first of two hundred scenes are rendered: the others end by themselves."""
+    script, root = tmp_path / "render.py", tmp_path / "data"
+    script.write_text(RENDER)
+    command = [sys.executable, str(script), str(root), "200", "2"]
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE)
+    while not list(root.glob("*/scenes/[!.]*.json")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.communicate(timeout=60)  # until nobody holds the pipe any more: the workers have inherited it
+    assert len(list(root.glob("*/scenes/[!.]*.json"))) < 200
+    assert not (root / "train" / "index.json").exists()
 
 
 @pytest.mark.slow
@@ -167,7 +182,9 @@ def test_rendering_killed_in_the_middle(tabletop_root: Path, tmp_path: Path) -> 
     script.write_text(RENDER)
 
     def render() -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, str(script), str(root)], env=environment(), start_new_session=True)
+        return subprocess.Popen(
+            [sys.executable, str(script), str(root), "4", "1"], env=environment(), start_new_session=True
+        )
 
     for kills in range(1, 4):
         process = render()

@@ -104,14 +104,21 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number in JSON")
 
 
-def write_png(target: str | os.PathLike[str], array: np.ndarray, palette: np.ndarray | None = None) -> None:
-    """Write an `H×W` (uint8, uint16) or `H×W×3` uint8 array as PNG, atomically; `palette` is `(256, 3)` uint8."""
+def write_png(
+    target: str | os.PathLike[str], array: np.ndarray, palette: np.ndarray | None = None, *, level: int = 6
+) -> None:
+    """Write an `H×W` (uint8, uint16) or `H×W×3` uint8 array as PNG, atomically.
+
+    Args:
+        palette: `(256, 3)` uint8.
+        level: of compression, 0…9: low ones give larger files in less time.
+    """
     image = Image.fromarray(array)
     if palette is not None:
         image = image.convert("L")
         image.putpalette(palette.astype(np.uint8).ravel().tolist())
     with atomic_path(target) as path:
-        image.save(path, format="PNG")
+        image.save(path, format="PNG", compress_level=level)
 
 
 def read_image(

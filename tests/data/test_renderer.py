@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
-from wsss.data.rays import shoot
+from wsss.data.rays import glance, shoot
 from wsss.data.renderer import Rendered, render_scene
 from wsss.data.scenes import CLASSES, Placement, Scene, draw_scene
 from wsss.data.things import THINGS
@@ -122,6 +122,25 @@ def test_no_place_is_given_where_something_stands() -> None:
     assert 0.2 < np.linalg.norm(spot) < 0.35
     np.testing.assert_array_equal(free_spot(np.array([0.3, 0]), 0.1, [(0.1, np.zeros(2))], wide), [0.3, 0])
     assert free_spot(np.zeros(2), 0.1, [(5.0, np.zeros(2))], wide) is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_glance_sees_as_much_of_labelled_things_as_all_rays(seed: int) -> None:
+    """Counts are those of all rays, and amodal ones those of a room with nothing else in it, ray by ray."""
+    scene = draw_scene(np.random.default_rng(seed), ("occluded", "small", "mixed")[seed % 3])
+    if seed == 5:  # the camera is among the things: some are behind it
+        scene = replace(scene, distance=0.2)
+    world = build_world(scene, np.random.default_rng(0))
+    seen, shot = glance(world, scene, SIDE), shoot(world, scene, SIDE)
+    hidden = dict(zip(seen.instances(), seen.occlusion, strict=True))
+    assert seen.instances() == shot.glance.instances()
+    for number, thing in enumerate(world.things):
+        visible = int((shot.owner == number).sum())
+        if thing.class_id:
+            assert seen.seen[number] == visible
+        if number in hidden and seed != 5:
+            alone = shoot(replace(world, things=(thing,), room=()), scene, SIDE)
+            assert hidden[number] == np.float32(1 - visible / (alone.owner == 0).sum())
 
 
 @pytest.mark.parametrize("sky", [False, True])

@@ -18,6 +18,7 @@ from wsss.cli import main
 from wsss.experiments.committed import check_committed
 from wsss.records.store import load_records
 
+os.sched_getaffinity = lambda _: {{0}}
 os.cpu_count = lambda: 1  # every chart is drawn in this process
 results, tree, figures, page = sys.argv[1:]
 check_committed(load_records(Path(results)), Path(results))

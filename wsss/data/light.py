@@ -1,6 +1,7 @@
 """The light in the room of a `Scene`: matt surfaces with a highlight under one main light and a weaker one."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,8 @@ class _Light:
 def _sent_back(shot: Shot, surface: Surface, own: NDArray[np.intp], lights: list[_Light]) -> tuple[Floats, Floats]:
     """What a surface sends back along the rays `own`: of all light `(N,3)`, of light from the camera `(N,)`."""
     ways = shot.ways.take(own, axis=0)
-    points, distance = np.empty_like(ways), shot.distance[own]
+    points: NDArray[Any] = np.empty_like(ways)
+    distance = shot.distance[own]
     normals = _normals(surface.mesh, shot.face[own], shot.u[own], shot.v[own])
     start = np.empty_like(ways)
     for axis in range(3):  # by column: loops over three values are slow

@@ -63,6 +63,7 @@ class Glance:
         """Of each of these, the share of the picture."""
         return np.asarray(self.seen[np.array(self.instances(), int)] / len(self.ways), np.float32)
 
+    @cached_property
     def occlusion(self) -> Floats:
         """Of each of these, 1 − visible/amodal rays; amodal are those that it would catch were it alone."""
         return np.array([1 - min(1.0, self.seen[n] / max(1, self._amodal(n))) for n in self.instances()], np.float32)

@@ -64,7 +64,7 @@ def finish(shot: Shot, rng: np.random.Generator) -> Rendered:
         mask=class_of[instances],
         instances=instances,
         instance_classes=class_of[1:],
-        occlusion=shot.glance.occlusion(),
+        occlusion=shot.glance.occlusion,
         depth_metres=(sum(map(np.multiply, depth, same)) / sum(each.astype(int) for each in same)).astype(np.float32),
         returned=_mean(returned, shot.glance.side),
         reached=_reached(shot),

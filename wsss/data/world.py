@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +63,14 @@ def build_world(scene: Scene, rng: np.random.Generator) -> World:
 
         def colours(points: Points) -> NDArray[np.float32]:
             cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-            offset = points - centre.astype(np.float32)
-            x, y = cos * offset[:, 0] + sin * offset[:, 1], cos * offset[:, 1] - sin * offset[:, 0]
+            across, ahead, up = (points[:, axis] - np.float32(centre[axis]) for axis in range(3))
+            x, y = cos * across + sin * ahead, cos * ahead - sin * across
             upright = half[0] < 0.1
-            found = grey(y if upright else x, offset[:, 2] if upright else y)[:, None] * colour
-            return found.astype(np.float32)
+            level = grey(y if upright else x, up if upright else y)
+            found = np.empty(points.shape, np.float32)
+            for channel in range(3):
+                found[:, channel] = level * colour[channel]
+            return found
 
         return Surface(mesh, colours)
 
@@ -99,8 +103,9 @@ def _turned(mesh: Mesh, scale: float, yaw: float, shift: Points) -> Mesh:
     return Mesh(vertices.astype(np.float32), normals.astype(np.float32), mesh.faces)
 
 
-def _slab(half: tuple[float, float, float]) -> Mesh:
-    """A box around the origin, each side with corners of its own, so that edges stay sharp."""
+@cache
+def _cube() -> Mesh:
+    """A cube of half side 1 around the origin, each side with corners of its own, so that edges stay sharp."""
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
     corners: list[list[float]] = []
     normals: list[list[float]] = []
@@ -110,7 +115,13 @@ def _slab(half: tuple[float, float, float]) -> Mesh:
             faces += [(len(corners) + a, len(corners) + b, len(corners) + c) for a, b, c in ((0, 1, 2), (0, 2, 3))]
             corners += np.insert(square, axis, side, axis=1).tolist()
             normals += [np.insert(np.zeros(2), axis, side).tolist()] * 4
-    return Mesh((np.array(corners) * half).astype(np.float32), np.array(normals, np.float32), np.array(faces, np.int32))
+    return Mesh(np.array(corners, np.float32), np.array(normals, np.float32), np.array(faces, np.int32))
+
+
+def _slab(half: tuple[float, float, float]) -> Mesh:
+    """A box around the origin."""
+    cube = _cube()
+    return Mesh((cube.vertices * np.array(half)).astype(np.float32), cube.normals, cube.faces)
 
 
 def _thing(placement: Placement, spot: Points) -> Surface:

@@ -11,6 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache
+from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
 from traceback import walk_tb
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,6 +27,7 @@ __all__ = [
     "agreed",
     "connected",
     "device_here",
+    "end_with_parent",
     "gathered",
     "is_main",
     "launched",
@@ -36,6 +40,7 @@ __all__ = [
     "speaks",
     "summed",
     "tell",
+    "usable_cores",
     "wait",
 ]
 
@@ -98,8 +103,27 @@ def _slurm() -> str:
 
 def own_cores() -> int:
     """How many of this machine's cores fall to this process, at least one; on Linux those that it may use."""
-    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, usable // _number("LOCAL_WORLD_SIZE"))
+    return max(1, usable_cores() // _number("LOCAL_WORLD_SIZE"))
+
+
+def usable_cores() -> int:
+    """How many cores this process, and those that it starts, may use: on Linux by its affinity, elsewhere all."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def end_with_parent() -> None:
+    """Let this process, which `multiprocessing` has started, end as soon as the one that started it has ended.
+
+    Workers of a killed process would else finish what they have begun, and then wait for ever.
+    """
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_exit_after, args=(parent,), daemon=True).start()
+
+
+def _exit_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _number(name: str) -> int:

@@ -3,7 +3,6 @@
 `drawn.json` beside the charts says what each was drawn from, and what its files looked like then.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from wsss.io import content_hash, file_hash, read_json, write_json
+from wsss.machine.processes import end_with_parent, usable_cores
 from wsss.report.style import save_figure
 
 __all__ = ["Chart", "draw_charts"]
@@ -65,7 +65,7 @@ def draw_charts(charts: Sequence[Chart], processes: int | None = None) -> list[P
     A chart is drawn anew if its records, the code that draws it, a library below that or its files have changed.
 
     Args:
-        processes: how many draw at once (default: one per core). The files do not depend on it.
+        processes: how many draw at once (default: one for each core that may be used). The files do not depend on it.
 
     Raises:
         WsssError: `drawn.json` is broken, or a file cannot be written.
@@ -77,7 +77,7 @@ def draw_charts(charts: Sequence[Chart], processes: int | None = None) -> list[P
         known = read_json(folder / INDEX) if (folder / INDEX).exists() else {}
         stale = [chart for chart in own if known.get(chart.path.name) != _state(chart)]
         if stale:
-            _draw_all(stale, processes or os.cpu_count() or 1)
+            _draw_all(stale, processes or usable_cores())
             known |= {chart.path.name: _state(chart) for chart in stale}
             write_json(folder / INDEX, dict(sorted(known.items())))
     return [path for chart in charts for path in chart.files]
@@ -94,7 +94,7 @@ def _draw_all(charts: Sequence[Chart], processes: int) -> None:
         for chart in charts:
             _draw(chart)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
         list(pool.map(_draw, charts))
 
 
