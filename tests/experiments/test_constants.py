@@ -94,4 +94,4 @@ def test_the_profile_has_what_the_committed_search_chose(path: Path) -> None:
     config = profile("reference", data)
     chosen = {name: tuple(value) if isinstance(value, list) else value for name, value in record["chosen"].items()}
     assert with_settings(config, chosen) == config
-    assert not record["at_end"] or record.get("ends_left")
+    assert record["at_end"] == chosen_at_end(record["tried"], record["chosen"])

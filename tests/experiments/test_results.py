@@ -11,6 +11,7 @@ from wsss.config import ALGORITHM_VERSION, algorithms_of, config_hash, hashed_sp
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
+from wsss.experiments import committed
 from wsss.experiments.committed import check_committed, earlier_version
 from wsss.experiments.notebooks import NOTEBOOKS, check_outputs
 from wsss.experiments.plan import PRESET_IMAGES, RESULT_METHODS, VARIANTS
@@ -25,6 +26,7 @@ from wsss.records.store import (
     check_fresh,
     check_not_smoke,
     find_record,
+    full_name,
     load_ablation,
     load_preset_records,
     load_records,
@@ -93,8 +95,13 @@ def as_of_this_code(record: Record) -> Any:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """The committed tree as if it had just been made."""
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The committed tree as if it had just been made, of the methods whose records it has."""
+    found = {(r["data"] if r["data"] in RESULT_METHODS else "voc", r["stage"], full_name(r)) for r in RECORDS}
+    for names, stage in (("RESULT_METHODS", "cam"), ("RESULT_LABELS", "pseudo")):
+        plan, configs = getattr(committed, names), {data: profile("reference", data) for data in RESULT_METHODS}
+        kept = {d: tuple(n for n in plan[d] if (d, stage, configs[d].full_name(n)) in found) for d in RESULT_METHODS}
+        monkeypatch.setattr(committed, names, kept)
     root = Path(shutil.copytree(CHECKOUT / "results", tmp_path / "results"))
     (root / "earlier.json").unlink(missing_ok=True)
     wanted = {
@@ -142,6 +149,9 @@ def test_a_tree_of_an_earlier_version_must_be_whole_but_not_fresh(tree: Path) ->
     check_committed(old, tree)
     with pytest.raises(WsssError, match="no record with"):
         check_committed(old[:-1], tree)
+    less = [one for one in old if one["method"] != "zoom"]
+    write_json(tree / "earlier.json", {"commit": "0123abc", "why": "no zoom yet", "without": ["zoom"]})
+    check_committed(less, tree)
     write_json(tree / "earlier.json", {"commit": "0123abc"})
     with pytest.raises(WsssError, match=r"earlier\.json must hold.*why"):
         check_committed(old, tree)

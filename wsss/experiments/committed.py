@@ -36,7 +36,8 @@ from wsss.records.store import (
 __all__ = ["check_committed", "check_once", "committed_names", "earlier_version"]
 
 EARLIER = "earlier.json"
-"""File beside the records: they are whole, but of an earlier version of the code. It says of which, and why."""
+"""File beside the records: they are whole, but of an earlier version of the code. It says of which, why, and `without`
+which methods, or `data/stage/name` of records, that the code has now."""
 
 
 def committed_names(config: Config, stage: Stage) -> tuple[str, ...]:
@@ -61,10 +62,16 @@ def earlier_version(root: Path) -> str | None:
         raise WsssError(f"{path} must hold `commit` and `why`; it lacks {error}.") from error
 
 
+def _without(root: Path) -> set[str]:
+    """Methods and label methods that came after the earlier version which the records below `root` are of."""
+    return set(read_json(root / EARLIER).get("without", ())) if (root / EARLIER).exists() else set()
+
+
 def check_committed(records: Sequence[Record], root: Path) -> None:
     """Refuse records that are not all that `make results` makes, or not what the code would make now.
 
-    Where `earlier.json` says that they are of an earlier version, they must be whole, and need not be fresh. Otherwise
+    Where `earlier.json` says that they are of an earlier version, they must be whole, but for the methods that it says
+    were not there yet, and need not be fresh. Otherwise
     real data need not be there: its records are checked for their settings, those of `tabletop` for their data as well.
     How many seeds a record has is not checked; the tables say it.
 
@@ -76,7 +83,7 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
         WsssError: a record is missing, stale, left over or of the smoke profile; the message names it and the remedy.
     """
     check_not_smoke(records)
-    fresh, expected = earlier_version(root) is None, 0
+    fresh, expected, without = earlier_version(root) is None, 0, _without(root)
     for data in RESULT_METHODS:
         config = profile("reference", data)
         # Data in VOC layout has the name of its folder.
@@ -84,6 +91,8 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
         for stage in STAGES:
             for name in committed_names(config, stage):
                 parts = MethodName.parse(name)
+                if parts.base in without or f"{data}/{stage}/{name}" in without:
+                    continue
                 record = find_record(
                     own,
                     data=own[0]["data"] if own else data,

@@ -85,7 +85,7 @@ def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> d
             }
         )
     data = runs[0].data(split)
-    record = {
+    record: dict[str, Any] = {
         "data": runs[0].data_name,
         "split": data.split,
         "profile": runs[0].config.profile,

@@ -43,16 +43,18 @@ RESULT_METHODS = {
 """What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper
 bound."""
 
+_LABELLED = {"tabletop": ("cam", "layers", "rgb-region", "depth")}
+"""Baseline, best controls without depth, and depth; of the data sets that are not named the first, third and last."""
+
 RESULT_LABELS = {
-    "tabletop": tuple(
+    data: tuple(
         f"{method}{refinement}"
-        for method in ("cam", "rgb-region", "depth")
+        for method in _LABELLED.get(data, ("cam", "rgb-region", "depth"))
         for refinement in ("", "+crf", "+par", "+par-depth")
-    ),
-    "nyuv2": ("cam", "cam+par", "cam+par-depth", "depth", "depth+par", "depth+par-depth"),
-    "voc": ("cam", "cam+par", "cam+par-depth", "depth", "depth+par", "depth+par-depth"),
+    )
+    for data in RESULT_METHODS
 }
-"""Pseudo-labels that `make results` compares. On `tabletop` each refinement of baseline, best control and depth."""
+"""Pseudo-labels that `make results` compares: each refinement of baseline, best controls and depth."""
 
 
 PRESET_IMAGES = 218

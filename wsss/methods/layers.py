@@ -109,6 +109,6 @@ def spread_once(scores: Tensor, features: Tensor, power: int) -> Tensor:
 
     A cell that is like none, itself included, as where there are no features, keeps its scores.
     """
-    alike = (features.T @ features).clamp_min_(0).pow_(power)
+    alike: Tensor = (features.T @ features).clamp_min_(0).pow_(power)
     total = alike.sum(dim=1)
     return torch.where(total > 0, scores @ alike / total.clamp_min(1e-12), scores)
