@@ -362,3 +362,14 @@ def test_a_batch_too_small_is_told_before_anything_is_computed(monkeypatch: pyte
     monkeypatch.setattr("wsss.pipeline.preflight.num_processes", lambda: 8)
     Run(Config(), tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def test_cores_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 9, 11}, raising=False)
+    for platform, usable in (("linux", 4), ("darwin", 64)):
+        monkeypatch.setattr(processes.sys, "platform", platform)
+        assert processes.usable_cores() == processes.own_cores() == usable
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
+    assert (processes.usable_cores(), processes.own_cores()) == (64, 4)

@@ -46,7 +46,7 @@ def _places(what: str, places: Mapping[str, Path]) -> None:
 def render(
     root: Annotated[Path | None, typer.Option(help="Folder to fill; default: the cache.")] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Scenes rendered at once; default: one per core.")
+        int | None, typer.Option(min=1, help="Scenes rendered at once; default: one for each core that may be used.")
     ] = None,
     series: Annotated[
         bool, typer.Option(help="Also the controlled series: objects that shrink, are outshone or covered.")
