@@ -1,4 +1,4 @@
-"""The intervals of a record: 2,000 resamples of 654 images, 16 classes, 3,000 objects."""
+"""The intervals of a record: 20,000 resamples of 654 images, 16 classes, 3,000 objects."""
 
 from collections.abc import Callable
 

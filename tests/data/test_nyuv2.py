@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from wsss.data import Dataset, open_dataset
-from wsss.data.nyuv2 import NYU40_IDS, NyuV2Dataset, nyu40_to_things
+from wsss.data.nyuv2 import NYU40_IDS, NyuV2Dataset, nyu40_to_things, read_scenes
 from wsss.errors import WsssError
 
 THINGS = [
@@ -143,8 +143,11 @@ def test_unknown_split_and_folder(tiny_nyu: Path) -> None:
 
 def test_the_shared_photographs(shared_data: Path) -> None:
     ids = {split: open_dataset("nyuv2", split, root=shared_data / "nyuv2").ids for split in ("train", "tune", "test")}
-    assert [len(ids[split]) for split in ("train", "tune", "test")] == [715, 80, 654]
+    assert [len(ids[split]) for split in ("train", "tune", "test")] == [716, 79, 654]
     assert len(set().union(*ids.values())) == 1449
+    scenes = {split: {read_scenes()[name] for name in each} for split, each in ids.items()}
+    assert [len(each) for each in scenes.values()] == [220, 22, 222]
+    assert len(set().union(*scenes.values())) == 464  # none is in two splits
     for sample in open_dataset("nyuv2", "tune", root=shared_data / "nyuv2", limit=3):
         assert sample.image.shape == (312, 416, 3)
         assert sample.depth is not None

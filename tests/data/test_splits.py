@@ -3,11 +3,12 @@
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.data.splits import check_split, cut_tune, read_split, without
+from wsss.data.splits import check_split, cut_scenes, cut_tune, read_split, without
 from wsss.errors import WsssError
 
 
@@ -79,6 +80,39 @@ def test_cut_tune_and_the_rest_make_up_the_list(count: int, blocks: int, block_s
     assert list(tune) == sorted(set(tune))
     assert 1 <= len(tune) <= count // 4 + 1
     assert rest
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=60), st.integers(1, 80))
+def test_cut_scenes_never_cuts_a_scene(sizes: list[int], images: int) -> None:
+    scenes = {f"{number:03d}": scene for number, scene in enumerate(np.repeat(range(len(sizes)), sizes).tolist())}
+    ids = list(scenes)
+    tune = cut_scenes(ids, scenes, images)
+    rest = without(ids, tune)
+    assert sorted([*tune, *rest]) == ids
+    assert list(tune) == sorted(tune)
+    assert tune
+    assert rest
+    assert not {scenes[name] for name in tune} & {scenes[name] for name in rest}
+    wanted = min(images, max(1, len(ids) // 5))
+    assert abs(len(tune) - wanted) <= max(sizes)
+
+
+def test_cut_scenes_spreads_over_the_list_and_takes_about_as_many() -> None:
+    sizes = np.random.default_rng(0).integers(1, 7, 249)
+    scenes = {f"{number:04d}": scene for number, scene in enumerate(np.repeat(np.arange(249), sizes).tolist())}
+    tune = cut_scenes(list(scenes), scenes, 80)
+    chosen = sorted({scenes[name] for name in tune})
+    assert abs(len(tune) - 80) <= 2
+    assert len(chosen) > 18
+    assert max(after - before for before, after in pairwise(chosen)) <= 2 * 249 // len(chosen)
+
+
+def test_cut_scenes_knows_ids_without_a_scene_and_needs_two_scenes() -> None:
+    assert cut_scenes(names(10), {}, 80) == ("0002", "0007")
+    assert cut_scenes(names(4), {"0001": "0000"}, 1) == ("0002",)  # a name of a scene is no id
+    with pytest.raises(WsssError, match="fewer than two scenes"):
+        cut_scenes(names(3), dict.fromkeys(names(3), 0), 1)
 
 
 def test_check_split_lists_the_valid_names() -> None:

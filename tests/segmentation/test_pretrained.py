@@ -100,7 +100,7 @@ def test_a_records_scores_stand_in_the_card(tmp_path: Path) -> None:
     (result,) = card.data.eval_results
     assert (result.dataset_name, result.metric_type, result.metric_value) == ("kitchen", "mean_iou", 51.27)
     assert (
-        "mIoU with background 51.3 % (95 % interval over images 48.0 to 54.5) on 40 images of kitchen, val" in card.text
+        "mIoU with background 51.3 % (95 % interval over scenes 48.0 to 54.5) on 40 images of kitchen, val" in card.text
     )
     assert "`depth@sensor+par`" in card.text
     for change in ({"classes": ["mug"]}, {"stage": "cam"}):

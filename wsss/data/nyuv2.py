@@ -4,7 +4,10 @@ Silberman, Hoiem, Kohli, Fergus: Indoor Segmentation and Support Inference from 
 Gupta, Arbeláez, Malik: Perceptual Organization and Recognition of Indoor Scenes from RGB-D Images. CVPR 2013.
 """
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,11 +15,11 @@ from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.folder import FolderDataset, existing_folder, read_uint8_map
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.data.picture_files import PictureFolder
-from wsss.data.splits import check_split, cut_tune, read_split, without
+from wsss.data.splits import check_split, cut_scenes, read_split, without
 from wsss.errors import WsssError
 from wsss.io import read_image
 
-__all__ = ["NYU40_IDS", "SPLITS", "NyuV2Dataset", "nyu40_to_things"]
+__all__ = ["NYU40_IDS", "SCENES_FILE", "SPLITS", "NyuV2Dataset", "nyu40_to_things", "read_scenes"]
 
 NYU40_IDS = {
     "bed": 4,
@@ -40,7 +43,10 @@ NYU40_IDS = {
 
 SPLITS = ("train", "tune", "test")
 
-TUNE_BLOCKS, TUNE_BLOCK_SIZE = 4, 20  # 80 of the 795 training images
+TUNE_IMAGES = 80  # of the 795 training images
+SCENES_FILE = Path(__file__).with_name("nyuv2_scenes.txt")
+"""A line with the ids of each scene, found from the photographs by `wsss.data.same_scene`."""
+
 VALUES_PER_METRE = 25.5  # of the 8-bit depth maps: 10 m is 255
 
 
@@ -61,6 +67,13 @@ def nyu40_to_things(labels: np.ndarray) -> np.ndarray:
     return np.asarray(table[labels])
 
 
+@cache
+def read_scenes() -> Mapping[str, int]:
+    """Number of the scene of each of the 1,449 ids."""
+    lines = SCENES_FILE.read_text(encoding="utf-8").splitlines()
+    return MappingProxyType({name: number for number, line in enumerate(lines) for name in line.split()})
+
+
 class NyuV2Dataset(FolderDataset):
     """A folder `rgb/ID.jpg depth/ID.png labels/ID.png train.txt test.txt`.
 
@@ -68,7 +81,10 @@ class NyuV2Dataset(FolderDataset):
 
     Depth is 8-bit, metres = value / 25.5, 0 missing; the samples' depth is its normalised inverse.
 
-    `tune` is four blocks of 20 neighbouring ids, spread evenly over `train.txt` and removed from `train`.
+    `tune` is whole scenes with about 80 images, spread evenly over `train.txt` and removed from `train`.
+
+    Attributes:
+        scenes: number of the scene of each id; images of one scene are not independent.
     """
 
     def __init__(self, root: Path, split: str, limit: int | None = None) -> None:
@@ -79,6 +95,7 @@ class NyuV2Dataset(FolderDataset):
         self.split = split
         self.classes = tuple(NYU40_IDS)
         self.has_depth = True
+        self.scenes = read_scenes()
         self._pictures = PictureFolder(self.root / "rgb")
         self.ids = subset(self._split_ids(), limit)
 
@@ -86,7 +103,7 @@ class NyuV2Dataset(FolderDataset):
         if self.split == "test":
             return read_split(self.root / "test.txt")
         listed = read_split(self.root / "train.txt")
-        tune = cut_tune(listed, TUNE_BLOCKS, TUNE_BLOCK_SIZE)
+        tune = cut_scenes(listed, self.scenes, TUNE_IMAGES)
         return tune if self.split == "tune" else without(listed, tune)
 
     def _files(self, name: str) -> list[Path]:

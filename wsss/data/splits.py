@@ -1,12 +1,12 @@
 """Split files, and the cut of `tune` out of a training list."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 
 from wsss.errors import WsssError, is_one_line
 
-__all__ = ["check_split", "cut_tune", "read_split", "without"]
+__all__ = ["check_split", "cut_scenes", "cut_tune", "read_split", "without"]
 
 LONGEST_ID = 200
 """Bytes: file names may have 255, and a temporary file's is longer than its id."""
@@ -78,6 +78,42 @@ def cut_tune(ids: Sequence[str], blocks: int, block_size: int) -> tuple[str, ...
         start = first + (end - first - block_size) // 2  # the middle of the block's equal share of the list
         chosen.extend(ids[start : start + block_size])
     return tuple(chosen)
+
+
+def cut_scenes(ids: Sequence[str], scenes: Mapping[str, Hashable], images: int) -> tuple[str, ...]:
+    """The ids of `tune` where it is known which images are of one scene: whole scenes, evenly spread over a list.
+
+    So no scene is both trained and tuned on, and `tune` shows as many scenes as fit.
+
+    Args:
+        ids: the whole training list.
+        scenes: the scene of each id; one that is not in it is a scene of its own.
+        images: about how many are cut out; of a list of fewer than 5 · images, about a fifth.
+
+    Returns:
+        The ids cut out, in the list's order: of the numbers of scenes that could be taken, the one whose images come
+        nearest. The same list always gives the same ids.
+
+    Raises:
+        WsssError: fewer than two scenes, so that nothing would be left to train on.
+
+    >>> cut_scenes([str(i) for i in range(9)], {str(i): i // 3 for i in range(9)}, images=2)
+    ('3', '4', '5')
+    """
+    members: dict[tuple[bool, Hashable], list[str]] = {}
+    for name in ids:
+        members.setdefault((name in scenes, scenes.get(name, name)), []).append(name)
+    whole = list(members.values())
+    if len(whole) < 2:
+        raise WsssError("cannot cut a tune split out of fewer than two scenes. Add images to the training list.")
+    wanted = min(images, max(1, len(ids) // 5))
+
+    def taken(count: int) -> list[list[str]]:
+        return [whole[(2 * place + 1) * len(whole) // (2 * count)] for place in range(count)]
+
+    best = min(range(1, len(whole)), key=lambda count: abs(sum(map(len, taken(count))) - wanted))
+    chosen = {name for scene in taken(best) for name in scene}
+    return tuple(name for name in ids if name in chosen)
 
 
 def without(ids: Sequence[str], removed: Collection[str]) -> tuple[str, ...]:

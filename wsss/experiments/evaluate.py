@@ -12,7 +12,7 @@ from wsss.analysis.score import Score
 from wsss.cam.classifier import load_classifier
 from wsss.checks import require_apart, require_folder, require_number
 from wsss.config import algorithms_of
-from wsss.data.base import Dataset
+from wsss.data.base import Dataset, scene_numbers
 from wsss.data.classes import keep_ids
 from wsss.depth.declared import DepthSources
 from wsss.depth.sources import open_depth
@@ -31,6 +31,7 @@ from wsss.networks.lean import lean_copy
 from wsss.records.build import Origin, Subject, build_record
 from wsss.records.inputs import inputs_read, name_it, require_names_apart, require_same_inputs
 from wsss.records.record import Record, RecordPlace
+from wsss.records.resampled import Resampled
 from wsss.records.store import record_path, write_record
 
 __all__ = ["evaluate_folder"]
@@ -196,7 +197,8 @@ def _records(
     start: float,
 ) -> Iterator[Record]:
     """The record of each method; `start` is when scoring began."""
-    data_sha256 = dataset.fingerprint()
+    data_sha256, scenes = dataset.fingerprint(), scene_numbers(dataset).tolist()
+    resampled = {name: Resampled([score], scenes) for name, score in scores.items()}
     for name, score in scores.items():
         subject = Subject(
             data=dataset.name,
@@ -217,5 +219,5 @@ def _records(
             threads=torch.get_num_threads(),
             wall_s=time.perf_counter() - start,
         )
-        against = {shown[other].full: [theirs] for other, theirs in scores.items() if other != name}
-        yield build_record([score], subject, origin, against)
+        against = {shown[other].full: theirs for other, theirs in resampled.items() if other != name}
+        yield build_record(resampled[name], subject, origin, against)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.analysis.bootstrap import RESAMPLES, interval_of
+from wsss.analysis.bootstrap import RESAMPLES, interval_of, ratio
 from wsss.analysis.significance import bootstrap_p, holm
 from wsss.analysis.strata import MEASURES
 from wsss.methods.names import CONTROLS, MethodName
@@ -138,22 +138,21 @@ def _tune(name: str, seeds: Sequence[int], parts: Sequence[StagePart]) -> float 
 def _numbers(claim: Claim, one: Resampled, two: Resampled) -> dict[str, Any]:
     cell = CELLS[claim.measure]
     if claim.kind == "share":
-        share, drawn = share_of(one, two), 100 * one.miou / two.miou
-        means = one.per_seed.mean(), two.per_seed.mean()
-        return _estimated(*means, share["value"], share["per_seed"], drawn, claim.bound)
-    if cell is None:
-        means, per_seed = (one.per_seed.mean(), two.per_seed.mean()), one.per_seed - two.per_seed
-        return _estimated(*means, means[0] - means[1], per_seed.tolist(), one.miou - two.miou, claim.bound)
-    each = np.array([[_of_cell(score.instances, *cell) for score in method.scores] for method in (one, two)])
-    means, drawn = each.mean(axis=1), _drawn(one, *cell) - _drawn(two, *cell)
-    return _estimated(*means, means[0] - means[1], (each[0] - each[1]).tolist(), drawn, claim.bound)
-
-
-def _estimated(
-    own: float, other: float, value: float, per_seed: list[float], drawn: NDArray[np.floating], null: float
-) -> dict[str, Any]:
+        share = share_of(one, two)
+        value, per_seed, drawn = share["value"], share["per_seed"], 100 * ratio(one.miou, two.miou)
+        each = np.stack([one.per_seed, two.per_seed])
+    else:
+        methods = one, two
+        if cell is None:
+            each, both = np.stack([method.per_seed for method in methods]), np.stack([one.miou, two.miou])
+        else:
+            each = np.array([[_of_cell(score.instances, *cell) for score in method.scores] for method in methods])
+            both = np.stack([_drawn(method, *cell) for method in methods])
+        value, per_seed, drawn = (each[0] - each[1]).mean(), (each[0] - each[1]).tolist(), both[0] - both[1]
+    own, other = each.mean(axis=1).tolist()
     numbers = {"own": own, "other": other, "difference": value, "ci": list(interval_of(drawn)), "per_seed": per_seed}
-    return {**{name: _rounded(each) for name, each in numbers.items()}, "p": _rounded(bootstrap_p(drawn, null), 6)}
+    p = bootstrap_p(drawn, claim.bound)
+    return {**{name: _rounded(number) for name, number in numbers.items()}, "p": _rounded(p, 6)}
 
 
 def _of_cell(objects: Any, size: str, occlusion: str, measure: str) -> float:
@@ -164,11 +163,12 @@ def _of_cell(objects: Any, size: str, occlusion: str, measure: str) -> float:
     return float(100 * objects[measure][inside].mean()) if inside.any() else float("nan")
 
 
-def _drawn(method: Resampled, size: str, occlusion: str, measure: str) -> NDArray[np.floating]:
+def _drawn(method: Resampled, size: str, occlusion: str, measure: str) -> NDArray[np.float64]:
+    """The same of each resample, mean over seeds; a single NaN where there is no such cell."""
     strata = method.strata
     if (size, occlusion) not in strata.cells:
         return np.full(1, np.nan)
-    return strata.drawn[:, MEASURES.index(measure), strata.cells.index((size, occlusion))]
+    return strata.drawn[:, MEASURES.index(measure), strata.cells.index((size, occlusion))].astype(np.float64)
 
 
 def _rounded(value: Any, decimals: int = 3) -> Any:

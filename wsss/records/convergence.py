@@ -47,6 +47,10 @@ def convergence_text(data: str, records: Sequence[DoubledRecord]) -> str:
     rows = next((record["rows"] for record in records if record["data"] == data), [])
     if not rows:
         return "networks at equal iterations"
-    changes = ", ".join(f"{row['difference']:+.1f} points ({row['labels']})" for row in rows)
+    changes = ", ".join(f"{_signed(row['difference'])} points ({row['labels']})" for row in rows)
     word = "converged" if all(abs(row["difference"]) < LARGEST_CHANGE for row in rows) else "at equal iterations"
     return f"networks {word}: twice the iterations change mIoU on tune by {changes}"
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.1f}".replace("-", "−")

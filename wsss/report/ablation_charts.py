@@ -63,7 +63,7 @@ def ablation_figure(record: AblationRecord) -> Figure:
             ax.grid(visible=False, axis="y")
             ax.invert_yaxis()
         axes[-1].set_xlabel(
-            f"mIoU on {record['data']}, tune, seed {record['seed']} (%), with 95 % interval over images"
+            f"mIoU on {record['data']}, tune, seed {record['seed']} (%), with 95 % interval over scenes"
         )
     return figure
 

@@ -118,7 +118,7 @@ def _losses(records: Sequence[PresetRecord]) -> str:
     blocks = [f"{_title(record)}{to_markdown(loss_table(record))}" for record in records]
     note = (
         "*mIoU in percent of CAMs with given image labels, background included. Lost: tuned minus preset, with a 95 % "
-        f"interval over images. Of few masks: the mean of {records[0]['draws']} draws from the tune split, and the "
+        f"interval over scenes. Of few masks: the mean of {records[0]['draws']} draws from the tune split, and the "
         "range of nine in ten of them; parameters and threshold are chosen on these masks alone.*\n"
     )
     return "\n".join([*blocks, note])

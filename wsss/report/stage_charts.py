@@ -68,7 +68,7 @@ def _marked_thresholds(record: Record) -> list[tuple[str, float]]:
 
 
 def miou_bars(records: Sequence[Record]) -> Figure:
-    """mIoU of each method: mean over seeds (bar), bootstrap interval over images (line), single seeds (dots)."""
+    """mIoU of each method: mean over seeds (bar), bootstrap interval over scenes (line), single seeds (dots)."""
     shown = of_one_table(records, "mIoU")
     with use_style():
         figure, ax = _figure(6.4, 0.9 + 0.38 * len(shown), shown)
@@ -82,7 +82,7 @@ def miou_bars(records: Sequence[Record]) -> Figure:
             # The number stands clear of the interval and of the dots.
             right = np.nanmax([mean, interval[1], *seeds])
             ax.annotate(f"{mean:.1f}", (right, place), (7, 0), textcoords="offset points", va="center")
-        ax.set(xlabel="mIoU (%): mean, 95 % interval over images, seeds", yticks=range(len(shown)))
+        ax.set(xlabel="mIoU (%): mean, 95 % interval over scenes, seeds", yticks=range(len(shown)))
         ax.set_yticklabels([full_name(record) for record in shown])
         ax.invert_yaxis()
         ax.margins(x=0.12)

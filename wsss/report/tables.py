@@ -179,7 +179,8 @@ def object_differences(records: Sequence[Record]) -> pd.DataFrame:
         records: of seeds; each data set with a control and one of these methods, with the depth that comes with it, has
             a row for each bin of size and of occlusion. Data sets in which neither has been compared are left out.
     """
-    found, rows = [record for record in records if record["stage"] == "cam"], {}
+    found = [record for record in records if record["stage"] == "cam"]
+    rows: dict[tuple[str, str], dict[str, str]] = {}
     for data in sorted({record["data"] for record in found}, key=lambda name: (name != "tabletop", name)):
         own = [record for record in found if record["data"] == data]
         control, source = best_control(own), own_depth(own).get(data)

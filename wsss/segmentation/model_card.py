@@ -145,7 +145,7 @@ def _scores(held: AnyCheckpoint, record: Record | None) -> str:
     if record is not None and record["miou"].get("mean") is not None:
         low, high = (*record.get("interval", ()), None, None)[:2]
         between = (
-            f" (95 % interval over images {low:.1f} to {high:.1f})" if low is not None and high is not None else ""
+            f" (95 % interval over scenes {low:.1f} to {high:.1f})" if low is not None and high is not None else ""
         )
         return (
             f"mIoU with background {record['miou']['mean']:.1f} %{between} on {record['num_images']} images of "
