@@ -101,7 +101,8 @@ def features_of(stages: Sequence[Tensor], cells: tuple[int, int]) -> Tensor:
         flat = flat - flat.mean(dim=1, keepdim=True)
         flat = flat / flat.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
         found.append(F.normalize(flat, dim=0))
-    return torch.cat(found) / len(found) ** 0.5
+    joined: Tensor = torch.cat(found) / len(found) ** 0.5
+    return joined
 
 
 def spread_once(scores: Tensor, features: Tensor, power: int) -> Tensor:
