@@ -106,9 +106,9 @@ def test_configurations_are_frozen_values() -> None:
 
 
 HASHES = {
-    "tabletop": "4edd8f5449a74eaba109163714b633f871ad03231c27293bd7ebaf19eabc7193",
-    "nyuv2": "ac486336a22ed6d742bc5e6d7c2bd33a42a25b8c326f9b8f0dfeae6206b2cf72",
-    "voc": "ea4e7ccb912d2abad9eed876d7187bc8b2a780b3dfb59a85e7f61dc4d44bb25b",
+    "tabletop": "ee9fddb2509618ad277fdf17a6e9cb94dcab477eccdef18dc8f23e45bc00820b",
+    "nyuv2": "c3af27fa7ae9459d80c6e86afd9ffaa6d2836a6935155e1ae572f29382a27da9",
+    "voc": "24a0da386ee2c57d1196fe32e5a3e7259320aac51339948cd7435a6a7180eacb",
 }
 
 
