@@ -13,6 +13,7 @@ from wsss.methods.crops import (
     crop,
     crop_plan,
     hidden_pixels,
+    inside_regions,
     layered_crop,
     region_boxes,
     square_box,
@@ -234,3 +235,21 @@ def test_odd_images(size: tuple[int, int]) -> None:
 
 def test_uncrop_of_no_class() -> None:
     assert uncrop([torch.zeros(0, 4, 4)] * 2, [(0, 0, 10, 10)] * 2, (12, 15)).shape == (2, 0, 12, 15)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 999), st.integers(0, 3), st.floats(0, 1))
+def test_outside_of_its_thing_a_crop_says_nothing(seed: int, widened: int, trust: float) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.kron(rng.integers(1, 4, (3, 4)), np.ones((4, 3))).astype(np.int32)
+    regions = Regions(labels, np.array([False, False, True]))
+    plan = [Crop((0, 0, 12, 12), region) for region in (1, 2, 3, 0)]
+    pasted = torch.from_numpy(rng.normal(size=(4, 2, 12, 12)).astype(np.float32))
+    found = inside_regions(pasted, plan, regions, widened, trust)
+    rows, columns = np.mgrid[:12, :12]
+    for number, one in enumerate(plan):
+        own = np.argwhere(labels == one.region)
+        for row, column in zip(rows.ravel(), columns.ravel(), strict=True):
+            steps = np.abs(own - [row, column]).sum(axis=1).min(initial=99)
+            share = 1 if one.region in (0, 3) or steps <= widened else 1 - trust
+            np.testing.assert_allclose(found[number, :, row, column], share * pasted[number, :, row, column], atol=1e-6)

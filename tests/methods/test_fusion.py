@@ -307,23 +307,3 @@ def test_the_second_opinion_shares_its_votes(reach: float) -> None:
 def test_a_walk_without_an_end_is_refused() -> None:
     with pytest.raises(WsssError, match=r"reach must be a number from 0 to below 1, not 1\.0"):
         FusionParameters(vote=1.0, reach=1.0)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 999), st.floats(0, 1))
-def test_walls_and_floors_lose_a_share_of_their_scores(seed: int, background: float) -> None:
-    given_ = evidence(seed)
-    first, second = given_.partitions
-    backs = np.array([True, False, False]), np.array([False, True])
-    partitions = tuple(replace(each, is_back=back) for each, back in zip((first, second), backs, strict=True))
-    marked = replace(given_, partitions=partitions)
-    share = (backs[0][first.labels - 1].astype(float) + backs[1][second.labels - 1]) / 2
-    plain = FusionParameters(vote=0.5)
-    kept = fuse(given_, plain).numpy() * (1 - background * given_.trust * share)
-    expected = kept / np.maximum(kept.max(axis=(1, 2), keepdims=True), 1e-6)
-    np.testing.assert_allclose(fuse(marked, replace(plain, background=background)).numpy(), expected, atol=1e-5)
-
-
-def test_without_walls_and_floors_background_changes_nothing() -> None:
-    marked = FusionParameters(vote=0.5, background=0.7)
-    np.testing.assert_array_equal(fuse(evidence(), marked), fuse(evidence(), replace(marked, background=0.0)))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss.methods.planes import find_planes, nothing_behind, plane_residual
+from wsss.methods.planes import find_planes, plane_residual
 
 slopes = st.floats(-0.4, 0.4)
 
@@ -97,15 +97,3 @@ def test_same_seed_same_planes() -> None:
     first, second = find_planes(depth, seed=7), find_planes(depth, seed=7)
     assert len(first) == len(second) > 0
     np.testing.assert_array_equal(first, second)
-
-
-def test_a_wall_and_a_floor_have_nothing_behind_them_a_table_has() -> None:
-    floor, wall = affine(80, 100, 0.0, 0.9, -0.2), np.full((80, 100), 0.15, np.float32)
-    depth = np.maximum(floor, wall)
-    table = np.zeros(depth.shape, bool)
-    table[50:62, 30:80] = True
-    depth[table] = affine(80, 100, 0.0, 0.5, 0.5)[table]
-    masks = [depth == wall, (depth == floor) & ~table, table]
-    assert nothing_behind(depth, masks) == [True, True, False]
-    pit = np.where(np.arange(100) < 20, depth - 0.1, depth).astype(np.float32)  # a fifth of the image lies lower
-    assert nothing_behind(pit, [mask & (np.arange(100) >= 20) for mask in masks])[:2] == [False, False]

@@ -275,9 +275,3 @@ def test_of_two_pixels_the_larger_jump_counts(levels: np.ndarray, seed: int) -> 
             if inside and abs(depth[place] - depth[other]) < max(jumps[place], jumps[other]):
                 graph[number[place], number[other]] = 1
     assert same_partition(parts, connected_components(graph, directed=False)[1].reshape(depth.shape))
-
-
-def test_the_floor_is_back_and_a_box_is_not() -> None:
-    regions = depth_regions(scene()[0])
-    assert regions.is_back is not None
-    assert regions.is_back.tolist() == [False, False, True]

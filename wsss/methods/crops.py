@@ -27,6 +27,7 @@ __all__ = [
     "crop",
     "crop_plan",
     "hidden_pixels",
+    "inside_regions",
     "layered_crop",
     "region_boxes",
     "square_box",
@@ -150,6 +151,23 @@ def uncrop(maps: Sequence[Tensor], boxes: Sequence[Box], size: tuple[int, int]) 
         inside = whole[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
         canvas[:, rows, columns] = inside
     return out
+
+
+def inside_regions(pasted: Tensor, plan: Sequence[Crop], regions: Regions, widened: int, trust: float = 1.0) -> Tensor:
+    """Maps `(N,K,H,W)` of N crops without what lies outside of the thing that each looks at; those of planes stay.
+
+    Args:
+        plan: the crops, of `regions`.
+        widened: pixels by which a region is widened: cells of the class maps are larger than its border is sharp.
+        trust: in [0, 1], the share of what lies outside that is taken away.
+    """
+    kept = pasted.clone()
+    for maps, one in zip(kept, plan, strict=True):
+        if one.region and not regions.is_plane[one.region - 1]:
+            own = regions.labels == one.region
+            own = binary_dilation(own, iterations=widened) if widened else own
+            maps[:, torch.from_numpy(~own)] *= 1 - trust
+    return kept
 
 
 def true_boxes(sample: Sample) -> list[Box]:

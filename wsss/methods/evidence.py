@@ -22,7 +22,7 @@ from wsss.data.transforms import to_tensor
 from wsss.errors import WsssError
 from wsss.machine.runtime import to_device
 from wsss.methods.colour import cielab, colour_regions
-from wsss.methods.crops import Box, crop, crop_plan, layered_crop, uncrop
+from wsss.methods.crops import Box, crop, crop_plan, inside_regions, layered_crop, uncrop
 from wsss.methods.fusion import Evidence
 from wsss.methods.layers import layered_maps
 from wsss.methods.magnification import crop_side
@@ -249,6 +249,8 @@ def _with_crops(evidence: Evidence, look: Look, proposal: Proposal, parameters: 
         views = [layered_crop(tensor, one, side, layered, parameters) for one in chosen]
     maps, probabilities = look.see(views)
     pasted = uncrop(maps.unbind(), [one.box for one in chosen], (height, width))
+    if layered is not None and parameters.within is not None:
+        pasted = inside_regions(pasted, chosen, layered, parameters.within, evidence.trust)
     return replace(
         evidence,
         megapixels=evidence.megapixels + len(chosen) * side * side / 1e6,

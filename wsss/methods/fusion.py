@@ -6,10 +6,9 @@ trusted: every pixel of a region gets the region's mean, first of the whole imag
 looked at it. A *second opinion*, regions of colour and depth that share their votes with neighbours, votes beside them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from scipy.ndimage import find_objects
 from torch import Tensor
@@ -167,16 +166,4 @@ def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
             of_colour = e.once(("colour", level_weights, p.reach), lambda: _colour_vote(whole, regions, p.reach))
             vote = (1 - p.colour) * vote + p.colour * of_colour
         maps = (1 - p.vote) * maps + p.vote * vote
-    if p.background > 0 and any(regions.is_back is not None for regions in e.partitions):
-        maps = maps * (1 - p.background * e.trust * e.once("back", lambda: back_share(e.partitions)))
     return normalise_maps(maps)
-
-
-def back_share(partitions: Sequence[Regions]) -> Tensor:
-    """In how many of the partitions each pixel is wall or floor (`Regions.is_back`), as a share, `(H,W)`."""
-    shares = [
-        torch.from_numpy(np.append(False, regions.is_back)[regions.labels]).float()
-        for regions in partitions
-        if regions.is_back is not None
-    ]
-    return torch.stack(shares).mean(dim=0)

@@ -114,6 +114,8 @@ class CropParameters:
             things, `nearer` only those in front of the region, `fill` is everything but the region and its surroundings
             of `keep` pixels, `blur` is what `others` is, but blurred instead of painted, `box` is nothing.
         keep: pixels around a region that stay visible with `fill`.
+        within: pixels by which a thing's region is widened, outside of which its crops say nothing, as far as depth is
+            trusted; None leaves them the whole box.
     """
 
     scales: tuple[float, ...] = setting((1.0, 2.0), 0.01, 100, filled=True)
@@ -122,6 +124,7 @@ class CropParameters:
     min_side: int = setting(32, 1)
     exclude: str = setting("others", choices=EXCLUSIONS)
     keep: int = setting(6, 0)
+    within: int | None = setting(None, 0, 1000, optional=True)
 
     def __post_init__(self) -> None:
         check_settings(self, "crops: ")
@@ -137,8 +140,6 @@ class FusionParameters:
         gate: exponent of a crop's class probability; 0 lets every crop speak, large values only the sure ones.
         vote: 0 keeps the maps, 1 replaces them by the regions' votes.
         colour: share of the second opinion's regions, of colour and depth, in the vote.
-        background: how much of the score is taken away where a plane is with almost nothing behind it, such as a wall
-            or a floor, as far as depth is trusted, in [0, 1].
         reach: how far regions share their votes, in [0, 1): the probability with which their walk goes on after each
             step.
     """
@@ -148,7 +149,6 @@ class FusionParameters:
     gate: float = setting(1.0, 0)
     vote: float = setting(0.0, 0, 1)
     colour: float = setting(0.0, 0, 1)
-    background: float = setting(0.0, 0, 1)
     reach: float = setting(0.0, 0, below=1)  # a walk that never ends has no vote
 
     def __post_init__(self) -> None:

@@ -5,12 +5,10 @@ equation by z), and robust normalisation to [0, 1] keeps it affine. So planes ar
 1981) on that model, again and again on what is left, because the dominant plane is often the floor, not the table.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["find_planes", "nothing_behind", "plane_residual"]
+__all__ = ["find_planes", "plane_residual"]
 
 FloatMap = NDArray[np.float32]
 
@@ -96,23 +94,3 @@ def find_planes(
         planes.append(mask)
         left &= ~mask
     return planes
-
-
-BEHIND = 0.05
-"""Share of the image that may lie behind a wall or a floor: windows, doors, noise."""
-
-
-def nothing_behind(depth: FloatMap, planes: Sequence[NDArray[np.bool_]], tolerance: float = 0.008) -> list[bool]:
-    """Which planes have almost nothing behind them, as walls and floors have not; a table has the floor.
-
-    Args:
-        depth: `H×W float32` inverse depth in [0, 1].
-        planes: masks `H×W` from `find_planes`.
-        tolerance: as there; what lies farther behind the plane than twice that lies behind it.
-    """
-    found = []
-    for mask in planes:
-        design, target = _coordinates(depth, np.flatnonzero(mask))
-        plane = np.asarray(np.linalg.lstsq(design, target, rcond=None)[0], np.float64)
-        found.append(bool(np.mean(plane_residual(depth, plane) < -2 * tolerance) < BEHIND))
-    return found

@@ -14,7 +14,7 @@ from skimage.filters import threshold_multiotsu
 
 from wsss.methods.guide import guided_filter
 from wsss.methods.parameters import RegionParameters
-from wsss.methods.planes import find_planes, nothing_behind
+from wsss.methods.planes import find_planes
 
 __all__ = ["Regions", "aligned_depths", "continuous_parts", "depth_levels", "depth_partitions", "depth_regions"]
 
@@ -30,8 +30,6 @@ class Regions:
             enough.
         is_plane: `(R,) bool`, whether region r (index r − 1) is a part of a support plane.
         nearness: `(R,) float32`, mean inverse depth of region r; None for regions that were not cut from depth.
-        is_back: `(R,) bool`, whether region r is a part of a plane with almost nothing behind it, such as a wall or a
-            floor; None for regions that were not cut from depth.
         step: `(R,R)`, a step of the walk by which regions share their votes (see `wsss.methods.diffusion`); None where
             they do not.
     """
@@ -39,7 +37,6 @@ class Regions:
     labels: NDArray[np.int32]
     is_plane: NDArray[np.bool_]
     nearness: NDArray[np.float32] | None = None
-    is_back: NDArray[np.bool_] | None = None
     step: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
@@ -109,22 +106,15 @@ def depth_regions(depth: FloatMap, parameters: RegionParameters | None = None, s
         jump = np.inf
     parts = continuous_parts(depth, group, jump)
     areas = np.bincount(parts.ravel())
-    group_of_part = np.zeros(len(areas), np.int32)
-    group_of_part[parts.ravel()] = group.ravel()
-    plane_of_part = group_of_part > 0
-    back = np.array([False, *nothing_behind(depth, planes, parameters.plane_tolerance)])
+    plane_of_part = np.zeros(len(areas), bool)
+    plane_of_part[parts.ravel()] = group.ravel() > 0
     kept = np.flatnonzero(areas >= max(1, parameters.min_area * depth.size))
     order = np.lexsort((-areas[kept], plane_of_part[kept]))[: parameters.max_regions]
     kept = kept[order]
     renumber = np.zeros(len(areas), np.int32)
     renumber[kept] = np.arange(1, len(kept) + 1)
     nearness = np.bincount(parts.ravel(), weights=depth.ravel()) / np.maximum(areas, 1)
-    return Regions(
-        _filled(renumber[parts]),
-        plane_of_part[kept],
-        nearness[kept].astype(np.float32),
-        back[group_of_part[kept].clip(0)],  # layers have numbers below 0
-    )
+    return Regions(_filled(renumber[parts]), plane_of_part[kept], nearness[kept].astype(np.float32))
 
 
 def aligned_depths(depth: FloatMap, image: NDArray[np.uint8], guides: Sequence[int]) -> dict[int, FloatMap]:
