@@ -42,6 +42,7 @@ from wsss.methods.trust import border_alignment, edge_ranks
 from wsss.networks.backbones import DEFAULT_BACKBONE
 from wsss.records.build import Origin, Subject, build_record
 from wsss.records.record import Record
+from wsss.records.resampled import Resampled
 from wsss.report.tables import per_class_table, stage_table
 from wsss.segmentation.training import _loss
 
@@ -383,7 +384,8 @@ COUNTS = {
 
 def recorded(score: Score, name: str, against: dict[str, list[Score]]) -> Record:
     subject = Subject("d", "test", "default", "cam", name, None, "b", "given", [0])
-    return build_record([score], subject, Origin("c", "d", 1, "cpu", 1, 0.0), against)
+    others = {key: Resampled(scores) for key, scores in against.items()}
+    return build_record(Resampled([score]), subject, Origin("c", "d", {"cam": 1}, "cpu", 1, 0.0), others)
 
 
 def test_a_record_of_nothing_has_no_score() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,8 @@ def test_methods_cost_the_same_megapixels(a_look, data, size) -> None:
 @pytest.mark.parametrize("size", [(256, 256), (312, 416)])
 def test_passes_that_are_searched_cost_the_same_megapixels(a_look, passes, size) -> None:
     colour = with_settings(profile("reference", "nyuv2"), passes).colour
-    one, given = a_look(picture(*size)[0], base_side=256), {"regions": RegionParameters(), "crops": CropParameters()}
+    one = a_look(picture(*size)[0], base_side=256)
+    given: dict[str, Any] = {"regions": RegionParameters(), "crops": CropParameters()}
     costs = [gather(METHODS[name], one, colour=colour, **given).megapixels for name in ("rgb-region", "cam", "zoom")]
     assert max(costs) <= 1.05 * min(costs), costs
 
@@ -140,7 +142,7 @@ def test_every_grid_holds_the_method_without_its_parts() -> None:
 
 
 def test_what_is_the_same_for_every_method_is_made_once(a_look, monkeypatch) -> None:
-    calls: list[object] = []
+    calls: list[tuple[str, Any]] = []
 
     def counted(function):
         def wrapped(*arguments, **settings):
@@ -327,12 +329,18 @@ def test_flat_depth_equals_the_control_of_colour(a_look, height, width, seed, co
     """
     one = a_look(picture(height, width, seed)[0])
     plan = METHODS["region-only"]
-    colour = ColourParameters(*constants, scales=plan.scales, flip=plan.flip)
-    given = {"regions": RegionParameters(guides=(0, 4)), "crops": CropParameters(count=2), "colour": colour}
+    scale, min_area = constants
+    colour = ColourParameters(scale, min_area, scales=plan.scales, flip=plan.flip)
+    given: dict[str, Any] = {
+        "regions": RegionParameters(guides=(0, 4)),
+        "crops": CropParameters(count=2),
+        "colour": colour,
+    }
     flat = gather(plan, one, depth=np.full((height, width), 0.4, np.float32), **given)
     control = gather(METHODS["rgb-region"], one, **given)
     assert flat.trust == 0
     assert torch.equal(flat.levels, control.levels)
+    assert flat.joint is not None
     np.testing.assert_array_equal(flat.joint.labels, control.partitions[0].labels)
     for trial in METHODS["rgb-region"].trials:
         expected = fuse(control, trial)

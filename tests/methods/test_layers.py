@@ -89,13 +89,12 @@ def test_no_hook_stays(look) -> None:
 
 
 def test_stages_are_the_last_maps_of_each_size() -> None:
-    body = nn.Sequential(
-        nn.Conv2d(3, 4, 3, 2, 1), nn.Sequential(nn.Conv2d(4, 5, 3, 1, 1), nn.Conv2d(5, 6, 3, 2, 1)), nn.Flatten(2)
-    )
+    inner = nn.Sequential(nn.Conv2d(4, 5, 3, 1, 1), nn.Conv2d(5, 6, 3, 2, 1))
+    body = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), inner, nn.Flatten(2))
     with stage_maps(body) as stages:
         body(torch.rand(1, 3, 16, 24))
     assert [tuple(maps.shape) for _, maps in stages] == [(1, 5, 8, 12), (1, 6, 4, 6)]
-    assert stages[0][0] is body[1][0]
+    assert stages[0][0] is inner[0]
 
 
 def test_a_network_without_stages_keeps_its_maps() -> None:

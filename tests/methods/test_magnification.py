@@ -39,5 +39,5 @@ def test_without_crops() -> None:
 
 
 def test_facts_are_json() -> None:
-    facts = magnification_facts([Magnification((np.float64(0.5),), (np.float64(2.0),))])  # type: ignore[arg-type]
+    facts = magnification_facts([Magnification((np.float64(0.5),), (np.float64(2.0),))])
     assert all(type(value) is float for value in (*facts["passes"], *facts["crops"].values()))

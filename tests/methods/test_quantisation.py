@@ -17,7 +17,7 @@ def test_gaps_are_to_the_next_values_of_the_map(levels: np.ndarray) -> None:
     values = sorted(set(depth.ravel().tolist()))
     found = level_gaps(depth)
     for place, value in np.ndenumerate(depth):
-        number = values.index(value)
+        number = values.index(float(value))
         beside = [abs(values[other] - value) for other in (number - 1, number + 1) if 0 <= other < len(values)]
         np.testing.assert_allclose(found[place], max(beside, default=0), atol=1e-7)
 

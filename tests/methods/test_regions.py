@@ -252,7 +252,7 @@ def test_an_unknown_layering_is_named() -> None:
 
 
 def test_a_jump_that_is_large_enough_far_away_is_not_near() -> None:
-    depth = np.repeat(np.float32([[0.0, 0.01, 0.6, 0.61]]), 40, axis=1).repeat(60, axis=0)
+    depth = np.repeat(np.array([[0.0, 0.01, 0.6, 0.61]], np.float32), 40, axis=1).repeat(60, axis=0)
     settings_ = RegionParameters(planes=0, jump=0.02, min_area=0.0)
     assert len(depth_regions(depth, settings_)) == 2
     regions = depth_regions(depth, replace(settings_, far=0.25))  # 0.005 at 0, 0.014 at 0.6
@@ -265,7 +265,7 @@ def test_a_jump_that_is_large_enough_far_away_is_not_near() -> None:
 @given(maps, st.integers(0, 99))
 def test_of_two_pixels_the_larger_jump_counts(levels: np.ndarray, seed: int) -> None:
     depth = (levels / 10).astype(np.float32)
-    jumps = np.random.default_rng(seed).choice(np.float32([0.05, 0.15, 0.25]), depth.shape)
+    jumps = np.random.default_rng(seed).choice(np.array([0.05, 0.15, 0.25], np.float32), depth.shape)
     parts = continuous_parts(depth, np.zeros_like(levels), jumps)
     graph = lil_matrix((depth.size, depth.size))
     number = np.arange(depth.size).reshape(depth.shape)

@@ -38,7 +38,7 @@ def made_score(seed: int, images: int = 5, *, network: bool = False) -> Score:
             hidden, border = float(np.float32(truth.random())), float(truth.random())
             hit = int(rng.integers(0, area + 1))
             union = area + int(rng.integers(0, 500))
-            maps = (
+            maps: dict[str, Any] = (
                 {}
                 if network
                 else {"pointing": float(rng.random() < 0.5), "activation": float(np.float32(rng.random()))}
