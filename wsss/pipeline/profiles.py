@@ -99,10 +99,10 @@ def _short(config: Config) -> Config:
     return replace(
         config,
         train_limit=config.train_limit and min(config.train_limit, 300),
-        tabletop_scenes=(200, 40, 60),
-        series_rooms=5,
+        tabletop_scenes=(200, 32, 50),
+        series_rooms=3,
         label_methods=tuple(name for name in config.label_methods if name != "cam"),  # the refined are the better ones
-        segmentation=replace(config.segmentation, iterations=min(config.segmentation.iterations, 120)),
+        segmentation=replace(config.segmentation, iterations=min(config.segmentation.iterations, 100)),
     )
 
 
