@@ -161,7 +161,7 @@ def test_where_runs_may_lie(scene: Path, command: str, monkeypatch: pytest.Monke
 def test_results_are_not_written_into_the_data(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder, wanted in (("data", True), (".", False)):
         monkeypatch.chdir(scene / folder)
-        assert refused(f"results --data voc --voc {scene / 'data'}") == wanted
+        assert refused(f"results voc --voc {scene / 'data'}") == wanted
 
 
 def test_depth_quality_is_not_written_where_depth_is_read(scene: Path, tabletop_root: Path) -> None:

@@ -66,7 +66,7 @@ def test_commands_are_found() -> None:
 def test_the_script_is_what_people_are_told_to_type() -> None:
     """`python -m wsss` works as well, and is said in the pages on the command line alone."""
     told = [path.name for path in (*CODE, *PAGES) for line in lines_of(path) if "python -m wsss" in line]
-    assert set(told) <= {"__main__.py", "__init__.py", "command-line.md", "performance.md"}
+    assert set(told) <= {"__main__.py", "__init__.py", "command-line.md", "performance.md", "same_scene.py"}
 
 
 def test_something_is_looked_for() -> None:

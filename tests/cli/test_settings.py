@@ -121,7 +121,7 @@ WRONG = [
     ("epochs=3", "unknown setting 'epochs'; did you mean classifier.epochs?"),
     ("classifier.size=3", "unknown setting 'classifier.size'; did you mean classifier.batch_size?"),
     ("classifier.colour=3", "unknown setting 'classifier.colour'; choose from classifier.backbone, classifier.weights"),
-    ("colour=red", "unknown setting 'colour'; choose from profile, data, root, "),
+    ("tint=red", "unknown setting 'tint'; choose from profile, data, root, "),
     ("classifier=resnet50", "classifier is a section; set one of classifier.backbone, classifier.weights"),
     ("crops=my.toml", "crops is a section; set one of crops.scales"),
     ("classifier.epochs=three", "setting classifier.epochs must be an integer of at least 1, not 'three'"),
@@ -151,7 +151,10 @@ def test_what_does_not_fit_is_one_line(capsys, monkeypatch, pair: str, message: 
 
 WRONG_FILES = [
     ("[classifer]\nepochs = 3", "run.toml: unknown section [classifer]; did you mean classifier?"),
-    ("[cam]\nepochs = 3", "run.toml: unknown section [cam]; choose from classifier, depth_training, regions, crops"),
+    (
+        "[cam]\nepochs = 3",
+        "run.toml: unknown section [cam]; choose from classifier, depth_training, regions, colour, crops",
+    ),
     ("[classifier]\nepoch = 3", "run.toml: unknown setting 'classifier.epoch'; did you mean classifier.epochs?"),
     ("[classifier]\nepochs = '3.5'", "run.toml: setting classifier.epochs must be an integer of at least 1, not '3.5'"),
     ("[classifier]\nepochs = true", "run.toml: setting classifier.epochs must be an integer of at least 1, not True"),

@@ -272,7 +272,7 @@ def test_two_sources_never_share_a_row(tiny_voc: Path, folders: dict[str, Path],
             write_stage([run], "cam", tmp_path / "records")
     assert not (tmp_path / "records").exists()
     same = {"depth": near, "depth_kind": "inverse", "sources": [f"near={near}"], "methods": ["depth", f"depth@{near}"]}
-    assert len(write_stage([open_it(tiny_voc, folders, tmp_path / "c", **same)], "cam", tmp_path / "records")) == 2
+    assert len(write_stage([open_it(tiny_voc, folders, tmp_path / "c", **same)], "cam", tmp_path / "records")) == 1
 
 
 def test_a_refinement_with_another_depth_has_a_remedy_that_helps(

@@ -93,7 +93,9 @@ def test_what_is_there_is_not_made_again(opened: Callable[..., Run], tmp_path: P
     run = opened(FIRST)
     assert part_state(FIRST, run, tmp_path / "out") == dict.fromkeys(STAGES, "missing")
     make_part(FIRST, run, tmp_path / "out", said.append)
-    assert [line.split(":")[0] for line in said] == [f"tabletop-0 {stage}" for stage in STAGES]
+    assert [line.split(":")[0] for line in said if " records in " in line] == [
+        f"tabletop-0 {stage}" for stage in STAGES
+    ]
     assert part_state(FIRST, run, tmp_path / "out") == {}
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")}
     make_part(FIRST, opened(FIRST), tmp_path / "out", said.append)

@@ -112,6 +112,10 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in (ablation_path(root, "tabletop", 0), *(series_path(root, name) for name in SERIES)):
         record = read_json(path)
         write_json(path, record | {"provenance": record["provenance"] | wanted})
+    path = ablation_path(root, "tabletop", 0)
+    ablation = read_json(path)
+    rows = [ablation["rows"][0] | {"group": each.group, "variant": each.name} for each in VARIANTS]
+    write_json(path, ablation | {"rows": rows})
     for record in load_preset_records(root):
         name = record["data"]
         config = profile("reference", name if name in RESULT_METHODS else "voc", report_limit=PRESET_IMAGES)

@@ -22,7 +22,7 @@ def counts(right: np.ndarray) -> np.ndarray:
 
 def test_each_image_is_scored_with_what_the_others_choose() -> None:
     """Image 0 is best with trial 1, all others with trial 0: image 0 gets trial 0, whatever is best for itself."""
-    right = np.full((4, 12, 47), 20)
+    right = np.full((4, len(METHODS["depth"].trials), 47), 20)
     right[1:, 0] = 80
     right[0, 0], right[0, 1] = 40, 100
     (found,) = worth_of({"depth": counts(right)}, PRESET)
@@ -32,7 +32,7 @@ def test_each_image_is_scored_with_what_the_others_choose() -> None:
 
 
 def test_the_presets_trial_and_threshold_are_looked_up() -> None:
-    right = np.full((3, 12, 47), 50)
+    right = np.full((3, len(METHODS["depth"].trials), 47), 50)
     choice = PRESET.choice("depth")
     right[:, METHODS["depth"].trials.index(choice.parameters), list(THRESHOLDS).index(choice.threshold)] = 90
     (found,) = worth_of({"depth": counts(right)}, PRESET)
@@ -40,7 +40,7 @@ def test_the_presets_trial_and_threshold_are_looked_up() -> None:
 
 
 def test_equal_methods_differ_by_nothing() -> None:
-    same = counts(np.random.default_rng(0).integers(20, 90, (8, 12, 47)))
+    same = counts(np.random.default_rng(0).integers(20, 90, (8, len(METHODS["depth"].trials), 47)))
     first, second = worth_of({"rgb-region": same, "depth": same}, PRESET)
     assert first.against == {"depth": (0.0, (0.0, 0.0))}
     assert second.miou == first.miou

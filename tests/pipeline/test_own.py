@@ -213,7 +213,7 @@ def test_a_proposal_is_a_method(tmp_path: Path) -> None:
     assert first == entered(1)
     run = opened(tmp_path)
     score = run.seeds(["my-boxes"])["my-boxes"]
-    assert score.facts["trials"] == 12
+    assert score.facts["trials"] == 26
     assert score.facts["megapixels"] == pytest.approx(run.seeds(["grid"])["grid"].facts["megapixels"], rel=0.05)
     look = run.depth_cam.look("one", run.data("tune")[0].image, [0])
     plan = run.depth_cam.gathered("my-boxes", look).plan
@@ -434,5 +434,5 @@ def test_a_package_that_is_broken_stops_only_those_who_name_it(install: Callable
 def test_the_keys_of_what_is_there_know_nothing_of_versions(tmp_path: Path) -> None:
     run = opened(tmp_path)
     assert "version" not in asdict(METHODS["grid"])
-    assert REFINEMENTS["par"].version == 1
+    assert REFINEMENTS["crf"].version == 1
     assert run.seed_key("grid", "report") == opened(tmp_path).seed_key("grid", "report")

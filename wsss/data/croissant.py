@@ -4,7 +4,7 @@
 
     mlcroissant.Dataset("…/croissant.json").records("images")
 
-That of the default scenes is in the documentation; `python -m wsss.data.croissant` prints it. Nothing of it is typed in
+That of the default scenes is in the documentation; the module run by itself prints it. Nothing of it is typed in
 twice: sizes, classes, splits and versions are those of the generator.
 """
 

@@ -164,8 +164,10 @@ def chosen_at_end(tried: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any])
     """Numbers of the chosen settings that are the lowest or the highest that was tried."""
     found = []
     for name, value in chosen.items():
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
         values = {each["settings"][name] for each in tried if name in each["settings"]}
-        if isinstance(value, int | float) and not isinstance(value, bool) and value in (min(values), max(values)):
+        if value in (min(values), max(values)):
             found.append(f"{name} {value:g} is the {'highest' if value == max(values) else 'lowest'} that was tried")
     return found
 

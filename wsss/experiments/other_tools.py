@@ -139,7 +139,7 @@ def _maps_of(tool: str, model: Classifier, info: ClassifierInfo) -> Maps:
     except ImportError as error:
         raise WsssError("the other tools are of pytorch-grad-cam: pip install grad-cam") from error
     if not hasattr(pytorch_grad_cam, tool):
-        raise WsssError(f"this version of pytorch-grad-cam has no {tool}: pip install --upgrade grad-cam")
+        raise WsssError(f"this version of pytorch-grad-cam has no {tool}: install a newer grad-cam")
     logits = _Logits(model).eval()
     earlier = _earlier(logits, info) if tool == "RefineCAM" else []
     made = getattr(pytorch_grad_cam, tool)(logits, [*earlier, logits.last])

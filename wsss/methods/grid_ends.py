@@ -18,6 +18,10 @@ WITHOUT: Mapping[str, str] = {"gate": "crop_weight", "colour": "vote", "reach": 
 """Fields that do not matter where another is 0."""
 
 
+FIXED = ("down",)
+"""Fields that are not searched: 1 where nothing is refined, and one value elsewhere."""
+
+
 @dataclass(frozen=True)
 class GridEnd:
     """A chosen value that is the lowest or the highest of its grid.
@@ -56,7 +60,7 @@ def grid_ends(chosen: Any, trials: Sequence[Any]) -> list[GridEnd]:
     for name, value in own.items():
         values = {trial[name] for trial in tried if isinstance(trial.get(name), int | float)}
         silent = not own.get(WITHOUT.get(name, name), 1) and name in WITHOUT and bool(natural)
-        if len(values) < 2 or silent or value not in (min(values), max(values)):
+        if name in FIXED or len(values) < 2 or silent or value not in (min(values), max(values)):
             continue
         found.append(GridEnd(name, float(value), value == max(values), value in natural.get(name, (0,))))
     return found
