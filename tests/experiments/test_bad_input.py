@@ -288,7 +288,7 @@ def test_nested_settings_are_checked_too() -> None:
     ("parameters", "message"),
     [
         ({"seed": "zero"}, "setting seed must be an integer from 0 to 4294967295, not 'zero'"),
-        ({"root": '"\nopen("pwned", "w")\n"'}, "is no folder"),
+        ({"root": '"\nopen("pwned", "w")\n"'}, "must be text or nothing"),
     ],
     ids=["type", "lines"],
 )
