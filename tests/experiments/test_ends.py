@@ -30,9 +30,9 @@ def test_a_choice_at_an_end_is_said_with_its_method() -> None:
 def test_a_record_says_how_many_of_its_seeds_are_there() -> None:
     record: Any = {
         "method": "rgb-region", "refinement": None, "seeds": [0, 1, 2], "refinement_parameters": None,
-        "parameters": [fusion(vote=1, reach=0.99), fusion(vote=0.75, reach=0.9), fusion(vote=0.5, reach=0.99)],
+        "parameters": [fusion(vote=1, reach=0.997), fusion(vote=0.75, reach=0.9), fusion(vote=0.5, reach=0.997)],
     }  # fmt: skip
-    assert record_ends(record) == ["reach 0.99 is the highest of its grid (2 of 3 training seeds)"]
+    assert record_ends(record) == ["reach 0.997 is the highest of its grid (2 of 3 training seeds)"]
 
 
 def test_no_committed_choice_lies_at_the_end_of_its_grid() -> None:

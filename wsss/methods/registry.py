@@ -122,7 +122,7 @@ _PLAIN = FusionParameters()
 
 _CROPS = (_PLAIN, *_grid(crop_weight=(0.1, 0.3, 1, 3, 10), gate=(0, 0.5, 1, 2, 4)))
 _VOTES = (0.25, 0.5, 0.75, 0.9, 1)
-_COLOUR = (_PLAIN, *_grid((0, 0), (0, 0.8), (0, 0.9), (0, 0.97), (0, 0.99), vote=_VOTES))
+_COLOUR = (_PLAIN, *_grid((0, 0), (0, 0.9), (0, 0.97), (0, 0.99), (0, 0.997), vote=_VOTES))
 _CROPS_AND_COLOUR = (_PLAIN, *_grid((0, 0.5), (0, 0.8), (0, 0.9), (0, 0.97), (0, 0), vote=(0.5, 1), crop_weight=(0, 1)),
                      *_grid((0, 0.9), vote=(0.75,), crop_weight=(0, 0.3, 1, 3, 10)))
 _DEPTH = (
