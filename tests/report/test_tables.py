@@ -202,7 +202,7 @@ def test_the_best_control_is_chosen_over_seeds_that_all_have() -> None:
     grid = seeded("grid", {0: 40.0}, {0: 45.0})
     assert best_control([grid, zoom]) == "zoom"
     assert best_control([grid, zoom | {"tune_per_seed": [40.0, 50.0, 50.0]}]) == "grid"
-    without = {name: value for name, value in zoom.items() if name != "tune_per_seed"}
+    without: Any = {name: value for name, value in zoom.items() if name != "tune_per_seed"}
     assert best_control([grid, without]) == "zoom"  # of older records: those with the most seeds are compared
     assert best_control([grid, seeded("random", {0: 40.0}, {0: 46.0})]) == "random"
     assert common_seeds([zoom, grid]) == [0]
@@ -215,14 +215,11 @@ def test_a_control_whose_crops_have_a_source_is_one_too() -> None:
 
 def test_tables_mark_fewer_seeds_and_compare_over_those_that_all_have() -> None:
     rows = [
-        seeded("cam", {0: 30.0, 1: 32.0, 2: 34.0}),
-        seeded("zoom", {0: 40.0}),
-        seeded("grid", {0: 41.0, 2: 45.0}),
+        seeded("cam", {0: 30.0, 1: 32.0, 2: 34.0}, threshold=None),
+        seeded("zoom", {0: 40.0}, threshold=None),
+        seeded("grid", {0: 41.0, 2: 45.0}, threshold=None),
     ]
-    for table in (
-        stage_table(rows, "tabletop", "cam", "test"),
-        label_quality_table([{**r, "threshold": None} for r in rows]),
-    ):
+    for table in (stage_table(rows, "tabletop", "cam", "test"), label_quality_table(rows)):
         assert table["mIoU"].tolist() == ["32.0 ± 1.0", "40.0 (1 of 3 seeds)", "43.0 ± 1.0 (2 of 3 seeds)"]
         assert table["mIoU, seed 0"].tolist() == ["30.0", "40.0", "41.0"]
     alike = stage_table([rows[0], seeded("zoom", dict.fromkeys((0, 1, 2), 1.0))], "tabletop", "cam", "test")
