@@ -94,6 +94,21 @@ def test_it_comes_back_whatever_was_counted(
         assert_equal(found.scores[name], score)
 
 
+def test_scenes_come_back_and_parts_without_them_have_one_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = made_part(scenes=(0, 0, 1, 1, 2))
+    assert load_part(save_part(tmp_path, part)).scenes == (0, 0, 1, 1, 2)
+    assert merge_parts([part])[0]["num_scenes"] == 3
+    with pytest.raises(WsssError, match="scenes differ"):
+        merge_parts([part, made_part(1)])
+    dumps = json.dumps
+    monkeypatch.setattr(
+        "wsss.records.parts.json.dumps", lambda text: dumps({k: v for k, v in text.items() if k != "scenes"})
+    )
+    assert load_part(save_part(tmp_path / "old", part)).scenes == (0, 1, 2, 3, 4)
+
+
 def test_methods_without_predicted_labels_stay_without(tmp_path: Path) -> None:
     scores = {"cam": made_score(0), "own": replace(made_score(1), predicted=np.zeros((0, 3, 4), np.int64))}
     found = load_part(save_part(tmp_path, made_part(scores=scores)))

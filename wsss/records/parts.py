@@ -176,7 +176,7 @@ def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Score], tup
         )
         found = {key: values[index] for key, values in counts.items()}
         scores[name] = Score(classes, ids, instances=binned(own[list(_COLUMNS)]), facts=facts, **found)
-    return scores, tuple(text["scenes"])
+    return scores, tuple(text.get("scenes", range(len(ids))))  # parts of before have none: each image is one
 
 
 def _cells(counts: Sequence[Counts]) -> dict[str, NDArray[Any]]:
