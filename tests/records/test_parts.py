@@ -104,7 +104,8 @@ def test_scenes_come_back_and_parts_without_them_have_one_an_image(
         merge_parts([part, made_part(1)])
     dumps = json.dumps
     monkeypatch.setattr(
-        "wsss.records.parts.json.dumps", lambda text: dumps({k: v for k, v in text.items() if k != "scenes"})
+        "wsss.records.parts.json.dumps",
+        lambda text, **more: dumps({k: v for k, v in text.items() if k != "scenes"}, **more),
     )
     assert load_part(save_part(tmp_path / "old", part)).scenes == (0, 1, 2, 3, 4)
 

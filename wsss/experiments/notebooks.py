@@ -143,12 +143,11 @@ def chapter_times(folder: Path) -> dict[str, float]:
 
 
 def _keep_time(path: Path, name: str, seconds: float, parameters: Mapping[str, Any]) -> None:
-    """Put the time of a notebook beside those of others that were executed with the same parameters."""
-    before = read_json(path) if path.exists() else {}
-    kept = before.get("chapters", {}) if before.get("parameters") == dict(parameters) else {}
-    chapters = {**kept, name: {"seconds": round(seconds, 1)}}
+    """Put the time of a notebook beside those of others."""
+    kept = read_json(path).get("chapters", {}) if path.exists() else {}
+    chapters = {**kept, name: {"seconds": round(seconds, 1), "parameters": dict(parameters)}}
     made = provenance(cores=os.cpu_count(), peak_gigabytes=peak_memory())
-    write_json(path, {"parameters": dict(parameters), "chapters": chapters, "provenance": made})
+    write_json(path, {"chapters": chapters, "provenance": made})
 
 
 def _source_hash(notebook: nbformat.NotebookNode) -> str:
