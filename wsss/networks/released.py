@@ -1,18 +1,8 @@
 """Weights that were released, by name: where their files are, and what they must hold.
 
-`released.json` beside this file names them. Each entry is a folder as `save_pretrained` writes it:
-
-    {
-     "NAME": {
-      "what": "one sentence: which network, of which data, labels and record",
-      "licence": "MIT",
-      "files": {
-       "README.md": {"url": "https://…", "sha256": "64 hexadecimal digits"},
-       "config.json": {"url": "https://…", "sha256": "…"},
-       "model.safetensors": {"url": "https://…", "sha256": "…"}
-      }
-     }
-    }
+`released.json` beside this file has an entry for each name, which stands for a folder as `save_pretrained` writes it:
+`what` (one sentence: which network, of which data, labels and record), `licence`, and `files`, which gives of
+`README.md`, `config.json` and `model.safetensors` each the `url` (https) and the `sha256` (64 hexadecimal digits).
 
 Names are of small letters, digits and hyphens. `README.md`, the card, and `config.json` may be missing. The file is
 empty until there is a release.
