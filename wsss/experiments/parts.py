@@ -17,7 +17,14 @@ from wsss.experiments.ablation import ablate
 from wsss.experiments.claims import write_claims
 from wsss.experiments.doubled import double_trainings
 from wsss.experiments.ends import choice_ends
-from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS, RESULT_SEEDS, SERIES_METHODS, VARIANTS
+from wsss.experiments.plan import (
+    RESULT_LABELS,
+    RESULT_METHODS,
+    RESULT_SEEDS,
+    RESULT_TEACHERS,
+    SERIES_METHODS,
+    VARIANTS,
+)
 from wsss.experiments.results import stage_methods, stage_part
 from wsss.experiments.series import measure_series
 from wsss.io import read_json
@@ -83,7 +90,11 @@ def parts_named(names: Sequence[str]) -> list[Part]:
 
 def open_part(part: Part, root: Path | None) -> Run:
     """The run of a part: the reference profile with the methods and labels of the records."""
-    compared: dict[str, Any] = {"methods": RESULT_METHODS[part.data], "pseudo_methods": RESULT_LABELS[part.data]}
+    compared: dict[str, Any] = {
+        "methods": RESULT_METHODS[part.data],
+        "pseudo_methods": RESULT_LABELS[part.data],
+        "label_methods": RESULT_TEACHERS[part.data],
+    }
     return open_run("reference", part.data, seed=part.seed, root=str(root) if root else None, **compared)
 
 
