@@ -25,7 +25,13 @@ FILES = (
     "CODE_OF_CONDUCT.md",
 )
 PAGES = (
+    "glossary.md",
+    "running.md",
+    "method.md",
+    "limitations.md",
+    "related-work.md",
     "own-photographs.md",
+    "own-data.md",
     "own-model.md",
     "hand-over.md",
     "tabletop.md",

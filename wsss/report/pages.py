@@ -15,6 +15,7 @@ from wsss.report.captions import settings_caption
 from wsss.report.claims_table import claims_block
 from wsss.report.comparisons import best_control
 from wsss.report.effect_charts import effects_table
+from wsss.report.found import found_block
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import HEADLINE
 from wsss.report.preset_charts import PRESET_TABLES
@@ -195,6 +196,7 @@ def _objects(records: Sequence[Record]) -> str:
 
 TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "headline": _headline,
+    "found": found_block,
     "tabletop-seeds": _tabletop_seeds,
     "tabletop-strata": lambda records: _strata(records, "tabletop"),
     "nyuv2-strata": lambda records: _strata(records, "nyuv2"),
