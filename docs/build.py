@@ -19,6 +19,7 @@ FILES = (
     "LICENSE",
     "NOTICE",
     "CITATION.cff",
+    "REPRODUCIBILITY.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",

@@ -14,7 +14,7 @@ from wsss.errors import WsssError
 from wsss.experiments import committed
 from wsss.experiments.committed import check_committed, earlier_version
 from wsss.experiments.notebooks import NOTEBOOKS, check_outputs
-from wsss.experiments.plan import PRESET_IMAGES, RESULT_METHODS, VARIANTS
+from wsss.experiments.plan import CLAIMS, PRESET_IMAGES, RESULT_METHODS, VARIANTS
 from wsss.io import content_hash, read_json, write_json
 from wsss.methods.presets import preset_for
 from wsss.paths import notebook_folder
@@ -175,7 +175,7 @@ def test_no_record_is_of_a_smoke_run() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_tables_of_the_pages_are_those_of_the_records(page: Path) -> None:
-    assert is_current(CHECKOUT / page, RECORDS, load_others(CHECKOUT / "results")), "run `wsss report`"
+    assert is_current(CHECKOUT / page, RECORDS, load_others(CHECKOUT / "results", CLAIMS)), "run `wsss report`"
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

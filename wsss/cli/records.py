@@ -261,8 +261,7 @@ def report(
         list[Path] | None,
         typer.Option(
             "--page",
-            help="Page whose marked tables are written, repeatable; default: README.md and the pages in docs/ "
-            "that have tables; of other records none.",
+            help="Page whose marked tables are written, repeatable; default: all that have any; of other records none.",
         ),
     ] = None,
 ) -> Made:
@@ -272,6 +271,7 @@ def report(
     """
     from wsss.checks import require_apart
     from wsss.experiments.committed import check_once, earlier_version
+    from wsss.experiments.plan import CLAIMS
     from wsss.records.store import load_records
     from wsss.report.ablation_charts import ablation_charts
     from wsss.report.chart_list import record_charts
@@ -295,6 +295,6 @@ def report(
     for path in drawn:
         typer.echo(path)
     for page in pages or ():
-        write_tables(page, found, load_others(records))
+        write_tables(page, found, load_others(records, CLAIMS))
         typer.echo(page)
     return Made({"figures": drawn, "pages": list(pages or ())}, figures if charts else None)
