@@ -25,6 +25,7 @@ from wsss.data.base import Sample
 from wsss.data.transforms import resize_image, scaled_size, to_tensor
 from wsss.errors import WsssError
 from wsss.io import write_json
+from wsss.machine.lazy import needed
 from wsss.machine.parallel import image_bar
 from wsss.pipeline import Run
 from wsss.records.provenance import package_versions, provenance
@@ -133,11 +134,9 @@ def _own_maps(run: Run) -> Maps:
 
 def _maps_of(tool: str, model: Classifier, info: ClassifierInfo) -> Maps:
     """Maps of a tool at scale 1, brought to the image's size."""
-    try:
-        import pytorch_grad_cam
-        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-    except ImportError as error:
-        raise WsssError("the other tools are of pytorch-grad-cam: pip install grad-cam") from error
+    pytorch_grad_cam = needed("pytorch_grad_cam", f"{tool} of another library")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     if not hasattr(pytorch_grad_cam, tool):
         raise WsssError(f"this version of pytorch-grad-cam has no {tool}: install a newer grad-cam")
     logits = _Logits(model).eval()
