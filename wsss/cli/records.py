@@ -71,7 +71,7 @@ def results(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="tabletop-0 (a data set and a training seed), tabletop (all its seeds), series, ablation, doubled.",
+            help="tabletop-0 (data and a training seed), tabletop (all its seeds), series, ablation, doubled, tools.",
             metavar="PART",
         ),
     ] = None,
