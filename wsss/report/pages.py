@@ -15,15 +15,23 @@ from wsss.report.captions import settings_caption
 from wsss.report.claims_table import claims_block
 from wsss.report.comparisons import best_control
 from wsss.report.effect_charts import effects_table
+from wsss.report.finds import finds_block
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import HEADLINE
 from wsss.report.preset_charts import PRESET_TABLES
+from wsss.report.record_table import record_example
 from wsss.report.tables import label_quality_table, object_differences, stage_table, strata_grid
 from wsss.report.text import number_text, to_markdown
 
 __all__ = ["PAGES", "TABLES", "Others", "is_current", "load_others", "write_tables"]
 
-PAGES = (Path("README.md"), Path("docs", "results.md"), Path("docs", "own-photographs.md"))
+PAGES = (
+    Path("README.md"),
+    Path("docs", "results.md"),
+    Path("docs", "own-photographs.md"),
+    Path("docs", "index.md"),
+    Path("results", "README.md"),
+)
 """The pages with tables of the committed records, from the root of the checkout."""
 
 _MARKER = re.compile(r"<!-- (/?)table:(.*?) -->")
@@ -195,6 +203,8 @@ def _objects(records: Sequence[Record]) -> str:
 
 TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "headline": _headline,
+    "finds": finds_block,
+    "record": record_example,
     "tabletop-seeds": _tabletop_seeds,
     "tabletop-strata": lambda records: _strata(records, "tabletop"),
     "nyuv2-strata": lambda records: _strata(records, "nyuv2"),
