@@ -20,14 +20,18 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 CONTENTS = {
-    "Use it": ("own-photographs", "own-model", "depth", "hand-over", "command-line", "scale", "troubleshooting"),
-    "Results": ("results", "figures/README", "results/README", "records", "tabletop", "performance"),
+    "Use it": (
+        "own-photographs", "own-data", "own-model", "depth", "hand-over", "running", "command-line", "scale",
+        "troubleshooting",
+    ),
+    "Understand it": ("method", "glossary", "limitations", "related-work"),
+    "Results": ("results", "figures/README", "results/README", "records", "tabletop", "performance", "performance-tried"),
     "Extend it": ("api", "extend", "architecture"),
     "Project": ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "CODE_OF_CONDUCT"),
-}
+}  # fmt: skip
 """Pages of the side bar, after the chapters: of `docs/`, of the root of the checkout, or where the path says.
 
-Other pages of `docs/` stand under *More* by themselves."""
+Other pages of `docs/` and of the root stand under *More* by themselves."""
 AT_THE_TOP = ("index", "api")  # pages of docs/ that lie at the top of the site
 FILES = ("LICENSE", "NOTICE", "CITATION.cff")
 LINK = r"\[([^]]*)\]\(([^)\s#:]+)(#[^)\s]*)?\)"
@@ -83,19 +87,21 @@ def assemble(notebooks: Path, source: Path) -> None:
         (source / "notebooks" / f"{name}.ipynb").write_text(json.dumps(chapter), encoding="utf-8")
     for page in pages():
         folder, text = posixpath.dirname(page), (ROOT / page).read_text(encoding="utf-8")
-        if page == "docs/index.md":
-            text = landing_page(text, chapters)
         name = page
         if page in {f"docs/{top}.md" for top in AT_THE_TOP}:
             text, name, folder = moved_up(text, folder), posixpath.basename(page), ""
+        if name == "index.md":
+            text = landing_page(text, (ROOT / "README.md").read_text(encoding="utf-8"), chapters)
         (source / name).write_text(without_folders(text, folder), encoding="utf-8")
         copy_linked(text, folder, source)
 
 
 def pages() -> list[str]:
-    """All pages of Markdown, from the root of the checkout: those of the contents, and whatever else is in `docs/`."""
-    listed = [page_of(name) for names in CONTENTS.values() for name in names]
-    return list(dict.fromkeys([*(f"docs/{path.name}" for path in sorted(HERE.glob("*.md"))), *listed]))
+    """All pages, from the root of the checkout: those of the contents, and whatever else is in `docs/` and the root."""
+    found = [f"docs/{path.name}" for path in sorted(HERE.glob("*.md"))] + [
+        path.name for path in sorted(ROOT.glob("*.md"))
+    ]
+    return list(dict.fromkeys([*found, *(page_of(name) for names in CONTENTS.values() for name in names)]))
 
 
 def page_of(name: str) -> str:
@@ -139,15 +145,19 @@ def copy_linked(text: str, folder: str, source: Path) -> None:
 # ---- the landing page ---------------------------------------------------------------------------------------------
 
 
-def landing_page(text: str, chapters: dict[str, Any]) -> str:
-    """The page with what other files say: picture, caution, first lines of Python, chapters and contents."""
-    shown = "method-diagram" if (ROOT / "figures" / "method-diagram.png").exists() else "quickstart"
+def landing_page(text: str, readme: str, chapters: dict[str, Any]) -> str:
+    """The page with what other files say: opening and finds of the README, picture, chapters and contents."""
+    title, opening = readme.partition("\n## ")[0].strip().split("\n", 1)
+    question, _, photograph = opening.strip().partition("\n\n")
+    found = re.search(r"^## What was found\n(.*?)(?=^## )", readme, re.MULTILINE | re.DOTALL)
+    if not (title.startswith("# ") and photograph and found):
+        sys.exit("error: the README must begin with a question and have a part `## What was found`")
+    diagram = (ROOT / "figures" / "method-diagram.png").exists()
     parts = {
-        "diagram": picture(shown),
-        "caution": caution(),
-        "quickstart": "\n\n".join(
-            filter(None, [first_lines(), "" if shown == "quickstart" else picture("quickstart")])
-        ),
+        "question": question,
+        "diagram": picture("method-diagram") if diagram else picture("method"),
+        "found": found[1].strip(),
+        "photograph": photograph.replace("```python ci", "```python"),
         "chapters": chapter_table(chapters),
         "contents": contents(chapters),
     }
@@ -157,23 +167,10 @@ def landing_page(text: str, chapters: dict[str, Any]) -> str:
 
 
 def picture(name: str) -> str:
-    """A figure with the text that it has among the figures, as Markdown of a page in `docs/`."""
+    """A figure with the text that it has among the figures, as Markdown."""
     gallery = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
     found = re.search(rf"!\[([^]]*)\]\({name}\.png\)", gallery)
-    return f"![{found[1] if found else name}](../figures/{name}.png)"
-
-
-def caution() -> str:
-    """What is known not to hold of the results, as their page says it; nothing where it says nothing."""
-    text = (HERE / "results.md").read_text(encoding="utf-8")
-    found = re.search(r"^> \*\*Read these results with care\.\*\*.*(?:\n> .*)*", text, re.MULTILINE)
-    return found[0] if found else ""
-
-
-def first_lines() -> str:
-    """The README's example, which a test runs."""
-    found = re.search(r"^```python ci\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
-    return f"```python\n{found[1]}```" if found else ""
+    return f"![{found[1] if found else name}](figures/{name}.png)"
 
 
 def chapter_table(chapters: dict[str, Any]) -> str:
@@ -181,7 +178,7 @@ def chapter_table(chapters: dict[str, Any]) -> str:
     rows = ["| chapter | question |", "| :-- | :-- |"]
     for name, chapter in chapters.items():
         title, question = title_and_question("".join(chapter["cells"][0]["source"]))
-        rows.append(f"| [{title}](../notebooks/{name}.ipynb) | {question} |")
+        rows.append(f"| [{title}](notebooks/{name}.ipynb) | {question} |")
     return "\n".join(rows)
 
 

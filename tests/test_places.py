@@ -18,8 +18,10 @@ from wsss.errors import WsssError
 from wsss.paths import PACKAGE, cache_folder, checkout, checkout_folder, runs_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIABLES = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-"""The names in the README's table."""
+VARIABLES = re.findall(
+    r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+)
+"""The names in the table of the page on the command line."""
 
 OF_LAUNCHERS = ("wsss/machine/processes.py",)
 """Files that read variables which a launcher sets and no person."""

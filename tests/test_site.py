@@ -67,7 +67,7 @@ def test_all_pages_of_the_contents_are_there_once(build: ModuleType, source: Pat
     assert len(listed) == len(set(listed))
     for name in listed:
         assert [path.suffix for path in source.glob(f"{name}.*")] in [[".md"], [".ipynb"]], f"{name} is no page"
-    for path in (notebook_folder().parent / "docs").glob("*.md"):
+    for path in (path for place in (build.HERE, build.ROOT) for path in place.glob("*.md")):
         assert path.stem == "index" or path.stem in {name.rpartition("/")[2] for name in listed}
     assert {f"notebooks/{name}" for name in NOTEBOOKS} <= set(listed)
     assert {"figures/README", "results/README", "README", "api"} <= set(listed)
@@ -83,15 +83,21 @@ def test_a_new_page_is_taken_up_by_itself(build: ModuleType, tmp_path: Path, mon
 
 def test_the_landing_page_has_what_other_files_say(source: Path) -> None:
     index = (source / "index.md").read_text(encoding="utf-8")
-    assert not re.search(r"<!-- (?!/?table:)", index)
+    assert set(re.findall(r"<!-- /?([^:>]*?) -->", index)) == set()
+    assert "Can a depth map help a classifier find small and hidden objects?" in index
     assert "from wsss import DepthCAM" in index
-    assert len(re.findall(r"^- \*\*", index, re.MULTILINE)) == 4
+    found = index[index.index("<!-- table:found -->") : index.index("<!-- /table:found -->")]
+    assert len(re.findall(r"^- \*\*", found, re.MULTILINE)) == 4
     rows = re.findall(r"^\| \[(\d\d · [^]]+)\]\(notebooks/(\w+)\.ipynb\) \| (.*\?.*) \|$", index, re.MULTILINE)
     assert [name for _, name, _ in rows] == list(NOTEBOOKS)
-    (picture,) = {name for name in re.findall(r"!\[[^]]{20,}\]\((figures/[\w-]+\.png)\)", index)} - {
-        "figures/quickstart.png"
-    } or {"figures/quickstart.png"}
-    assert (source / picture).exists()
+    pictures = re.findall(r"!\[[^]]{20,}\]\(figures/([\w-]+)\.png\)", index)
+    assert len(pictures) == 2
+    assert pictures[0] in ("method-diagram", "method")
+
+
+def test_a_readme_without_its_parts_is_an_error(build: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="must begin with a question"):
+        build.landing_page("<!-- question -->", "# Title\n\nWhy?\n\n## Run it\n", {})
 
 
 def test_links_of_the_assembled_pages_lead_somewhere(source: Path) -> None:

@@ -198,15 +198,6 @@ def test_outputs_belong_to_code_and_not_to_text(tmp_path: Path):
         check_outputs(path)
 
 
-def test_what_is_known_not_to_hold_is_said_alike_in_three_places():
-    root = notebook_folder().parent
-    chapter = read(path_of("03_depth_guided_cropping")).cells[0].source
-    texts = [chapter, *((root / name).read_text(encoding="utf-8") for name in ("README.md", "docs/results.md"))]
-    notes = [[line for line in text.splitlines() if line.startswith("> ")] for text in texts]
-    assert notes[0] == notes[1] == notes[2]
-    assert [number for number in "12345" if f"({number})" in " ".join(notes[0])] == list("12345")
-
-
 # ---- strict parameters --------------------------------------------------------------------------------------------
 
 

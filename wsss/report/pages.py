@@ -15,7 +15,7 @@ from wsss.report.captions import settings_caption
 from wsss.report.claims_table import claims_block
 from wsss.report.comparisons import best_control
 from wsss.report.effect_charts import effects_table
-from wsss.report.finds import finds_block
+from wsss.report.found import found_block
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import HEADLINE
 from wsss.report.preset_charts import PRESET_TABLES
@@ -29,7 +29,6 @@ PAGES = (
     Path("README.md"),
     Path("docs", "results.md"),
     Path("docs", "own-photographs.md"),
-    Path("docs", "index.md"),
     Path("results", "README.md"),
 )
 """The pages with tables of the committed records, from the root of the checkout."""
@@ -203,7 +202,7 @@ def _objects(records: Sequence[Record]) -> str:
 
 TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "headline": _headline,
-    "finds": finds_block,
+    "found": found_block,
     "record": record_example,
     "tabletop-seeds": _tabletop_seeds,
     "tabletop-strata": lambda records: _strata(records, "tabletop"),

@@ -1,0 +1,92 @@
+"""What the README says was found: words and numbers agree with the records."""
+
+from typing import Any
+
+import pytest
+
+from tests.report.test_tables import record
+from wsss.errors import WsssError
+from wsss.report.found import found_block, found_sentences, found_table
+
+CELLS = [
+    {"size": "<1 %", "occlusion": "all", "n": 3, "iou": 5.0, "iou_ci": [4, 6], "recall": -1.0, "recall_ci": [-2, 0]},
+    {"size": "all", "occlusion": ">40 %", "n": 2, "iou": 1.0, "iou_ci": [-1, 3], "recall": 2.0, "recall_ci": [1, 3]},
+]
+
+
+def pair(against: str, difference: float, seeds: list[float], strata: Any = ()) -> Any:
+    return {
+        "against": against,
+        "difference": difference,
+        "ci": [difference - 1, difference + 1],
+        "per_seed": seeds,
+        "strata": strata,
+    }
+
+
+def compared(method: str, miou: float, *pairs: Any, **changes: Any) -> Any:
+    return record(method, miou, paired=list(pairs), **changes)
+
+
+RECORDS = [
+    record("cam", 30.0),
+    record("zoom", 40.0),
+    record("rgb-region", 45.0),
+    compared("depth@sensor", 70.0, pair("rgb-region", 25.0, [24.0, 26.0], CELLS)),
+    compared("crop-only@sensor", 40.5, pair("zoom", 0.5, [0.4, 0.6], CELLS), pair("rgb-region", -4.5, [-4.5])),
+]
+
+
+def network(name: str, miou: float, *pairs: Any, **changes: Any) -> Any:
+    return compared(name, miou, *pairs, stage="segmentation", image_labels="none", **changes)
+
+
+def test_each_method_is_compared_with_its_best_control() -> None:
+    """The whole method with all controls, crops alone with those that have no regions."""
+    rendered, objects = found_sentences(RECORDS)
+    assert rendered == (
+        "**Rendered scenes.** `tabletop`: `depth` has 70.0 mIoU, 25.0 more than `rgb-region` [24.0, 26.0]; "
+        "`crop-only` has 40.5 mIoU, no certain difference from `zoom` (+0.5 [−0.5, 1.5])."
+    )
+    assert "Below 1 % of the image: `depth` +5.0 [4.0, 6.0] IoU and −1.0 [−2.0, 0.0] recall against" in objects
+    assert "`crop-only` +1.0 [−1.0, 3.0] IoU and +2.0 [1.0, 3.0] recall against `zoom`." in objects
+
+
+@pytest.mark.parametrize(
+    ("difference", "seeds", "words"),
+    [
+        (5.0, [4.0, 6.0], "5.0 more than `rgb-region` [4.0, 6.0]"),
+        (-5.0, [-4.0, -6.0], "5.0 less than `rgb-region` [−6.0, −4.0]"),
+        (5.0, [-1.0, 11.0], "no certain difference from `rgb-region` (+5.0 [4.0, 6.0])"),
+        (5.0, [5.0], "5.0 more than `rgb-region` [4.0, 6.0], one training run"),
+    ],
+)
+def test_training_runs_that_disagree_are_no_certain_difference(
+    difference: float, seeds: list[float], words: str
+) -> None:
+    records = [*RECORDS[:3], compared("depth@sensor", 50.0, pair("rgb-region", difference, seeds))]
+    (sentence,) = found_sentences(records)
+    assert sentence.endswith(f"{words}.")
+
+
+def test_networks_are_compared_with_refined_labels_where_there_are_any() -> None:
+    depth = network("depth@sensor", 60.0, pair("cam+par", 5.0, [5.0, 5.0]), pair("cam", 20.0, [20.0]), refinement="par")
+    labels = [network("cam", 40.0), network("cam", 55.0, refinement="par"), network("full-supervision", 68.0)]
+    (*_, found) = found_sentences([*RECORDS, depth, *labels])
+    assert found == (
+        "**Networks.** `tabletop`: 60.0 mIoU with depth labels, 5.0 more than refined CAM labels [4.0, 6.0]; "
+        "68.0 ± 0.5 with true masks."
+    )
+    (*_, found) = found_sentences([*RECORDS, depth, labels[0]])
+    assert "20.0 more than CAM labels [19.0, 21.0], one training run" in found
+
+
+def test_the_table_has_a_row_for_each_data_set() -> None:
+    table = found_table([*RECORDS, record("cam", 20.0, data="nyuv2"), record("depth@meter", 22.0, data="nyuv2")])
+    assert list(table.index) == ["tabletop", "nyuv2"]
+    assert len(table.columns) == 5
+    assert table.loc["tabletop", "best control"] == "45.0 ± 0.5 (`rgb-region`)"
+    assert table.loc["nyuv2"].tolist() == ["20.0 ± 0.5", "–", "–", "–", "22.0 ± 0.5"]
+    assert found_block(RECORDS).count("\n|") == 3
+    with pytest.raises(WsssError, match="no record"):
+        found_table([])

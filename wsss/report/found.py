@@ -1,0 +1,151 @@
+"""What was found, for the README: a few sentences and a table at a glance, from records."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from wsss.analysis.strata import ALL
+from wsss.methods.names import CONTROLS, WITHOUT_REGIONS, MethodName
+from wsss.records.record import Record
+from wsss.records.store import FULL_SUPERVISION, full_name, select_records
+from wsss.report.comparisons import best_control, marked_miou
+from wsss.report.headline import own_depth
+from wsss.report.text import MISSING, interval_text, number_text, signed, to_markdown
+
+__all__ = ["found_block", "found_sentences", "found_table"]
+
+METHODS = {"depth": CONTROLS, "crop-only": WITHOUT_REGIONS}
+"""What sentences are about, the whole method and its crops alone; and the controls of which the best on the tune split
+is compared with."""
+GROUPS = {("<1 %", ALL): "Below 1 % of the image", (ALL, ">40 %"): "More than 40 % hidden"}
+"""Cells of the table of size and occlusion that have a sentence."""
+LEGEND = (
+    "*mIoU in percent, background included, ± the standard deviation over training runs; brackets: 95 % intervals over "
+    "scenes. The best control is the best on the tune split; `crop-only` is compared with the best without regions. "
+    "Seeds are made with image labels and networks are not: do not rank them against each other.*\n"
+)
+
+
+def found_block(records: Sequence[Record]) -> str:
+    """Sentences as a list, a table and its legend, as Markdown."""
+    sentences = "".join(f"- {sentence}\n" for sentence in found_sentences(records))
+    return f"{sentences}\n{to_markdown(found_table(records))}\n{LEGEND}"
+
+
+def found_sentences(records: Sequence[Record]) -> list[str]:
+    """A text for each subject: rendered scenes, photographs, small and hidden objects, networks.
+
+    A subject of which there is no comparison is left out. Where an interval holds 0, or training runs disagree, the
+    difference is called not certain.
+    """
+    names = _data_sets(records)
+    titled = {
+        "Rendered scenes": [_of_seeds(records, name) for name in names if name == "tabletop"],
+        "Photographs": [_of_seeds(records, name) for name in names if name != "tabletop"],
+        "Small and hidden objects": [_of_objects(records, name) for name in names],
+        "Networks": [_of_network(records, name) for name in names],
+    }
+    return [f"**{title}.** {' '.join(filter(None, parts))}" for title, parts in titled.items() if any(parts)]
+
+
+def _data_sets(records: Sequence[Record]) -> list[str]:
+    return sorted({record["data"] for record in records}, key=lambda name: (name != "tabletop", name))
+
+
+def _seeds(records: Sequence[Record], data: str) -> dict[str, Record]:
+    """Records of seeds by name, those with the data's own depth without `@`."""
+    found = [record for record in records if record["data"] == data and record["stage"] == "cam"]
+    own, named = own_depth(found).get(data), {}
+    for record in found:
+        name = MethodName.of_seeds(record["method"])
+        named[name.base if name.source and name.source == own else full_name(record)] = record
+    return named
+
+
+def _pairs(named: Mapping[str, Record]) -> dict[str, Mapping[str, Any]]:
+    """For each of `METHODS` that has been compared with its best control, the paired difference."""
+    controls = {name: best_control(list(named.values()), among) for name, among in METHODS.items() if name in named}
+    return {name: pair for name, other in controls.items() if (pair := _pair(named[name], other))}
+
+
+def _pair(record: Record, against: str | None) -> Mapping[str, Any] | None:
+    return next((pair for pair in record["paired"] if pair["against"] == against), None)
+
+
+def _compared(pair: Mapping[str, Any], other: str) -> str:
+    """`2.7 more than OTHER [1.2, 4.2]`, or `no certain difference from OTHER (−0.3 [−0.9, 0.2])`."""
+    low, high = pair["ci"]
+    value, signs = pair["difference"], {each > 0 for each in pair["per_seed"]}
+    if low <= 0 <= high or len(signs) > 1:
+        return f"no certain difference from {other} ({signed(value)} {interval_text(pair['ci'])})"
+    word = "more" if value > 0 else "less"
+    once = ", one training run" if len(pair["per_seed"]) == 1 else ""
+    return f"{number_text(abs(value))} {word} than {other} {interval_text(pair['ci'])}{once}"
+
+
+def _of_seeds(records: Sequence[Record], data: str) -> str:
+    named = _seeds(records, data)
+    parts = [
+        f"`{name}` has {number_text(named[name]['miou']['mean'])} mIoU, {_compared(pair, f'`{against}`')}"
+        for name, pair in _pairs(named).items()
+        if (against := pair["against"])
+    ]
+    return f"`{data}`: {'; '.join(parts)}." if parts else ""
+
+
+def _of_objects(records: Sequence[Record], data: str) -> str:
+    """Differences in IoU and recall, where small and hidden objects are both known."""
+    pairs = _pairs(_seeds(records, data))
+    cells = {name: {(one["size"], one["occlusion"]): one for one in pair["strata"]} for name, pair in pairs.items()}
+    if not cells or any(key not in own or not own[key]["n"] for own in cells.values() for key in GROUPS):
+        return ""
+    return " ".join(
+        f"{words}: "
+        + "; ".join(f"`{name}` {_of_cell(own[key])} against `{pairs[name]['against']}`" for name, own in cells.items())
+        + "."
+        for key, words in GROUPS.items()
+    )
+
+
+def _of_cell(cell: Mapping[str, Any]) -> str:
+    """`+53.1 [50.2, 55.8] IoU and +7.0 [4.4, 9.6] recall`."""
+    return " and ".join(
+        f"{signed(cell[measure])} {interval_text(cell[f'{measure}_ci'])} {measure.replace('iou', 'IoU')}"
+        for measure in ("iou", "recall")
+    )
+
+
+def _of_network(records: Sequence[Record], data: str) -> str:
+    """What depth's labels teach a network: against those of the CAM, refined where that has been compared."""
+    found = [record for record in records if record["data"] == data and record["stage"] == "segmentation"]
+    named = {MethodName.of_seeds(record["method"]).base: record for record in found}
+    plain = {bool(record["refinement"]): record for record in found if record["method"] == "cam"}
+    depth, bound = named.get("depth"), named.get(FULL_SUPERVISION)
+    for refined, words in ((True, "refined CAM labels"), (False, "CAM labels")):
+        if depth and refined in plain and (pair := _pair(depth, full_name(plain[refined]))):
+            truth = f"; {marked_miou(bound, [depth, bound])} with true masks" if bound else ""
+            score = number_text(depth["miou"]["mean"])
+            return f"`{data}`: {score} mIoU with depth labels, {_compared(pair, words)}{truth}."
+    return ""
+
+
+def found_table(records: Sequence[Record]) -> pd.DataFrame:
+    """mIoU of the seeds: a row for each data set, and no more than six columns.
+
+    Raises:
+        WsssError: there is no record of seeds.
+    """
+    rows = {}
+    for data in _data_sets(select_records(records, stage="cam")):
+        named = _seeds(records, data)
+        found = list(named.values())
+        control = best_control(found)
+        best = f"{marked_miou(named[control], found)} (`{control}`)" if control else MISSING
+        columns = {name: _cell(named.get(name), found) for name in ("crop-only", "region-only", "depth")}
+        rows[data] = {"cam": _cell(named.get("cam"), found), "best control": best, **columns}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seeds on")
+
+
+def _cell(record: Record | None, others: Sequence[Record]) -> str:
+    return marked_miou(record, others) if record else MISSING
