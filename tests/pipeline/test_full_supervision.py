@@ -78,8 +78,8 @@ def test_it_is_skipped_where_training_images_have_their_classes_alone(
     assert labels[FULL_SUPERVISION] == []
     assert [axes.get_title() for axes in label_figure([sample], labels, ("cat", "dog")).axes] == [
         "image",
-        "truth",
         "cam",
+        "truth",
     ]
 
 

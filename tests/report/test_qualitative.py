@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from wsss.errors import WsssError
 from wsss.report import qualitative
-from wsss.report.qualitative import _window, draw_qualitative, pick_objects
+from wsss.report.qualitative import draw_qualitative, pick_objects
+from wsss.report.walk import window_around
 
 
 def objects(ious: list[float], images: str) -> pd.DataFrame:
@@ -32,7 +33,7 @@ def test_no_change_is_not_called_a_loss() -> None:
 
 @pytest.mark.parametrize("box", [(0, 0, 4, 6), (-3, -3, 9, 12), (50, 90, 67, 103), (10, 40, 40, 45), (-3, -3, 67, 103)])
 def test_the_part_around_an_object_lies_in_the_picture_and_holds_it(box: tuple[int, int, int, int]) -> None:
-    rows, columns = _window(box, (64, 100))
+    rows, columns = window_around(box, (64, 100))
     assert 0 <= rows.start < rows.stop <= 64
     assert 0 <= columns.start < columns.stop <= 100
     assert rows.stop - rows.start == columns.stop - columns.start == 64
@@ -59,10 +60,17 @@ def test_figures_say_what_they_were_made_from(tmp_path: Path, monkeypatch: pytes
     config = SimpleNamespace(data="tabletop", profile="default", seed=3)
     run: Any = SimpleNamespace(config=config, data_name="tabletop", data=lambda split: SimpleNamespace(split="test"))
     monkeypatch.setattr(qualitative, "git_state", lambda: ("abc123", False))
-    for name in ("method_overview", "claim_figure"):
+    for name in ("method_overview", "diagram_of", "claim_figure"):
         monkeypatch.setattr(qualitative, name, lambda *_: Figure(figsize=(1, 1)))
     written = draw_qualitative(run, tmp_path)
-    assert [path.name for path in written] == ["method.png", "method.svg", "claim-small.png", "claim-occluded.png"]
+    assert [path.name for path in written] == [
+        "method.png",
+        "method.svg",
+        "method-diagram.png",
+        "method-diagram.svg",
+        "claim-small.png",
+        "claim-occluded.png",
+    ]
     assert set(written) == set(tmp_path.iterdir())
     for path in written:
         text = path.read_bytes()
