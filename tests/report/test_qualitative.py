@@ -63,11 +63,15 @@ def test_figures_say_what_they_were_made_from(tmp_path: Path, monkeypatch: pytes
     for name in ("method_overview", "diagram_of", "claim_figure"):
         monkeypatch.setattr(qualitative, name, lambda *_: Figure(figsize=(1, 1)))
     written = draw_qualitative(run, tmp_path)
-    assert sorted(path.name for path in written) == sorted(
-        f"{name}.{suffix}"
-        for name in ("method", "method-diagram", "claim-small", "claim-occluded")
-        for suffix in ("png", "svg")
-    )
+    assert [path.name for path in written] == [
+        "method.png",
+        "method.svg",
+        "method-diagram.png",
+        "method-diagram.svg",
+        "claim-small.png",
+        "claim-occluded.png",
+    ]
+    assert set(written) == set(tmp_path.iterdir())
     for path in written:
         text = path.read_bytes()
         assert b"records: tabletop/cam/test; profile: default; seed: 3; commit: abc123" in text

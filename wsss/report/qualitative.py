@@ -228,14 +228,17 @@ def picture_source(run: "Run") -> dict[str, Any]:
 
 
 def draw_qualitative(run: "Run", folder: Path) -> list[Path]:
-    """Draw `method`, `method-diagram` and a `claim-…` for each claim, as PNG and SVG.
+    """Draw `method` and `method-diagram` as PNG and SVG, and a `claim-…` for each claim as PNG: an SVG of so many
+    pictures has 2 MB.
 
     Raises:
         WsssError: the data is not rendered: photographs of other people's data sets stay where they are.
     """
     if run.config.data != "tabletop":
         raise WsssError(f"pictures of {run.data_name} are not ours to publish: draw them of tabletop")
-    drawn = {"method": method_overview(run), "method-diagram": diagram_of(run)}
-    drawn |= {f"claim-{claim}": claim_figure(run, claim) for claim in CLAIMS}
-    source = picture_source(run)
-    return [path for name, figure in drawn.items() for path in save_figure(figure, Path(folder) / name, source)]
+    source, written = picture_source(run), []
+    for name, figure in {"method": method_overview(run), "method-diagram": diagram_of(run)}.items():
+        written += save_figure(figure, Path(folder) / name, source)
+    for claim in CLAIMS:
+        written += save_figure(claim_figure(run, claim), Path(folder) / f"claim-{claim}", source, ("png",))
+    return written

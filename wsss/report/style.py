@@ -1,6 +1,6 @@
 """Colours and fonts of all figures, and how figures are saved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -70,22 +70,25 @@ def method_colour(name: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def save_figure(figure: Figure, path: Path, provenance: Mapping[str, Any]) -> list[Path]:
-    """Save as PNG and SVG, whole or not at all; the same figure gives the same bytes.
+def save_figure(
+    figure: Figure, path: Path, provenance: Mapping[str, Any], suffixes: Sequence[str] = ("png", "svg")
+) -> list[Path]:
+    """Save a file for each suffix, whole or not at all; the same figure gives the same bytes.
 
     Args:
         path: without suffix.
-        provenance: what the figure was made from (records, commit), written into both files' metadata.
+        provenance: what the figure was made from (records, commit), written into the metadata of each file.
+        suffixes: of `png` and `svg`; an SVG of many pictures is large and no sharper than the PNG.
 
     Returns:
-        The two paths.
+        The paths.
     """
     source = "; ".join(f"{key}: {value}" for key, value in provenance.items())
     metadata = {"png": {"Source": source}, "svg": {"Source": source, "Date": None}}
     written = []
-    for suffix, facts in metadata.items():
+    for suffix in suffixes:
         target = path.with_name(f"{path.name}.{suffix}")
         with atomic_path(target) as temporary, use_style():
-            figure.savefig(temporary, format=suffix, dpi=150, metadata=facts)
+            figure.savefig(temporary, format=suffix, dpi=150, metadata=metadata[suffix])
         written.append(target)
     return written
