@@ -21,7 +21,7 @@ ROOT = HERE.parent
 
 CONTENTS = {
     "Use it": (
-        "own-photographs", "own-data", "own-model", "depth", "hand-over", "running", "command-line", "scale",
+        "install", "own-photographs", "own-data", "own-model", "depth", "hand-over", "running", "command-line", "scale",
         "troubleshooting",
     ),
     "Understand it": ("method", "glossary", "limitations", "related-work"),
