@@ -133,6 +133,7 @@ def label(
         write_label_folder,
         write_network,
     )
+    from wsss.pipeline.cards import write_card
     from wsss.report.review import review_labels
 
     run, name, missing = open_labels(options, images, tags, method, tune_masks, preset)
@@ -146,7 +147,9 @@ def label(
     page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
     if network:
-        typer.echo(f"network for `wsss predict`: {write_network(run, name, out)}")
+        trained = write_network(run, name, out)
+        write_card(run, trained, name)
+        typer.echo(f"network for `wsss predict`: {trained}")
     typer.echo(f"look through them, least certain first: {page}")
     return Made({**facts, "review": page}, out)
 
