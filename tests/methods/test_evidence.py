@@ -102,7 +102,8 @@ def test_methods_cost_the_same_megapixels(a_look, data, size) -> None:
 def test_passes_that_are_searched_cost_the_same_megapixels(a_look, passes, size) -> None:
     config = with_settings(profile("reference", "nyuv2"), passes)
     image, depth = picture(*size)
-    one, given = a_look(image, base_side=256), {"regions": RegionParameters(), "depth": depth}
+    one = a_look(image, base_side=256)
+    given: dict[str, Any] = {"regions": RegionParameters(), "depth": depth}
     costs = [
         gather(METHODS[name], one, colour=config.colour, crops=config.crops, **given).megapixels
         for name in ("rgb-region", "region-only", "depth", "cam", "zoom")
