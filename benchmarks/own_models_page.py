@@ -126,7 +126,7 @@ def _short_name(row: Mapping[str, Any]) -> str:
 
 
 def finding(rows: Rows) -> str:
-    """What the comparison found, in two sentences for the page on one's own model."""
+    """What the comparison found, in three sentences for the page on one's own model."""
     costs = {tool: sorted(row["of_bare"]["1"][tool] for row in rows) for tool in TOOLS}
     lines = {tool: sorted(row["lines"][tool] for row in rows) for tool in TOOLS}
     times = {tool: f"{np.median(each):.2f} (median; {each[0]:.2f} to {each[-1]:.2f})" for tool, each in costs.items()}
@@ -136,7 +136,7 @@ def finding(rows: Rows) -> str:
     but = "".join(f", but for {NAMES[tool]} with {model} ({apart:.2f})" for model, tool, apart in far)
     return (
         f"Of {len(rows)} models on one thread, a plain map takes DepthCAM {times['wsss']} times a bare forward pass, "
-        f"torch-cam {times['torch-cam']} and pytorch-grad-cam {times['grad-cam']}; one writes {many['wsss']} lines for it, "
+        f"torch-cam {times['torch-cam']} and pytorch-grad-cam {times['grad-cam']}. One writes {many['wsss']} lines for it, "
         f"{few['torch-cam']} to {many['torch-cam']} and {few['grad-cam']} to {many['grad-cam']}. "
         f"The maps of the three differ by at most {near:.0e} of their range{but}: "
         "[tables and picture](performance.md#ones-own-model-beside-two-packages)."

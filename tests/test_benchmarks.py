@@ -101,6 +101,17 @@ def test_the_page_has_the_table_of_the_record(tmp_path: Path) -> None:
         write_table(record, page)
 
 
+def test_a_run_is_shown_chapter_by_chapter(tmp_path: Path) -> None:
+    figures = (
+        at_most("whole default reproduction", 10, 12, "min"),
+        shown("chapter 00", 1, "min"),
+        shown("chapter 01", 4, "min"),
+    )
+    add_part(tmp_path / "bench.json", "reproduce", part(*figures), 1.0, quick=False)
+    rows = tables(load_record(tmp_path / "bench.json"))["bench reproduce"].splitlines()
+    assert rows[2:5] == ["| 00 | 1.0 | 10 % |", "| 01 | 4.0 | 40 % |", "| **whole run** | **10.0** | |"]
+
+
 def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     path.write_text("[]")

@@ -89,9 +89,13 @@ for _name, _options in COMMANDS.items():
     _options |= EVERY | ({"--config", "--set"} if _name in OPEN_A_RUN else set())
 
 
-TRAINING = {"--backbone", "--weights", "--epochs", "--batch-size", "--limit", "--device"}
+TRAINING = {"--backbone", "--weights", "--epochs", "--batch-size", "--limit"}
 for _name in ("train", "cam", "crops", "pseudo", "segment", "export", "run", "train-depth", "label", "compare"):
     COMMANDS[_name] |= TRAINING
+
+
+for _name in set(COMMANDS) - {"render", "fetch", "export-network", "report", "bench", "where"}:
+    COMMANDS[_name] |= {"--device"}
 
 
 @pytest.fixture(autouse=True)

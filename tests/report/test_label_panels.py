@@ -22,7 +22,7 @@ def test_a_row_for_each_sample_with_truth_labels_and_the_legend_of_what_occurs(s
     labels = {"cam": [label(*shape, 0), label(*shape, 255)], "depth@sensor": [label(*shape, 3), label(*shape, 1)]}
     figure = label_figure(samples, labels, CLASSES, ["first", "second"])
     assert len(figure.axes) == 2 * 4
-    assert [ax.get_title() for ax in figure.axes[:4]] == ["image", "truth", "cam", "depth@sensor"]
+    assert [ax.get_title() for ax in figure.axes[:4]] == ["image", "cam", "depth@sensor", "truth"]
     assert [ax.get_ylabel() for ax in figure.axes[::4]] == ["first", "second"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["mug", "duck", "ignored"]
     figure.draw_without_rendering()
@@ -34,7 +34,7 @@ def test_images_without_objects_need_no_legend():
 
 def test_a_column_without_any_label_map_is_left_out():
     figure = label_figure([sample(4, 4)], {"cam": [label(4, 4, 1)], "not trained": []}, CLASSES)
-    assert [axes.get_title() for axes in figure.axes] == ["image", "truth", "cam"]
+    assert [axes.get_title() for axes in figure.axes] == ["image", "cam", "truth"]
 
 
 def test_missing_or_misshapen_labels_are_errors():

@@ -9,7 +9,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from wsss.data.palette import class_colours, label_to_rgb, overlay
-from wsss.report.pictures import MethodPanels, draw_boxes, image_grid, method_figure, score_map_on_image
+from wsss.report.pictures import (
+    METHOD_TITLES,
+    PAGE_INCHES,
+    MethodPanels,
+    draw_boxes,
+    image_grid,
+    label_on_image,
+    method_figure,
+    score_map_on_image,
+    truth_on_image,
+)
 from wsss.report.style import METHOD_COLOURS, method_colour, save_figure, use_style
 
 
@@ -91,12 +101,30 @@ def test_boxes_and_score_maps_keep_rows_and_columns_apart() -> None:
     assert box.get_bbox().bounds == (1.5, 0.5, 7, 3)  # type: ignore[attr-defined]
 
 
-def test_the_method_figure_has_six_panels_for_each_image() -> None:
+def test_a_mask_of_its_background_s_colour_has_a_border() -> None:
+    colours = class_colours(["a"])
+    image = np.tile(colours[1], (9, 9, 1))
+    label = np.zeros((9, 9), np.uint8)
+    label[3:6, 3:6] = 1
+    shown = label_on_image(image, label, colours)
+    assert shown[2, 3].tolist() == [0, 0, 0]
+    assert shown[4, 4].tolist() == shown[3, 3].tolist() == shown[0, 0].tolist() == colours[1].tolist()
+    assert np.array_equal(truth_on_image(image, np.full((9, 9), 255, np.uint8), colours), image)
+
+
+def test_no_grid_is_wider_than_a_page() -> None:
+    assert image_grid([[np.zeros((4, 4, 3), np.uint8)] * 20]).get_size_inches()[0] <= PAGE_INCHES + 0.01
+
+
+def test_the_method_figure_has_seven_panels_for_each_image() -> None:
     label = np.array([[0, 1, 255]] * 2, np.uint8)
     flat = np.zeros((2, 3), np.float32)
-    panels = MethodPanels(np.zeros((2, 3, 3), np.uint8), flat, [(0, 0, 2, 2)], flat, flat, label, label, "scene")
+    panels = MethodPanels(
+        np.zeros((2, 3, 3), np.uint8), flat, [(0, 0, 2, 2)], (0, 1, 2, 3), flat, flat, *[label] * 3, "scene"
+    )
     figure = method_figure([panels, panels], class_colours(["a"]))
-    assert len(figure.axes) == 12
-    assert figure.axes[1].get_title() == "depth and crops"
+    assert len(figure.axes) == 14
+    assert [ax.get_title() for ax in figure.axes[:7]] == list(METHOD_TITLES)
+    assert METHOD_TITLES[-1] == "truth"
     with pytest.raises(ValueError, match="at least one image"):
         method_figure([], class_colours(["a"]))

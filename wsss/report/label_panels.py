@@ -8,8 +8,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from wsss.data.base import IGNORE, Sample
-from wsss.data.palette import class_colours, overlay
-from wsss.report.pictures import image_grid
+from wsss.data.palette import class_colours
+from wsss.report.pictures import image_grid, label_on_image
 
 __all__ = ["label_figure"]
 
@@ -22,7 +22,7 @@ _NAME_INCHES = 1.3
 def label_figure(
     samples: Sequence[Sample], labels: Mapping[str, Labels], classes: Sequence[str], row_titles: Sequence[str] = ()
 ) -> Figure:
-    """A row for each sample: image, truth, and each method's label map laid over the image; below, a legend of colours.
+    """A row for each sample: image, each method's label map laid over the image, truth; below, a legend of colours.
 
     255 is white, in the truth (not scored) as in the labels (ignored).
 
@@ -36,12 +36,12 @@ def label_figure(
     """
     colours = class_colours(classes)
     columns: dict[str, Labels] = {
-        "truth": [sample.truth for sample in samples],
         **{name: column for name, column in labels.items() if len(column)},
+        "truth": [sample.truth for sample in samples],
     }
     maps = list(zip(*columns.values(), strict=True))
     rows = [
-        [sample.image, *(overlay(sample.image, label, colours) for label in row)]
+        [sample.image, *(label_on_image(sample.image, label, colours) for label in row)]
         for sample, row in zip(samples, maps, strict=True)
     ]
     figure = image_grid(rows, ["image", *columns], row_titles)

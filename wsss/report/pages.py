@@ -20,6 +20,7 @@ from wsss.report.found import found_block
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import HEADLINE
 from wsss.report.preset_charts import PRESET_TABLES
+from wsss.report.record_table import record_example
 from wsss.report.reproducibility import claim_list_block, compute_block
 from wsss.report.tables import label_quality_table, object_differences, stage_table, strata_grid
 from wsss.report.text import number_text, to_markdown
@@ -31,6 +32,7 @@ PAGES = (
     Path("REPRODUCIBILITY.md"),
     Path("docs", "results.md"),
     Path("docs", "own-photographs.md"),
+    Path("results", "README.md"),
 )
 """The pages with tables of the committed records, from the root of the checkout."""
 
@@ -210,6 +212,7 @@ def _objects(records: Sequence[Record]) -> str:
 TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "headline": _headline,
     "found": found_block,
+    "record": record_example,
     "tabletop-seeds": _tabletop_seeds,
     "tabletop-strata": lambda records: _strata(records, "tabletop"),
     "nyuv2-strata": lambda records: _strata(records, "nyuv2"),

@@ -19,8 +19,8 @@ from PIL import Image
 
 from wsss.analysis.thresholds import THRESHOLDS, miou_curve
 from wsss.data.base import IGNORE, Sample
-from wsss.data.palette import class_colours, overlay
-from wsss.report.pictures import draw_boxes, image_grid, score_map_on_image
+from wsss.data.palette import class_colours
+from wsss.report.pictures import draw_boxes, image_grid, label_on_image, score_map_on_image, truth_on_image
 from wsss.report.style import SIZE_TICKS, use_style
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ def class_legend(figure: Figure, classes: Sequence[str], labels: Sequence[NDArra
 
 def _truth(sample: Sample, classes: Sequence[str]) -> NDArray[np.uint8]:
     """The image with its true classes laid over it; pixels of unknown truth show the image."""
-    return overlay(
-        sample.image, np.where(sample.truth == IGNORE, 0, sample.truth).astype(np.uint8), class_colours(classes)
-    )
+    return truth_on_image(sample.image, sample.truth, class_colours(classes))
 
 
 def label_sheet(samples: Sequence[Sample], classes: Sequence[str], columns: int = 5) -> Figure:
@@ -188,7 +186,7 @@ def comparison(
     grid: list[list[NDArray[Any] | None]] = []
     for views in rows:
         sample = views[0].sample
-        shown = [overlay(sample.image, view.label, colours) for view in views]
+        shown = [label_on_image(sample.image, view.label, colours) for view in views]
         middle = [panel for label in shown for panel in ([sample.image, label] if maps else [label])]
         grid.append([sample.image, *middle, _truth(sample, classes)])
     figure = image_grid(grid, titles, row_titles)
@@ -213,7 +211,7 @@ def object_sheet(
     grid = []
     for view in views:
         image = view.sample.image
-        grid.append([image, image, overlay(image, view.label, colours), _truth(view.sample, classes)])
+        grid.append([image, image, label_on_image(image, view.label, colours), _truth(view.sample, classes)])
     figure = image_grid(grid, ("image", "score of its class", "label", "truth"), row_titles)
     for row, (view, one) in enumerate(zip(views, objects, strict=True)):
         axes = figure.axes[4 * row : 4 * row + 4]

@@ -11,18 +11,51 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from wsss.data.base import IGNORE
-from wsss.data.palette import overlay
+from wsss.data.palette import label_to_rgb, overlay
 from wsss.report.style import use_style
 
-__all__ = ["MethodPanels", "draw_boxes", "image_grid", "method_figure", "score_map_on_image"]
+__all__ = [
+    "MethodPanels",
+    "draw_boxes",
+    "image_grid",
+    "label_on_image",
+    "method_figure",
+    "score_map_on_image",
+    "truth_on_image",
+]
 
 Box = tuple[int, int, int, int]
 
 MAP_COLOURS = "inferno"
 DEPTH_COLOURS = "viridis"
 PANEL_INCHES = 1.9
+PAGE_INCHES = 9.6
+"""Width of a page of a notebook at 80 pixels an inch: no grid is wider."""
+
+_LINES = 110
+"""Lines of a label's border on the longer side of a picture."""
+
+
+def label_on_image(
+    image: NDArray[np.uint8], label: NDArray[np.uint8], colours: NDArray[np.uint8], alpha: float = 0.5
+) -> NDArray[np.uint8]:
+    """`overlay` with borders: the full colour of the class inside, black outside.
+
+    So a mask is seen on a background of its own colour, too.
+    """
+    laid = overlay(image, label, colours, alpha)
+    size = 2 * max(1, round(max(label.shape) / _LINES / 2)) + 1
+    border = maximum_filter(label, size) != minimum_filter(label, size)
+    laid[border] = label_to_rgb(label, colours)[border]
+    return laid
+
+
+def truth_on_image(image: NDArray[np.uint8], truth: NDArray[np.uint8], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`label_on_image` of a truth: pixels of unknown class show the image."""
+    return label_on_image(image, np.where(truth == IGNORE, 0, truth).astype(np.uint8), colours)
 
 
 def score_map_on_image(
@@ -77,27 +110,30 @@ class MethodPanels:
     Attributes:
         image: `H×W×3 uint8`.
         depth: `H×W float32` inverse depth in [0, 1].
-        boxes: crops, `(top, left, bottom, right)`.
+        boxes: crops of things, `(top, left, bottom, right)`.
+        part: box of the part that all but the first two panels show; it lies inside the image.
         cam_before, cam_after: `H×W` in [0, 1], one class's map, of plain CAM and of the depth-guided method.
-        pseudo_label, truth: `H×W uint8`; 255 is white in the label, and the plain image in the truth.
+        cam_label, pseudo_label, truth: `H×W uint8`; 255 is white in a label, and the plain image in the truth.
         name: title of the row.
     """
 
     image: NDArray[np.uint8]
     depth: NDArray[np.float32]
     boxes: Sequence[Box]
+    part: Box
     cam_before: NDArray[np.floating]
     cam_after: NDArray[np.floating]
+    cam_label: NDArray[np.uint8]
     pseudo_label: NDArray[np.uint8]
     truth: NDArray[np.uint8]
     name: str = ""
 
 
-METHOD_TITLES = ("image", "depth and crops", "CAM before", "CAM after", "pseudo-label", "truth")
+METHOD_TITLES = ("image", "depth, crops", "CAM", "with depth", "label by CAM", "with depth", "truth")
 
 
 def method_figure(panels: Sequence[MethodPanels], colours: NDArray[np.uint8]) -> Figure:
-    """Figure 1, the idea: a row for each image, from the image over depth and crops to the pseudo-label and truth.
+    """Figure 1, the idea: a row for each image, from the image over depth and crops to the pseudo-labels and truth.
 
     Raises:
         ValueError: no image, or a label has no colour.
@@ -108,12 +144,15 @@ def method_figure(panels: Sequence[MethodPanels], colours: NDArray[np.uint8]) ->
     figure, axes = _panels(len(panels), len(METHOD_TITLES), METHOD_TITLES, names, _aspect([[p.image] for p in panels]))
     for one, row in zip(panels, axes, strict=True):
         row[0].imshow(one.image)
+        draw_boxes(row[0], [one.part])
         row[1].imshow(one.depth, cmap=DEPTH_COLOURS, vmin=0, vmax=1)
         draw_boxes(row[1], one.boxes)
-        score_map_on_image(row[2], one.image, one.cam_before)
-        score_map_on_image(row[3], one.image, one.cam_after)
-        row[4].imshow(overlay(one.image, one.pseudo_label, colours))
-        row[5].imshow(overlay(one.image, np.where(one.truth == IGNORE, 0, one.truth).astype(np.uint8), colours))
+        seen = slice(one.part[0], one.part[2]), slice(one.part[1], one.part[3])
+        score_map_on_image(row[2], one.image[seen], one.cam_before[seen])
+        score_map_on_image(row[3], one.image[seen], one.cam_after[seen])
+        row[4].imshow(label_on_image(one.image[seen], one.cam_label[seen], colours))
+        row[5].imshow(label_on_image(one.image[seen], one.pseudo_label[seen], colours))
+        row[6].imshow(truth_on_image(one.image[seen], one.truth[seen], colours))
     return figure
 
 
@@ -131,16 +170,17 @@ def _panels(
         if len(titles) not in (0, count):
             raise ValueError(f"{len(titles)} titles for {count} rows or columns")
     with use_style(), matplotlib.rc_context({"axes.grid": False}):
-        size = (PANEL_INCHES * width, (PANEL_INCHES * aspect + 0.05) * height + 0.25 * bool(column_titles))
+        side = min(PANEL_INCHES, PAGE_INCHES / width)
+        size = (side * width, (side * aspect + 0.05) * height + 0.25 * bool(column_titles))
         figure = Figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr, call-arg]
         axes = figure.subplots(height, width, squeeze=False)
         for ax in axes.flat:
             _bare(ax)
         for ax, title in zip(axes[0], column_titles, strict=False):
-            ax.set_title(title)
+            ax.set_title(title, fontsize="medium" if side > 1.5 else "small")
         for ax, title in zip(axes[:, 0], row_titles, strict=False):
-            ax.set_ylabel(title)
+            ax.set_ylabel(title, fontsize="medium" if side > 1.5 else "small")
     return figure, axes
 
 

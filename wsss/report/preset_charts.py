@@ -16,37 +16,50 @@ from wsss.report.drawing import Chart
 from wsss.report.style import method_colour, use_style
 from wsss.report.text import MISSING, interval_text, number_text, signed, to_markdown
 
-__all__ = ["PRESET_TABLES", "criteria_table", "loss_table", "preset_charts", "preset_figure", "preset_sentence"]
+__all__ = [
+    "PRESET_TABLES",
+    "criteria_table",
+    "few_masks_table",
+    "loss_table",
+    "preset_charts",
+    "preset_figure",
+    "preset_sentence",
+]
 
 Row = Mapping[str, Any]
 
 
 def loss_table(record: PresetRecord) -> pd.DataFrame:
-    """One row for each method: mIoU tuned and by the preset, the loss with its interval, and what few masks choose."""
-    rows = {}
-    for row in record["rows"]:
-        few = {f"{each['masks']} masks": _drawn(each) for each in row["few"]}
-        rows[row["method"]] = {
+    """One row for each method: mIoU tuned and by the preset, and the loss with its interval."""
+    rows = {
+        row["method"]: {
             f"tuned, {record['tune_images']} masks": number_text(row["tuned"]["miou"]),
             "by preset": number_text(row["preset"]["miou"]),
             "lost": f"{signed(row['lost']['mean'])} {interval_text(row['lost']['ci'])}",
-            **few,
         }
+        for row in record["rows"]
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def few_masks_table(record: PresetRecord) -> pd.DataFrame:
+    """One row for each method: mIoU of what few masks choose, a column for each number of them."""
+    rows = {row["method"]: {f"{each['masks']} masks": _drawn(each) for each in row["few"]} for row in record["rows"]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
 
 
 def criteria_table(record: PresetRecord) -> pd.DataFrame:
-    """One row for each method: mIoU of the thresholds that the preset and criteria without masks take."""
+    """One column for each method: mIoU of the thresholds that the preset and criteria without masks take."""
     names = dict.fromkeys(name for row in record["rows"] for name in row["criteria"])
-    rows = {}
+    columns = {}
     for row in record["rows"]:
         taken = {name: row["criteria"].get(name) for name in names}
-        rows[row["method"]] = {
+        columns[row["method"]] = {
             "preset": _at(row["preset"]["miou"], [row["threshold"]]),
             **{name: _at(one["miou"], one["thresholds"]) if one else MISSING for name, one in taken.items()},
             "best threshold": number_text(row["best_threshold"]),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+    return pd.DataFrame(columns).rename_axis("criterion")
 
 
 def _drawn(each: Row) -> str:
@@ -115,7 +128,10 @@ def _title(record: PresetRecord) -> str:
 
 
 def _losses(records: Sequence[PresetRecord]) -> str:
-    blocks = [f"{_title(record)}{to_markdown(loss_table(record))}" for record in records]
+    blocks = [
+        "\n".join([f"{_title(record)}{to_markdown(loss_table(record))}", to_markdown(few_masks_table(record))])
+        for record in records
+    ]
     note = (
         "*mIoU in percent of CAMs with given image labels, background included. Lost: tuned minus preset, with a 95 % "
         f"interval over scenes. Of few masks: the mean of {records[0]['draws']} draws from the tune split, and the "

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from wsss.data.palette import class_colours, overlay
+from wsss.data.palette import class_colours
 from wsss.records.provenance import git_state
 from wsss.report.panels import class_legend
-from wsss.report.pictures import image_grid, score_map_on_image
+from wsss.report.pictures import image_grid, label_on_image, score_map_on_image
 from wsss.report.style import save_figure, use_style
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def quickstart_figure(by_colour: "ImageResult", by_depth: "ImageResult | None" =
     label = guided.label()
     places = sum((label == number) * place for place, number in enumerate(guided.classes, start=1))
     shown = np.asarray(places, np.uint8)
-    laid = overlay(image, shown, class_colours(names))
+    laid = label_on_image(image, shown, class_colours(names))
     pictures: list[Picture] = [("photograph", image, None)]
     if by_depth is not None and by_depth.depth is not None:
         pictures.append(("depth", by_depth.depth, None))

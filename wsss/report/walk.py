@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,23 +20,38 @@ from wsss.methods.magnification import crop_side
 from wsss.methods.parameters import CropParameters, FusionParameters
 from wsss.methods.regions import Regions
 from wsss.pipeline.view import SeedView
-from wsss.report.pictures import MethodPanels, draw_boxes, image_grid, score_map_on_image
-
-if TYPE_CHECKING:
-    from wsss.pipeline import Run
+from wsss.report.pictures import draw_boxes, image_grid, score_map_on_image
 
 __all__ = [
     "crop_views",
     "crops_figure",
     "fusion_figure",
     "layers_figure",
-    "method_panels",
     "region_picture",
     "scales_figure",
+    "things_first",
+    "window_around",
 ]
 
 CROPS_ACROSS = 7  # more would be too small to be made out on a page
+WINDOW = 72
+"""Least side in pixels of the part of a picture that is shown around an object."""
+
 GOLDEN = 0.618034  # of the circle of hues: consecutive regions lie far apart
+
+
+def things_first(evidence: Evidence) -> list[int]:
+    """Numbers of the crops: those of things, then those of planes, each in their own order."""
+    planes = evidence.regions.is_plane if evidence.regions is not None else np.zeros(0, bool)
+    of_plane = [bool(one.region) and bool(planes[one.region - 1]) for one in evidence.plan]
+    return sorted(range(len(of_plane)), key=of_plane.__getitem__)
+
+
+def window_around(box: tuple[int, int, int, int], size: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns of a square around a box, thrice as long where there is room, inside the picture."""
+    side = min(max(WINDOW, 3 * max(box[2] - box[0], box[3] - box[1])), *size[:2])
+    starts = [int(np.clip((box[n] + box[n + 2] - side) // 2, 0, size[n] - side)) for n in (0, 1)]
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
 
 
 def scales_figure(sample: Sample, maps: torch.Tensor, scales: Sequence[float], base_side: int) -> Figure:
@@ -98,7 +113,7 @@ def crop_views(
 
 
 def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Sequence[str]) -> Figure:
-    """Crops in rows, each above its evidence pasted back into the image; titled with the likeliest present class.
+    """Crops in rows, things first, each above its class map put back into the image; titled with the likeliest class.
 
     Args:
         views: from `crop_views`.
@@ -110,50 +125,54 @@ def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Se
     best = evidence.crop_probabilities.argmax(dim=1)
     crops = evidence.crops.relu()
     largest = crops.amax().clamp_min(1e-6)
-    across = min(len(views), CROPS_ACROSS)
+    across, order = min(len(views), CROPS_ACROSS), things_first(evidence)
+    planes = evidence.regions.is_plane if evidence.regions is not None else np.zeros(0, bool)
     rows: list[list[NDArray[Any] | None]] = []
     for start in range(0, len(views), across):
-        part = list(views[start : start + across])
+        part = [views[number] for number in order[start : start + across]]
         blank: list[NDArray[Any] | None] = [None] * (across - len(part))
         rows += [[*part, *blank], [*[view.sample.image] * len(part), *blank]]
-    figure = image_grid(rows, row_titles=("seen", "evidence") * (len(rows) // 2))
-    for number, klass in enumerate(best.tolist()):
+    figure = image_grid(rows, row_titles=("crop", "its map") * (len(rows) // 2))
+    for place, number in enumerate(order):
+        klass, region = int(best[number]), evidence.plan[number].region
         name = classes[int(view.classes[klass]) - 1].replace("_", " ")
-        seen = 2 * (number // across) * across + number % across
-        figure.axes[seen].set_title(f"{name} {evidence.crop_probabilities[number, klass]:.2f}")
+        seen = 2 * (place // across) * across + place % across
+        kind = "plane: " if region and planes[region - 1] else ""
+        figure.axes[seen].set_title(f"{kind}{name} {evidence.crop_probabilities[number, klass]:.2f}", fontsize="small")
         ax = figure.axes[seen + across]
         score_map_on_image(ax, view.sample.image, (crops[number, klass] / largest).numpy())
         draw_boxes(ax, [evidence.plan[number].box])
     return figure
 
 
-def fusion_figure(view: SeedView, parameters: FusionParameters, classes: Sequence[str], most: int = 3) -> Figure:
-    """The maps of at most `most` classes step by step: whole image, strongest gated crop, both, averaged by region."""
+def fusion_figure(
+    view: SeedView,
+    parameters: FusionParameters,
+    classes: Sequence[str],
+    step: Literal["crops", "regions"],
+    most: int = 2,
+) -> Figure:
+    """The maps of at most `most` classes before, during and after a step of fusion.
+
+    Args:
+        view: of a method with crops.
+        step: `crops`: whole image, strongest gated crop, both; `regions`: both, averaged by region, all together.
+    """
     evidence = view.evidence
     assert evidence.crops is not None
     assert evidence.crop_probabilities is not None
-    whole = fuse(Evidence(evidence.levels, 0.0, 0.0), parameters)
-    crops = normalise_maps(crop_evidence(evidence.crops, evidence.crop_probabilities, parameters.gate))
-    steps = [whole, crops, fuse(evidence, replace(parameters, vote=0.0)), fuse(evidence, parameters)]
-    titles = ("whole image", "crops, gated", "both", f"with vote {parameters.vote:g}")
+    both = fuse(evidence, replace(parameters, vote=0.0))
+    if step == "crops":
+        whole = fuse(Evidence(evidence.levels, 0.0, 0.0), replace(parameters, vote=0.0))
+        crops = normalise_maps(crop_evidence(evidence.crops, evidence.crop_probabilities, parameters.gate))
+        shown = {"whole image": whole, "crops, gated": crops, f"together, w {parameters.crop_weight:g}": both}
+    else:
+        averaged = fuse(evidence, replace(parameters, vote=1.0))
+        together = f"together, v {parameters.vote:g}"
+        shown = {"with crops": both, "averaged by region": averaged, together: fuse(evidence, parameters)}
     names = [classes[int(label) - 1].replace("_", " ") for label in view.classes[:most]]
-    figure = image_grid([[view.sample.image] * len(steps)] * len(names), titles, names)
+    figure = image_grid([[view.sample.image] * len(shown)] * len(names), tuple(shown), names)
     for row in range(len(names)):
-        for column, maps in enumerate(steps):
-            score_map_on_image(figure.axes[row * len(steps) + column], view.sample.image, maps[row].numpy())
+        for column, maps in enumerate(shown.values()):
+            score_map_on_image(figure.axes[row * len(shown) + column], view.sample.image, maps[row].numpy())
     return figure
-
-
-def method_panels(run: "Run", before: SeedView, after: SeedView, depth: NDArray[np.float32], why: str) -> MethodPanels:
-    """A row of figure 1: the class whose map differs most between the two methods.
-
-    Args:
-        before, after: of an image with at least one class.
-        why: what the image was chosen for; stands beside the row.
-    """
-    change = np.abs(after.scores - before.scores).mean(axis=(1, 2))
-    klass = int(change.argmax())
-    name = run.data("report").classes[int(after.classes[klass]) - 1].replace("_", " ")
-    boxes = sorted({one.box for one in after.evidence.plan})
-    image, truth, title = after.sample.image, after.sample.truth, f"{why}\nmap of: {name}"
-    return MethodPanels(image, depth, boxes, before.scores[klass], after.scores[klass], after.label, truth, title)

@@ -15,9 +15,9 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from wsss.data.base import IGNORE
-from wsss.data.palette import class_colours, overlay
+from wsss.data.palette import class_colours
 from wsss.methods.trust import border_pixels
-from wsss.report.pictures import DEPTH_COLOURS, MAP_COLOURS, Box
+from wsss.report.pictures import DEPTH_COLOURS, MAP_COLOURS, Box, label_on_image, truth_on_image
 from wsss.report.style import use_style
 from wsss.widgets.explorer import Explorer, ExplorerView
 from wsss.widgets.parameters import ExplorerParameters
@@ -93,7 +93,7 @@ def _panels(view: ExplorerView) -> list[Panel]:
         Panel(f"inverse depth, {len(regions)} layers", _layers(view.depth, regions.labels)),
         Panel(f"CAM before: {what}{before}", _heat(image, view.map_of(view.before.scores))),
         Panel(f"CAM after: {what}{after}", _heat(image, view.map_of(view.scores))),
-        Panel("pseudo-label", overlay(image, view.label, colours)),
+        Panel("pseudo-label", label_on_image(image, view.label, colours)),
         _last_panel(view, colours),
     ]
 
@@ -111,7 +111,7 @@ def _last_panel(view: ExplorerView, colours: NDArray[np.uint8]) -> Panel:
     image, truth = view.sample.image, view.sample.truth
     if view.control is not None:
         return Panel("control: regions of colour", _heat(image, view.map_of(view.control.scores)))
-    return Panel("truth", overlay(image, np.where(truth == IGNORE, 0, truth).astype(np.uint8), colours))
+    return Panel("truth", truth_on_image(image, truth, colours))
 
 
 def _coloured(values: NDArray[np.floating], name: str) -> Picture:

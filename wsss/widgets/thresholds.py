@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from wsss.analysis.confusion import iou_per_class, mean_iou
 from wsss.analysis.thresholds import FIXED_THRESHOLD, THRESHOLDS, pseudo_label
-from wsss.data.base import IGNORE
-from wsss.data.palette import class_colours, overlay
+from wsss.data.palette import class_colours
 from wsss.errors import WsssError
 from wsss.pipeline import Run
 from wsss.pipeline.view import SeedView, seed_view
 from wsss.report.panels import LINE_COLOURS
+from wsss.report.pictures import label_on_image, truth_on_image
 from wsss.report.style import use_style
 from wsss.widgets.choices import OptionList
 from wsss.widgets.controls import Slider, SliderSpec
@@ -137,12 +137,13 @@ def render_thresholds(grid: Sequence[ThresholdParameters], data: ThresholdData) 
 
 
 def _label(view: SeedView, p: ThresholdParameters, data: ThresholdData) -> NDArray[np.uint8]:
-    return overlay(view.sample.image, pseudo_label(view.scores, view.classes, p.threshold), class_colours(data.names))
+    return label_on_image(
+        view.sample.image, pseudo_label(view.scores, view.classes, p.threshold), class_colours(data.names)
+    )
 
 
 def _truth(view: SeedView, data: ThresholdData) -> NDArray[np.uint8]:
-    truth = np.where(view.sample.truth == IGNORE, 0, view.sample.truth).astype(np.uint8)
-    return overlay(view.sample.image, truth, class_colours(data.names))
+    return truth_on_image(view.sample.image, view.sample.truth, class_colours(data.names))
 
 
 def threshold_browser(run: Run, name: str = "cam", indices: Sequence[int] = (0,)) -> Any:
