@@ -43,7 +43,9 @@ _BY_DATA: dict[str, dict[str, Any]] = {
             _REAL_REGIONS, even=4, jump=0.03, far=0.3, min_area=0.0004, plane_tolerance=0.008, barrier=0.1
         ),
         "crops": CropParameters(scales=(2.0, 3.0), count=2),
-        "colour": replace(_REAL_COLOUR, scale=0.06, min_area=0.0016, scales=(1.0, 1.5, 2.0, 2.8)),
+        "colour": ColourParameters(
+            scale=0.06, min_area=0.0016, scales=(1.0, 1.5, 2.0, 2.8), crop_scale=32.0, crop_min_area=0.1
+        ),
     },
     "voc": {
         "report_split": "val",
