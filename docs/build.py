@@ -25,7 +25,10 @@ CONTENTS = {
         "troubleshooting",
     ),
     "Understand it": ("method", "glossary", "limitations", "related-work"),
-    "Results": ("results", "figures/README", "results/README", "records", "tabletop", "performance", "performance-tried"),
+    "Results": (
+        "results", "figures/README", "results/README", "records", "REPRODUCIBILITY", "tabletop", "performance",
+        "performance-tried",
+    ),
     "Extend it": ("api", "extend", "architecture"),
     "Project": ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "CODE_OF_CONDUCT"),
 }  # fmt: skip

@@ -113,7 +113,6 @@ def read(text: str) -> Read:
     return found
 
 
-@cache
 def markdown(page: Path) -> str:
     """The Markdown of a page, or of all cells of a chapter."""
     text = page.read_text(encoding="utf-8")
@@ -123,10 +122,15 @@ def markdown(page: Path) -> str:
     return text
 
 
+@cache
+def whole(page: Path) -> Read:
+    return read(markdown(page))
+
+
+@cache
 def prose(page: Path) -> Read:
     """The page without what it is exempt from."""
-    text = markdown(page)
-    return read(GENERATED.sub("", text) if name_of(page) in WIDE else text)
+    return read(GENERATED.sub("", markdown(page))) if name_of(page) in WIDE else whole(page)
 
 
 def check(page: Path, kind: str, found: Sequence[str]) -> None:
@@ -162,7 +166,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def lost_links(page: Path) -> Iterator[str]:
-    for link in read(markdown(page)).links:
+    for link in whole(page).links:
         place, _, fragment = link.partition("#")
         if "://" in link:
             if not link.startswith("https://"):
@@ -172,7 +176,7 @@ def lost_links(page: Path) -> Iterator[str]:
         if place == "README.md" and page.parent.name == "docs":  # of the landing page, which lies beside it on the site
             target = ROOT / place
         if not target.exists() or (
-            fragment and target.suffix in (".md", ".ipynb") and fragment not in read(markdown(target)).anchors
+            fragment and target.suffix in (".md", ".ipynb") and fragment not in whole(target).anchors
         ):
             yield link
 

@@ -100,7 +100,7 @@ class SegmentationConfig:
 
     architecture: str = "DeepLabV3Plus"
     encoder: str = "tu-tf_efficientnet_lite0"
-    iterations: int = setting(300, 1)
+    iterations: int = setting(1200, 1)
     batch_size: int = setting(8, 2)
     crop_size: int = setting(192, 32, 16384, multiple_of=32)
     learning_rate: float = setting(1e-3, 0, 10)

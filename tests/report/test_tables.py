@@ -179,7 +179,7 @@ def test_the_main_table_says_what_was_chosen() -> None:
         record("rgb-region", 30.0, parameters=[silent, loud]),
     ]
     table = stage_table(rows, "tabletop", "cam", "test")
-    assert list(table["chosen on tune"]) == ["–", "scales 1 : 0 : 2", "votes 0.75, sharing 0.9 / crops 0.3, gate 2"]
+    assert list(table["chosen on tune"]) == ["–", "scales 1 : 0 : 2", "regions 0.75, sharing 0.9 / crops 0.3, gate 2"]
 
 
 def test_the_best_control_is_chosen_on_tune_not_on_the_reported_split() -> None:
@@ -223,12 +223,12 @@ def test_tables_mark_fewer_seeds_and_compare_over_those_that_all_have() -> None:
         stage_table(rows, "tabletop", "cam", "test"),
         label_quality_table([r | {"threshold": None} for r in rows]),
     ):
-        assert table["mIoU"].tolist() == ["32.0 ± 1.0", "40.0 (1 of 3 seeds)", "43.0 ± 1.0 (2 of 3 seeds)"]
+        assert table["mIoU"].tolist() == ["32.0 ± 1.0", "40.0 (1 of 3 runs)", "43.0 ± 1.0 (2 of 3 runs)"]
         assert table["mIoU, seed 0"].tolist() == ["30.0", "40.0", "41.0"]
     alike = stage_table([rows[0], seeded("zoom", dict.fromkeys((0, 1, 2), 1.0))], "tabletop", "cam", "test")
     assert not [name for name in alike if name.startswith("mIoU,")]
     cells = headline_table(rows).loc[("tabletop", "seeds (test)")]
-    assert cells["zoom"] == "40.0 (1 of 3 seeds)"
+    assert cells["zoom"] == "40.0 (1 of 3 runs)"
 
 
 def test_networks_have_their_share_of_full_supervision() -> None:

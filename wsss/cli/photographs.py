@@ -133,8 +133,11 @@ def label(
         write_label_folder,
         write_network,
     )
+    from wsss.machine.lazy import needed
     from wsss.report.review import review_labels
 
+    if network:  # said now, not after the classifier's training
+        needed("segmentation_models_pytorch", "--network")
     run, name, missing = open_labels(options, images, tags, method, tune_masks, preset)
     run.require_apart(out)
     run.require_runs_apart()

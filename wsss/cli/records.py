@@ -71,7 +71,7 @@ def results(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="tabletop-0 (a data set and a training seed), tabletop (all its seeds), series, ablation, doubled.",
+            help="tabletop-0 (data and a training seed), tabletop (all its seeds), series, ablation, doubled, tools.",
             metavar="PART",
         ),
     ] = None,
@@ -262,8 +262,7 @@ def report(
         list[Path] | None,
         typer.Option(
             "--page",
-            help="Page whose marked tables are written, repeatable; default: README.md and the pages in docs/ "
-            "that have tables; of other records none.",
+            help="Page whose marked tables are written, repeatable; default: all that have any; of other records none.",
         ),
     ] = None,
 ) -> Made:
@@ -273,6 +272,7 @@ def report(
     """
     from wsss.checks import require_apart
     from wsss.experiments.committed import check_once, earlier_version
+    from wsss.experiments.plan import CLAIMS
     from wsss.records.store import load_records
     from wsss.report.ablation_charts import ablation_charts
     from wsss.report.chart_list import record_charts
@@ -295,6 +295,6 @@ def report(
     charts += [one for more in (ablation_charts, series_charts, preset_charts) for one in more(records, figures)]
     drawn = _said(draw_charts(charts))
     for page in pages or ():
-        write_tables(page, found, load_others(records))
+        write_tables(page, found, load_others(records, CLAIMS))
     written = [*(pages or ()), *([write_gallery(figures)] if committed else [])]
     return Made({"figures": drawn, "pages": _said(written)}, figures if charts else None)

@@ -169,8 +169,10 @@ def segment(
 
     `wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """
+    from wsss.machine.lazy import needed
     from wsss.pipeline.named import named
 
+    needed("segmentation_models_pytorch", "a segmentation network")  # now, not after the classifier's training
     run = options.open(label_methods=options.methods(methods))
     records = _print_stage(run, "segmentation")
     networks = {name: named(run, "networks", name, run.network_path(name)) for name in run.network_labels}

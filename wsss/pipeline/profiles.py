@@ -42,9 +42,6 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "regions": replace(_REAL_REGIONS, even=4, jump=0.03, far=0.3),
         "crops": _REAL_CROPS,
         "colour": _REAL_COLOUR,
-        # Sixteen classes in crowded rooms: after 300 iterations even true masks have taught a network little (18.2
-        # mIoU).
-        "segmentation": SegmentationConfig(iterations=1200),
     },
     "voc": {
         "report_split": "val",

@@ -89,7 +89,7 @@ def _tune_over(record: Record, seeds: Sequence[int]) -> float | None:
 def marked_miou(record: Record, records: Sequence[Record]) -> str:
     """mIoU, mean ± standard deviation, with a mark where others of the table have more training seeds."""
     seeds = len({seed for other in records for seed in other["seeds"]})
-    mark = "" if len(record["seeds"]) == seeds else f" ({len(record['seeds'])} of {seeds} seeds)"
+    mark = "" if len(record["seeds"]) == seeds else f" ({len(record['seeds'])} of {seeds} runs)"
     return f"{mean_std(record['miou'])}{mark}"
 
 

@@ -97,11 +97,11 @@ def _magnification_text(facts: Mapping[str, Any] | None) -> str:
 
 
 def _chosen_text(parameters: Mapping[str, Any]) -> str:
-    """The parts of a method with the weights chosen: `crops 1, votes 0.75, second opinion 0.5, sharing 0.9`."""
+    """The parts of a method with the weights chosen: `crops 1, regions 0.75, joint regions 0.5, sharing 0.9`."""
     weights = parameters.get("level_weights")
     parts = [f"scales {' : '.join(f'{weight:g}' for weight in weights)}"] if weights else []
     silent = () if parameters.get("crop_weight") else ("gate",)  # it weighs crops alone
-    names = {"crop_weight": "crops", "gate": "gate", "vote": "votes", "colour": "second opinion", "reach": "sharing"}
+    names = {"crop_weight": "crops", "gate": "gate", "vote": "regions", "colour": "joint regions", "reach": "sharing"}
     parts += [f"{name} {parameters[key]:g}" for key, name in names.items() if parameters.get(key) and key not in silent]
     return ", ".join(parts) or MISSING
 
