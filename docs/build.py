@@ -21,7 +21,7 @@ ROOT = HERE.parent
 
 CONTENTS = {
     "Use it": (
-        "own-photographs", "own-data", "own-model", "depth", "hand-over", "running", "command-line", "scale",
+        "install", "own-photographs", "own-data", "own-model", "depth", "hand-over", "running", "command-line", "scale",
         "troubleshooting",
     ),
     "Understand it": ("method", "glossary", "limitations", "related-work"),
@@ -30,7 +30,7 @@ CONTENTS = {
         "performance-tried",
     ),
     "Extend it": ("api", "extend", "architecture"),
-    "Project": ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "CODE_OF_CONDUCT"),
+    "Project": ("README", "REPRODUCIBILITY", "CONTRIBUTING", "CHANGELOG", "SECURITY", "CODE_OF_CONDUCT"),
 }  # fmt: skip
 """Pages of the side bar, after the chapters: of `docs/`, of the root of the checkout, or where the path says.
 

@@ -126,7 +126,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_makefile_explains_every_public_target() -> None:
     targets = re.findall(r"^  make (\w+) +\S", make().stdout, flags=re.MULTILINE)
     assert targets == [
-        "help", "env", "reproduce", "smoke", "lab", "results", "report", "figures", "site", "test", "lint", "lock", "clean"
+        "help", "env", "reproduce", "smoke", "lab", "results", "report", "figures", "site", "release", "test", "lint", "lock", "clean"
     ]  # fmt: skip
 
 

@@ -167,7 +167,9 @@ def test_default_root_is_the_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_without_a_renderer_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "embreex", None)
-    with pytest.raises(WsssError, match=r"rendering needs embreex, .*pip install 'wsss-depth-cam\[render\]', or .*--root"):
+    with pytest.raises(
+        WsssError, match=r"rendering needs embreex, .*pip install 'wsss-depth-cam\[render\]', or .*--root"
+    ):
         _render_chunk(tmp_path, SPEC, "train", [0])
 
 

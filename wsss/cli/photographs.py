@@ -134,6 +134,7 @@ def label(
         write_network,
     )
     from wsss.machine.lazy import needed
+    from wsss.pipeline.cards import write_card
     from wsss.report.review import review_labels
 
     if network:  # said now, not after the classifier's training
@@ -149,7 +150,9 @@ def label(
     page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
     if network:
-        typer.echo(f"network for `wsss predict`: {write_network(run, name, out)}")
+        trained = write_network(run, name, out)
+        write_card(run, trained, name)
+        typer.echo(f"network for `wsss predict`: {trained}")
     typer.echo(f"look through them, least certain first: {page}")
     return Made({**facts, "review": page}, out)
 

@@ -94,6 +94,15 @@ AXES: dict[str, tuple[tuple[Settings, ...], ...]] = {
         ({"regions.plane_tolerance": 0.004}, {"regions.plane_tolerance": 0.008}, {"regions.plane_tolerance": 0.02}),
         ({"regions.barrier": 0.0}, {"regions.barrier": 0.02}, {"regions.barrier": 0.1}),
     ),
+    "depth": (
+        tuple(
+            {"crops.scales": scales, "crops.count": count}
+            for scales, count in (
+                ((1.0, 2.0, 2.8), 3), ((1.0, 1.5, 2.0, 2.6), 1), ((2.0, 3.0), 2), ((1.0, 1.5, 2.0), 10),
+                ((1.0, 2.0), 13), ((1.0, 2.0, 2.4), 5),
+            )
+        ),
+    ),
     "rgb-crop": (
         _product("colour.crop_scale", (0.5, 2.0, 8.0), "colour.crop_min_area", (0.0016, 0.0064, 0.0256)),
     ),
@@ -103,7 +112,8 @@ AXES: dict[str, tuple[tuple[Settings, ...], ...]] = {
 SEARCHED = {
     "rgb-region": ("rgb-region",),
     "rgb-crop": ("rgb-crop", "rgb"),
-    "region-only": ("crop-only", "depth-region", "region-only", "depth"),
+    "region-only": ("depth-region", "region-only"),
+    "depth": ("crop-only", "depth"),
 }
 """Methods whose constants are searched, each with those that these are of."""
 

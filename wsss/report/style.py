@@ -29,15 +29,16 @@ METHOD_COLOURS = {
     "rgb-region": "#009E73",
     "rgb-crop": "#66C2A5",
     "rgb": "#117733",
-    "crop-only": "#E69F00",
+    "crop-only": "#0072B2",
     "depth-region": "#BF812D",
-    "region-only": "#8C510A",
+    "region-only": "#E69F00",
     "depth": "#D55E00",
     "code-as-published": "#882255",
-    "oracle-box": "#000000",
-    "full-supervision": "#0072B2",
+    "oracle-box": "#3B3B3B",
+    "full-supervision": "#000000",
 }
-"""The same colour for a method in every figure. The order is that of the tables: controls, depth, upper bounds."""
+"""The same colour for a method in every figure. Of `cam`, the best controls, `crop-only` and `depth` they are Okabe and
+Ito's, which are told apart with any vision. The order is that of the tables: controls, depth, upper bounds."""
 
 WRONG_DEPTH = ("shuffled", "constant", "inverted", "noisy")
 """Depth sources that are controls: drawn paler than the method with true depth."""
