@@ -25,10 +25,7 @@ CONTENTS = {
         "troubleshooting",
     ),
     "Understand it": ("method", "glossary", "limitations", "related-work"),
-    "Results": (
-        "results", "figures/README", "results/README", "records", "REPRODUCIBILITY", "tabletop", "performance",
-        "performance-tried",
-    ),
+    "Results": ("results", "figures/README", "results/README", "records", "tabletop", "performance", "performance-tried"),
     "Extend it": ("api", "extend", "architecture"),
     "Project": ("README", "REPRODUCIBILITY", "CONTRIBUTING", "CHANGELOG", "SECURITY", "CODE_OF_CONDUCT"),
 }  # fmt: skip
