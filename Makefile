@@ -78,6 +78,13 @@ $(SITE_TOOLS): $(STAMP)
 site: $(SITE_TOOLS) ## build a static site in docs/build from the notebooks' outputs, README and docstrings; check its links
 	"$(PY)" docs/build.py $(SITE_ARGS)
 
+# Files of a release, in dist/. Nothing is trained; what is missing is named with the command that makes it.
+.PHONY: release
+RELEASE_ARGS ?=
+
+release: $(SITE_TOOLS) ## build wheel, sdist, site, weights, labels, scenes, checksums in dist/ (RELEASE_ARGS=--partial: what is there)
+	"$(PY)" .ci/release.py $(RELEASE_ARGS)
+
 test: env ## run the tests, the smoke run of all seven notebooks included
 	WSSS_LOCKED=1 "$(PY)" -m pytest $(PYTEST_ARGS)
 

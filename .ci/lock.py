@@ -16,13 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROJECT = "wsss-depth-cam"
-EXTRAS = "dev,export,bench"
+EXTRAS = "all,dev,bench"
 # torch states these markers itself; without them the lock would install on one platform only.
 MARKERS = {
     r"(nvidia|cuda)-.*|triton": 'sys_platform == "linux"',
 }
 HEADER = f"""\
-# Exact versions of what pyproject.toml and its extras dev, export and bench need, with all that these need in turn.
+# Exact versions of what pyproject.toml and its extras all, dev and bench need, with all that these need in turn.
 # Made by `make lock` on Linux x86-64 with Python {PYTHON}; do not edit by hand.
 # torch and torchvision are released in pairs: an unmatched one fails at import
 # ("operator torchvision::nms does not exist").

@@ -188,4 +188,4 @@ def versions_of(*packages: str) -> dict[str, str]:
     try:
         return {name: version(name) for name in packages}
     except ImportError as error:
-        raise WsssError(f'{error.name} is not installed: pip install -e ".[bench,crf]"') from error
+        raise WsssError(f"{error.name} is not installed: pip install -e '.[all,bench,crf]'") from error

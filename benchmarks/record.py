@@ -142,12 +142,30 @@ def write_between(page: Path, name: str, content: str) -> None:
 
 def tables(record: Record) -> dict[str, str]:
     """The tables of a record, in Markdown, by the name of their marks."""
-    rows = record["parts"].get("own-models", {}).get("rows")
-    if not rows:
-        return {"bench": table(record)}
-    from benchmarks.own_models_page import own_models_table
+    found = {"bench": table(record)}
+    if run := record["parts"].get("reproduce"):
+        found["bench reproduce"] = run_table(run)
+    if rows := record["parts"].get("own-models", {}).get("rows"):
+        from benchmarks.own_models_page import own_models_table
 
-    return {"bench": table(record), "bench own-models": own_models_table(rows)}
+        found["bench own-models"] = own_models_table(rows)
+    return found
+
+
+def run_table(part: Record) -> str:
+    """What each chapter of a whole run takes, in minutes and as a share of all; then the machine."""
+    figures = figures_of(part)
+    total = figures["whole default reproduction"].value
+    chapters = {
+        name.removeprefix("chapter "): each.value for name, each in figures.items() if name.startswith("chapter ")
+    }
+    rows = ["| chapter | minutes | share |", "| :-- | --: | --: |"]
+    rows += [f"| {name} | {minutes:.1f} | {100 * minutes / total:.0f} % |" for name, minutes in chapters.items()]
+    rows.append(f"| **whole run** | **{total:.1f}** | |")
+    where = part["machine"]
+    return "\n".join(
+        [*rows, "", f"{where['processor']}, {where['threads']} threads, at {(part['commit'] or 'no commit')[:7]}."]
+    )
 
 
 def _text(figure: Figure) -> str:

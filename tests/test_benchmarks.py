@@ -101,6 +101,17 @@ def test_the_page_has_the_table_of_the_record(tmp_path: Path) -> None:
         write_table(record, page)
 
 
+def test_a_run_is_shown_chapter_by_chapter(tmp_path: Path) -> None:
+    figures = (
+        at_most("whole default reproduction", 10, 12, "min"),
+        shown("chapter 00", 1, "min"),
+        shown("chapter 01", 4, "min"),
+    )
+    add_part(tmp_path / "bench.json", "reproduce", part(*figures), 1.0, quick=False)
+    rows = tables(load_record(tmp_path / "bench.json"))["bench reproduce"].splitlines()
+    assert rows[2:5] == ["| 00 | 1.0 | 10 % |", "| 01 | 4.0 | 40 % |", "| **whole run** | **10.0** | |"]
+
+
 def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     path.write_text("[]")
@@ -261,9 +272,10 @@ def test_tables_and_sentences_of_own_models() -> None:
         row("timm a", **{"grad-cam": 2e-6, "torch-cam": 3e-6}),
         row("timm b", **{"grad-cam": 0.1, "torch-cam": 1e-6}),
     ]
-    times, costs, whole = own_models_table(rows).split("\n\n")
+    times, lines, memory, whole = own_models_table(rows).split("\n\n")
     assert times.splitlines()[2] == "| timm a | 10 (10) | 11 (11) | 30 (30) | 10.5 (10.5) | 1.10 |"
-    assert costs.splitlines()[3] == "| timm b | CAM | 3 | 6 | 10 | 700 | 800 | 900 | 710 | 1e-01 | 1e-06 |"
+    assert lines.splitlines()[3] == "| timm b | 3 | 6 | 10 | 1e-01 | 1e-06 |"
+    assert memory.splitlines()[3] == "| timm b | CAM | 700 | 800 | 900 | 710 |"
     assert whole.splitlines()[2] == "| timm a | 200 | 500 | 1.02 | 1234 | 1.50 |"
     said = finding(rows)
     assert "DepthCAM 1.10 (median; 1.10 to 1.10) times a bare forward pass" in said

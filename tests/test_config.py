@@ -9,7 +9,7 @@ import pytest
 from wsss.config import Config, config_hash
 from wsss.data.registry import dataset_names
 from wsss.errors import WsssError
-from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
+from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS, RESULT_TEACHERS
 from wsss.methods.names import MethodName
 from wsss.methods.registry import METHODS, method
 from wsss.pipeline.profiles import PROFILES, profile
@@ -28,6 +28,12 @@ def test_every_profile_fits_every_data_set(name: str, data: str) -> None:
         config.classifier.base_side % 16 == config.classifier.crop_side % 16 == config.segmentation.crop_size % 16 == 0
     )
     json.dumps(config.dictionary(), allow_nan=False)  # it is hashed and stored as JSON
+
+
+@pytest.mark.parametrize("data", RESULT_METHODS)
+def test_networks_learn_from_labels_that_are_compared(data: str) -> None:
+    assert set(RESULT_TEACHERS[data]) <= set(RESULT_LABELS[data])
+    assert [MethodName.parse(name).base for name in RESULT_TEACHERS[data]][::2] == ["cam", "depth"]
 
 
 def test_unknown_names_list_the_known_ones() -> None:

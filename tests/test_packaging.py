@@ -25,6 +25,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 LOCK_LINES = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
 LOCKED_ON = {"python_version": "3.11", "sys_platform": "linux", "platform_machine": "x86_64"}
+LOCKED = ("notebooks", "render", "hub", "seg", "export", "bench", "dev")
+"""Extras that the lock holds; `all` is the first five of them."""
 # The pairs are published on the torchvision project page; add one when the lock moves on.
 TORCHVISION_OF_TORCH = {"2.14.1": "0.29.1"}
 
@@ -52,7 +54,7 @@ def test_every_line_of_the_lock_is_one_exact_pin() -> None:
     assert len(pins()) == len(LOCK_LINES), "a package is locked twice"
 
 
-@pytest.mark.parametrize("requirement", declared("dev"), ids=lambda requirement: requirement.name)
+@pytest.mark.parametrize("requirement", declared(*LOCKED), ids=lambda requirement: requirement.name)
 def test_lock_satisfies_pyproject(requirement: Requirement) -> None:
     pinned = pins().get(canonicalize_name(requirement.name))
     assert pinned is not None, f"{requirement.name} is not in requirements.lock: run `make lock`"
@@ -64,9 +66,16 @@ def test_lock_holds_on_the_platform_that_it_is_for() -> None:
     assert not [line for line, marker in markers.items() if marker is not None and not marker.evaluate(LOCKED_ON)]
 
 
-@pytest.mark.parametrize("requirement", declared("crf"), ids=lambda requirement: requirement.name)
+@pytest.mark.parametrize("requirement", declared(*LOCKED[:-1], "crf"), ids=lambda requirement: requirement.name)
 def test_runtime_dependencies_have_a_floor_and_a_cap(requirement: Requirement) -> None:
     assert {specifier.operator for specifier in requirement.specifier} == {">=", "<"}
+
+
+def test_the_lock_is_made_from_all_extras_that_it_holds() -> None:
+    (whole,) = (Requirement(text) for text in PROJECT["optional-dependencies"]["all"])
+    assert (whole.name, sorted(whole.extras)) == (PROJECT["name"], sorted(LOCKED[:5]))
+    assert re.search(r'^EXTRAS = "all,dev,bench"$', (ROOT / ".ci/lock.py").read_text(), flags=re.MULTILINE)
+    assert "extras all, dev and bench need" in (ROOT / "requirements.lock").read_text()
 
 
 def test_torch_and_torchvision_are_a_pair() -> None:
@@ -90,6 +99,16 @@ def test_one_python_version_everywhere() -> None:
     assert Version(python) in Requirement(f"python{PROJECT['requires-python']}").specifier
 
 
+def test_the_hosted_checks_install_on_every_python_that_the_metadata_names() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    matrix = jobs["install"]["strategy"]["matrix"]
+    named = [text.rpartition(" ")[2] for text in PROJECT["classifiers"] if "Python :: 3." in text]
+    assert matrix["python"] == named == ["3.11", "3.12", "3.13"]
+    systems = {"ubuntu-latest": "Linux", "macos-latest": "MacOS", "windows-latest": "Windows"}
+    told = {text.rpartition(" ")[2] for text in PROJECT["classifiers"] if text.startswith("Operating System")}
+    assert {systems[name] for name in matrix["os"]} == told
+
+
 def test_citation_agrees_with_the_package() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == wsss.__version__
@@ -107,7 +126,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_makefile_explains_every_public_target() -> None:
     targets = re.findall(r"^  make (\w+) +\S", make().stdout, flags=re.MULTILINE)
     assert targets == [
-        "help", "env", "reproduce", "smoke", "lab", "results", "report", "figures", "site", "test", "lint", "lock", "clean"
+        "help", "env", "reproduce", "smoke", "lab", "results", "report", "figures", "site", "release", "test", "lint", "lock", "clean"
     ]  # fmt: skip
 
 

@@ -20,9 +20,9 @@ COMMAND = r"""(?:^\s*|`|f"|-m )wsss (?=[a-z])"""
 """What stands before the name of a command: in a block of code, between backticks, in a string, behind a launcher."""
 
 FOREIGN = {
-    # of torchrun and accelerate
+    # of torchrun, accelerate and pip
     "--nproc-per-node", "--nnodes", "--node-rank", "--rdzv-backend", "--rdzv-endpoint", "--standalone", "--multi_gpu",
-    "--num_processes", "--help",
+    "--num_processes", "--help", "--index-url",
 }  # fmt: skip
 CODE = sorted(ROOT.glob("wsss/**/*.py"))
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("notebooks/*.ipynb"))]

@@ -32,7 +32,7 @@ __all__ = [
     "hashed_splits",
 ]
 
-ALGORITHM_VERSION = {"classifier": 2, "depth": 2, "cam": 5, "pseudo": 4, "segmentation": 4}
+ALGORITHM_VERSION = {"classifier": 2, "depth": 2, "cam": 6, "pseudo": 4, "segmentation": 4}
 """Raised whenever a stage's output changes for the same settings; part of every cache key and record."""
 
 SCORING_VERSION = 3
@@ -100,7 +100,7 @@ class SegmentationConfig:
 
     architecture: str = "DeepLabV3Plus"
     encoder: str = "tu-tf_efficientnet_lite0"
-    iterations: int = setting(300, 1)
+    iterations: int = setting(1200, 1)
     batch_size: int = setting(8, 2)
     crop_size: int = setting(192, 32, 16384, multiple_of=32)
     learning_rate: float = setting(1e-3, 0, 10)

@@ -2,7 +2,7 @@
 
 from unicodedata import category
 
-__all__ = ["WsssError", "first_line", "in_one_line", "is_one_line"]
+__all__ = ["MissingExtra", "WsssError", "first_line", "in_one_line", "is_one_line"]
 
 _NO_SIGNS = ("Cc", "Cs", "Zl", "Zp")
 """Control signs, halves of characters (of names that are no UTF-8), separators of lines and paragraphs."""
@@ -13,6 +13,10 @@ class WsssError(Exception):
 
     The message says what is wrong, where, and what to do about it; the command line prints it without a traceback.
     """
+
+
+class MissingExtra(WsssError):
+    """A library of an extra is not installed: no fault of the file or value at hand."""
 
 
 def first_line(error: BaseException) -> str:

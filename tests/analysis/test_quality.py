@@ -81,10 +81,10 @@ def test_images_without_any_class_can_be_left_out():
 
 
 def test_the_worst_is_a_loss_only_below_zero():
-    assert rule_text("best", 3.25) == "largest gain\n+3.2 points"
-    assert rule_text("worst", -1.0) == "largest loss\n−1.0 points"
-    assert rule_text("worst", 0.0) == "least gain\n+0.0 points"
-    assert rule_text("best", -2.0).startswith("least loss")
+    assert rule_text("best", 3.25) == "furthest ahead\n+3.2 points"
+    assert rule_text("worst", -1.0) == "furthest behind\n−1.0 points"
+    assert rule_text("worst", 0.0) == "least ahead\n+0.0 points"
+    assert rule_text("best", -2.0).startswith("least behind")
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,13 @@ for _name, _options in COMMANDS.items():
     _options |= EVERY | ({"--config", "--set"} if _name in OPEN_A_RUN else set())
 
 
-TRAINING = {"--backbone", "--weights", "--epochs", "--batch-size", "--limit", "--device"}
+TRAINING = {"--backbone", "--weights", "--epochs", "--batch-size", "--limit"}
 for _name in ("train", "cam", "crops", "pseudo", "segment", "export", "run", "train-depth", "label", "compare"):
     COMMANDS[_name] |= TRAINING
+
+
+for _name in set(COMMANDS) - {"render", "fetch", "export-network", "report", "bench", "where"}:
+    COMMANDS[_name] |= {"--device"}
 
 
 @pytest.fixture(autouse=True)
@@ -533,10 +537,13 @@ def test_train_exports_a_checkpoint_and_says_how_good_it_is(monkeypatch, tmp_pat
             return {"map": {"tune": 71.26, "report": 69.5}}
 
     monkeypatch.setattr(cli.options, "open_run_of", lambda *_, **__: Opened())
+    carded: list[Path] = []
+    monkeypatch.setattr("wsss.pipeline.cards.write_card", lambda run, path: carded.append(path))
     out = tmp_path / "mine.safetensors"
     result = CliRunner().invoke(cli.app, ["train", "--out", str(out), "--methods", "cam"], catch_exceptions=False)
     assert result.exit_code == 0
     assert out.read_text() == "cam"
+    assert carded == [out]
     assert "mAP 71.3 on tune, 69.5 on test" in result.output
 
 

@@ -166,8 +166,10 @@ def test_default_root_is_the_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_without_a_renderer_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "embreex.rtcore_scene", None)
-    with pytest.raises(WsssError, match=r"pip install embreex.*--root"):
+    monkeypatch.setitem(sys.modules, "embreex", None)
+    with pytest.raises(
+        WsssError, match=r"rendering needs embreex, .*pip install 'wsss-depth-cam\[render\]', or .*--root"
+    ):
         _render_chunk(tmp_path, SPEC, "train", [0])
 
 
@@ -185,7 +187,7 @@ def test_the_frozen_renderer_is_not_named(version: str | None, tmp_path: Path, m
     other_renderer(monkeypatch, version)
     spec = TabletopSpec()
     _check_identity(tmp_path, spec)
-    plain = {"version": 2, "seed": 0, "side": 512, "splits": {"train": 400, "tune": 80, "test": 400}}
+    plain = {"version": 3, "seed": 0, "side": 512, "splits": {"train": 400, "tune": 80, "test": 400}}
     assert json.loads((tmp_path / "identity.json").read_text()) == spec.identity() == plain
     assert default_root(spec).name == f"tabletop-{content_hash(plain)[:12]}"
 

@@ -14,7 +14,7 @@ from wsss.errors import WsssError
 from wsss.experiments import committed
 from wsss.experiments.committed import check_committed, earlier_version
 from wsss.experiments.notebooks import NOTEBOOKS, check_outputs
-from wsss.experiments.plan import PRESET_IMAGES, RESULT_METHODS, VARIANTS
+from wsss.experiments.plan import CLAIMS, PRESET_IMAGES, RESULT_METHODS, VARIANTS
 from wsss.io import content_hash, read_json, write_json
 from wsss.methods.presets import preset_for
 from wsss.paths import notebook_folder
@@ -94,6 +94,12 @@ def as_of_this_code(record: Record) -> Any:
     return {**record, "provenance": record["provenance"] | made | {"algorithms": algorithms_of(stage)}}
 
 
+def is_planned(record: Record) -> bool:
+    """Whether a record is one of those that the code makes now: an earlier version may have had others."""
+    config = profile("reference", record["data"] if record["data"] in RESULT_METHODS else "voc")
+    return full_name(record) in committed.committed_names(config, record["stage"])
+
+
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The committed tree as if it had just been made, of the methods whose records it has."""
@@ -102,6 +108,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         plan, configs = getattr(committed, names), {data: profile("reference", data) for data in RESULT_METHODS}
         kept = {d: tuple(n for n in plan[d] if (d, stage, configs[d].full_name(n)) in found) for d in RESULT_METHODS}
         monkeypatch.setattr(committed, names, kept)
+    teachers = {data: config.label_methods for data, config in configs.items()}
+    monkeypatch.setattr(committed, "RESULT_TEACHERS", teachers)
     root = Path(shutil.copytree(CHECKOUT / "results", tmp_path / "results"))
     (root / "earlier.json").unlink(missing_ok=True)
     wanted = {
@@ -129,7 +137,7 @@ def test_missing_stale_and_smoke_records_are_named(tree: Path, tmp_path: Path) -
         with pytest.raises(WsssError, match=message):
             check_committed(records, root)
 
-    records: list[Any] = [as_of_this_code(record) for record in RECORDS]
+    records: list[Any] = [as_of_this_code(record) for record in RECORDS if is_planned(record)]
     check_committed(records, tree)
     gone = [record for record in records if (record["data"], record["method"]) != ("nyuv2", "zoom")]
     refused(gone, tree, r"no record with.*nyuv2.*zoom.*wsss results")
@@ -167,7 +175,7 @@ def test_no_record_is_of_a_smoke_run() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_tables_of_the_pages_are_those_of_the_records(page: Path) -> None:
-    assert is_current(CHECKOUT / page, RECORDS, load_others(CHECKOUT / "results")), "run `wsss report`"
+    assert is_current(CHECKOUT / page, RECORDS, load_others(CHECKOUT / "results", CLAIMS)), "run `wsss report`"
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

@@ -1,5 +1,8 @@
 """Refinements by name: parsing, trials, what each needs."""
 
+import sys
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +10,8 @@ from torch.nn import functional as F
 
 from wsss.errors import WsssError
 from wsss.methods.names import REFINEMENT_NAMES, MethodName
-from wsss.pseudo import crf
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
-from wsss.pseudo.crf import crf_available, dense_crf
+from wsss.pseudo.crf import dense_crf
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine
 
 
@@ -100,14 +102,14 @@ def test_depth_is_asked_for_where_it_is_needed() -> None:
 
 def test_a_missing_crf_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     image, scores, _ = noisy_square()
-    monkeypatch.setattr(crf, "crf_available", lambda: False)
-    with pytest.raises(WsssError, match=r"pip install .*\[crf\].*`par`"):
+    monkeypatch.setitem(sys.modules, "pydensecrf", None)
+    with pytest.raises(WsssError, match=r"pip install .*\[crf\]'.*take par"):
         dense_crf(image, scores, 0.3)
     with pytest.raises(ValueError, match="but the image"):
         dense_crf(image, scores[:, :5], 0.3)
 
 
-@pytest.mark.skipif(not crf_available(), reason="pydensecrf2 is not installed (extra crf)")
+@pytest.mark.skipif(find_spec("pydensecrf") is None, reason="pydensecrf2 is not installed (extra crf)")
 class TestCrf:
     def test_it_fills_the_object_and_gives_probabilities(self) -> None:
         image, scores, truth = noisy_square()

@@ -171,7 +171,9 @@ def test_walk_figures_have_their_panels(view):
     titled = [number for number, ax in enumerate(figure.axes) if ax.get_title()]
     assert titled == [*range(7), 14, 15]  # two rows of crops, and below each its evidence
     assert [len(ax.patches) for ax in figure.axes[21:]] == [1, 1, 0, 0, 0, 0, 0]
-    figure = walk.fusion_figure(view, FusionParameters(vote=0.5), CLASSES, most=1)
-    assert [ax.get_title() for ax in figure.axes] == ["whole image", "crops, gated", "both", "with vote 0.5"]
+    figure = walk.fusion_figure(view, FusionParameters(vote=0.5), CLASSES, "crops", most=1)
+    assert [ax.get_title() for ax in figure.axes] == ["whole image", "crops, gated", "together, w 0"]
+    figure = walk.fusion_figure(view, FusionParameters(vote=0.5), CLASSES, "regions", most=1)
+    assert [ax.get_title() for ax in figure.axes] == ["with crops", "averaged by region", "together, v 0.5"]
     scales = walk.scales_figure(view.sample, view.evidence.levels[:, 0], (0.5, 1.0), 64)
     assert [ax.get_title().split("\n")[0] for ax in scales.axes] == ["image", "× 0.5", "× 1", "mean"]

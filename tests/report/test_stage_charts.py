@@ -39,6 +39,7 @@ def record(method: str, miou: float, **changes: Any) -> Any:
         "iou": {"background": 90.0, "duck": None},
         "miou": {"mean": miou, "std": 1.0, "per_seed": [miou - 1, miou + 1]},
         "interval": [miou - 3, miou + 3],
+        "seeds": [0, 1],
         "threshold": {"value": 0.3, "fixed": {"value": 0.2}, "oracle": {"value": 0.4}},
         "hit_effects": None,
         "tune_miou": miou,
@@ -103,9 +104,11 @@ def test_heat_maps_leave_empty_cells_blank_and_star_what_excludes_zero() -> None
     assert texts(strata_difference(RECORDS[0], "cam", "recall")) == ["+5.0\nn=7"]
 
 
-def test_class_bars_and_learning_curves_take_gaps() -> None:
+def test_class_marks_and_learning_curves_take_gaps() -> None:
     (ax,) = per_class_bars(RECORDS).axes
-    assert [patch.get_height() for patch in ax.patches][::2] == [90.0, 90.0]  # type: ignore[attr-defined]
+    assert [xs(line)[0] for line in ax.lines] == [90.0, 90.0]
+    assert all(np.isnan(xs(line)[1]) for line in ax.lines)
+    assert len({line.get_marker() for line in ax.lines}) == 2
     (ax,) = learning_curves(RECORDS).axes
     assert ax.get_xlabel() == "epoch"
     assert xs(ax.lines[0]) == [1, 2]

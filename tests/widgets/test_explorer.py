@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ipywidgets import Accordion
 from matplotlib.figure import Figure
 
 from wsss.cam.classifier import Classifier, info_for
@@ -243,6 +244,13 @@ def test_a_person_gets_a_slider_for_each_parameter(run: Any, monkeypatch: pytest
         assert (slider.low, slider.high, slider.help) == (spec.low, spec.high, spec.help)
         assert slider.continuous is not spec.looks
     assert [one.description for one in found if isinstance(one, OptionList)] == ["scene", "class", "depth"]
+    (folded,) = [one for one in found if isinstance(one, Accordion)]
+    assert folded.selected_index is None
+    (inside,) = folded.children
+    hidden = {one.label for one in inside.children if isinstance(one, Slider)}
+    assert {spec.label for spec in SLIDERS if spec.label not in hidden} == {
+        "depth jump", "crops", "region average", "background threshold",
+    }  # fmt: skip
 
 
 def test_a_slider_changes_picture_numbers_and_toml(panel: ExplorerPanel) -> None:

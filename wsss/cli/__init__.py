@@ -23,6 +23,7 @@ from wsss.cli import exports, fetching  # noqa: F401 - likewise
 from wsss.cli import bench, records, where  # noqa: F401 - likewise
 from wsss.cli.application import app
 from wsss.errors import WsssError, in_one_line
+from wsss.machine.lazy import remedy
 from wsss.machine.processes import connected, launched, lost_another, speaks
 from wsss.paths import VERSION
 
@@ -82,6 +83,11 @@ def main() -> None:
         if _debugging():
             raise
         _end(error)
+    except ImportError as error:
+        told = remedy(error)
+        if told is None or _debugging():
+            raise
+        _end(told)
     except OSError as error:  # a disk or a folder that fails where no reader or writer of ours expects it
         if _debugging() or isinstance(error, BrokenPipeError):
             raise

@@ -1,11 +1,11 @@
-"""The application, and what every command of it has: `--runs`, `--json`, `--quiet`, and a last line."""
+"""The application, and what every command of it has: `--runs`, `--json`, `--quiet`, `--device`, and a last line."""
 
 import io
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,20 @@ from wsss.cli.made import document
 from wsss.paths import typed_path
 
 __all__ = ["app"]
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+_DEVICE: dict[str, tuple[Any, Any]] = {
+    "device": (
+        Annotated[
+            DeviceName | None,
+            typer.Option(help="What computes. Default: $WSSS_DEVICE, or auto.", rich_help_panel="Every command"),
+        ],
+        None,
+    )
+}
+_WITHOUT_DEVICE = ("render", "fetch", "export-network", "report", "bench", "where")
+"""Commands that compute with no network, or on the CPU alone."""
 
 _SHARED: dict[str, tuple[Any, Any]] = {
     "runs": (
@@ -57,7 +71,8 @@ class _Application(typer.Typer):
 
         def entered(command: Command) -> Command:
             called = name or command.__name__.replace("_", "-")
-            enter(adds(_SHARED, lambda *given: _say(called, *given))(command))
+            shared = _SHARED if called in _WITHOUT_DEVICE else _DEVICE | _SHARED
+            enter(adds(shared, lambda *given: _say(called, *given))(command))
             return command
 
         return entered
@@ -68,7 +83,7 @@ def _say(name: str, command: Command, chosen: dict[str, Any], given: dict[str, A
     as_json, quiet = chosen["as_json"], chosen["quiet"]
     runs = str(typed_path(chosen["runs"]).resolve()) if chosen["runs"] else None
     hidden = {"WSSS_HEADLESS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"} if quiet else {}
-    with environment(WSSS_RUNS=runs, **hidden):
+    with environment(WSSS_RUNS=runs, WSSS_DEVICE=chosen.get("device"), **hidden):
         printed = io.StringIO()
         with redirect_stdout(printed if as_json or quiet else sys.stdout):
             made = command(**given)

@@ -25,7 +25,7 @@ def bench(
     ] = False,
     quick: Annotated[bool, typer.Option(help="Few and small: does it run? Not a result.")] = False,
 ) -> Made:
-    """Measure speed and memory beside other libraries (15 minutes; pip install -e ".\\[bench,crf]").
+    """Measure speed and memory beside other libraries (15 minutes; pip install -e '.\\[all,bench,crf]').
 
     What is measured already is kept, part by part.
     """

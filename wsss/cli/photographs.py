@@ -133,8 +133,12 @@ def label(
         write_label_folder,
         write_network,
     )
+    from wsss.machine.lazy import needed
+    from wsss.pipeline.cards import write_card
     from wsss.report.review import review_labels
 
+    if network:  # said now, not after the classifier's training
+        needed("segmentation_models_pytorch", "--network")
     run, name, missing = open_labels(options, images, tags, method, tune_masks, preset)
     run.require_apart(out)
     run.require_runs_apart()
@@ -146,7 +150,9 @@ def label(
     page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
     if network:
-        typer.echo(f"network for `wsss predict`: {write_network(run, name, out)}")
+        trained = write_network(run, name, out)
+        write_card(run, trained, name)
+        typer.echo(f"network for `wsss predict`: {trained}")
     typer.echo(f"look through them, least certain first: {page}")
     return Made({**facts, "review": page}, out)
 

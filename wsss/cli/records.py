@@ -71,7 +71,7 @@ def results(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="tabletop-0 (a data set and a training seed), tabletop (all its seeds), series, ablation, doubled.",
+            help="tabletop-0 (data and a training seed), tabletop (all its seeds), series, ablation, doubled, tools.",
             metavar="PART",
         ),
     ] = None,
@@ -221,22 +221,19 @@ def figures(
 ) -> Made:
     """Draw every figure anew: charts of the committed records, figure 1, pictures for each claim, and the README's.
 
-    Pictures are of `tabletop`, reference profile; stages that are not in the cache are made first.
-    That of the README is of a photograph that scikit-image carries.
+    Pictures are of `tabletop`, reference profile; what is not in the cache is made first. The README's has its own.
     """
+    from wsss.report.gallery import write_gallery
     from wsss.report.qualitative import draw_qualitative
 
     if only:
-        drawn = _quickstart(out)
-        return Made({"figures": drawn}, out)
+        return Made({"figures": _quickstart(out)}, out)
     run = open_run_of("reference", "tabletop", {"seed": seed})
     run.require_apart(out, inputs=[Path("results")])
     charts = report(Path("results"), out, None)
-    pictures = list(draw_qualitative(run, out))
-    for path in pictures:
-        typer.echo(path)
-    pictures += _quickstart(out)
-    return Made({"figures": [*charts.facts["figures"], *pictures], "pages": charts.facts["pages"]}, out)
+    drawn = [*charts.facts["figures"], *_said(draw_qualitative(run, out)), *_quickstart(out)]
+    write_gallery(out)  # anew, with these
+    return Made({"figures": drawn, "pages": charts.facts["pages"]}, out)
 
 
 def _quickstart(out: Path) -> list[Path]:
@@ -247,10 +244,14 @@ def _quickstart(out: Path) -> list[Path]:
     from wsss.report.quickstart import draw_quickstart
 
     cam = DepthCAM(imagenet_classifier(), activation="softmax")
-    drawn = draw_quickstart(looked_at(cam, open_photograph()), out)
-    for path in drawn:
+    return _said(draw_quickstart(looked_at(cam, open_photograph()), out))
+
+
+def _said(paths: list[Path]) -> list[Path]:
+    """The files, each named in a line."""
+    for path in paths:
         typer.echo(path)
-    return drawn
+    return paths
 
 
 @app.command()
@@ -261,8 +262,7 @@ def report(
         list[Path] | None,
         typer.Option(
             "--page",
-            help="Page whose marked tables are written, repeatable; default: README.md and the pages in docs/ "
-            "that have tables; of other records none.",
+            help="Page whose marked tables are written, repeatable; default: all that have any; of other records none.",
         ),
     ] = None,
 ) -> Made:
@@ -272,10 +272,12 @@ def report(
     """
     from wsss.checks import require_apart
     from wsss.experiments.committed import check_once, earlier_version
+    from wsss.experiments.plan import CLAIMS
     from wsss.records.store import load_records
     from wsss.report.ablation_charts import ablation_charts
     from wsss.report.chart_list import record_charts
     from wsss.report.drawing import draw_charts
+    from wsss.report.gallery import write_gallery
     from wsss.report.pages import PAGES, load_others, write_tables
     from wsss.report.preset_charts import preset_charts
     from wsss.report.series_charts import series_charts
@@ -284,17 +286,15 @@ def report(
     for page in pages or ():
         require_apart(page, records, remedy="Give another file with --page.")
     found = load_records(records)
-    if records.resolve() == Path("results").resolve():
+    if committed := records.resolve() == Path("results").resolve():
         check_once(found, records)
         if earlier := earlier_version(records):
             typer.echo(f"{records} is of an earlier version, {earlier}", err=True)
         pages = pages or list(PAGES)
     charts = record_charts(found, figures)
     charts += [one for more in (ablation_charts, series_charts, preset_charts) for one in more(records, figures)]
-    drawn = list(draw_charts(charts))
-    for path in drawn:
-        typer.echo(path)
+    drawn = _said(draw_charts(charts))
     for page in pages or ():
-        write_tables(page, found, load_others(records))
-        typer.echo(page)
-    return Made({"figures": drawn, "pages": list(pages or ())}, figures if charts else None)
+        write_tables(page, found, load_others(records, CLAIMS))
+    written = [*(pages or ()), *([write_gallery(figures)] if committed else [])]
+    return Made({"figures": drawn, "pages": _said(written)}, figures if charts else None)

@@ -69,13 +69,17 @@ def train(
     methods: Methods = None,
     out: Annotated[Path | None, typer.Option(help="Default: runs/PROFILE/DATA/classifier.safetensors.")] = None,
 ) -> Made:
-    """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint."""
+    """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint, with
+    a model card beside it."""
+    from wsss.pipeline.cards import write_card
+
     run = options.open()
     path = out or run.folder / run.data_name / "classifier.safetensors"
     run.export_classifier(path, options.methods(methods) or run.config.methods)
     scores = run.classifier_report()["map"]
     typer.echo(f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}")
-    return Made({"map": scores, "checkpoint": path}, path, what="The classifier")
+    card = write_card(run, path)
+    return Made({"map": scores, "checkpoint": path, "card": card}, path, what="The classifier")
 
 
 @app.command("train-depth")
@@ -89,6 +93,7 @@ def train_depth(
     """Train the monocular depth network on the RGB-D train split; use it with --depth learned:FILE, or as @learned."""
     from wsss.checks import require_apart
     from wsss.depth.training import train_with_folds
+    from wsss.pipeline.cards import write_card
 
     run = options.open()
     path = out or run.folder / run.data_name / "depth.safetensors"
@@ -110,7 +115,7 @@ def train_depth(
     for name, history in histories.items():
         typer.echo(f"{name}: loss {history[0]['loss']:.3f} in the first epoch, {history[-1]['loss']:.3f} in the last")
     losses = {name: [each["loss"] for each in history] for name, history in histories.items()}
-    return Made({"losses": losses}, path, what="The depth network")
+    return Made({"losses": losses, "card": write_card(run, path)}, path, what="The depth network")
 
 
 @app.command()
@@ -169,11 +174,16 @@ def segment(
 
     `wsss predict` uses them. An interrupted training goes on from its last checkpoint.
     """
+    from wsss.machine.lazy import needed
+    from wsss.pipeline.cards import write_card
     from wsss.pipeline.named import named
 
+    needed("segmentation_models_pytorch", "a segmentation network")  # now, not after the classifier's training
     run = options.open(label_methods=options.methods(methods))
     records = _print_stage(run, "segmentation")
     networks = {name: named(run, "networks", name, run.network_path(name)) for name in run.network_labels}
+    for name, place in networks.items():
+        write_card(run, place, name)
     _places("network on", networks)
     more = f"records in results/, networks in {run.data_name}/seed-{run.config.seed}/"
     return Made({"records": records, "networks": networks}, run.folder, more)

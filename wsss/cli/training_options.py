@@ -1,9 +1,9 @@
-"""The options of the commands that train: backbone, weights, epochs, batch size, number of images, and the device."""
+"""The options of the commands that train: backbone, weights, epochs, batch size and number of images."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -15,8 +15,6 @@ from wsss.errors import WsssError
 
 __all__ = ["trains"]
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-
 OPTIONS: dict[str, Any] = {
     "backbone": Annotated[
         str | None, typer.Option(help="Of classifier and depth network: a timm model; default: tf_efficientnet_lite0.")
@@ -27,7 +25,6 @@ OPTIONS: dict[str, Any] = {
     ],
     "batch_size": Annotated[int | None, typer.Option(help="Images per training step, of all networks.")],
     "limit": Annotated[int | None, typer.Option(help="Train on at most so many images, evenly spaced.")],
-    "device": Annotated[DeviceName | None, typer.Option(help="Default: $WSSS_DEVICE, or auto.")],
 }
 
 
@@ -44,7 +41,7 @@ def trains(epochs: str = "classifier.epochs") -> Callable[[Command], Command]:
     def handle(command: Command, chosen: dict[str, Any], given: dict[str, Any]) -> Made | None:
         settings = _settings(epochs, **chosen)
         known = json.dumps(settings_of_environment() | settings) if settings else None
-        with environment(WSSS_SETTINGS=known, WSSS_DEVICE=chosen["device"]):
+        with environment(WSSS_SETTINGS=known):
             return command(**given)
 
     return adds({name: (annotation, None) for name, annotation in OPTIONS.items()}, handle)
@@ -58,7 +55,6 @@ def _settings(
     epochs: int | None,
     batch_size: int | None,
     limit: int | None,
-    device: str | None,  # which is no setting of a run
 ) -> dict[str, Any]:
     if weights is not None and not weights.is_file():
         raise WsssError(f"no file {weights}; give the backbone's weights with --weights")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from wsss.checks import finite
 from wsss.data.base import IGNORE
 from wsss.errors import WsssError
+from wsss.machine.lazy import needed
 
 __all__ = ["Instances", "annotations_of", "category_list", "label_map_of", "pycocotools_mask", "read_instances"]
 
@@ -98,13 +99,8 @@ def category_list(classes: Sequence[str]) -> list[dict[str, Any]]:
 
 def pycocotools_mask() -> Any:
     """The module `pycocotools.mask`; a `WsssError` where it is not installed."""
-    try:
-        from pycocotools import mask
-    except ImportError as error:
-        raise WsssError(
-            "outlines of COCO need pycocotools, which is not installed: pip install 'wsss-depth-cam[export]'"
-        ) from error
-    return mask
+    needed("pycocotools", "COCO")
+    return needed("pycocotools.mask")
 
 
 def annotations_of(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wsss.data.scenes import Scene
 from wsss.data.solids import Mesh
 from wsss.data.world import TABLE_HEIGHT, World
-from wsss.errors import WsssError
+from wsss.machine.lazy import needed
 
 __all__ = ["FACTOR", "Floats", "Glance", "Shot", "glance", "length", "right_of", "shoot"]
 
@@ -159,13 +159,10 @@ def _hits(rays: Any, eye: Floats, ways: Floats) -> dict[str, NDArray[Any]]:
 
 
 def _scene(meshes: list[Mesh]) -> Any:
-    try:
-        from embreex.mesh_construction import TriangleMesh
-        from embreex.rtcore_scene import EmbreeScene
-    except ImportError as error:
-        raise WsssError(
-            "rendering needs embreex (`pip install embreex`); or point --root at an already rendered tabletop folder."
-        ) from error
+    needed("embreex", "rendering", ", or point --root at an already rendered tabletop folder")
+    from embreex.mesh_construction import TriangleMesh
+    from embreex.rtcore_scene import EmbreeScene
+
     made = EmbreeScene(robust=True)
     for mesh in meshes:
         TriangleMesh(made, mesh.vertices, mesh.faces)

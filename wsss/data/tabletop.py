@@ -38,16 +38,16 @@ __all__ = [
     "default_root",
 ]
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised whenever the same seed gives another picture; part of the data hash."""
 
 SPLITS = {"train": 400, "tune": 80, "test": 400}
 FROZEN = {
-    "train": "2c9efc3c633bf20c5cc228345972df1344b8e9400bdfee3f2621cd75d61ddcc0",
-    "tune": "4772df7c7b1b014a113871e29284b423a3177d2822b8be592191fa15fa0306ef",
-    "test": "bf039a75bef52bd7c54d0d0873afb43f377b0b96ccc03c4165c266733c4db54b",
+    "train": "022b2f23a01c4aa4c852380e5fa765d77850d40ced4865b0ebedcefedb778dc0",
+    "tune": "1ff00a9b85ffda18de9957b6e59198bb514a32edc5a1602e7a063430e3f3a03b",
+    "test": "701f7d3d69e4523dd9aa0bbc16f48aaa9b36337c339bf84f2a9483239eab3882",
 }
-"""Fingerprints of the default data, frozen before any depth result was looked at."""
+"""Fingerprints of the default data: those of `test` were written down before any method was scored on it."""
 
 
 @dataclass(frozen=True)

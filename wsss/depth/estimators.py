@@ -20,6 +20,7 @@ from wsss.depth.monocular import DepthNetwork, load_depth_network, predict_inver
 from wsss.depth.specs import is_there
 from wsss.errors import WsssError, first_line
 from wsss.io import read_image, write_png
+from wsss.machine.lazy import needed
 from wsss.machine.runtime import pick_device
 from wsss.paths import typed_path
 
@@ -89,6 +90,7 @@ def require_hub_model(model_id: str) -> None:
 
     It asks once and waits for seconds: the library itself would try again for minutes.
     """
+    needed("transformers", f"depth model {model_id}")
     from huggingface_hub import HfApi, try_to_load_from_cache
 
     try:
@@ -112,6 +114,7 @@ def hub_depth(model_id: str, dataset: Dataset, kind: str | None) -> Estimator:
 
     @_once
     def load() -> tuple[Any, Any, str]:
+        needed("transformers", f"depth model {model_id}")
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
         try:

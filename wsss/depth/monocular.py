@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from wsss.checks import require_number
 from wsss.data.transforms import resize_image, scaled_size, to_tensor
 from wsss.errors import WsssError, first_line
-from wsss.machine.lazy import lazy
+from wsss.machine.lazy import needed
 from wsss.machine.runtime import autocast, to_device
 from wsss.networks.backbones import check_backbone
 from wsss.networks.checkpoints import (
@@ -30,8 +30,6 @@ from wsss.networks.checkpoints import (
 )
 
 __all__ = ["DepthNetwork", "load_depth_network", "predict_inverse_depth", "save_depth_network"]
-
-smp = lazy("segmentation_models_pytorch")
 
 DECODER_CHANNELS = (96, 64, 48, 32, 16)
 
@@ -64,8 +62,9 @@ class DepthNetwork:
     ) -> "DepthNetwork":
         """A network with random weights; a `WsssError` where the backbone is unknown or makes no encoder of a U-Net."""
         check_backbone(backbone)
+        library = needed("segmentation_models_pytorch", "a depth network")
         try:
-            module = smp.Unet(f"tu-{backbone}", encoder_weights=None, decoder_channels=DECODER_CHANNELS, classes=1)
+            module = library.Unet(f"tu-{backbone}", encoder_weights=None, decoder_channels=DECODER_CHANNELS, classes=1)
             _require_any_size(module)
         except Exception as error:  # of two libraries with hundreds of models, each with its own way to say no
             raise WsssError(

@@ -8,7 +8,7 @@ from wsss.config import ALGORITHM_VERSION, Config, algorithms_of, config_hash, h
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
-from wsss.experiments.plan import PRESET_IMAGES, RESULT_LABELS, RESULT_METHODS, VARIANTS
+from wsss.experiments.plan import PRESET_IMAGES, RESULT_LABELS, RESULT_METHODS, RESULT_TEACHERS, VARIANTS
 from wsss.io import content_hash, file_hash, read_json, write_json
 from wsss.methods.names import MethodName
 from wsss.methods.presets import preset_for, preset_names
@@ -45,7 +45,7 @@ def committed_names(config: Config, stage: Stage) -> tuple[str, ...]:
     methods = {
         "cam": RESULT_METHODS[config.data],
         "pseudo": RESULT_LABELS[config.data],
-        "segmentation": (*config.label_methods, FULL_SUPERVISION),
+        "segmentation": (*RESULT_TEACHERS[config.data], FULL_SUPERVISION),
     }
     return tuple(config.full_name(method) for method in methods[stage])
 
@@ -107,7 +107,7 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
                     digest = content_hash([FROZEN[name] for name in names])
                 if fresh:
                     check_fresh(record, config_hash(config), digest, algorithms_of(stage))
-    if len(records) > expected:
+    if fresh and len(records) > expected:
         raise WsssError(
             f"{root} holds {len(records)} records, but `make results` makes {expected}. Delete those left over."
         )

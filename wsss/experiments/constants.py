@@ -82,6 +82,27 @@ AXES: dict[str, tuple[tuple[Settings, ...], ...]] = {
         ({"colour.min_area": 0.0002}, {"colour.min_area": 0.0064}),
         ({"colour.scale": 0.06}, {"colour.scale": 4.0}),
     ),
+    "region-only": (  # on its regions crops are planned too, and it is a fraction of the passes
+        _product("regions.jump", (0.0075, 0.015, 0.03), "regions.min_area", (0.0004, 0.0008, 0.0016, 0.003)),
+        ({"regions.guides": (0,)}, {"regions.guides": (4,)}, {"regions.guides": (8,)}, {"regions.guides": (4, 8)}),
+        (
+            {"regions.smooth": 0.0, "regions.even": 0, "regions.far": 1.0},
+            {"regions.smooth": 2.0, "regions.even": 0, "regions.far": 1.0},
+            {"regions.smooth": 2.0, "regions.even": 4, "regions.far": 0.3},
+            {"regions.smooth": 0.0, "regions.even": 0, "regions.far": 0.3},
+        ),
+        ({"regions.plane_tolerance": 0.004}, {"regions.plane_tolerance": 0.008}, {"regions.plane_tolerance": 0.02}),
+        ({"regions.barrier": 0.0}, {"regions.barrier": 0.02}, {"regions.barrier": 0.1}),
+    ),
+    "depth": (
+        tuple(
+            {"crops.scales": scales, "crops.count": count}
+            for scales, count in (
+                ((1.0, 2.0, 2.8), 3), ((1.0, 1.5, 2.0, 2.6), 1), ((2.0, 3.0), 2), ((1.0, 1.5, 2.0), 10),
+                ((1.0, 2.0), 13), ((1.0, 2.0, 2.4), 5),
+            )
+        ),
+    ),
     "rgb-crop": (
         _product("colour.crop_scale", (0.5, 2.0, 8.0), "colour.crop_min_area", (0.0016, 0.0064, 0.0256)),
     ),
@@ -91,7 +112,8 @@ AXES: dict[str, tuple[tuple[Settings, ...], ...]] = {
 SEARCHED = {
     "rgb-region": ("rgb-region",),
     "rgb-crop": ("rgb-crop", "rgb"),
-    "depth": ("crop-only", "depth-region", "region-only", "depth"),
+    "region-only": ("depth-region", "region-only"),
+    "depth": ("crop-only", "depth"),
 }
 """Methods whose constants are searched, each with those that these are of."""
 

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
-
 from wsss.errors import WsssError
 from wsss.io import atomic_path, content_hash, read_json, write_json
+from wsss.machine.lazy import needed
 from wsss.machine.memory import peak_memory
 from wsss.paths import notebook_folder
 from wsss.records.provenance import provenance
@@ -38,6 +36,8 @@ NOTEBOOKS = (
     "05_segmentation_training",
     "06_miou_tables",
 )
+
+nbformat, papermill = needed("nbformat", "executing notebooks"), needed("papermill", "executing notebooks")
 
 TIMES = "times.json"
 """File beside executed notebooks."""
@@ -150,7 +150,7 @@ def _keep_time(path: Path, name: str, seconds: float, parameters: Mapping[str, A
     write_json(path, {"chapters": chapters, "provenance": made})
 
 
-def _source_hash(notebook: nbformat.NotebookNode) -> str:
+def _source_hash(notebook: Any) -> str:
     """Hash of the code that outputs come from, without the cell that papermill injects. Text between the cells makes
     none."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -20,11 +20,12 @@ from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
 from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.cam.maps import resize_maps
 from wsss.cam.stages import stage_maps
-from wsss.config import ALGORITHM_VERSION
-from wsss.data.base import Sample
+from wsss.config import ALGORITHM_VERSION, algorithms_of
+from wsss.data.base import Sample, scene_numbers
 from wsss.data.transforms import resize_image, scaled_size, to_tensor
 from wsss.errors import WsssError
 from wsss.io import write_json
+from wsss.machine.lazy import needed
 from wsss.machine.parallel import image_bar
 from wsss.pipeline import Run
 from wsss.records.provenance import package_versions, provenance
@@ -63,13 +64,13 @@ def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> d
 
     Returns:
         `{"data", "split", "seeds", "rows", …}`; of each row `method`, `miou` (mean over seeds), `per_seed`, its
-        `interval` over images, the `thresholds`, and seconds per image.
+        `interval` over scenes, the `thresholds`, and seconds per image.
 
     Raises:
         WsssError: pytorch-grad-cam is not installed.
     """
     runs[0].require_apart(folder)
-    rows = []
+    rows, data = [], runs[0].data(split)
     for tool in (OWN, *TOOLS):
         scored = [_scored(run, tool, split) for run in runs]
         confusions = [each["confusions"] for each in scored]
@@ -79,12 +80,11 @@ def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> d
                 "method": tool,
                 "miou": round(float(np.mean(per_seed)), 3),
                 "per_seed": [round(one, 3) for one in per_seed],
-                "interval": [round(float(end), 3) for end in bootstrap_miou(confusions)],
+                "interval": [round(float(end), 3) for end in bootstrap_miou(confusions, scenes=scene_numbers(data))],
                 "thresholds": [each["threshold"] for each in scored],
                 "seconds_per_image": round(float(np.mean([each["seconds"] for each in scored])), 3),
             }
         )
-    data = runs[0].data(split)
     record: dict[str, Any] = {
         "data": runs[0].data_name,
         "split": data.split,
@@ -97,6 +97,7 @@ def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> d
             config_sha256=runs[0].config_hash,
             data_sha256=data.fingerprint(),
             algorithm_version=ALGORITHM_VERSION["cam"],
+            algorithms=algorithms_of("cam"),
         ),
     }
     write_json(tools_path(folder, record["data"], record["split"]), record)
@@ -133,11 +134,9 @@ def _own_maps(run: Run) -> Maps:
 
 def _maps_of(tool: str, model: Classifier, info: ClassifierInfo) -> Maps:
     """Maps of a tool at scale 1, brought to the image's size."""
-    try:
-        import pytorch_grad_cam
-        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-    except ImportError as error:
-        raise WsssError("the other tools are of pytorch-grad-cam: pip install grad-cam") from error
+    pytorch_grad_cam = needed("pytorch_grad_cam", f"{tool} of another library")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     if not hasattr(pytorch_grad_cam, tool):
         raise WsssError(f"this version of pytorch-grad-cam has no {tool}: install a newer grad-cam")
     logits = _Logits(model).eval()

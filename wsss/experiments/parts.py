@@ -1,8 +1,9 @@
 """The parts of `make results`: each is made where it is missing, and records are merged from what is there.
 
 A part is one training seed on one data set, or an experiment of its own: the controlled series, the ablation, trainings
-of double length. Each goes on where it was broken off, and they may be made in any order, several at once, and on other
-machines: `wsss results tabletop-0` here, `wsss results nyuv2-2` there, and `wsss results --from THERE` at the end.
+of double length, other libraries' maps. Each goes on where it was broken off, and they may be made in any order,
+several at once, and on other machines: `wsss results tabletop-0` here, `wsss results nyuv2-2` there, and
+`wsss results --from THERE` at the end.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,15 @@ from wsss.experiments.ablation import ablate
 from wsss.experiments.claims import write_claims
 from wsss.experiments.doubled import double_trainings
 from wsss.experiments.ends import choice_ends
-from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS, RESULT_SEEDS, SERIES_METHODS, VARIANTS
+from wsss.experiments.other_tools import compare_tools
+from wsss.experiments.plan import (
+    RESULT_LABELS,
+    RESULT_METHODS,
+    RESULT_SEEDS,
+    RESULT_TEACHERS,
+    SERIES_METHODS,
+    VARIANTS,
+)
 from wsss.experiments.results import stage_methods, stage_part
 from wsss.experiments.series import measure_series
 from wsss.io import read_json
@@ -28,7 +37,7 @@ from wsss.pipeline import Run, open_run
 from wsss.records.merging import merge_parts
 from wsss.records.parts import load_part, load_parts, part_path, save_part
 from wsss.records.record import Stage
-from wsss.records.store import STAGES, ablation_path, doubled_path, series_path, stale_facts, write_record
+from wsss.records.store import STAGES, ablation_path, doubled_path, series_path, stale_facts, tools_path, write_record
 
 __all__ = ["PARTS", "Part", "bring_parts", "data_with_parts", "make_part", "merge_data", "part_state", "parts_named"]
 
@@ -41,7 +50,7 @@ class Part:
 
     Attributes:
         data: `tabletop`, `nyuv2` or `voc`.
-        kind: `seed`, `series`, `ablation` or `doubled`.
+        kind: `seed`, `series`, `ablation`, `doubled` or `tools`.
         seed: of training.
     """
 
@@ -54,14 +63,14 @@ class Part:
         """As on the command line: `tabletop-0`, `series`, `doubled-nyuv2`."""
         if self.kind == "seed":
             return f"{self.data}-{self.seed}"
-        return f"{self.kind}-{self.data}" if self.kind == "doubled" else self.kind
+        return f"{self.kind}-{self.data}" if self.kind in ("doubled", "tools") else self.kind
 
 
 PARTS = (
     *(Part(data, "seed", seed) for data in RESULT_METHODS for seed in RESULT_SEEDS),
     Part("tabletop", "series"),
     Part("tabletop", "ablation"),
-    *(Part(data, "doubled") for data in RESULT_METHODS),
+    *(Part(data, kind) for kind in ("doubled", "tools") for data in RESULT_METHODS),
 )
 """All parts, in the order in which they are made."""
 
@@ -83,7 +92,11 @@ def parts_named(names: Sequence[str]) -> list[Part]:
 
 def open_part(part: Part, root: Path | None) -> Run:
     """The run of a part: the reference profile with the methods and labels of the records."""
-    compared: dict[str, Any] = {"methods": RESULT_METHODS[part.data], "pseudo_methods": RESULT_LABELS[part.data]}
+    compared: dict[str, Any] = {
+        "methods": RESULT_METHODS[part.data],
+        "pseudo_methods": RESULT_LABELS[part.data],
+        "label_methods": RESULT_TEACHERS[part.data],
+    }
     return open_run("reference", part.data, seed=part.seed, root=str(root) if root else None, **compared)
 
 
@@ -99,6 +112,9 @@ def part_state(part: Part, run: Run, folder: Path) -> dict[str, str]:
     elif part.kind == "ablation":
         path = ablation_path(folder, _data_name(run), part.seed)
         found = {part.kind: _why(run, path, "cam", [each.name for each in VARIANTS])}
+    elif part.kind == "tools":
+        split = run.config.report_split
+        found = {part.kind: _why(run, tools_path(folder, _data_name(run), split), "cam")}
     else:
         found = {part.kind: _why(run, doubled_path(folder, _data_name(run), part.seed), "segmentation")}
     return {name: why for name, why in found.items() if why}
@@ -146,6 +162,8 @@ def make_part(part: Part, run: Run, folder: Path, say: Say) -> None:
         ablate(run, folder, say=say)
     elif part.kind == "doubled":
         double_trainings(run, folder, say)
+    elif part.kind == "tools":
+        compare_tools([run], folder)
     else:
         run.require_apart(folder)
         run.require_runs_apart()

@@ -14,6 +14,7 @@ __all__ = [
     "RESULT_LABELS",
     "RESULT_METHODS",
     "RESULT_SEEDS",
+    "RESULT_TEACHERS",
     "SERIES_METHODS",
     "VARIANTS",
     "Variant",
@@ -34,8 +35,8 @@ _EVERYWHERE = (
 
 RESULT_METHODS = {
     "tabletop": (
-        *_EVERYWHERE, "depth@learned", "depth@noisy-08", "depth@shuffled", "depth@constant", "depth@inverted",
-        "oracle-box",
+        *_EVERYWHERE, "depth@files:kinect", "depth@learned", "depth@noisy-06", "depth@shuffled", "depth@constant",
+        "depth@inverted", "oracle-box",
     ),
     "nyuv2": (*_EVERYWHERE, "depth@learned", "depth@files:depth_meter", "depth@shuffled", "oracle-box"),
     "voc": (*_EVERYWHERE, "depth@shuffled", "oracle-box"),
@@ -55,6 +56,15 @@ RESULT_LABELS = {
     for data in RESULT_METHODS
 }
 """Pseudo-labels that `make results` compares: each refinement of baseline, best controls and depth."""
+
+
+RESULT_TEACHERS = {
+    "tabletop": ("cam+crf", "rgb-region+crf", "depth+par-depth"),
+    "nyuv2": ("cam+par", "rgb-region+par", "depth+par-depth"),
+    "voc": ("cam+par", "rgb-region+par", "depth+par-depth"),
+}
+"""Pseudo-labels whose networks `make results` compares, beside those of true masks: of the baseline, of the best
+control and of depth, each as its best refinement makes them on the tune split with the classifier of seed 0."""
 
 
 PRESET_IMAGES = 218

@@ -78,7 +78,8 @@ class ColourParameters:
         scale: Felzenszwalb's constant for an image of 128 × 128 pixels, which grows with the pixels: the larger, the
             larger the regions.
         min_area: smallest region, as a share of the image.
-        scales, flip: of the passes that `rgb-region` makes. They cost what those of the other methods do.
+        scales, flip: of the passes that `rgb-region` makes, and with depth `depth-region` and `region-only`, so that
+            these differ in their regions alone. They cost what those of the other methods do.
         crop_scale, crop_min_area: scale and min_area of the regions that `rgb-crop` crops: larger ones, like things.
     """
 

@@ -40,7 +40,8 @@ class Method:
         proposal: who says where to look: `depth`, `colour`, `grid`, `random`, `cam`, `published`, `layers`, `oracle`,
             or a key of `PROPOSALS`; None for nobody.
         crops: whether those places are cropped and looked at; the passes over the whole image are then
-            `CropParameters.scales` without flip, those of regions of colour `ColourParameters.scales`, and otherwise:
+            `CropParameters.scales` without flip, those of regions of colour or depth `ColourParameters.scales`, and
+            otherwise:
         scales, flip: of the passes over the whole image.
     """
 
@@ -60,7 +61,7 @@ class Method:
         """Scales of the passes over the whole image, and whether each is averaged with its mirror image."""
         if self.crops:
             return crops.scales, False
-        return (colour.scales, colour.flip) if self.proposal == "colour" else (self.scales, self.flip)
+        return (colour.scales, colour.flip) if self.proposal in ("colour", "depth") else (self.scales, self.flip)
 
     @property
     def passes(self) -> tuple[object, ...]:
@@ -115,8 +116,6 @@ _LAYER_WEIGHTS = (  # of the plain maps, and of those spread by early layers onc
     (1, 0, 1, 1), (0, 1, 1, 1),
 )
 
-_FEW_LEVEL_WEIGHTS: tuple[tuple[float, ...], ...] = ((), (0, 1, 1, 1), (0, 0, 1, 1), (2, 2, 1, 1), (1, 1, 2, 2))
-
 _PLAIN = FusionParameters()
 """A trial of every method: no crops, no regions. At weight 0 the gate does not matter, and at vote 0 no region."""
 
@@ -149,11 +148,7 @@ _OWN_METHODS: dict[str, Method] = {
     "rgb-crop": Method(_CROPS, "colour"),
     "rgb": Method(_CROPS_AND_COLOUR, "colour"),
     "crop-only": Method(_CROPS, "depth"),
-    "depth-region": Method(
-        (_PLAIN, *(replace(_PLAIN, vote=v, level_weights=w) for v in _VOTES for w in _FEW_LEVEL_WEIGHTS)),
-        "depth",
-        crops=False,
-    ),
+    "depth-region": Method((_PLAIN, *_grid(vote=tuple(n / 25 for n in range(1, 26)))), "depth", crops=False),
     "region-only": Method(
         (_PLAIN, *_grid((0, 0), (0.5, 0), (0.5, 0.9), (1, 0.9), (1, 0.97), vote=_VOTES)), "depth", crops=False
     ),

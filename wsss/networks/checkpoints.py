@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from wsss.checks import require_numbers
-from wsss.errors import WsssError, first_line
+from wsss.errors import MissingExtra, WsssError, first_line
 from wsss.io import atomic_path
 
 __all__ = [
@@ -80,11 +80,13 @@ def is_checkpoint(path: Path, key: str) -> bool:
 def explained(problem: str, remedy: str) -> Iterator[None]:
     """Raise whatever fails inside as a `WsssError` of one line: the problem, the reason, and what to do about it.
 
-    Everything is caught: files that somebody else may have made go through several libraries, each with errors of its
-    own.
+    Everything but a missing extra is caught: files that somebody else may have made go through several libraries, each
+    with errors of its own.
     """
     try:
         yield
+    except MissingExtra:
+        raise
     except Exception as error:
         raise WsssError(f"{problem}: {first_line(error)}. {remedy}") from error
 

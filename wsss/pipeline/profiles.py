@@ -23,7 +23,7 @@ T = TypeVar("T")
 # (Kinect depth here has steps of 4 cm), and the objects of photographs are larger: looks at the whole image are worth
 # more there than crops.
 _REAL_REGIONS = RegionParameters(plane_tolerance=0.02, smooth=2.0, jump=0.015, min_area=0.003, guides=(4,))
-_REAL_CROPS = CropParameters(scales=(1.0, 2.0, 2.8), count=2)
+_REAL_CROPS = CropParameters(scales=(1.0, 2.0, 2.8), count=3)
 _REAL_COLOUR = ColourParameters(scale=1.0, min_area=0.0025, crop_scale=2.0, crop_min_area=0.0064)
 
 _BY_DATA: dict[str, dict[str, Any]] = {
@@ -42,9 +42,6 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "regions": replace(_REAL_REGIONS, even=4, jump=0.03, far=0.3),
         "crops": _REAL_CROPS,
         "colour": _REAL_COLOUR,
-        # Sixteen classes in crowded rooms: after 300 iterations even true masks have taught a network little (18.2
-        # mIoU).
-        "segmentation": SegmentationConfig(iterations=1200),
     },
     "voc": {
         "report_split": "val",

@@ -3,23 +3,16 @@
 Needs pydensecrf2, which is compiled when it is installed and therefore optional: `pip install "wsss-depth-cam[crf]"`.
 """
 
-from importlib.util import find_spec
-
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.errors import WsssError
+from wsss.machine.lazy import needed
 
-__all__ = ["crf_available", "dense_crf"]
+__all__ = ["dense_crf"]
 
 ITERATIONS = 10
 _SMOOTH_SIDE, _SMOOTH_WEIGHT = 3, 3  # of the term of position alone
 _LEAST = 1e-4  # probability: logarithms stay finite
-
-
-def crf_available() -> bool:
-    """Whether pydensecrf2 is installed."""
-    return find_spec("pydensecrf") is not None
 
 
 def dense_crf(
@@ -49,11 +42,7 @@ def dense_crf(
     """
     if scores.shape[1:] != image.shape[:2]:
         raise ValueError(f"scores are {scores.shape[1:]}, but the image {image.shape[:2]}")
-    if not crf_available():
-        raise WsssError(
-            'refinement `crf` needs pydensecrf2: pip install "wsss-depth-cam[crf]" (with a C++ compiler), '
-            "or take `par`, which needs nothing."
-        )
+    needed("pydensecrf", "refinement crf", " (with a C++ compiler), or take par, which needs nothing")
     if len(scores) == 0:
         return scores
     from pydensecrf import densecrf

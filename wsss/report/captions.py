@@ -8,15 +8,14 @@ from wsss.report.order import in_order
 
 __all__ = ["notebook_caption", "settings_caption"]
 
-UNITS = (
-    "mIoU, IoU, recall, precision, hits, coverage and what is ignored in percent, differences (Δ) in points; "
-    "brackets: 95 % intervals over scenes."
-)
+UNITS = "In percent; differences (Δ) in points; brackets: 95 % intervals over scenes."
 
 
 def notebook_caption(*records: Record) -> str:
-    """What stands under a table of a notebook, as Markdown: units, then `settings_caption`."""
-    return f"*{UNITS} {settings_caption(*records)}*"
+    """What stands under a table of a notebook, as Markdown: units in a line, and `settings_caption` folded away."""
+    smoke = "NOT A RESULT (smoke profile). " if any(record["profile"] == "smoke" for record in records) else ""
+    settings = settings_caption(*records)
+    return f"*{smoke}{UNITS}*\n\n<details><summary>Settings</summary>\n\n{settings}\n\n</details>"
 
 
 def settings_caption(*records: Record) -> str:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from wsss.methods.names import MethodName
 from wsss.records.record import Record
 from wsss.records.store import full_name
+from wsss.report.brief import few
 from wsss.report.comparisons import baseline, best_control, one_each
 from wsss.report.drawing import Chart, draw_charts
 from wsss.report.effect_charts import effects_figure
@@ -45,9 +46,8 @@ def record_charts(records: Sequence[Record], figures_dir: Path) -> list[Chart]:
 
 def _charts_of_table(rows: Sequence[Record]) -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     """Function and arguments of each chart of a table."""
-    main = [row for row in rows if row["method"] in HEADLINE] or list(rows)
-    if main[0]["stage"] == "pseudo":  # a dozen rows, in which a method has the same colour whatever its refinement
-        main = one_each(main)
+    main = few(rows)
+    controls = [row for row in rows if row["method"] in HEADLINE] or list(rows)
     wanted: dict[str, tuple[Callable[[Sequence[Record]], Figure], Sequence[Record]]] = {
         "miou": (miou_bars, rows),
         "classes": (per_class_bars, main),
@@ -61,8 +61,8 @@ def _charts_of_table(rows: Sequence[Record]) -> dict[str, tuple[Callable[..., Fi
     charts: dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]] = {
         name: (draw, (shown,)) for name, (draw, shown) in wanted.items() if shown
     }
-    for row in main:
-        if MethodName.of_seeds(row["method"]).base == "depth":
+    for row in one_each(controls):
+        if MethodName.of_seeds(row["method"]).base in ("depth", "crop-only"):
             for other in sorted(others & {pair["against"] for pair in row["paired"]}):
                 name = f"strata-{full_name(row)}-vs-{other}"
                 charts[name.replace("@", "-").replace("+", "-")] = strata_difference, (row, other)

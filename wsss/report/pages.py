@@ -1,4 +1,4 @@
-"""Tables of README and results page, written from records between `<!-- table:NAME -->` and `<!-- /table:NAME -->`."""
+"""Tables of README and other pages, written from records between `<!-- table:NAME -->` and `<!-- /table:NAME -->`."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wsss.errors import WsssError
 from wsss.io import atomic_path
+from wsss.records.claims import Claim
 from wsss.records.convergence import convergence_text, load_doubled_records
 from wsss.records.record import ClaimsRecord, DoubledRecord, PresetRecord, Record
 from wsss.records.store import check_not_smoke, load_claims, load_preset_records, select_records
@@ -19,12 +20,20 @@ from wsss.report.found import found_block
 from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import HEADLINE
 from wsss.report.preset_charts import PRESET_TABLES
+from wsss.report.record_table import record_example
+from wsss.report.reproducibility import claim_list_block, compute_block
 from wsss.report.tables import label_quality_table, object_differences, stage_table, strata_grid
 from wsss.report.text import number_text, to_markdown
 
 __all__ = ["PAGES", "TABLES", "Others", "is_current", "load_others", "write_tables"]
 
-PAGES = (Path("README.md"), Path("docs", "results.md"), Path("docs", "own-photographs.md"))
+PAGES = (
+    Path("README.md"),
+    Path("REPRODUCIBILITY.md"),
+    Path("docs", "results.md"),
+    Path("docs", "own-photographs.md"),
+    Path("results", "README.md"),
+)
 """The pages with tables of the committed records, from the root of the checkout."""
 
 _MARKER = re.compile(r"<!-- (/?)table:(.*?) -->")
@@ -39,19 +48,21 @@ class Others:
         presets: what presets are worth.
         doubled: what twice the iterations change of networks.
         claims: what came of the confirmatory comparisons; None where nothing has been compared.
+        listed: those comparisons, as they were listed.
     """
 
     presets: Sequence[PresetRecord] = ()
     doubled: Sequence[DoubledRecord] = ()
     claims: ClaimsRecord | None = None
+    listed: Sequence[Claim] = ()
 
 
 NONE = Others()
 
 
-def load_others(root: Path) -> Others:
-    """Those below the root of a record tree."""
-    return Others(load_preset_records(root), load_doubled_records(root), load_claims(root))
+def load_others(root: Path, listed: Sequence[Claim] = ()) -> Others:
+    """Those below the root of a record tree, with the confirmatory comparisons as they were `listed`."""
+    return Others(load_preset_records(root), load_doubled_records(root), load_claims(root), listed)
 
 
 def write_tables(page: Path, records: Sequence[Record], others: Others = NONE) -> None:
@@ -83,6 +94,10 @@ def _with_tables(page: Path, records: Sequence[Record], others: Others) -> str:
     made: dict[str, Callable[[], str]] = {name: partial(table, records) for name, table in TABLES.items()}
     made |= {name: partial(_of_presets, name, others.presets) for name in PRESET_TABLES}
     made |= {"networks": partial(_networks, records, others.doubled), "claims": partial(claims_block, others.claims)}
+    made |= {
+        "claim-list": partial(claim_list_block, others.listed, others.claims, records),
+        "compute": partial(compute_block, records),
+    }
     text, parts, end = _read(page), [], 0
     markers = list(_MARKER.finditer(text))
     for opening, closing in zip(markers[::2], [*markers[1::2], None], strict=False):
@@ -197,6 +212,7 @@ def _objects(records: Sequence[Record]) -> str:
 TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "headline": _headline,
     "found": found_block,
+    "record": record_example,
     "tabletop-seeds": _tabletop_seeds,
     "tabletop-strata": lambda records: _strata(records, "tabletop"),
     "nyuv2-strata": lambda records: _strata(records, "nyuv2"),

@@ -58,8 +58,8 @@ _COLUMNS = ("image", "cam: score", "cam", "crop-only", "depth: score", "depth", 
 def method_overview(run: "Run") -> Figure:
     """Figure 1, from photograph to label, of three images.
 
-    The scene with most small or hidden objects that are not tiny, the largest gain, the largest loss; rows say which
-    they are. Where no image loses there is no row of a loss.
+    The scene with most small or hidden objects that are not tiny, and the images where `depth` is furthest ahead of
+    `cam` and furthest behind; rows say which they are. Where it is behind in no image there is no such row.
     """
     scores, report = run.seeds(["cam", "depth"]), run.data("report")
     differences = image_differences(scores["depth"], scores["cam"])
@@ -125,36 +125,37 @@ def _panels_of(run: "Run", index: int, why: str, frames: Sequence[pd.DataFrame])
 
 
 def pick_objects(before: pd.DataFrame, after: pd.DataFrame, wanted: pd.Series, count: int = 2) -> dict[str, int]:
-    """Rows of the `wanted` objects with the largest gains, the median and the largest losses of IoU, one an image.
+    """Rows of the `wanted` objects whose IoU rises and falls most, and the median, one an image.
 
     Args:
         before, after: the same objects in the same order, as two methods find them.
         wanted: `(N,) bool`.
-        count: of gains and of losses; fewer where there are fewer objects. What is called a loss is one: where even the
-            smallest change is none, the row says `no gain`.
+        count: of each; fewer where there are fewer objects. What is called worse is: where even the smallest change is
+            no fall, the row says `no better`.
     """
     change = (after["iou"] - before["iou"])[wanted].dropna().sort_values(ascending=False, kind="stable")
     change = change[~before.loc[change.index, "image_id"].duplicated()]
     ends = min(count, (len(change) - 1) // 2)
-    places = {f"gain {n + 1}": n for n in range(ends)}
+    places = {f"better {n + 1}": n for n in range(ends)}
     places |= {"median": len(change) // 2} if len(change) else {}
     for n in reversed(range(ends)):
         place = len(change) - 1 - n
-        places[f"{'loss' if change.iloc[place] < 0 else 'no gain'} {n + 1}"] = place
+        places[f"{'worse' if change.iloc[place] < 0 else 'no better'} {n + 1}"] = place
     return {name: int(change.index[place]) for name, place in places.items()}
 
 
-def claim_figure(run: "Run", claim: str) -> Figure:
+def claim_figure(run: "Run", claim: str, count: int = 2) -> Figure:
     """Objects of a claim with the results of `cam`, `crop-only` and `depth`, a row each: in the image, then near by.
 
     Args:
         claim: one of `CLAIMS`.
+        count: see `pick_objects`.
 
     Raises:
         WsssError: the data has no such object, or occlusion is not known.
     """
     scores = {name: score.instances for name, score in run.seeds(_METHODS).items()}
-    rows = pick_objects(scores["cam"], scores["depth"], _of_claim(scores["cam"], claim))
+    rows = pick_objects(scores["cam"], scores["depth"], _of_claim(scores["cam"], claim), count)
     if not rows:
         raise WsssError(f"{run.data_name} has no {claim} objects to show")
     report, objects = run.data("report"), scores["cam"]
@@ -228,14 +229,17 @@ def picture_source(run: "Run") -> dict[str, Any]:
 
 
 def draw_qualitative(run: "Run", folder: Path) -> list[Path]:
-    """Draw `method`, `method-diagram` and a `claim-…` for each claim, as PNG and SVG.
+    """Draw `method` and `method-diagram` as PNG and SVG, and a `claim-…` for each claim as PNG: an SVG of so many
+    pictures has 2 MB.
 
     Raises:
         WsssError: the data is not rendered: photographs of other people's data sets stay where they are.
     """
     if run.config.data != "tabletop":
         raise WsssError(f"pictures of {run.data_name} are not ours to publish: draw them of tabletop")
-    drawn = {"method": method_overview(run), "method-diagram": diagram_of(run)}
-    drawn |= {f"claim-{claim}": claim_figure(run, claim) for claim in CLAIMS}
-    source = picture_source(run)
-    return [path for name, figure in drawn.items() for path in save_figure(figure, Path(folder) / name, source)]
+    source, written = picture_source(run), []
+    for name, figure in {"method": method_overview(run), "method-diagram": diagram_of(run)}.items():
+        written += save_figure(figure, Path(folder) / name, source)
+    for claim in CLAIMS:
+        written += save_figure(claim_figure(run, claim), Path(folder) / f"claim-{claim}", source, ("png",))
+    return written

@@ -70,7 +70,7 @@ def class_sentence(record: Record, other: Record) -> str:
 
 
 def strata_sentences(record: Record, against: str, value: str = "iou") -> str:
-    """What a method gains over another on small and large, on hidden and unhidden objects, in points.
+    """What a method adds to another on small and large, on hidden and unhidden objects, in points.
 
     Args:
         record: whose `paired` has an entry for `against`.
@@ -135,14 +135,14 @@ def band_sentence(effect: Mapping[str, float]) -> str:
 
 
 def rule_text(rule: str, difference: float) -> str:
-    """What the image that `pick_by_rule` chose is, with its difference in points: the worst is a loss only below 0.
+    """What the image that `pick_by_rule` chose is, with its difference in points: the worst is behind only below 0.
 
     Args:
         rule: `best`, `median` or `worst`.
     """
     names = {
-        "best": "largest gain" if difference > 0 else "least loss",
+        "best": "furthest ahead" if difference > 0 else "least behind",
         "median": "median",
-        "worst": "largest loss" if difference < 0 else "least gain",
+        "worst": "furthest behind" if difference < 0 else "least ahead",
     }
     return f"{names[rule]}\n{signed(difference)} points"

@@ -18,7 +18,7 @@ from wsss.report.order import smoke_mark
 from wsss.report.style import SIZE_TICKS, method_colour, use_style
 from wsss.report.text import interval_text, number_text
 
-__all__ = ["series_changes", "series_charts", "series_figure", "series_table", "series_title"]
+__all__ = ["SERIES_TITLES", "series_changes", "series_charts", "series_figure", "series_table"]
 
 _AXES = {
     "shrinking": ("area", "size of the object (% of the image)", "an object that shrinks"),
@@ -29,25 +29,28 @@ _AXES = {
     ),
     "covering": ("occlusion", "hidden share of the object (%)", "an object that is covered"),
 }
+SERIES_TITLES = {name: title for name, (_, _, title) in _AXES.items()}
+"""What each series shows, in words."""
+
 _MARKERS = "osD^v"
 
 
-def series_table(record: SeriesRecord, measures: Sequence[str] = ("recall", "iou", "hit")) -> pd.DataFrame:
-    """One row for each method and step: pictures, mean size and hidden share, and `measures` with 95 % intervals."""
+def series_table(record: SeriesRecord, method: str = "cam") -> pd.DataFrame:
+    """A row for each step of a method: mean size and hidden share, and recall, IoU and hits with 95 % intervals."""
     rows = [
         {
-            "method": row["method"],
-            "pictures": str(row["n"]),
             "area (%)": number_text(row["area"], 2),
             "hidden (%)": number_text(row["occlusion"], 0),
+            "pictures": str(row["n"]),
             **{
                 f"{_measure_name(name)} (%)": f"{number_text(row[name])} {interval_text(row[f'{name}_ci'])}"
-                for name in measures
+                for name in ("recall", "iou", "hit")
             },
         }
         for row in record["rows"]
+        if row["method"] == method
     ]
-    return pd.DataFrame(rows).set_index("method")
+    return pd.DataFrame(rows).set_index("area (%)")
 
 
 def series_changes(records: Sequence[SeriesRecord], measures: Sequence[str], method: str = "cam") -> pd.DataFrame:
@@ -66,11 +69,6 @@ def series_changes(records: Sequence[SeriesRecord], measures: Sequence[str], met
             for name in measures
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"series, {method}")
-
-
-def series_title(record: SeriesRecord) -> str:
-    """What the series shows, in words."""
-    return _AXES[record["series"]][2]
 
 
 def _ends(record: SeriesRecord, method: str) -> tuple[Numbers, Numbers]:
@@ -99,7 +97,7 @@ def series_figure(record: SeriesRecord) -> Figure:
     column, label, title = _AXES[record["series"]]
     methods = list(dict.fromkeys(row["method"] for row in record["rows"]))
     with use_style():
-        figure = Figure(figsize=(11.0, 4.2), layout="constrained")
+        figure = Figure(figsize=(9.6, 4.0), layout="constrained")
         recall, hit, logits = figure.subplots(1, 3)
         for number, method in enumerate(methods):
             rows = [row for row in record["rows"] if row["method"] == method]

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from wsss.records.record import Record
 from wsss.records.store import full_name
@@ -16,6 +17,7 @@ from wsss.report.style import method_colour, use_style
 __all__ = ["learning_curves", "miou_bars", "per_class_bars", "threshold_curves"]
 
 _THRESHOLD_MARKS = {"o": "chosen on tune", "s": "fixed", "*": "oracle (best on this split)"}
+_MARKERS = "osD^v<>P"
 
 
 def threshold_curves(records: Sequence[Record]) -> Figure:
@@ -68,13 +70,19 @@ def _marked_thresholds(record: Record) -> list[tuple[str, float]]:
 
 
 def miou_bars(records: Sequence[Record]) -> Figure:
-    """mIoU of each method: mean over seeds (bar), bootstrap interval over scenes (line), single seeds (dots)."""
+    """mIoU of each method: mean over training runs (bar), bootstrap interval over scenes (line), single runs (dots).
+
+    Hatched are methods of which there are fewer runs than of others.
+    """
     shown = of_one_table(records, "mIoU")
+    most = max(len(record["seeds"]) for record in shown)
     with use_style():
-        figure, ax = _figure(6.4, 0.9 + 0.38 * len(shown), shown)
+        figure, ax = _figure(7.2, 1.2 + 0.34 * len(shown), shown)
         for place, record in enumerate(shown):
             mean, interval = record["miou"]["mean"], np.array(record["interval"], dtype=np.float64)
-            ax.barh(place, mean, color=method_colour(full_name(record)), height=0.7)
+            hatch = "////" if len(record["seeds"]) < most else None
+            colour = method_colour(full_name(record))
+            ax.barh(place, mean, color=colour, height=0.7, hatch=hatch, edgecolor="white", linewidth=0)
             ax.plot(interval, [place, place], color="black", linewidth=1.4)
             seeds = record["miou"]["per_seed"]
             spread = place + 0.22 * np.linspace(-1, 1, len(seeds)) * (len(seeds) > 1)
@@ -82,31 +90,46 @@ def miou_bars(records: Sequence[Record]) -> Figure:
             # The number stands clear of the interval and of the dots.
             right = np.nanmax([mean, interval[1], *seeds])
             ax.annotate(f"{mean:.1f}", (right, place), (7, 0), textcoords="offset points", va="center")
-        ax.set(xlabel="mIoU (%): mean, 95 % interval over scenes, seeds", yticks=range(len(shown)))
+        ax.set(xlabel="mIoU (%)", yticks=range(len(shown)))
         ax.set_yticklabels([full_name(record) for record in shown])
         ax.invert_yaxis()
         ax.margins(x=0.12)
         ax.set_xlim(left=0)
         ax.grid(axis="y", visible=False)
+        _legend_of_bars(figure, most, any(len(record["seeds"]) < most for record in shown))
     return figure
 
 
+def _legend_of_bars(figure: Figure, most: int, fewer: bool) -> None:
+    """What bar, line, dots and hatches are."""
+    runs = f"mean of {most} training runs" if most > 1 else "one training run"
+    handles: list[Line2D | Patch] = [
+        Patch(facecolor="#7F7F7F", label=runs),
+        *([Patch(facecolor="#7F7F7F", edgecolor="white", hatch="////", label="fewer runs")] if fewer else []),
+        Line2D([], [], color="black", label="95 % interval over scenes"),
+        Line2D([], [], color="white", marker="o", markeredgecolor="black", linestyle="none", label="a run"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize="small")
+
+
 def per_class_bars(records: Sequence[Record]) -> Figure:
-    """IoU of each class, background first; a group of bars for each class, a bar for each method."""
+    """IoU of each class, background first: a line for each class, a mark for each method."""
     shown = of_one_table(records, "IoU per class")
     labels = list(shown[0]["iou"])
     with use_style():
-        figure, ax = _figure(max(6.4, 1.6 + 0.16 * len(labels) * (len(shown) + 1)), 3.8, shown)
-        width = 0.84 / len(shown)
+        figure, ax = _figure(7.2, 1.2 + 0.26 * len(labels), shown)
+        places = np.arange(len(labels))
         for number, record in enumerate(shown):
-            heights = np.array([record["iou"].get(name) for name in labels], dtype=np.float64)
-            places = np.arange(len(labels)) + (number - (len(shown) - 1) / 2) * width
-            colour, hatch = method_colour(full_name(record)), "////" if record["refinement"] else None
-            ax.bar(places, heights, width, color=colour, hatch=hatch, edgecolor="white", lw=0, label=full_name(record))
-        ax.set(ylabel="IoU (%)", xticks=range(len(labels)), xlim=(-0.6, len(labels) - 0.4), ylim=(0, 100))
-        ax.set_xticklabels([name.replace("_", " ") for name in labels], rotation=40, ha="right", rotation_mode="anchor")
-        ax.grid(axis="x", visible=False)
-        _legend(ax)
+            values = np.array([record["iou"].get(name) for name in labels], dtype=np.float64)
+            marker = _MARKERS[number % len(_MARKERS)]
+            style = {"color": method_colour(full_name(record)), "markeredgecolor": "black", "markersize": 7}
+            ax.plot(values, places, marker, linestyle="none", label=full_name(record), **style)
+        ax.set(xlabel="IoU (%)", yticks=places, xlim=(0, 100), ylim=(-0.6, len(labels) - 0.4))
+        ax.set_yticklabels([name.replace("_", " ") for name in labels])
+        ax.invert_yaxis()
+        figure.legend(
+            *ax.get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(shown)), frameon=False
+        )
     return figure
 
 

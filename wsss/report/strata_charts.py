@@ -18,7 +18,7 @@ __all__ = ["strata_difference", "strata_heatmaps"]
 
 sns = lazy("seaborn")
 
-PANELS_ACROSS = 3
+PANELS_ACROSS = 2
 
 _MEASURE_TEXTS = {
     "recall": "recall of objects",
@@ -42,7 +42,7 @@ def strata_heatmaps(records: Sequence[Record], methods: Sequence[str] | None = N
         across = len({cell["occlusion"] for cell in shown[0]["strata"]})
         columns = min(len(shown), PANELS_ACROSS)
         rows = -(-len(shown) // columns)
-        figure = Figure(figsize=(1.2 + 0.85 * across * columns, 0.4 + 2.8 * rows), layout="constrained")
+        figure = Figure(figsize=(1.2 + 0.95 * across * columns, 0.4 + 2.9 * rows), layout="constrained")
         figure.suptitle(f"{table_title(shown[0])}: {_MEASURE_TEXTS[value]} (%)")
         axes = figure.subplots(rows, columns, squeeze=False)
         for ax, record in zip(axes.flat, shown, strict=False):
@@ -69,7 +69,7 @@ def strata_difference(record: Record, against: str, value: str = "iou") -> Figur
     if pair is None:
         raise ValueError(f"the record of {full_name(record)} has not been compared with {against!r}")
     with use_style():
-        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        figure = Figure(figsize=(6.0, 3.9), layout="constrained")
         ax = figure.subplots()
         largest = max([abs(cell[value]) for cell in pair["strata"] if cell[value] is not None], default=1.0) or 1.0
         _heatmap(ax, pair["strata"], value, "{:+.1f}", cmap="RdBu", vmin=-largest, vmax=largest, star=True)
@@ -94,7 +94,7 @@ def _heatmap(
             low, high = cell[f"{value}_ci"]
             mark = "*" if star and (low > 0 or high < 0) else ""
             values[place], texts[place] = cell[value], f"{text.format(cell[value])}{mark}\nn={cell['n']}"
-    sns.heatmap(values, annot=texts, fmt="", ax=ax, cbar=False, linewidths=1, annot_kws={"size": "small"}, **colours)
+    sns.heatmap(values, annot=texts, fmt="", ax=ax, cbar=False, linewidths=1, annot_kws={"size": "medium"}, **colours)
     ax.set(xlabel="occlusion", ylabel="size")
     ax.set_xticklabels([name.replace("border ", "") for name in occlusions], rotation=30, ha="right")
     ax.set_yticklabels(sizes, rotation=0)

@@ -1,6 +1,6 @@
 """Colours and fonts of all figures, and how figures are saved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,16 @@ METHOD_COLOURS = {
     "rgb-region": "#009E73",
     "rgb-crop": "#66C2A5",
     "rgb": "#117733",
-    "crop-only": "#E69F00",
+    "crop-only": "#0072B2",
     "depth-region": "#BF812D",
-    "region-only": "#8C510A",
+    "region-only": "#E69F00",
     "depth": "#D55E00",
     "code-as-published": "#882255",
-    "oracle-box": "#000000",
-    "full-supervision": "#0072B2",
+    "oracle-box": "#3B3B3B",
+    "full-supervision": "#000000",
 }
-"""The same colour for a method in every figure. The order is that of the tables: controls, depth, upper bounds."""
+"""The same colour for a method in every figure. Of `cam`, the best controls, `crop-only` and `depth` they are Okabe and
+Ito's, which are told apart with any vision. The order is that of the tables: controls, depth, upper bounds."""
 
 WRONG_DEPTH = ("shuffled", "constant", "inverted", "noisy")
 """Depth sources that are controls: drawn paler than the method with true depth."""
@@ -70,22 +71,25 @@ def method_colour(name: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def save_figure(figure: Figure, path: Path, provenance: Mapping[str, Any]) -> list[Path]:
-    """Save as PNG and SVG, whole or not at all; the same figure gives the same bytes.
+def save_figure(
+    figure: Figure, path: Path, provenance: Mapping[str, Any], suffixes: Sequence[str] = ("png", "svg")
+) -> list[Path]:
+    """Save a file for each suffix, whole or not at all; the same figure gives the same bytes.
 
     Args:
         path: without suffix.
-        provenance: what the figure was made from (records, commit), written into both files' metadata.
+        provenance: what the figure was made from (records, commit), written into the metadata of each file.
+        suffixes: of `png` and `svg`; an SVG of many pictures is large and no sharper than the PNG.
 
     Returns:
-        The two paths.
+        The paths.
     """
     source = "; ".join(f"{key}: {value}" for key, value in provenance.items())
     metadata = {"png": {"Source": source}, "svg": {"Source": source, "Date": None}}
     written = []
-    for suffix, facts in metadata.items():
+    for suffix in suffixes:
         target = path.with_name(f"{path.name}.{suffix}")
         with atomic_path(target) as temporary, use_style():
-            figure.savefig(temporary, format=suffix, dpi=150, metadata=facts)
+            figure.savefig(temporary, format=suffix, dpi=150, metadata=metadata[suffix])
         written.append(target)
     return written

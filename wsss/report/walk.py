@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -145,18 +145,34 @@ def crops_figure(views: Sequence[NDArray[np.uint8]], view: SeedView, classes: Se
     return figure
 
 
-def fusion_figure(view: SeedView, parameters: FusionParameters, classes: Sequence[str], most: int = 3) -> Figure:
-    """The maps of at most `most` classes step by step: whole image, strongest gated crop, both, averaged by region."""
+def fusion_figure(
+    view: SeedView,
+    parameters: FusionParameters,
+    classes: Sequence[str],
+    step: Literal["crops", "regions"],
+    most: int = 2,
+) -> Figure:
+    """The maps of at most `most` classes before, during and after a step of fusion.
+
+    Args:
+        view: of a method with crops.
+        step: `crops`: whole image, strongest gated crop, both; `regions`: both, averaged by region, all together.
+    """
     evidence = view.evidence
     assert evidence.crops is not None
     assert evidence.crop_probabilities is not None
-    whole = fuse(Evidence(evidence.levels, 0.0, 0.0), parameters)
-    crops = normalise_maps(crop_evidence(evidence.crops, evidence.crop_probabilities, parameters.gate))
-    steps = [whole, crops, fuse(evidence, replace(parameters, vote=0.0)), fuse(evidence, parameters)]
-    titles = ("whole image", "crops, gated", "both", f"with vote {parameters.vote:g}")
+    both = fuse(evidence, replace(parameters, vote=0.0))
+    if step == "crops":
+        whole = fuse(Evidence(evidence.levels, 0.0, 0.0), replace(parameters, vote=0.0))
+        crops = normalise_maps(crop_evidence(evidence.crops, evidence.crop_probabilities, parameters.gate))
+        shown = {"whole image": whole, "crops, gated": crops, f"together, w {parameters.crop_weight:g}": both}
+    else:
+        averaged = fuse(evidence, replace(parameters, vote=1.0))
+        together = f"together, v {parameters.vote:g}"
+        shown = {"with crops": both, "averaged by region": averaged, together: fuse(evidence, parameters)}
     names = [classes[int(label) - 1].replace("_", " ") for label in view.classes[:most]]
-    figure = image_grid([[view.sample.image] * len(steps)] * len(names), titles, names)
+    figure = image_grid([[view.sample.image] * len(shown)] * len(names), tuple(shown), names)
     for row in range(len(names)):
-        for column, maps in enumerate(steps):
-            score_map_on_image(figure.axes[row * len(steps) + column], view.sample.image, maps[row].numpy())
+        for column, maps in enumerate(shown.values()):
+            score_map_on_image(figure.axes[row * len(shown) + column], view.sample.image, maps[row].numpy())
     return figure

@@ -4,6 +4,7 @@ Nothing is claimed that neither the checkpoint, nor a record, nor whoever saves 
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from wsss.errors import WsssError, first_line, in_one_line
@@ -61,13 +62,20 @@ depth = predict_inverse_depth(from_pretrained({name}), image)  # image H×W×3 u
 
 
 def model_card(
-    held: AnyCheckpoint, name: str, license: str, trained_on: str | None, record: Record | None = None
+    held: AnyCheckpoint,
+    name: str,
+    license: str,
+    trained_on: str | None,
+    record: Record | None = None,
+    training: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> str:
     """The card as text: YAML between two lines of dashes, which the hub reads, and then Markdown for people.
 
     Args:
         name: of folder or repository.
-        license, trained_on, record: see `wsss.segmentation.pretrained.save_pretrained`.
+        license, trained_on, record, training: see `wsss.segmentation.pretrained.save_pretrained`.
+        more: facts that are added to those of the checkpoint, such as the hash of its file.
 
     Raises:
         WsssError: the hub's library refuses what the card says of itself.
@@ -91,11 +99,12 @@ def model_card(
         f"A {held.kind} that {WHAT[held.kind]}. Made with wsss-depth-cam {VERSION}.",
         f"## Load it\n\n```python\n{LOADED[held.kind].format(name=json.dumps(name))}\n```",
         f"## What it has learnt from\n\n{_learnt_from(held, trained_on)}",
+        *([f"## How it was trained\n\n{_training(training, record)}"] if training or record else []),
         *([f"## Classes\n\n{_classes(held)}"] if held.classes else []),
         f"## How good it is\n\n{_scores(held, record)}",
         "## What it is for, and its limits\n\nFor research, and for a first result that a person looks through. "
         f"{LIMITS[held.kind]} It is not made to decide anything about people, or anything that can hurt somebody.",
-        f"## Facts\n\n{_facts(held)}",
+        f"## Facts\n\n{_facts(held, more or {})}",
         f"## Licence\n\n{_licence(license)}",
     ]
     return "\n\n".join(parts) + "\n"
@@ -132,6 +141,17 @@ def _learnt_from(held: AnyCheckpoint, trained_on: str | None) -> str:
     return " ".join(parts)
 
 
+def _training(training: Mapping[str, Any] | None, record: Record | None) -> str:
+    """Settings, and what the record says of where and when."""
+    parts = [_table({name.replace("_", " "): value for name, value in training.items()})] if training else []
+    made = record.get("provenance", {}) if record is not None else {}
+    machines = {part.get("processor") for part in made.get("parts", ())} - {None}
+    known = {"commit": made.get("commit"), "processor": ", ".join(sorted(machines)), "made": made.get("utc")}
+    if told := {name: value for name, value in known.items() if value}:
+        parts.append(f"Its record was made by:\n\n{_table(told)}")
+    return "\n\n".join(parts) or "With settings that nobody has kept."
+
+
 def _classes(held: AnyCheckpoint) -> str:
     return "\n".join(f"{label}. {_text(name)}" for label, name in enumerate(held.classes, start=1))
 
@@ -160,10 +180,14 @@ def _scores(held: AnyCheckpoint, record: Record | None) -> str:
     return "Not known: it was saved without a record of its scores."
 
 
-def _facts(held: AnyCheckpoint) -> str:
+def _facts(held: AnyCheckpoint, more: Mapping[str, Any]) -> str:
     facts = {"long side of images, pixels": held.side, "mean": list(held.mean), "standard deviation": list(held.std)}
     shown = ("backbone", "architecture", "encoder", "output_stride", "scales")
     facts |= {name.replace("_", " "): held.facts[name] for name in shown if name in held.facts}
+    return _table({**facts, **more})
+
+
+def _table(facts: Mapping[str, Any]) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {_text(str(value))} |" for name, value in facts.items())])
 
 

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from wsss.errors import WsssError, first_line
-from wsss.machine.lazy import lazy
+from wsss.machine.lazy import lazy, needed
 from wsss.networks.backbones import DEFAULT_BACKBONE, check_backbone, load_encoder
 from wsss.networks.checkpoints import explained, load_tensors, read_checkpoint, write_checkpoint
 from wsss.segmentation.registry import NETWORKS
 
 __all__ = ["build_network", "check_network", "load_network", "save_network"]
 
-smp, timm = lazy("segmentation_models_pytorch"), lazy("timm")
+timm = lazy("timm")
 
 DEFAULT_ARCHITECTURE, DEFAULT_ENCODER = "DeepLabV3Plus", f"tu-{DEFAULT_BACKBONE}"
 STRIDE = 16  # pixels, of the default network
@@ -62,11 +62,12 @@ def build_network(
     }
     if architecture in NETWORKS:
         return _own_network(arguments)
+    library = needed("segmentation_models_pytorch", f"network {architecture}")
     options: dict[str, int] = {}
     if architecture.lower().startswith("deeplab"):
         options = {"encoder_output_stride": output_stride, "decoder_channels": decoder_channels}
     try:
-        network = smp.create_model(architecture, encoder, encoder_weights=None, classes=num_classes + 1, **options)
+        network = library.create_model(architecture, encoder, encoder_weights=None, classes=num_classes + 1, **options)
     except Exception as error:  # of two libraries with hundreds of models, each with its own way to say no
         raise _refused(architecture, encoder, first_line(error)) from error
     network.build_arguments = arguments

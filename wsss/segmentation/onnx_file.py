@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from wsss.checks import require_apart
 from wsss.errors import WsssError, first_line
 from wsss.io import atomic_path
+from wsss.machine.lazy import needed
 from wsss.paths import VERSION
 from wsss.segmentation.any_checkpoint import AnyCheckpoint, load_any
 from wsss.segmentation.inference import STRIDE
@@ -106,12 +107,7 @@ def export_onnx(checkpoint: Path, out: Path) -> float:
 
 
 def _libraries() -> tuple[Any, Any]:
-    try:
-        import onnx
-        import onnxruntime
-    except ImportError as error:
-        raise WsssError(f"ONNX needs {error.name}: pip install 'wsss-depth-cam[export]'") from error
-    return onnx, onnxruntime
+    return needed("onnx", "ONNX"), needed("onnxruntime", "ONNX")
 
 
 def _require_free(out: Path, onnx: Any) -> None:

@@ -5,6 +5,7 @@ for the hub, and `README.md`, the card. To publish it: `hf upload owner/name FOL
 """
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,13 @@ from wsss.records.record import Record
 from wsss.segmentation.any_checkpoint import AnyCheckpoint, Network, load_any, save_any
 from wsss.segmentation.model_card import model_card
 
-__all__ = ["from_pretrained", "save_pretrained"]
+__all__ = ["card_beside", "from_pretrained", "save_pretrained"]
+
+WEIGHTS_HASH = "SHA-256 of the weights"
+"""Fact of a card."""
+
+OURS = "library_name: wsss-depth-cam"
+"""A line of every card."""
 
 
 def from_pretrained(place: str | Path, *, revision: str | None = None) -> Any:
@@ -45,6 +52,7 @@ def save_pretrained(
     license: str = "unknown",
     trained_on: str | None = None,
     record: str | Path | None = None,
+    training: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a network into a folder, with a model card; the card is written last.
 
@@ -57,6 +65,7 @@ def save_pretrained(
         license: of the weights, as the hub names licences, such as `mit` or `cc-by-4.0`.
         trained_on: what the network has learnt from, in a sentence for the card.
         record: a record of this package with its scores; it must be of the same classes.
+        training: settings that it was trained with, plain values by name.
 
     Returns:
         The folder.
@@ -78,12 +87,48 @@ def save_pretrained(
             save_any(path, cast(Network, network))
         _require_same(folder, path)
         held = load_any(path)
-        card = model_card(held, folder.resolve().name, license, trained_on, _record(record, held))
+        more, name = {WEIGHTS_HASH: file_hash(path)}, folder.resolve().name
+        card = model_card(held, name, license, trained_on, _record(record, held), training, more)
     write_json(folder / CONFIG, _config(held))
     if not (folder / CARD).exists():
         with atomic_path(folder / CARD) as path:
             path.write_text(card, encoding="utf-8")
     return folder
+
+
+def card_beside(
+    checkpoint: Path,
+    *,
+    license: str = "unknown",
+    trained_on: str | None = None,
+    record: str | Path | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the model card of a checkpoint beside it, `NAME.md` for `NAME.safetensors`.
+
+    A card that names these weights by their hash stays, since somebody may have edited it; one of other weights is
+    replaced. A file of that name that is no card stays, too.
+
+    Args:
+        license, trained_on, record, training: see `save_pretrained`.
+
+    Returns:
+        The card.
+
+    Raises:
+        WsssError: the checkpoint cannot be read, or the record is of something else.
+    """
+    card, digest = checkpoint.with_suffix(".md"), file_hash(checkpoint)
+    known = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None
+    if card.exists() and (known is None or OURS not in known or digest in known):
+        return card
+    held = load_any(checkpoint)
+    text = model_card(
+        held, checkpoint.name, license, trained_on, _record(record, held), training, {WEIGHTS_HASH: digest}
+    )
+    with atomic_path(card) as path:
+        path.write_text(text, encoding="utf-8")
+    return card
 
 
 def _require_same(folder: Path, weights: Path) -> None:

@@ -6,6 +6,9 @@ Where nobody can move a slider (papermill, CI; `WSSS_HEADLESS=1`) the same `rend
 instead.
 """
 
+from wsss.widgets import libraries  # noqa: F401 - says first what is missing
+
+# isort: split
 from wsss.widgets.explorer import Explorer
 from wsss.widgets.explorer_panel import crop_explorer
 from wsss.widgets.failures import failure_browser

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ipywidgets import HTML, Box, Button, HBox, Layout, Text, VBox
+from ipywidgets import HTML, Accordion, Box, Button, HBox, Layout, Text, VBox
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -31,6 +31,9 @@ PHOTOGRAPH_SOURCES = ("inverted", "constant", "noisy-08")
 """The same of a single photograph, which has no other to take depth from."""
 
 PHOTOGRAPH_HINT = "Open this notebook in JupyterLab to move these parameters yourself; here is a fixed grid of them."
+
+IN_SIGHT = ("jump", "count", "vote", "threshold")
+"""Sliders that are seen at once; the others are folded away."""
 
 STRONGEST = "strongest of all"
 WHOLE_NUMBERS = ("max_regions", "count")
@@ -160,12 +163,17 @@ class ExplorerPanel:
         self.exported.children = self.taking_away.copied(self.parameters, self.name.value, self.copy.copied)
 
     def _laid_out(self) -> VBox:
-        looks, free = ([self.sliders[spec.name] for spec in SLIDERS if spec.looks is which] for which in (True, False))
-        titles = HTML("<b>Where to look</b> (takes new crops)"), HTML("<b>What to make of it</b> (at once)")
+        first = [self.sliders[spec.name] for spec in SLIDERS if spec.name in IN_SIGHT]
+        groups = [
+            [self.sliders[spec.name] for spec in SLIDERS if spec.looks is looks and spec.name not in IN_SIGHT]
+            for looks in (True, False)
+        ]
+        titles = HTML("<b>Regions and crops</b> (take new crops)"), HTML("<b>Averaging</b> (at once)")
+        folded = Accordion([VBox([titles[0], *groups[0], titles[1], *groups[1]])], titles=("All other parameters",))
         wrapped = {"display": "flex", "flex_flow": "row wrap", "width": "100%"}
         # Sliders stand beside the pictures where there is room, so that both are in view.
         pictures = VBox([self.live.picture, self.live.numbers], layout=Layout(flex="3 1 34em", min_width="20em"))
-        sliders = VBox([titles[0], *looks, titles[1], *free], layout=Layout(flex="1 1 17em", min_width="15em"))
+        sliders = VBox([*first, folded], layout=Layout(flex="1 1 17em", min_width="15em"))
         named = [self.name] if self.taking_away.has_file else []
         return VBox(
             [

@@ -28,22 +28,21 @@ SLIDERS = (
     SliderSpec("count", "crops", 1, 20, 19, "per image",
                "How many crops are looked at: each costs one forward pass.", looks=True),
     SliderSpec("gate", "gate sharpness", 0.0, 4.0, 40, "exponent",
-               "0 lets every crop speak, large values only those that are sure of the class."),
+               "At 0 every crop counts, at large values only those that are sure of the class."),
     SliderSpec("crop_weight", "fusion weight", 0.0, 10.0, 50, "× whole image",
-               "What the crops' evidence counts beside that of the whole image."),
-    SliderSpec("vote", "vote", 0.0, 1.0, 20, "share",
+               "What the crops' maps count beside those of the whole image."),
+    SliderSpec("vote", "region average", 0.0, 1.0, 20, "share",
                "0 keeps the maps as they are, 1 gives every pixel the mean of its region."),
-    SliderSpec("colour", "second opinion", 0.0, 1.0, 20, "share of the vote",
-               "Share of regions of colour and depth; at 1 with vote 1 nothing else is heard."),
+    SliderSpec("colour", "joint regions", 0.0, 1.0, 20, "share of the average",
+               "Share of regions of colour and depth; at 1, with region average 1, nothing else counts."),
     SliderSpec("reach", "sharing", 0.0, 0.98, 49, "probability",
-               "How far regions that look alike share their votes."),
+               "How far the scores of regions that look alike are averaged together."),
     SliderSpec("threshold", "background threshold", 0.02, 0.94, 46, "score",
                "Pixels whose strongest score is below become background."),
 )  # fmt: skip
 """The sliders, those first that take new crops.
 
-The method has no count of layers and no threshold of votes: the most regions that are kept and the share of the votes
-stand in for them.
+The method has no count of layers: the most regions that are kept stand in for it.
 """
 
 _LIMITS = {spec.name: (spec.low, spec.high) for spec in SLIDERS}
@@ -137,7 +136,7 @@ def static_grid(parameters: ExplorerParameters) -> dict[str, ExplorerParameters]
     p = parameters
     return {
         "as chosen": p,
-        "no crops,\nno vote": replace(p, crop_weight=0.0, vote=0.0),
+        "no crops,\nno regions": replace(p, crop_weight=0.0, vote=0.0),
         "depth jump × 4": replace(p, jump=min(4 * p.jump, _LIMITS["jump"][1])),
         "threshold\nhalved": replace(p, threshold=max(p.threshold / 2, _LIMITS["threshold"][0])),
     }
