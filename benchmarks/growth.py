@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -168,7 +169,8 @@ def fitted(sizes: NDArray[np.float64], costs: NDArray[np.float64]) -> tuple[floa
 def measure(effort: Effort) -> Measured:
     """The three series, each with its line: of time over images and megapixels, of memory and disk."""
     figures: list[Figure] = []
-    rows, seconds = [], {}
+    rows: list[dict[str, Any]] = []
+    seconds: dict[str, list[float]] = {}
     for series, sizes in (TINY if effort.quick else SIZES).items():
         found = [Point(**row) for row in json.loads(child("-m", "benchmarks.growth", series, *map(str, sizes)))]
         rows += [{"series": series, **vars(point)} for point in found]
