@@ -32,16 +32,11 @@ TEXT = 11  # points, of a figure 6 inches wide
 
 
 def own_models_table(rows: Rows) -> str:
-    """Three tables in Markdown, a row for each model: time, what else it costs, and DepthCAM on the whole photograph."""
+    """Four tables in Markdown, a row for each model: time, lines and differences, memory, DepthCAM on the whole image."""
     named = [NAMES[tool] for tool in TOOLS]
     times = _head("ms for a plain map", "bare pass", *named, "DepthCAM / bare pass")
-    costs = _head(
-        "beside time",
-        "maps",
-        *(f"lines, {name}" for name in named),
-        *(f"MB, {name}" for name in ("bare passes", *named)),
-        *(f"difference to {name}" for name in named[1:]),
-    )
+    lines = _head("lines of code", *named, *(f"difference to {name}" for name in named[1:]))
+    memory = _head("MB", "maps", "bare passes", *named)
     whole = _head(
         "whole photograph",
         "ms, once",
@@ -54,13 +49,12 @@ def own_models_table(rows: Rows) -> str:
         one, two = row["seconds"]["1"], row["seconds"]["2"]
         each = (f"{_ms(one[name])} ({_ms(two[name])})" for name in ("bare", *TOOLS))
         times.append(_line(row["model"], *each, f"{row['of_bare']['1']['wsss']:.2f}"))
-        lines, memory = (row["lines"][tool] for tool in TOOLS), (row["memory_mb"][name] for name in ("bare", *TOOLS))
-        costs.append(
-            _line(row["model"], row["maps"], *lines, *memory, *(f"{row['apart'][tool]:.0e}" for tool in TOOLS[1:]))
-        )
+        apart = (f"{row['apart'][tool]:.0e}" for tool in TOOLS[1:])
+        lines.append(_line(row["model"], *(row["lines"][tool] for tool in TOOLS), *apart))
+        memory.append(_line(row["model"], row["maps"], *(row["memory_mb"][name] for name in ("bare", *TOOLS))))
         ways = [(_ms(row["whole"][way]), f"{row['of_passes'][way]:.2f}") for way in ("scales", "depth")]
         whole.append(_line(row["model"], _ms(row["setup"]["wsss"]), *ways[0], *ways[1]))
-    return "\n".join([*times, "", *costs, "", *whole])
+    return "\n".join([*times, "", *lines, "", *memory, "", *whole])
 
 
 def _head(*names: str) -> list[str]:
