@@ -69,7 +69,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add(str(node.module))
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("lazy", "needed"):
-            found |= {each.value for each in node.args[:1] if isinstance(each, ast.Constant)}
+            found |= {str(each.value) for each in node.args[:1] if isinstance(each, ast.Constant)}
     return {name.partition(".")[0] for name in found}
 
 
