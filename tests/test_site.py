@@ -74,11 +74,11 @@ def test_all_pages_of_the_contents_are_there_once(build: ModuleType, source: Pat
 
 
 def test_a_new_page_is_taken_up_by_itself(build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("index", "glossary", "scale"):
+    for name in ("index", "a-new-page", "scale"):
         (tmp_path / f"{name}.md").write_text(f"# {name}\n")
     monkeypatch.setattr(build, "HERE", tmp_path)
-    assert {"docs/glossary.md", "docs/scale.md"} <= set(build.pages())
-    assert build.contents({}).endswith("```{toctree}\n:hidden:\n:caption: More\n\ndocs/glossary\n```")
+    assert {"docs/a-new-page.md", "docs/scale.md"} <= set(build.pages())
+    assert build.contents({}).endswith("```{toctree}\n:hidden:\n:caption: More\n\ndocs/a-new-page\n```")
 
 
 def test_the_landing_page_has_what_other_files_say(source: Path) -> None:
