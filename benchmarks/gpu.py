@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -23,12 +24,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from skimage.transform import resize
 
-from benchmarks.measure import Figure, Measured, at_least, at_most, own_peak, shown
+from benchmarks.measure import Figure, Measured, at_least, at_most, shown
 from benchmarks.record import add_part, load_record, table
 from wsss.cam.classifier import build_classifier, info_for
 from wsss.cam.training import train_classifier
 from wsss.depth.training import train_depth_network
 from wsss.errors import WsssError
+from wsss.machine.memory import peak_memory
 from wsss.machine.runtime import keep_freed_memory, pick_device
 from wsss.methods.depth_cam import DepthCAM
 from wsss.networks.backbones import DEFAULT_BACKBONE, backbone_state, imagenet_classifier, load_encoder, normalisation
@@ -126,12 +128,12 @@ def speed(device: torch.device, size: Size) -> tuple[Figure, ...]:
     figures = []
     for method in ("cam", "depth"):
 
-        def run(method: str = method) -> None:
-            for image, depth, label in photos:
+        def run(rounds: int, method: str = method) -> None:
+            for image, depth, label in rounds * photos:
                 cam(image, classes=[label], depth=depth, kind="inverse", method=method)
 
-        run()  # what is set up once
-        taken = _seconds(device, lambda: [run() for _ in range(size.rounds)])
+        run(1)  # what is set up once
+        taken = _seconds(device, partial(run, size.rounds))
         figures.append(shown(f"{method}: images a second", size.rounds * len(photos) / taken, "1/s", "at least"))
     return (*figures, shown("maps: peak memory", _peak(device), "GB"))
 
@@ -195,9 +197,9 @@ def trainings(device: torch.device, size: Size) -> tuple[Figure, ...]:
     for name, losses in TRAININGS.items():
         here, there = (np.array(losses(place, size, size.compared)) for place in (CPU, device))
         apart = abs(there.mean() - here.mean()) / here.mean()
-        found: list[float] = []
         _forget_peak(device)
-        taken = _seconds(device, lambda losses=losses, found=found: found.extend(losses(device, size, size.steps)))  # type: ignore[misc]
+        found: list[float] = []
+        taken = _seconds(device, partial(_kept, found, partial(losses, device, size, size.steps)))
         figures += [
             at_most(
                 f"{name}: loss of the first {size.compared} steps, difference from the CPU", apart, SAME_LOSS, "of it"
@@ -207,6 +209,10 @@ def trainings(device: torch.device, size: Size) -> tuple[Figure, ...]:
             shown(f"{name}: peak memory", _peak(device), "GB"),
         ]
     return tuple(figures)
+
+
+def _kept(found: list[float], losses: Callable[[], list[float]]) -> None:
+    found += losses()
 
 
 def _seconds(device: torch.device, work: Callable[[], object]) -> float:
@@ -231,12 +237,12 @@ def _forget_peak(device: torch.device) -> None:
 
 
 def _peak(device: torch.device) -> float:
-    """GB: of CUDA the peak of tensors since it was forgotten, of MPS what is held now, of the CPU the process's peak."""
+    """GB: of CUDA the peak of tensors since it was forgotten, of MPS what is held now, of the CPU the process's peak (0: unknown)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9
     if device.type == "mps":
         return torch.mps.driver_allocated_memory() / 1e9
-    return own_peak() / 1e9
+    return peak_memory() or 0.0
 
 
 def measure(device: torch.device, size: Size) -> Measured:

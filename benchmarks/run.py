@@ -29,6 +29,7 @@ PARTS = {
 
 LONG_PARTS = {
     "own-models": "benchmarks.own_models",
+    "growth": "benchmarks.growth",
     "explorer": "benchmarks.explorer",
     "quality": "benchmarks.quality",
     "reproduce": "benchmarks.reproduce",

@@ -149,6 +149,7 @@ def landing_page(text: str, readme: str, chapters: dict[str, Any]) -> str:
     """The page with what other files say: opening and finds of the README, picture, chapters and contents."""
     title, opening = readme.partition("\n## ")[0].strip().split("\n", 1)
     question, _, photograph = opening.strip().partition("\n\n")
+    photograph = re.sub(r"!\[[^]]*\]\(figures/method-diagram\.png\)\s*", "", photograph)  # it is shown above
     found = re.search(r"^## What was found\n(.*?)(?=^## )", readme, re.MULTILINE | re.DOTALL)
     if not (title.startswith("# ") and photograph and found):
         sys.exit("error: the README must begin with a question and have a part `## What was found`")

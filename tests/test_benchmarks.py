@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from wsss.errors import WsssError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import run
+from benchmarks import gpu, growth, run
 from benchmarks.measure import (
     Effort,
     Figure,
@@ -223,7 +224,7 @@ def test_the_committed_record_is_a_whole_one() -> None:
     if not COMMITTED.exists():
         pytest.skip("no benchmark has been recorded yet")
     committed = load_record(COMMITTED)["parts"]
-    assert set(run.PARTS | run.LONG_PARTS) <= set(committed)
+    assert set(run.PARTS | run.LONG_PARTS) - {"growth"} <= set(committed)  # that one is measured on request
     for name, text in tables({"parts": committed}).items():
         assert f"<!-- {name} -->\n{text}\n<!-- /{name} -->" in PAGE.read_text(encoding="utf-8")
     found = finding(committed["own-models"]["rows"])
@@ -296,3 +297,60 @@ def test_the_photographs_of_a_soak_are_the_same_each_time(tmp_path: Path) -> Non
     assert [path.read_bytes() for path in sorted((tmp_path / "one").iterdir())] == [
         path.read_bytes() for path in sorted((tmp_path / "two").iterdir())
     ]
+
+
+def test_the_cost_of_growth_is_measured_size_by_size() -> None:
+    for series, sizes in growth.TINY.items():
+        small, large = growth.points(series, sizes)
+        assert small.size < large.size
+        assert small.disk < large.disk or series == "classes"
+        assert 0 < small.memory <= large.memory
+        assert min(small.seconds, large.seconds) > 0
+
+
+def test_a_line_through_costs_says_how_far_they_are_from_it() -> None:
+    start, slope, off = growth.fitted(np.array([1.0, 2.0, 4.0]), np.array([3.0, 5.0, 9.0]))
+    assert (start, slope, off) == (pytest.approx(1), pytest.approx(2), pytest.approx(0, abs=1e-9))
+    assert growth.fitted(np.array([1.0, 2.0, 4.0]), np.array([1.0, 4.0, 16.0]))[2] > 0.2
+
+
+def test_figures_of_growth_are_of_the_line() -> None:
+    found = [growth.Point(size, 0.5 + 0.01 * size, 1.0 + size / 1e5, 2e-4 * size) for size in (100, 1000, 10000)]
+    figures = {each.name: each for each in growth._figures("images", found)}
+    assert figures["images: time for one image more"].value == pytest.approx(10)
+    assert figures["images: memory for one image more"].value == pytest.approx(0.01)
+    assert figures["images: disk for one image more"].value == pytest.approx(0.2)
+    assert figures["images: largest distance of time from a line"].reached
+
+
+def test_the_checks_of_a_gpu_run_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script compares the CPU with itself; in float32 nothing differs."""
+    monkeypatch.setattr(gpu, "QUICK", gpu.Size(64, 1, 2, 1, 4))
+    monkeypatch.setattr(gpu, "TRAININGS", {"classifier": gpu.classifier_losses})
+    monkeypatch.setattr(gpu, "CLASSES", {"chelsea": "Egyptian cat", "coffee": "espresso"})
+    out = tmp_path / "gpu.json"
+    assert gpu.main(["--device", "cpu", "--quick", "--out", str(out)]) == 0
+    part = load_record(out)["parts"]["gpu"]
+    values = {each["name"]: each["value"] for each in part["figures"]}
+    assert values["scores in float32, largest difference from the CPU"] == 0
+    assert values["classifier: loss of the first 1 steps, difference from the CPU"] == 0
+    assert part["machine"]["device"] == part["rows"][0]["device"] == "cpu"
+    assert {"cam: images a second", "depth: images a second", "maps: peak memory"} <= set(values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", gpu.TRAININGS)
+def test_each_training_is_checked_on_a_gpu(name: str) -> None:
+    losses = gpu.TRAININGS[name](gpu.CPU, gpu.QUICK, 2)
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+
+
+def test_without_a_gpu_its_checks_say_so_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert gpu.main(["--device", "cuda"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "error: this machine has no cuda device that torch can use: give --device cpu or --device auto\n"

@@ -112,9 +112,9 @@ def test_configurations_are_frozen_values() -> None:
 
 
 HASHES = {
-    "tabletop": "d3e1722e90275cd990b744ee86680e3bc5a10b7bcb24c9cb33fdcd04f6e68491",
-    "nyuv2": "a7c3c66150b134188a6d66f992261adaf44f7ced8694f0d27d1b8afbf92b4638",
-    "voc": "1a92201488eb7d81689afc0302d7e70e3160d3be40f5b518750537d2c93368a7",
+    "tabletop": "6171f6aa2e6d80fa958af94307bec4d6efe3de20f47ed0fc6156384841ffe448",
+    "nyuv2": "541d475d9027021314032a49f78cc5db281174bfd484f9d91739fa39901901e8",
+    "voc": "92f83ae378742597f702f6139cd5818a9446c508686a5bd8fd177fda6d764fb0",
 }
 
 

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsss.analysis.failures import at_quantiles, error_shares, hard_images, occlusion_measure, worst_objects
-from wsss.report.sentences import strata_sentence
 
 
 def objects(**columns):
@@ -77,22 +76,3 @@ def test_hard_images_count_small_or_hidden_once():
     )
     counts = hard_images(frame)
     assert list(counts.items()) == [("b", 2), ("c", 1), ("a", 0)]
-
-
-def cell(size, n, value, ci):
-    return {"size": size, "occlusion": "all", "n": n, "recall": value, "recall_ci": ci, "iou": value, "iou_ci": ci}
-
-
-@pytest.mark.parametrize(
-    ("ci", "word"), [([1.0, 9.0], ": lower."), ([1.0, 31.0], "no clear difference"), ([71.0, 80.0], ": higher.")]
-)
-def test_strata_differ_only_where_intervals_are_apart(ci, word):
-    strata = [cell("<1 %", 4, 5.0, ci), cell(">5 %", 9, 50.0, [30.0, 70.0])]
-    text = strata_sentence(strata, ("<1 %", "all"), (">5 %", "all"))
-    assert text.startswith("recall is 5.0 % [")
-    assert word in text
-
-
-def test_empty_stratum_is_said_to_be_empty():
-    strata = [cell("<1 %", 0, None, None), cell(">5 %", 9, 50.0, [30.0, 70.0])]
-    assert "nothing to compare" in strata_sentence(strata, ("<1 %", "all"), (">5 %", "all"), "iou")

@@ -216,8 +216,8 @@ def test_scoring_the_tune_split_gives_what_choosing_promised(cam_of, data, depth
         assert score.facts["parameters"] == choices[name].plain()["parameters"]
         assert score.facts["megapixels"] > 0
         assert score.facts["seconds"] > 0
-        assert score.facts["scales"] == list(depth_cam.crops.scales if plan.crops else plan.scales)
-        assert score.facts["flip"] is (name in ("cam", "region-only"))
+        assert score.facts["scales"] == list(plan.whole(depth_cam.crops, depth_cam.colour)[0])
+        assert score.facts["flip"] is (name == "cam")
         assert score.facts["crops"] == (3 if name in ("grid", "crop-only", "depth", "depth@constant") else 0)
         assert (score.facts["trust"] is not None) == plan.uses_depth
         at = int(np.argmin(abs(THRESHOLDS - choices[name].threshold)))

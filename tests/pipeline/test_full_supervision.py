@@ -14,7 +14,7 @@ from wsss.experiments.results import record_of, write_stage
 from wsss.pipeline.run import Run
 from wsss.records.store import FULL_SUPERVISION, NO_FULL_SUPERVISION
 from wsss.report.label_panels import label_figure
-from wsss.report.sentences import difference_sentence
+from wsss.report.learnt import short_difference
 
 pytestmark = pytest.mark.usefixtures("tiny_weights")
 
@@ -68,7 +68,7 @@ def test_it_is_skipped_where_training_images_have_their_classes_alone(
     # What chapters 05 and 06 ask of it is answered with the same words, and with no number.
     bound = record_of(run, records, "segmentation", FULL_SUPERVISION)
     assert np.isnan(bound["miou"]["mean"])
-    assert difference_sentence(bound, "cam") == f"{NO_FULL_SUPERVISION}."
+    assert short_difference(bound, "cam") == NO_FULL_SUPERVISION
     report = run.network_report(FULL_SUPERVISION)
     assert report["history"] == []
     assert np.isnan(report["seconds"])

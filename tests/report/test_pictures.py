@@ -7,8 +7,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
+from skimage.color import deltaE_ciede2000
 
-from wsss.data.palette import class_colours, label_to_rgb, overlay
+from wsss.data.palette import _appearances, class_colours, label_to_rgb, overlay
 from wsss.report.pictures import (
     METHOD_TITLES,
     PAGE_INCHES,
@@ -52,6 +53,13 @@ def test_class_colours_are_distinct_and_stable(count: int) -> None:
     assert colours[0].tolist() == [0, 0, 0]
     assert len(np.unique(colours, axis=0)) == count + 1
     assert np.array_equal(class_colours([""] * 21)[: count + 1], colours)
+
+
+def test_ten_classes_are_told_apart_with_any_vision() -> None:
+    seen = _appearances(class_colours([""] * 10)[1:] / 255)
+    for vision, least in zip(seen, (20, 11, 11), strict=True):
+        distances = deltaE_ciede2000(vision[:, None], vision[None])
+        assert distances[~np.eye(10, dtype=bool)].min() > least
 
 
 @pytest.mark.parametrize("shape", [(1, 7), (5, 3), (1, 1)])

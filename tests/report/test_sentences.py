@@ -4,7 +4,7 @@ import pytest
 
 from wsss.errors import WsssError
 from wsss.report.colophon import agreement_sentence, beside_committed, colophon
-from wsss.report.sentences import class_sentence, difference_sentence, strata_sentences
+from wsss.report.sentences import class_sentence
 
 
 def record(method: str = "cam", mean: float = 40.0, **changes: Any) -> Any:
@@ -37,45 +37,6 @@ def record(method: str = "cam", mean: float = 40.0, **changes: Any) -> Any:
         "provenance": source,
     }
     return plain | changes
-
-
-def pair(difference: float, ci: list[float | None], per_seed: list[float]) -> list[dict[str, Any]]:
-    return [{"against": "cam", "difference": difference, "ci": ci, "per_seed": per_seed}]
-
-
-def test_difference_sentence_gives_number_interval_and_caution_but_no_verdict():
-    gain = record("depth@sensor", 62.0, paired=pair(22.0, [18.25, 26.0], [22.0]))
-    assert difference_sentence(gain, "cam") == (
-        "depth@sensor 62.0 mIoU, +22.0 points against cam (95 % interval over 200 images +18.2 to +26.0; "
-        "one seed only: it may not hold for others)."
-    )
-
-
-def test_difference_sentence_says_over_how_many_scenes_and_seeds():
-    some = record("zoom", paired=pair(-1.5, [-2.0, None], [1.0, -4.0]), seeds=[0, 1], num_scenes=57)
-    assert difference_sentence(some, "cam").endswith(
-        "−1.5 points against cam (95 % interval over 57 scenes −2.0 to unknown; 2 seeds)."
-    )
-    own = some | {"num_scenes": 200}
-    assert "interval over 200 images" in difference_sentence(own, "cam")
-
-
-def test_difference_sentence_needs_the_comparison():
-    with pytest.raises(WsssError, match=r"zoom has not been compared with 'cam'"):
-        difference_sentence(record("zoom"), "cam")
-
-
-def test_strata_sentences_name_the_ends_of_size_and_occlusion():
-    def cell(size: str, occlusion: str, iou: float | None) -> dict[str, Any]:
-        return {"size": size, "occlusion": occlusion, "iou": iou}
-
-    sizes = [cell("<1 %", "all", 20.0), cell("1–5 %", "all", 7.0), cell(">5 %", "all", -3.0)]
-    hidden = [cell("all", "0–10 %", 15.0), cell("all", ">40 %", None)]
-    pairs = [pair(9.0, [8.0, 10.0], [9.0])[0] | {"strata": [*sizes, *hidden]}]
-    assert strata_sentences(record("crop-only", paired=pairs), "cam") == (
-        "points of IoU over cam: +20.0 on objects <1 % and −3.0 on objects >5 %; unknown at occlusion >40 % and +15.0 "
-        "at occlusion 0–10 %."
-    )
 
 
 def test_class_sentence_counts_classes_and_leaves_out_background_and_unknown():

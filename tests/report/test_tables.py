@@ -14,7 +14,6 @@ from wsss.report.headline import headline_table, own_depth
 from wsss.report.order import in_order
 from wsss.report.pages import TABLES, Others, is_current, write_tables
 from wsss.report.tables import (
-    class_differences,
     label_quality_table,
     object_differences,
     per_class_table,
@@ -480,12 +479,6 @@ def test_smoke_records_never_reach_the_readme(tmp_path: Path) -> None:
         write_tables(readme, [record("cam", 1.0, profile="smoke")])
     with pytest.raises(WsssError, match=r"cannot read .*gone\.md"):
         is_current(tmp_path / "gone.md", RECORDS)
-
-
-def test_class_differences_are_of_the_methods_that_were_compared() -> None:
-    table = class_differences(RECORDS, "cam")
-    assert "cam" not in table
-    assert table["depth@sensor"].tolist() == ["+1.0 [−0.5, 2.5]", "– [–, –]"]
 
 
 def test_the_control_without_regions_and_the_refined_cam_are_rivals() -> None:

@@ -14,7 +14,9 @@ from wsss import DepthCAM, from_pretrained, pretrained_file, save_pretrained
 from wsss.cam.classifier import load_classifier
 from wsss.depth.monocular import DepthNetwork, load_depth_network
 from wsss.errors import WsssError
+from wsss.io import file_hash
 from wsss.segmentation.predictor import Predictor, load_predictor
+from wsss.segmentation.pretrained import card_beside
 
 LOAD = {"classifier": load_classifier, "segmentation network": load_predictor, "depth network": load_depth_network}
 
@@ -179,3 +181,45 @@ def test_the_hub_is_asked_once_and_its_copy_is_taken_offline(tmp_path: Path, mon
     ) as caught:
         from_pretrained("me/mugs")
     assert "\n" not in str(caught.value)
+
+
+# ---- cards beside checkpoints -------------------------------------------------------------------------------------
+
+TRAINED: dict[str, Any] = {"epochs": 3, "learning_rate": 0.002, "note": "a|b"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_card_beside_a_checkpoint_says_how_it_was_trained(kind: str, tmp_path: Path) -> None:
+    path = checkpoint(kind, tmp_path / "depth@noisy-0.8+par.safetensors")
+    card = card_beside(path, trained_on="Four pictures.", training=TRAINED)
+    assert card == tmp_path / "depth@noisy-0.8+par.md"
+    text = ModelCard.load(card).text
+    assert "Four pictures." in text
+    for line in ("| epochs | 3 |", "| learning rate | 0.002 |", r"| note | a\|b |", f"| {file_hash(path)} |"):
+        assert line in text
+    assert f'"{path.name}"' in text  # the lines that load it name the file
+
+
+def test_a_card_is_kept_with_its_weights_and_made_anew_with_others(tmp_path: Path) -> None:
+    path = checkpoint("depth network", tmp_path / "one.safetensors")
+    card = card_beside(path)
+    edited = card.read_text() + "\nSeen by me.\n"
+    card.write_text(edited)
+    assert card_beside(path).read_text() == edited
+    checkpoint("depth network", path, seed=1)
+    assert "Seen by me" not in card_beside(path).read_text()
+    for mine in ("my notes", ""):
+        card.write_text(mine)
+        assert card_beside(path).read_text() == mine
+    card.unlink()
+    card.mkdir()
+    assert card_beside(path).is_dir()
+
+
+def test_a_record_says_where_it_was_made(tmp_path: Path) -> None:
+    path, record = checkpoint("segmentation network", tmp_path / "one.safetensors"), tmp_path / "record.json"
+    made = {"commit": "0123abc", "utc": "2026-11-29", "parts": [{"processor": "Abacus"}, {"processor": "Abacus"}]}
+    record.write_text(json.dumps(RECORD | {"provenance": made}))
+    text = card_beside(path, record=record).read_text()
+    assert "| commit | 0123abc |" in text
+    assert "| processor | Abacus |" in text

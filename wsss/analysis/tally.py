@@ -1,4 +1,4 @@
-"""Counts up the results of a method on a split, image by image: memory does not grow with the data."""
+"""Counts up the results of a method on a split: of each image a confusion matrix and its objects are kept."""
 
 from collections.abc import Mapping
 from threading import Lock

@@ -15,7 +15,7 @@ __all__: list[str] = []  # importing this module enters its command
 @app.command()
 def bench(
     only: Annotated[
-        str | None, typer.Option(help="Comma-separated parts; default: all but quality, reproduce, explorer.")
+        str | None, typer.Option(help="Comma-separated parts; default: all but quality, reproduce, explorer, growth.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Record to write; other parts stay in it. Default: runs/bench.json.")

@@ -44,13 +44,17 @@ _VISIONS = np.array(
     ]
 )
 
+_WEIGHTS = np.array([0.5, 1, 1])[:, None]
+"""Of distances with each vision: with equal ones two classes of ten would be the same green to most people."""
+
 
 def class_colours(classes: Sequence[str]) -> NDArray[np.uint8]:
     """Colours of labels 0…C, `(C+1, 3) uint8` RGB: background black, classes as distinct as may be.
 
-    The first seven are Okabe and Ito's. Each further one is the colour of a regular grid that is farthest (CIEDE2000,
-    the least of normal, protan and deutan vision) from all before it, black and white included. So a class list always
-    has the same colours, and a longer list begins with those of the shorter one.
+    The first seven are Okabe and Ito's. Each further one is the colour of a regular grid that is farthest from all
+    before it, black and white included: by CIEDE2000, the least of protan, deutan and half of normal vision, in which
+    colours are further apart. So a class list always has the same colours, and a longer list begins with those of the
+    shorter one.
     """
     return _distinct_colours(len(classes)).copy()
 
@@ -64,11 +68,11 @@ def _distinct_colours(count: int) -> NDArray[np.uint8]:
     appearances = _appearances(candidates)
     chosen = [np.array(to_rgb(colour)) for colour in OKABE_ITO[:count]]
     taken = _appearances(np.array([(0, 0, 0), (1, 1, 1), *chosen], dtype=np.float64))
-    distance = deltaE_ciede2000(appearances[:, :, None], taken[:, None]).min(axis=(0, 2))
+    distance = (_WEIGHTS * deltaE_ciede2000(appearances[:, :, None], taken[:, None]).min(axis=2)).min(axis=0)
     while len(chosen) < count:
         best = int(np.argmax(distance))
         chosen.append(candidates[best])
-        new = deltaE_ciede2000(appearances, appearances[:, best : best + 1]).min(axis=0)
+        new = (_WEIGHTS * deltaE_ciede2000(appearances, appearances[:, best : best + 1])).min(axis=0)
         distance = np.minimum(distance, new)
     return np.round(255 * np.array([np.zeros(3), *chosen])).astype(np.uint8)
 

@@ -105,6 +105,8 @@ AXES: dict[str, tuple[tuple[Settings, ...], ...]] = {
     ),
     "rgb-crop": (
         _product("colour.crop_scale", (0.5, 2.0, 8.0), "colour.crop_min_area", (0.0016, 0.0064, 0.0256)),
+        ({"colour.crop_min_area": 0.05}, {"colour.crop_min_area": 0.1}),
+        ({"colour.crop_scale": 0.12}, {"colour.crop_scale": 32.0}),
     ),
 }  # fmt: skip
 """What is tried of each method, axis by axis."""

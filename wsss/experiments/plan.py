@@ -38,8 +38,10 @@ RESULT_METHODS = {
         *_EVERYWHERE, "depth@files:kinect", "depth@learned", "depth@noisy-06", "depth@shuffled", "depth@constant",
         "depth@inverted", "oracle-box",
     ),
-    "nyuv2": (*_EVERYWHERE, "depth@learned", "depth@files:depth_meter", "depth@shuffled", "oracle-box"),
-    "voc": (*_EVERYWHERE, "depth@shuffled", "oracle-box"),
+    "nyuv2": (
+        *_EVERYWHERE, "depth@learned", "depth@files:depth_meter", "depth@shuffled", "depth@constant", "oracle-box",
+    ),
+    "voc": (*_EVERYWHERE, "depth@shuffled", "depth@constant", "oracle-box"),
 }  # fmt: skip
 """What `make results` compares: baseline, controls without depth, parts of the method, other and wrong depth, upper
 bound."""

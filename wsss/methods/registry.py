@@ -119,7 +119,7 @@ _LAYER_WEIGHTS = (  # of the plain maps, and of those spread by early layers onc
 _PLAIN = FusionParameters()
 """A trial of every method: no crops, no regions. At weight 0 the gate does not matter, and at vote 0 no region."""
 
-_CROPS = (_PLAIN, *_grid(crop_weight=(0.1, 0.3, 1, 3, 10), gate=(0, 0.5, 1, 2, 4)))
+_CROPS = (_PLAIN, *_grid(crop_weight=(0.1, 0.5, 2, 8, 40), gate=(0, 0.5, 1, 2, 4)))
 _VOTES = (0.25, 0.5, 0.75, 0.9, 1)
 _COLOUR = (_PLAIN, *_grid((0, 0), (0, 0.9), (0, 0.97), (0, 0.99), (0, 0.997), vote=_VOTES))
 _CROPS_AND_COLOUR = (_PLAIN, *_grid((0, 0.5), (0, 0.8), (0, 0.9), (0, 0.97), (0, 0), vote=(0.5, 1), crop_weight=(0, 1)),

@@ -5,7 +5,6 @@ from typing import Any
 
 from wsss.checks import plain_settings
 from wsss.config import algorithms_of
-from wsss.errors import WsssError
 from wsss.io import read_json
 from wsss.machine.processes import is_main
 from wsss.methods.names import MethodName
@@ -82,8 +81,6 @@ def write_card(run: Run, checkpoint: Path, labels: str | None = None) -> Path | 
         return None
     kind = load_any(checkpoint).kind
     record = current_record(run, run.folder / "results", stage_of(kind), labels) if labels else None
-    facts = {"trained_on": trained_on(run, kind), "training": training_settings(run, kind)}
-    try:
-        return card_beside(checkpoint, record=record, **facts)
-    except WsssError:
-        return card_beside(checkpoint, **facts) if record else None
+    return card_beside(
+        checkpoint, trained_on=trained_on(run, kind), training=training_settings(run, kind), record=record
+    )

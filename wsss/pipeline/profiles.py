@@ -30,7 +30,7 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     "tabletop": {
         # Depth as it is: a guided filter blurs the borders of small things.
         "regions": RegionParameters(guides=(0,)),
-        "colour": ColourParameters(scale=0.25, min_area=0.0004, crop_scale=2.0, crop_min_area=0.0064),
+        "colour": ColourParameters(scale=2.0, min_area=0.0004, crop_scale=8.0, crop_min_area=0.0256),
         "crops": CropParameters(within=4),
         # Five times the epochs of other data took `depth@learned` on tune from 49.0 to 52.7 mIoU (400 pictures are
         # few).
@@ -39,9 +39,13 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     "nyuv2": {
         "classifier": ClassifierConfig(epochs=10),
         # Steps of 4 cm are high ones near the camera, and low ones far away.
-        "regions": replace(_REAL_REGIONS, even=4, jump=0.03, far=0.3),
-        "crops": _REAL_CROPS,
-        "colour": _REAL_COLOUR,
+        "regions": replace(
+            _REAL_REGIONS, even=4, jump=0.03, far=0.3, min_area=0.0004, plane_tolerance=0.008, barrier=0.1
+        ),
+        "crops": CropParameters(scales=(2.0, 3.0), count=2),
+        "colour": ColourParameters(
+            scale=0.06, min_area=0.0016, scales=(1.0, 1.5, 2.0, 2.8), crop_scale=32.0, crop_min_area=0.1
+        ),
     },
     "voc": {
         "report_split": "val",

@@ -73,25 +73,20 @@ def _pair(record: Record, against: str | None) -> Mapping[str, Any] | None:
     return next((pair for pair in record["paired"] if pair["against"] == against), None)
 
 
-def _compared(pair: Mapping[str, Any], other: str) -> str:
-    """`2.7 more than OTHER [1.2, 4.2]`, or `no certain difference from OTHER (−0.3 [−0.9, 0.2])`."""
-    low, high = pair["ci"]
-    value, signs = pair["difference"], {each > 0 for each in pair["per_seed"]}
+def _compared(pair: Mapping[str, Any], name: str, other: str) -> str:
+    """`NAME has 2.7 mIoU more than OTHER [1.2, 4.2]`, or `NAME is not certainly different from OTHER (…)`."""
+    (low, high), value, signs = pair["ci"], pair["difference"], {each > 0 for each in pair["per_seed"]}
     if low <= 0 <= high or len(signs) > 1:
-        return f"no certain difference from {other} ({signed(value)} {interval_text(pair['ci'])})"
+        return f"{name} is not certainly different from {other} ({signed(value)} {interval_text(pair['ci'])})"
     word = "more" if value > 0 else "less"
     once = ", one training run" if len(pair["per_seed"]) == 1 else ""
-    return f"{number_text(abs(value))} {word} than {other} {interval_text(pair['ci'])}{once}"
+    return f"{name} has {number_text(abs(value))} mIoU {word} than {other} {interval_text(pair['ci'])}{once}"
 
 
 def _of_seeds(records: Sequence[Record], data: str) -> str:
-    named = _seeds(records, data)
-    parts = [
-        f"`{name}` has {number_text(named[name]['miou']['mean'])} mIoU, {_compared(pair, f'`{against}`')}"
-        for name, pair in _pairs(named).items()
-        if (against := pair["against"])
-    ]
-    return f"`{data}`: {'; '.join(parts)}." if parts else ""
+    pairs = _pairs(_seeds(records, data))
+    parts = [_compared(pair, f"`{name}`", f"`{pair['against']}`") for name, pair in pairs.items()]
+    return f"On `{data}` {'; '.join(parts)}." if parts else ""
 
 
 def _of_objects(records: Sequence[Record], data: str) -> str:
@@ -124,10 +119,15 @@ def _of_network(records: Sequence[Record], data: str) -> str:
     depth, bound = named.get("depth"), named.get(FULL_SUPERVISION)
     for refined, words in ((True, "refined CAM labels"), (False, "CAM labels")):
         if depth and refined in plain and (pair := _pair(depth, full_name(plain[refined]))):
-            truth = f"; {marked_miou(bound, [depth, bound])} with true masks" if bound else ""
-            score = number_text(depth["miou"]["mean"])
-            return f"`{data}`: {score} mIoU with depth labels, {_compared(pair, words)}{truth}."
+            scores = f"{number_text(depth['miou']['mean'])}{_bound_text(bound)}"
+            return f"On `{data}` {_compared(pair, 'a network on depth labels', f'one on {words}')}: {scores}."
     return ""
+
+
+def _bound_text(bound: Record | None) -> str:
+    """`, and 68.1 on true masks`."""
+    once = " (one training run)" if bound and len(bound["seeds"]) == 1 else ""
+    return f", and {number_text(bound['miou']['mean'])} on true masks{once}" if bound else ""
 
 
 def found_table(records: Sequence[Record]) -> pd.DataFrame:

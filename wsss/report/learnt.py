@@ -102,8 +102,8 @@ def objects_found(record: Record, ends: str, measure: str = "iou") -> str:
     first, last = (bins[0], bins[-1]) if ends == "size" else (bins[-1], bins[0])
     texts = []
     for name in (first, last):
-        cell = cells.get((name, ALL) if ends == "size" else (ALL, name))
-        known = cell is not None and cell[measure] is not None
+        cell: Mapping[str, Any] = cells.get((name, ALL) if ends == "size" else (ALL, name), {measure: None})
+        known = cell[measure] is not None
         texts.append(f"{number_text(cell[measure])} % {interval_text(cell[f'{measure}_ci'])}" if known else "unknown")
     what = "IoU" if measure == "iou" else measure
     return f"the {what} of objects of {ends} {first} is {texts[0]}, that of {ends} {last} is {texts[1]}"

@@ -122,8 +122,8 @@ def per_class_bars(records: Sequence[Record]) -> Figure:
         for number, record in enumerate(shown):
             values = np.array([record["iou"].get(name) for name in labels], dtype=np.float64)
             marker = _MARKERS[number % len(_MARKERS)]
-            style = {"color": method_colour(full_name(record)), "markeredgecolor": "black", "markersize": 7}
-            ax.plot(values, places, marker, linestyle="none", label=full_name(record), **style)
+            colour, name = method_colour(full_name(record)), full_name(record)
+            ax.plot(values, places, marker, color=colour, markeredgecolor="black", markersize=7, label=name)
         ax.set(xlabel="IoU (%)", yticks=places, xlim=(0, 100), ylim=(-0.6, len(labels) - 0.4))
         ax.set_yticklabels([name.replace("_", " ") for name in labels])
         ax.invert_yaxis()

@@ -15,7 +15,6 @@ from wsss.report.order import in_order
 from wsss.report.text import MISSING, interval_text, number_text, signed
 
 __all__ = [
-    "class_differences",
     "label_quality_table",
     "object_differences",
     "per_class_table",
@@ -148,25 +147,6 @@ def per_class_table(records: Sequence[Record], data: str, stage: str, split: str
     found = in_order(select_records(records, data=data, stage=stage, split=split))
     columns = {full_name(record): {**record["iou"], "mean": record["miou"]["mean"]} for record in found}
     return pd.DataFrame(columns).map(lambda value: number_text(None if pd.isna(value) else value)).rename_axis("class")
-
-
-def class_differences(records: Sequence[Record], against: str) -> pd.DataFrame:
-    """Paired differences of IoU from the method `against`: a row a class, a column a method.
-
-    In points, with 95 % intervals.
-
-    Args:
-        records: of one data set, stage and split; those that have not been compared with `against` are left out.
-    """
-    pairs = {full_name(r): next((p for p in r["paired"] if p["against"] == against), None) for r in in_order(records)}
-    columns = {
-        name: {
-            label: f"{signed(one['difference'])} {interval_text(one['ci'])}" for label, one in pair["classes"].items()
-        }
-        for name, pair in pairs.items()
-        if pair is not None
-    }
-    return pd.DataFrame(columns).rename_axis("class")
 
 
 def object_differences(records: Sequence[Record]) -> pd.DataFrame:
