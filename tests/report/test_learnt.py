@@ -126,6 +126,12 @@ def test_objects_have_a_row_for_each_bin_and_six_columns_at_most() -> None:
     assert table.loc["occlusion >40 %", "cam"] == "12.0 [11.0, 13.0]"
 
 
+def test_measures_of_one_method_stand_side_by_side() -> None:
+    table = brief.object_measures(record("cam"), ("recall", "iou"))
+    assert list(table.columns) == ["n", "recall (%)", "IoU (%)"]
+    assert table.loc["size <1 %", "IoU (%)"] == "10.0 [9.0, 11.0]"
+
+
 def test_claims_of_other_data_are_left_out() -> None:
     row = {
         "data": "tabletop", "stage": "cam", "method": "depth@sensor", "against": "zoom", "kind": "gain", "bound": 0.0,

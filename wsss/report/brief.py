@@ -15,7 +15,7 @@ from wsss.report.order import in_order
 from wsss.report.tables import label_quality_table, stage_table
 from wsss.report.text import MISSING, interval_text, number_text
 
-__all__ = ["claims_of", "few", "label_table", "method_table", "object_table", "told_apart"]
+__all__ = ["claims_of", "few", "label_table", "method_table", "object_measures", "object_table", "told_apart"]
 
 WIDEST = 6
 
@@ -59,7 +59,12 @@ def method_table(records: Sequence[Record]) -> pd.DataFrame:
     table = stage_table(records, first["data"], first["stage"], first["split"])
     control = best_control(records) or rivals(records)[-1]
     wanted = ("mIoU", "95 %", f"Δ {control}", "of full supervision", "object mIoU", "chosen on tune")
-    return table[[name for name in wanted if name in table][: WIDEST - 1]]
+    table = table[[name for name in wanted if name in table][: WIDEST - 1]]
+    if "chosen on tune" in table:  # of the first run where they differ: a cell must not be cut
+        table = table.assign(
+            **{"chosen on tune": table["chosen on tune"].str.replace(r" / .*", " (first run)", regex=True)}
+        )
+    return table
 
 
 def object_table(records: Sequence[Record], measure: str = "iou") -> pd.DataFrame:
@@ -82,6 +87,13 @@ def object_table(records: Sequence[Record], measure: str = "iou") -> pd.DataFram
             columns.setdefault(full_name(record), {})[row] = text
     name = measure.replace("iou", "IoU")
     return pd.DataFrame(columns).fillna(MISSING).rename_axis(f"{name} (%) of objects")
+
+
+def object_measures(record: Record, measures: Sequence[str] = ("recall", "iou", "hit")) -> pd.DataFrame:
+    """Several measures of one method in one table, see `object_table`."""
+    tables = {name.replace("iou", "IoU"): object_table([record], name) for name in measures}
+    columns = {f"{name} (%)": table[full_name(record)] for name, table in tables.items()}
+    return pd.DataFrame({"n": next(iter(tables.values()))["n"], **columns}).rename_axis(f"objects, {full_name(record)}")
 
 
 def _row_of(size: str, occlusion: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Steps", "diagram_of", "method_diagram", "steps_of"]
 
-SIDE, GAP, TITLE, BETWEEN = 1.42, 0.42, 0.36, 0.28  # inches: of a picture, of an arrow, of a title, of the way back
+SIDE, GAP, TITLE, BETWEEN = 1.78, 0.52, 0.45, 0.35  # inches: of a picture, of an arrow, of a title, of the way back
 WIDTH = 4 * SIDE + 3 * GAP + 0.1
 HEIGHT = 2 * (SIDE + TITLE) + BETWEEN + 0.06
 CROPS = 4
@@ -154,7 +154,7 @@ def _axes(figure: Figure, left: float, bottom: float, width: float, height: floa
 def _title(figure: Figure, place: tuple[float, float], text: str) -> None:
     left, bottom = place
     x, y = (left + SIDE / 2) / WIDTH, (bottom + SIDE + 0.04) / HEIGHT
-    figure.text(x, y, text, ha="center", va="bottom", fontsize=9, linespacing=0.95)
+    figure.text(x, y, text, ha="center", va="bottom", fontsize=11, linespacing=0.95)
 
 
 def _picture(figure: Figure, place: tuple[float, float], title: str) -> Axes:
@@ -177,7 +177,7 @@ def _classifier(figure: Figure, place: tuple[float, float]) -> None:
     ax.add_patch(
         FancyBboxPatch((0.06, 0.22), 0.88, 0.56, boxstyle="round,pad=0.02", facecolor="#E8EEF4", edgecolor="#33475B")
     )
-    ax.text(0.5, 0.5, "the same\nclassifier,\nunchanged", ha="center", va="center", fontsize=9.5)
+    ax.text(0.5, 0.5, "the same\nclassifier,\nunchanged", ha="center", va="center", fontsize=12)
     _title(figure, (place[0], place[1] - 0.2 * SIDE), "5")
 
 
@@ -194,7 +194,7 @@ def _answer(ax: Axes, image: NDArray[np.uint8], score: NDArray[Any], box: tuple[
         ha="center",
         va="bottom",
         color="white",
-        fontsize=7.5,
+        fontsize=9.5,
         path_effects=edge,
     )
 
@@ -207,7 +207,7 @@ def _arrows(figure: Figure) -> None:
         _arrow(figure, [start, end])
     left, bottom = _place(0)
     x, y = (left + SIDE + GAP / 2) / WIDTH, (bottom + SIDE / 2) / HEIGHT
-    figure.text(x, y, "+", ha="center", va="center", fontsize=16, color="#33475B")
+    figure.text(x, y, "+", ha="center", va="center", fontsize=20, color="#33475B")
     (first, above), (last, below) = _place(3), _place(4)
     lane = above - 0.6 * BETWEEN
     over, down = first + SIDE / 2, last + SIDE / 2
@@ -218,9 +218,9 @@ def _arrow(figure: Figure, points: Sequence[tuple[float, float]]) -> None:
     """A line through points in inches, with a head at its end."""
     ends = [(x / WIDTH, y / HEIGHT) for x, y in points]
     for start, end in pairwise(ends[:-1]):
-        figure.add_artist(Line2D(*zip(start, end, strict=True), color="#33475B", linewidth=1.8, solid_capstyle="round"))
+        figure.add_artist(Line2D(*zip(start, end, strict=True), color="#33475B", linewidth=2.2, solid_capstyle="round"))
     figure.add_artist(
         FancyArrowPatch(
-            *ends[-2:], arrowstyle="-|>", mutation_scale=13, color="#33475B", linewidth=1.8, shrinkA=0, shrinkB=0
+            *ends[-2:], arrowstyle="-|>", mutation_scale=16, color="#33475B", linewidth=2.2, shrinkA=0, shrinkB=0
         )
     )
