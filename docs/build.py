@@ -25,6 +25,7 @@ FILES = (
     "CODE_OF_CONDUCT.md",
 )
 PAGES = (
+    "install.md",
     "own-photographs.md",
     "own-model.md",
     "hand-over.md",
