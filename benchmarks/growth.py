@@ -32,7 +32,7 @@ from wsss.pseudo.labels import save_pseudo_label
 __all__ = ["SIZES", "Point", "fitted", "measure", "points"]
 
 SIZES: dict[str, tuple[int, ...]] = {
-    "images": (100, 300, 1_000, 3_000, 10_000),
+    "images": (100, 1_000, 3_000, 10_000),
     "classes": (1, 20, 50, 100, 200),
     "pixels": (128, 256, 512, 768, 1_024),
 }
@@ -87,7 +87,7 @@ class Pictures:
         image += (mask * 37 % 190)[..., None].astype(np.uint8)
         depth = np.linspace(0, 0.5, side, dtype=np.float32)[:, None] + 0.4 * (mask > 0).astype(np.float32)
         labels = np.bincount(mask.ravel(), minlength=len(self.classes) + 1)[1:] > 0
-        return Sample(self.ids[index], image, labels, mask, instances=(mask > 0).astype(np.uint16), depth=depth)
+        return Sample(self.ids[index], image, labels, mask, depth=depth)
 
     def fingerprint(self) -> str:
         return "made"

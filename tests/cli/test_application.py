@@ -243,3 +243,20 @@ def test_records_say_the_settings_of_the_file(monkeypatch, tmp_path: Path, small
     assert settings["segmentation"]["iterations"] == 2 != Config().segmentation.iterations
     assert {record["method"] for record in document["records"]} == {"cam", "zoom"}
     assert document["records"][0]["seeds"] == [3]
+
+
+def test_the_device_reaches_what_a_command_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the environment, and only while the command runs; commands that compute nothing have no such option."""
+    monkeypatch.delenv("WSSS_DEVICE", raising=False)
+    seen: list[str | None] = []
+    for name in ("predict", "render"):  # the names of one that computes, and of one that does not
+        application = _Application()
+
+        @application.command(name)
+        def probe() -> None:
+            seen.append(os.environ.get("WSSS_DEVICE"))
+
+        done = CliRunner().invoke(application, ["--device", "cpu"])
+        assert done.exit_code == (0 if name == "predict" else 2), done.output
+    assert seen == ["cpu"]
+    assert "WSSS_DEVICE" not in os.environ
