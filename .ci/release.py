@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = "wsss-depth-cam"
 DATA = ("tabletop", "voc")
 COPIED = ("CHANGELOG.md", "CITATION.cff", "LICENSE", "NOTICE", "REPRODUCIBILITY.md")
-BUILD = "import sys; from setuptools import build_meta as b; b.build_sdist(sys.argv[1]); b.build_wheel(sys.argv[1])"
+BUILD = "import sys; from setuptools import build_meta as b; o = sys.argv[1]; b.build_sdist(o); b.build_wheel(o)"
+"""The builder replaces `sys.argv`, so the folder is taken from there first."""
 
 
 def version_problems(root: Path, version: str, tag: str | None = None) -> Iterator[str]:

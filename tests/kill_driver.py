@@ -6,6 +6,8 @@
     python tests/kill_driver.py together CACHE DATA        # two processes at once
     python tests/kill_driver.py commands CACHE DATA OUT    # what commands write outside the cache, whose stages are made
     python tests/kill_driver.py command-points CACHE DATA OUT   # that, before and after every rename in turn
+    python tests/kill_driver.py doors CACHE DATA OUT       # what is handed over: exports, labels, weights, parts, an archive
+    python tests/kill_driver.py door-points CACHE DATA OUT # that, before and after every rename in turn
     python tests/kill_driver.py trainings CACHE DATA COUNT # each of the trainings COUNT times, at random steps
 
 It imports everything once and forks before torch has started a thread. Prints `killed N` and what the stages said.
@@ -17,7 +19,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -33,13 +35,20 @@ from wsss.cam.training import train_classifier
 from wsss.config import ClassifierConfig, Config, DepthTraining, SegmentationConfig
 from wsss.depth.training import train_depth_network, train_with_folds
 from wsss.experiments.evaluate import evaluate_folder
+from wsss.experiments.own_photographs import write_label_folder
+from wsss.experiments.parts import merge_data
+from wsss.experiments.release import in_16_bit, write_zip
+from wsss.experiments.results import stage_part
 from wsss.networks import backbones, training_loop
 from wsss.networks.training_state import TrainingState
 from wsss.pipeline import Run
-from wsss.pseudo.export import export_voc
+from wsss.pseudo.cam_files import export_cams
+from wsss.pseudo.export import export_coco, export_voc
+from wsss.records.parts import save_part
 from wsss.segmentation.folder import predict_folder
 from wsss.segmentation.network import build_network
 from wsss.segmentation.predictor import load_predictor
+from wsss.segmentation.pretrained import card_beside, save_pretrained
 from wsss.segmentation.training import train_segmentation
 
 BACKBONE = "test_efficientnet"
@@ -47,6 +56,7 @@ METHODS = ("cam", "depth")
 LABELS = ("depth+par-depth",)
 TRAININGS = ("classifier", "depth", "segmentation")
 COMMANDS = ("train-depth", "evaluate", "predict", "export")
+DOORS = ("export-coco", "export-cams", "labels", "hand-over", "16-bit", "parts", "zip")
 MOST = 200  # children: more means that nothing gets on
 
 
@@ -96,6 +106,27 @@ def command(name: str, cache: Path, data: Path, out: Path) -> None:
             predict_folder(predictor, data / "test" / "rgb", out / "labels", progress=False)
         case "export":
             export_voc(run.data("train"), run.pseudo_folder(LABELS[0]), out / "voc", "train", progress=False)
+        case "export-coco":
+            export_coco(run.data("train"), run.pseudo_folder(LABELS[0]), out / "coco", "train", progress=False)
+        case "export-cams":
+            choice, key = run.choose_labels(LABELS)[LABELS[0]], run.label_key(LABELS[0])
+            export_cams(
+                run.labeller(LABELS[0]), LABELS[0], choice, run.data("train"), out / "cams", "train", identity=key,
+                progress=False,
+            )  # fmt: skip
+        case "labels":
+            write_label_folder(run, LABELS[0], out / "labels")
+        case "hand-over":
+            save_pretrained(run.network_path(LABELS[0]), out / "network")
+        case "16-bit":
+            in_16_bit(run.network_path(LABELS[0]), out / "small" / "network.safetensors")
+            card_beside(out / "small" / "network.safetensors")
+        case "parts":
+            save_part(out / "results", stage_part(run, "cam", out / "results"))
+            merge_data(run.data_name, out / "results")
+        case "zip":
+            folder = run.pseudo_folder(LABELS[0])
+            write_zip(out / "labels.zip", {path.name: path for path in folder.glob("*.png")})
 
 
 def kill_at_rename(before: bool) -> None:
@@ -169,9 +200,9 @@ def moments(cache: Path, data: Path, count: int) -> int:
     return killed
 
 
-def commands(cache: Path, data: Path, out: Path, kill: bool) -> int:
+def commands(cache: Path, data: Path, out: Path, kill: bool, names: Sequence[str] = COMMANDS) -> int:
     """Each command in a process of its own, undisturbed or killed at every point."""
-    tasks = [partial(command, name, cache, data, out) for name in COMMANDS]
+    tasks = [partial(command, name, cache, data, out) for name in names]
     if kill:
         return sum(points(task) for task in tasks)
     assert all([ended(fork(task)) for task in tasks])
@@ -267,6 +298,8 @@ if __name__ == "__main__":
         "points": lambda c, d: points(lambda: work(c, d)),
         "commands": lambda c, d: commands(c, d, Path(more[0]), kill=False),
         "command-points": lambda c, d: commands(c, d, Path(more[0]), kill=True),
+        "doors": lambda c, d: commands(c, d, Path(more[0]), kill=False, names=DOORS),
+        "door-points": lambda c, d: commands(c, d, Path(more[0]), kill=True, names=DOORS),
         "moments": lambda c, d: moments(c, d, int(more[0])), "together": together,
         "trainings": lambda c, _: trainings(c, int(more[0])),
         "whole": lambda c, d: 0 if ended(fork(lambda: work(c, d))) else 1,
