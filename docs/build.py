@@ -24,7 +24,7 @@ CONTENTS = {
         "install", "own-photographs", "own-data", "own-model", "depth", "hand-over", "running", "command-line", "scale",
         "troubleshooting",
     ),
-    "Understand it": ("method", "glossary", "limitations", "related-work"),
+    "Understand it": ("method", "method-tried", "glossary", "limitations", "related-work"),
     "Results": ("results", "figures/README", "results/README", "records", "tabletop", "performance", "performance-tried"),
     "Extend it": ("api", "extend", "architecture"),
     "Project": ("README", "REPRODUCIBILITY", "CONTRIBUTING", "CHANGELOG", "SECURITY", "CODE_OF_CONDUCT"),
