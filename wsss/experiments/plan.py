@@ -96,7 +96,7 @@ _ALWAYS_TRUSTED = {"trust": (-2.0, -1.0)}  # border alignment is never below −
 VARIANTS = (
     Variant("steps", "the whole method"),
     Variant("steps", "no crops", "region-only"),
-    Variant("steps", "no votes", "crop-only"),
+    Variant("steps", "no averages over regions", "crop-only"),
     Variant("steps", "no planes", regions={"planes": 0}),
     Variant("steps", "levels instead of jumps", regions={"layering": "levels"}),
     Variant("steps", "no alignment with the image", regions={"guides": (0,)}),
