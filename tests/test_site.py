@@ -1,5 +1,6 @@
 """The site's assembly and its own checks of links and pictures; building it needs Sphinx, which `make site` installs."""
 
+import importlib
 import importlib.util
 import json
 import re
@@ -71,6 +72,14 @@ def test_all_pages_of_the_contents_are_there_once(build: ModuleType, source: Pat
         assert path.stem == "index" or path.stem in {name.rpartition("/")[2] for name in listed}
     assert {f"notebooks/{name}" for name in NOTEBOOKS} <= set(listed)
     assert {"figures/README", "results/README", "README", "api"} <= set(listed)
+
+
+def test_what_the_reference_lists_is_there(build: ModuleType) -> None:
+    text = (build.HERE / "api.md").read_text(encoding="utf-8")
+    names = re.findall(r"^   ~(wsss\.[\w.]+)\.(\w+)$", text, re.MULTILINE)
+    assert len(names) == len(set(names)) > 30
+    for module, name in names:
+        assert name in importlib.import_module(module).__all__, f"{module} does not hand on {name}"
 
 
 def test_a_new_page_is_taken_up_by_itself(build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

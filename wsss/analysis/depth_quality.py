@@ -41,8 +41,8 @@ def metric_errors(inverse: NDArray[np.floating], metres: NDArray[np.floating]) -
         metres: `H×W` true distance; NaN or ≤ 0 where it was not measured.
 
     Returns:
-        `abs_rel`, the mean of |d − z| / z, and `delta`, the share of pixels with max(d/z, z/d) < 1.25 (Eigen et al.,
-        NeurIPS 2014); NaN where nothing was measured.
+        `abs_rel`, the mean of `|d − z| / z`, and `delta`, the share of pixels with `max(d/z, z/d) < 1.25` (Eigen et
+        al., NeurIPS 2014); NaN where nothing was measured.
     """
     known = np.isfinite(metres) & (np.nan_to_num(metres) > 0)
     if known.sum() < 2:

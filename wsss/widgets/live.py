@@ -59,7 +59,7 @@ class Live:
     """Controls, and a picture with a line of numbers that follow them.
 
     Args:
-        controls: by name; each has a trait `value`, and lists are `OptionList`s.
+        controls: by name; each has a trait `value`, and lists are of the type `OptionList`.
         draw: values by name → figure and the line of numbers. A `WsssError` is shown in its place.
         quiet: names of controls that do not draw when they change, since what they change draws.
 
