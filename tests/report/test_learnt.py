@@ -66,8 +66,10 @@ def test_hidden_objects_have_a_sentence_or_it_says_why_not() -> None:
     unknown = record("depth", paired=[one["paired"][0] | {"strata": strata(None, known=False)}])
     assert "not known" in learnt.objects_compared(unknown, "zoom")
     assert learnt.hidden_text(unknown, "zoom") == "`depth` adds what is not known to `zoom`"
-    assert "that of size >5 % is 30.0 % [29.0, 31.0]" in learnt.objects_found(one, "size")
-    assert learnt.objects_found(one, "occlusion").startswith("the IoU of objects of occlusion >40 % is 12.0 %")
+    assert learnt.objects_found(one, "size", ("iou",)) == (
+        "at size <1 % and >5 %, IoU 10.0 % [9.0, 11.0] and 30.0 % [29.0, 31.0]"
+    )
+    assert learnt.objects_found(one, "occlusion").startswith("at occlusion >40 % and 0–10 %, IoU 12.0 % [11.0, 13.0]")
     assert "not known" in learnt.objects_found(record("cam", strata=strata(None, known=False)), "occlusion")
 
 

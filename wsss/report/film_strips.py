@@ -48,6 +48,6 @@ def film_strip(run: "Run", name: str, group: int = 0) -> Figure:
 
 
 def _title(view: SeedView) -> str:
-    """How large the object that changes is: the first of the picture."""
+    """The share of the picture where the object that changes is seen: the first object of the picture."""
     assert view.sample.instances is not None
-    return f"{100 * float((view.sample.instances == 1).mean()):.2f} % of the image"
+    return f"visible: {100 * float((view.sample.instances == 1).mean()):.2f} %"

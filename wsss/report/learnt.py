@@ -89,8 +89,8 @@ def _name(measure: str) -> str:
     return {"iou": "points of IoU", "recall": "of recall"}.get(measure, f"of {measure}")
 
 
-def objects_found(record: Record, ends: str, measure: str = "iou") -> str:
-    """How well a method finds the objects at both ends of size, or of occlusion.
+def objects_found(record: Record, ends: str, measures: Sequence[str] = ("iou", "recall")) -> str:
+    """How well a method finds the objects at both ends of size, or of occlusion: the smallest or most hidden first.
 
     Args:
         ends: `size` or `occlusion`.
@@ -98,15 +98,19 @@ def objects_found(record: Record, ends: str, measure: str = "iou") -> str:
     cells = _by_place(record["strata"])
     bins = list(SIZE_BINS) if ends == "size" else _hidden_bins(cells)
     if not bins:
-        return "How much of an object is hidden is not known for this data"
-    first, last = (bins[0], bins[-1]) if ends == "size" else (bins[-1], bins[0])
-    texts = []
-    for name in (first, last):
-        cell: Mapping[str, Any] = cells.get((name, ALL) if ends == "size" else (ALL, name), {measure: None})
-        known = cell[measure] is not None
-        texts.append(f"{number_text(cell[measure])} % {interval_text(cell[f'{measure}_ci'])}" if known else "unknown")
-    what = "IoU" if measure == "iou" else measure
-    return f"the {what} of objects of {ends} {first} is {texts[0]}, that of {ends} {last} is {texts[1]}"
+        return "how much is hidden is not known for this data"
+    pair = (bins[0], bins[-1]) if ends == "size" else (bins[-1], bins[0])
+    unknown: Mapping[str, Any] = {measure: None for measure in measures}
+    found = [cells.get((name, ALL) if ends == "size" else (ALL, name), unknown) for name in pair]
+    texts = [" and ".join(_value_text(cell, measure) for cell in found) for measure in measures]
+    names = [measure.replace("iou", "IoU") for measure in measures]
+    parts = "; ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
+    return f"at {ends} {pair[0]} and {pair[1]}, {parts}"
+
+
+def _value_text(cell: Mapping[str, Any], measure: str) -> str:
+    value = cell[measure]
+    return "unknown" if value is None else f"{number_text(value)} % {interval_text(cell[f'{measure}_ci'])}"
 
 
 def baseline_sentences(record: Record, average_precision: float) -> list[str]:
@@ -124,7 +128,7 @@ def baseline_sentences(record: Record, average_precision: float) -> list[str]:
         f"The threshold {number_text(threshold['value'], 2)} of the tune split is {number_text(max(0.0, best - miou))} "
         f"points below the best one, the fixed {number_text(fixed['value'], 1)} is {number_text(best - fixed['miou'])} "
         "points below it.",
-        f"Hidden objects: {objects_found(record, 'occlusion')}.",
+        f"Hidden objects: {objects_found(record, 'occlusion', ('iou',))}.",
     ]
 
 
@@ -140,8 +144,8 @@ def failure_sentences(record: Record, series: Sequence[SeriesRecord], shares: Ma
     found, other = (number_text(share) for share in (shares["found"], missed[most]))
     errors = f"{found} % of the object pixels are found; most others are {most} ({other} %)."
     return [
-        f"Small objects: {objects_found(record, 'size')}; {objects_found(record, 'size', 'recall')}.",
-        f"Hidden objects: {objects_found(record, 'occlusion')}; {objects_found(record, 'occlusion', 'recall')}.",
+        f"Small objects: {objects_found(record, 'size')}.",
+        f"Hidden objects: {objects_found(record, 'occlusion')}.",
         series_sentence(series) if series else errors,
     ]
 
