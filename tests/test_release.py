@@ -209,6 +209,22 @@ def test_a_release_of_a_tiny_run(
     assert "holds CHANGELOG.md already" in str(called(script, "--partial", "--out", str(out)))
 
 
+def test_the_package_is_of_the_committed_files_and_knows_its_weights(script: ModuleType, tmp_path: Path) -> None:
+    if not script.git("ls-files"):
+        pytest.skip("needs a git checkout")
+    (tmp_path / "released.json").write_text("{}\n ")
+    (tmp_path / "dist").mkdir()
+    script.build_package(tmp_path / "dist", tmp_path / "released.json")
+    (wheel,), (source,) = (list((tmp_path / "dist").glob(f"*.{suffix}")) for suffix in ("whl", "tar.gz"))
+    assert len(list((tmp_path / "dist").iterdir())) == 2
+    assert source.stat().st_size > 100_000
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        assert archive.read("wsss/networks/released.json") == b"{}\n "
+    assert names >= {"wsss/py.typed", "wsss/widgets/controls.js", "wsss/methods/presets.json", "wsss/__main__.py"}
+    assert not [name for name in names if not name.startswith(("wsss/", "wsss_depth_cam-"))]
+
+
 # ---- the version --------------------------------------------------------------------------------------------------
 
 
