@@ -14,8 +14,16 @@ from wsss.errors import WsssError
 from wsss.experiments import committed
 from wsss.experiments.committed import check_committed, earlier_version
 from wsss.experiments.notebooks import NOTEBOOKS, check_outputs
-from wsss.experiments.plan import CLAIMS, PRESET_IMAGES, RESULT_METHODS, VARIANTS
+from wsss.experiments.plan import (
+    CLAIMS,
+    PRESET_IMAGES,
+    RESULT_LABELS,
+    RESULT_METHODS,
+    RESULT_TEACHERS,
+    VARIANTS,
+)
 from wsss.io import content_hash, read_json, write_json
+from wsss.methods.names import CONTROLS, MethodName
 from wsss.methods.presets import preset_for
 from wsss.paths import notebook_folder
 from wsss.pipeline.profiles import profile
@@ -67,6 +75,24 @@ def test_records_of_real_data_have_the_settings_of_the_profile(name: str) -> Non
     real = [record for record in RECORDS if record["data"].startswith(name)]
     assert real
     assert {record["provenance"]["config_sha256"] for record in real} == {wanted}
+
+
+@of_this_code
+@pytest.mark.parametrize("data", RESULT_TEACHERS)
+def test_networks_learn_from_the_labels_that_are_best_on_tune(data: str) -> None:
+    """Of each method its best refinement, which uses depth only where the method does; of controls the best."""
+    own = [r for r in RECORDS if r["stage"] == "pseudo" and data in (r["data"], r["data"].partition("-")[0])]
+    config = profile("reference", data)
+    tuned = {full_name(record): record["tune_per_seed"][0] for record in own}
+    for teacher in RESULT_TEACHERS[data]:
+        base = MethodName.parse(teacher).base
+        kind = [base] if base in ("cam", "depth") else [name for name in CONTROLS if name != "cam"]
+        names = [
+            each
+            for each in RESULT_LABELS[data]
+            if (parts := MethodName.parse(each)).base in kind and (base == "depth" or parts.refinement != "par-depth")
+        ]
+        assert max(names, key=lambda name: tuned[config.full_name(name)]) == teacher
 
 
 @of_this_code
