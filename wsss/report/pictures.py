@@ -178,9 +178,9 @@ def _panels(
         for ax in axes.flat:
             _bare(ax)
         for ax, title in zip(axes[0], column_titles, strict=False):
-            ax.set_title(title, fontsize="medium" if side > 1.5 else "small")
+            ax.set_title(title, fontsize="medium" if side > 1.7 else "small")
         for ax, title in zip(axes[:, 0], row_titles, strict=False):
-            ax.set_ylabel(title, fontsize="medium" if side > 1.5 else "small")
+            ax.set_ylabel(title, fontsize="medium" if side > 1.7 else "small")
     return figure, axes
 
 
