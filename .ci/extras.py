@@ -223,7 +223,7 @@ def environment(name: str, more: list[str], check: bool) -> str:
     extra = "" if name == "core" else f"[{name}]"
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        python = next(path for place in ("bin", "Scripts") for path in (Path(folder) / place).glob("python*"))
+        python = Path(folder) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         subprocess.run([python, "-m", "pip", "install", "--quiet", *more, f"{ROOT}{extra}"], check=True)
         packages = next(path for path in Path(folder).rglob("site-packages") if path.is_dir())
         size = sum(path.lstat().st_size for path in packages.rglob("*") if path.is_file() and not path.is_symlink())

@@ -32,7 +32,7 @@ from wsss.pseudo.labels import save_pseudo_label
 __all__ = ["SIZES", "Point", "fitted", "measure", "points"]
 
 SIZES: dict[str, tuple[int, ...]] = {
-    "images": (100, 1_000, 3_000, 10_000),
+    "images": (100, 1_000, 10_000),
     "classes": (1, 20, 50, 100, 200),
     "pixels": (128, 256, 512, 768, 1_024),
 }
