@@ -22,6 +22,7 @@ autodoc_member_order = "bysource"
 autosummary_generate = True
 autosummary_ignore_module_all = False
 napoleon_use_ivar = True
+suppress_warnings = ["ref.python"]  # attributes of several classes share a name, such as `miou`
 templates_path = ["templates"]
 
 html_theme = "furo"

@@ -130,7 +130,8 @@ def short_json(value: Any) -> str:
 
 def _cut(shown: list[str], count: int) -> str:
     """The first entries, as many as there is room for, and that there are more."""
-    room, kept = _CHARACTERS, []
+    room = _CHARACTERS
+    kept: list[str] = []
     for text in shown:
         room -= len(text)
         if kept and room < 0:
