@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wsss.config import ALGORITHM_VERSION, algorithms_of, config_hash, hashed_splits
+from wsss.config import ALGORITHM_VERSION, Config, algorithms_of, config_hash, hashed_splits
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
@@ -134,7 +134,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         plan, configs = getattr(committed, names), {data: profile("reference", data) for data in RESULT_METHODS}
         kept = {d: tuple(n for n in plan[d] if (d, stage, configs[d].full_name(n)) in found) for d in RESULT_METHODS}
         monkeypatch.setattr(committed, names, kept)
-    teachers = {data: config.label_methods for data, config in configs.items()}
+    teachers = {
+        data: config.label_methods if data == "voc" else Config.label_methods for data, config in configs.items()
+    }
     monkeypatch.setattr(committed, "RESULT_TEACHERS", teachers)
     root = Path(shutil.copytree(CHECKOUT / "results", tmp_path / "results"))
     (root / "earlier.json").unlink(missing_ok=True)

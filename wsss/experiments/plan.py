@@ -61,7 +61,7 @@ RESULT_LABELS = {
 
 
 RESULT_TEACHERS = {
-    "tabletop": ("cam+crf", "rgb-region+crf", "depth+par-depth"),
+    "tabletop": ("cam+crf", "rgb-region+crf", "depth"),
     "nyuv2": ("cam+par", "rgb-region+par", "depth+par-depth"),
     "voc": ("cam+par", "rgb-region+par", "depth+par-depth"),
 }

@@ -93,8 +93,9 @@ def hardest_scene(run: "Run") -> int:
 
 
 def _panels_of(run: "Run", index: int, why: str, frames: Sequence[pd.DataFrame]) -> MethodPanels:
-    """A row of figure 1: the class whose map differs most between `cam` and `depth`, around the object that changes
-    most.
+    """A row of figure 1: around the object whose IoU changes most from `cam` to `depth`, with the maps of its class.
+
+    Without objects the maps are of the class where they differ most.
 
     Args:
         index: of an image with at least one class.
@@ -103,10 +104,12 @@ def _panels_of(run: "Run", index: int, why: str, frames: Sequence[pd.DataFrame])
     """
     before, after = seed_views(run, ("cam", "depth"), index).values()
     report, sample, regions = run.data("report"), after.sample, after.evidence.regions
-    place = int(np.abs(after.scores - before.scores).mean(axis=(1, 2)).argmax())
     own = frames[0]["image_id"] == sample.id
     change = (frames[1]["iou"] - frames[0]["iou"])[own].abs().fillna(0)
-    box = object_box(sample, *_class_and_area(frames[0], change.idxmax())) if len(change) else (0, 0, 1, 1)
+    place, box = int(np.abs(after.scores - before.scores).mean(axis=(1, 2)).argmax()), (0, 0, 1, 1)
+    if len(change):
+        class_id, area = _class_and_area(frames[0], change.idxmax())
+        place, box = list(after.classes).index(class_id), object_box(sample, class_id, area)
     rows, columns = window_around(box, sample.truth.shape)
     things = [one for one in after.evidence.plan if regions and one.region and not regions.is_plane[one.region - 1]]
     name = report.classes[int(after.classes[place]) - 1].replace("_", " ")
