@@ -95,18 +95,19 @@ def test_methods_cost_the_same_megapixels(a_look, data, size) -> None:
 
 
 @pytest.mark.parametrize(
-    "passes",
-    [each for axis in AXES["rgb-region"] for each in axis if "colour.scales" in each] + list(AXES["depth"][0]),
+    ("methods", "passes"),
+    [(("rgb-region", "region-only"), each) for axis in AXES["rgb-region"] for each in axis if "colour.scales" in each]
+    + [(("depth", "crop-only", "rgb-crop"), each) for each in AXES["depth"][0]],
 )
 @pytest.mark.parametrize("size", [(256, 256), (312, 416)])
-def test_passes_that_are_searched_cost_the_same_megapixels(a_look, passes, size) -> None:
+def test_passes_that_are_searched_cost_the_same_megapixels(a_look, methods, passes, size) -> None:
     config = with_settings(profile("reference", "nyuv2"), passes)
     image, depth = picture(*size)
     one = a_look(image, base_side=256)
     given: dict[str, Any] = {"regions": RegionParameters(), "depth": depth}
     costs = [
         gather(METHODS[name], one, colour=config.colour, crops=config.crops, **given).megapixels
-        for name in ("rgb-region", "region-only", "depth", "cam", "zoom")
+        for name in (*methods, "cam", "zoom")
     ]
     assert max(costs) <= 1.05 * min(costs)
 

@@ -15,15 +15,15 @@ CROPS = METHODS["grid"].trials
 
 
 def test_the_middle_of_a_grid_is_no_end() -> None:
-    assert grid_ends(FusionParameters(crop_weight=1, gate=1), CROPS) == []
+    assert grid_ends(FusionParameters(crop_weight=2, gate=1), CROPS) == []
 
 
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [
-        (FusionParameters(crop_weight=10, gate=1), ["crop_weight 10 is the highest of its grid"]),
-        (FusionParameters(crop_weight=1, gate=4), ["gate 4 is the highest of its grid"]),
-        (FusionParameters(crop_weight=1, gate=0), []),
+        (FusionParameters(crop_weight=40, gate=1), ["crop_weight 40 is the highest of its grid"]),
+        (FusionParameters(crop_weight=2, gate=4), ["gate 4 is the highest of its grid"]),
+        (FusionParameters(crop_weight=2, gate=0), []),
         (FusionParameters(), []),
     ],
 )
