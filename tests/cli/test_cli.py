@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from wsss import cli
-from wsss.cli import options, training_options
+from wsss.cli import application, options
 from wsss.config import Config
 from wsss.errors import WsssError
 from wsss.pipeline import open_run
@@ -190,7 +190,7 @@ def test_the_choices_are_those_that_there_are() -> None:
     assert set(options.DATA_SETS) <= set(dataset_names())
     assert set(RESULT_METHODS) == set(options.DATA_SETS)
     assert get_args(options.ProfileName) == tuple(PROFILES)
-    assert get_args(training_options.DeviceName) == DEVICES
+    assert get_args(application.DeviceName) == DEVICES
     assert options.KINDS == KINDS
 
 

@@ -18,8 +18,8 @@ def fusion(**changed: float) -> dict[str, Any]:
 
 
 def test_a_choice_at_an_end_is_said_with_its_method() -> None:
-    assert choice_ends("grid", {"parameters": fusion(crop_weight=10, gate=1)}) == [
-        "crop_weight 10 is the highest of its grid"
+    assert choice_ends("grid", {"parameters": fusion(crop_weight=40, gate=1)}) == [
+        "crop_weight 40 is the highest of its grid"
     ]
     assert choice_ends("depth@sensor", {"parameters": fusion()}) == []
     refined = {"parameters": fusion(), "refinement": {"iterations": 20, "colour": 0.4, "jump": 0.0}}
