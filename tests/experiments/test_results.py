@@ -83,7 +83,7 @@ def test_networks_learn_from_the_labels_that_are_best_on_tune(data: str) -> None
     """Of each method its best refinement, which uses depth only where the method does; of controls the best."""
     own = [r for r in RECORDS if r["stage"] == "pseudo" and data in (r["data"], r["data"].partition("-")[0])]
     config = profile("reference", data)
-    tuned = {full_name(record): record["tune_per_seed"][0] for record in own}
+    tuned = {full_name(record): record["tune_per_seed"][0] or 0.0 for record in own}
     for teacher in RESULT_TEACHERS[data]:
         base = MethodName.parse(teacher).base
         kind = [base] if base in ("cam", "depth") else [name for name in CONTROLS if name != "cam"]

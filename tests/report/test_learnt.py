@@ -54,7 +54,7 @@ def test_a_difference_is_said_with_its_interval_and_without_a_verdict() -> None:
     assert text == "`crop-only@sensor` has 40.0 mIoU, +5.0 points [3.0, 7.0] against `zoom`"
     with pytest.raises(WsssError, match="not been compared with 'grid'"):
         learnt.short_difference(record("depth@sensor"), "grid")
-    assert learnt.short_difference({"not_trained": "no masks"}, "cam") == "no masks"  # type: ignore[arg-type]
+    assert learnt.short_difference({"not_trained": "no masks"}, "cam") == "no masks"  # type: ignore[typeddict-item]
 
 
 def test_hidden_objects_have_a_sentence_or_it_says_why_not() -> None:

@@ -128,7 +128,7 @@ def test_the_method_figure_has_seven_panels_for_each_image() -> None:
     label = np.array([[0, 1, 255]] * 2, np.uint8)
     flat = np.zeros((2, 3), np.float32)
     panels = MethodPanels(
-        np.zeros((2, 3, 3), np.uint8), flat, [(0, 0, 2, 2)], (0, 1, 2, 3), flat, flat, *[label] * 3, "scene"
+        np.zeros((2, 3, 3), np.uint8), flat, [(0, 0, 2, 2)], (0, 1, 2, 3), flat, flat, label, label, label, "scene"
     )
     figure = method_figure([panels, panels], class_colours(["a"]))
     assert len(figure.axes) == 14
