@@ -6,7 +6,6 @@ not grow beyond a size. Both times nothing temporary is left, and the same call 
 
 import errno
 import os
-import resource
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import torch
 
 from tests.experiments.test_claims import stages
 from tests.segmentation.handed_over import checkpoint
+from tests.test_faults import files_of_at_most
 from wsss.config import ClassifierConfig, Config
 from wsss.errors import WsssError, is_one_line
 from wsss.experiments.claims import write_claims
@@ -107,17 +107,6 @@ def room_for(files: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "mkstemp", full)
         yield asked
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Writing fails beyond `size` bytes of a file, as it does when the disk is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def essence(path: Path) -> Any:
