@@ -16,7 +16,7 @@ from wsss.experiments.constants import (
     thinned,
     with_settings,
 )
-from wsss.io import read_json
+from wsss.io import read_json, write_json
 from wsss.methods.fusion import Evidence
 from wsss.methods.regions import Regions
 from wsss.methods.registry import METHODS
@@ -85,6 +85,17 @@ def test_a_search_keeps_the_best_of_each_axis_and_all_that_was_tried(tmp_path: P
     other = Run(with_settings(config, {"colour.scale": 7.0}), tmp_path / "cache", progress=False)
     assert constants_tried(other, "rgb-region", tmp_path / "results") is None
     assert constants_tried(chosen, "depth@sensor", tmp_path / "results") is None
+
+
+def test_settings_of_all_searches_of_a_method_are_counted(tabletop_root: Path, tmp_path: Path) -> None:
+    config = replace(profile("smoke", "tabletop", root=str(tabletop_root)), tabletop_side=64, tabletop_scenes=(4, 2, 2))
+    run = Run(config, tmp_path / "cache", progress=False)
+    for name, jump, count in (("region-only", run.config.regions.jump, 3), ("depth", run.config.regions.jump, 2)):
+        record = {"chosen": {"regions.jump": jump}, "tried": [{}] * count}
+        write_json(constants_path(tmp_path, "tabletop", name), record)
+    assert [constants_tried(run, name, tmp_path) for name in ("depth", "region-only", "zoom")] == [5, 3, None]
+    write_json(constants_path(tmp_path, "tabletop", "depth"), {"chosen": {"regions.jump": 0.5}, "tried": [{}]})
+    assert constants_tried(run, "depth", tmp_path) is None
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parents[2].name}-{path.stem}")

@@ -114,10 +114,11 @@ AXES: dict[str, tuple[tuple[Settings, ...], ...]] = {
 SEARCHED = {
     "rgb-region": ("rgb-region",),
     "rgb-crop": ("rgb-crop", "rgb"),
-    "region-only": ("depth-region", "region-only"),
+    "region-only": ("crop-only", "depth-region", "region-only", "depth"),
     "depth": ("crop-only", "depth"),
 }
-"""Methods whose constants are searched, each with those that these are of."""
+"""Methods whose constants are searched, each with those that these are of. A method may have constants of several
+searches."""
 
 
 def with_settings(config: Config, settings: Settings) -> Config:
@@ -197,17 +198,26 @@ def chosen_at_end(tried: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any])
 
 
 def constants_tried(run: Run, name: str, folder: Path) -> int | None:
-    """How many settings those of a run were chosen from for a method, by the record below `folder`.
+    """How many settings those of a run were chosen from for a method, by the records of all its searches.
 
-    None where there is no such record, or the run's settings are not what it chose.
+    Args:
+        folder: root of the record tree.
+
+    Returns:
+        None where there is no such record, or the run's settings are not what one of them chose.
     """
     base = MethodName.of_seeds(name).base
-    path = constants_path(folder, run.data_name, next((each for each, own in SEARCHED.items() if base in own), base))
-    if not path.exists():
+    searches = [each for each, own in SEARCHED.items() if base in own] or [base]
+    paths = [constants_path(folder, run.data_name, each) for each in searches]
+    records = [read_json(path) for path in paths if path.exists()]
+    if not records or not all(_has_chosen(run.config, record["chosen"]) for record in records):
         return None
-    record = read_json(path)
-    chosen = with_settings(run.config, {key: _tuple(value) for key, value in record["chosen"].items()})
-    return len(record["tried"]) if chosen == run.config else None
+    return sum(len(record["tried"]) for record in records)
+
+
+def _has_chosen(config: Config, chosen: Settings) -> bool:
+    """Whether a configuration has the settings that a search chose."""
+    return with_settings(config, {name: _tuple(value) for name, value in chosen.items()}) == config
 
 
 def _tuple(value: Any) -> Any:

@@ -71,6 +71,7 @@ def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> d
     """
     runs[0].require_apart(folder)
     rows, data = [], runs[0].data(split)
+    scenes = scene_numbers(data)
     for tool in (OWN, *TOOLS):
         scored = [_scored(run, tool, split) for run in runs]
         confusions = [each["confusions"] for each in scored]
@@ -80,7 +81,7 @@ def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> d
                 "method": tool,
                 "miou": round(float(np.mean(per_seed)), 3),
                 "per_seed": [round(one, 3) for one in per_seed],
-                "interval": [round(float(end), 3) for end in bootstrap_miou(confusions, scenes=scene_numbers(data))],
+                "interval": [round(float(end), 3) for end in bootstrap_miou(confusions, scenes=scenes)],
                 "thresholds": [each["threshold"] for each in scored],
                 "seconds_per_image": round(float(np.mean([each["seconds"] for each in scored])), 3),
             }

@@ -112,7 +112,7 @@ def _short(config: Config) -> Config:
 
 
 def _full(config: Config) -> Config:
-    # Paper scale: needs a GPU and a hub; see the README.
+    # Paper scale: needs a GPU and a hub; see docs/scale.md.
     return replace(
         config,
         train_limit=None,
