@@ -20,10 +20,12 @@ __all__ = [
     "content_hash",
     "file_hash",
     "is_turned",
+    "read_array",
     "read_image",
     "read_json",
     "read_palette",
     "read_toml",
+    "write_array",
     "write_json",
     "write_png",
 ]
@@ -80,6 +82,22 @@ def read_json(source: str | os.PathLike[str]) -> Any:
         return json.loads(Path(source).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise WsssError(f"cannot read {source}: {error}. Delete it and run the stage again.") from error
+
+
+def write_array(target: Path, array: np.ndarray) -> None:
+    """Write one array, compressed and atomically."""
+    with atomic_path(target) as path, path.open("wb") as file:
+        np.savez_compressed(file, array=array)
+
+
+def read_array(source: Path) -> np.ndarray:
+    """Read what `write_array` wrote; a missing or broken file is a `WsssError` that names it."""
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            array: np.ndarray = file["array"]
+    except Exception as error:  # NumPy, zip and zlib raise a dozen types on a broken file
+        raise WsssError(f"cannot read {source}: {error}. Delete it and run the stage again.") from error
+    return array
 
 
 def read_toml(path: Path, *, missing: str, broken: str = "", what: str = "") -> dict[str, Any]:

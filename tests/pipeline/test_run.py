@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -21,6 +22,7 @@ from wsss.errors import WsssError
 from wsss.experiments.results import write_stage
 from wsss.io import content_hash
 from wsss.methods.choice import Choice
+from wsss.methods.depth_cam import DepthCAM
 from wsss.paths import runs_folder
 from wsss.pipeline import Run, open_run
 from wsss.pipeline.data import RunData
@@ -434,3 +436,50 @@ def test_the_kind_of_a_methods_own_depth_files_is_never_guessed(config: Config, 
     run = Run(replace(config, depth="constant"), cache, progress=False)
     with pytest.raises(WsssError, match="--depth-kind metric"):
         run.depth_of("tune", f"files:{tmp_path}")
+
+
+@pytest.mark.parametrize("stage", ["choose", "seeds", "choose_labels", "labels"])
+def test_a_sweep_that_broke_off_looks_at_no_image_twice(
+    finished: Run, config: Config, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """Blocks that are done are kept, and the whole is what it is at once."""
+    monkeypatch.setattr("wsss.machine.blocks.BLOCK", 1)
+    own = tmp_path / "cache"
+    for part in (
+        "classifier",
+        *(["choice"] if stage != "choose" else []),
+        *(["label-choice"] if stage == "labels" else []),
+    ):
+        shutil.copytree(cache / part, own / part)
+    names = ["cam", "depth"] if stage in ("choose", "seeds") else ["cam", "cam+par"]
+    looked: list[str] = []
+    look = DepthCAM.look
+
+    def breaks(self: DepthCAM, id_: str, *rest: Any) -> Any:
+        if id_ not in looked and looked and not broken:
+            broken.append(id_)
+            raise KeyboardInterrupt
+        looked.append(id_)
+        return look(self, id_, *rest)
+
+    broken: list[str] = []
+    monkeypatch.setattr(DepthCAM, "look", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(Run(config, own, progress=False), stage)(names)
+    assert len(set(looked)) == 1
+    again = getattr(Run(config, own, progress=False), stage)(names)
+    assert broken
+    assert len(looked) == len(set(looked)) > 1
+    assert not list(own.glob("*-blocks/*"))
+    for name, known in getattr(finished, stage)(names).items():
+        if stage in ("choose", "choose_labels"):
+            assert again[name] == known
+        else:
+            np.testing.assert_array_equal(again[name].confusions, known.confusions)
+            np.testing.assert_array_equal(again[name].curve, known.curve)
+            np.testing.assert_array_equal(again[name].predicted, known.predicted)
+            pd.testing.assert_frame_equal(again[name].instances, known.instances)
+            untimed = [
+                {key: value for key, value in one.facts.items() if key != "seconds"} for one in (again[name], known)
+            ]
+            assert untimed[0] == untimed[1]

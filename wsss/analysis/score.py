@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from wsss.analysis.objects import InstanceScore
 from wsss.errors import WsssError
 from wsss.io import atomic_path
 
-__all__ = ["Score", "load_score", "save_score"]
+__all__ = ["Score", "joined_scores", "load_score", "save_score"]
 
 MEASURED = (*(field.name for field in fields(InstanceScore) if field.type is float), "hit")
 
@@ -49,6 +50,24 @@ class Score:
     def miou(self) -> float:
         """Dataset-level mIoU in percent, background included."""
         return float(mean_iou(self.confusions.sum(axis=0)))
+
+
+def joined_scores(parts: Sequence[Score], facts: dict[str, Any]) -> Score:
+    """One score of the parts of a split, each of them of images of its own, in their order.
+
+    Args:
+        facts: of the whole.
+    """
+    frames = [part.instances for part in parts if len(part.instances)]
+    return Score(
+        parts[0].classes,
+        tuple(name for part in parts for name in part.ids),
+        np.concatenate([part.confusions for part in parts]),
+        np.sum([part.curve for part in parts], axis=0),
+        np.concatenate([part.predicted for part in parts]),
+        pd.concat(frames, ignore_index=True) if frames else parts[0].instances,
+        facts,
+    )
 
 
 def save_score(path: Path, score: Score) -> None:

@@ -62,7 +62,7 @@ class Tally:
         self._predicted[index] = confusion_matrix(sample.truth, label, self._classes)
 
     def merged(self, facts: dict[str, Any]) -> Score:
-        """The split's `Score`, from the shares of all processes."""
+        """The `Score` of all images that were counted, from the shares of all processes."""
         parts = gathered([(self._counted, self._predicted, self._curve)])
         counted = {index: count for part in parts for index, count in part[0].items()}
         predicted = {index: count for part in parts for index, count in part[1].items()}
@@ -71,4 +71,5 @@ class Tally:
         frame = scores_frame([row for index in order for row in counted[index][1]])
         others = np.stack([predicted[index] for index in order]) if predicted else confusions[:0]
         curve = np.sum([part[2] for part in parts], axis=0)
-        return Score(self._data.classes, self._data.ids, confusions, curve, others, frame, facts)
+        ids = tuple(self._data.ids[index] for index in order)
+        return Score(self._data.classes, ids, confusions, curve, others, frame, facts)

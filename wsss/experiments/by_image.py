@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wsss.config import SCORING_VERSION
 from wsss.data.base import Dataset
 from wsss.experiments.criteria import STATISTICS_VERSION, image_statistics
-from wsss.io import atomic_path, content_hash
+from wsss.io import content_hash, read_array, write_array
 from wsss.machine.parallel import each_image, image_bar
 from wsss.methods.depth_cam import Depths
 from wsss.methods.fusion import fuse
@@ -51,17 +51,13 @@ def kept_by_image(run: Run, data: Dataset, keys: Mapping[str, str], work: Work, 
             found = list(each_image(lambda index: work(missing, index), block, text, device=run.device, progress=False))
             return {name: np.stack([one[name] for one in found]) for name in missing}
 
-        cache.get(own, made, _save, lambda path: path)
+        cache.get(own, made, write_array, lambda path: path)
     return {name: [own[name] for own in files] for name in keys}
 
 
 def read_blocks(paths: Sequence[Path]) -> NDArray[Any]:
     """The arrays of all images, `(N, …)`, from the files of `kept_by_image`."""
-    blocks = []
-    for path in paths:
-        with np.load(path, allow_pickle=False) as held:
-            blocks.append(held["arrays"])
-    return np.concatenate(blocks)
+    return np.concatenate([read_array(path) for path in paths])
 
 
 def counts_by_image(run: Run, names: Sequence[str], split: str) -> dict[str, list[Path]]:
@@ -98,8 +94,3 @@ def statistics_by_image(run: Run, name: str, parameters: FusionParameters) -> li
 
     key = content_hash([STATISTICS_VERSION, run.seed_key(name, "tune"), other, asdict(parameters)])
     return kept_by_image(run, data, {name: key}, looked, f"statistics of {name} on {data.split}")[name]
-
-
-def _save(path: Path, arrays: NDArray[Any]) -> None:
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, arrays=arrays)

@@ -22,9 +22,9 @@ MOST_AT_ONCE = 8
 """Images that are worked on at a time, however many cores there are: their maps are in memory together."""
 
 
-def image_bar(items: Iterable[T], text: str, progress: bool, total: int | None = None) -> Iterable[T]:
+def image_bar(items: Iterable[T], text: str, progress: bool, total: int | None = None, initial: int = 0) -> Iterable[T]:
     """`items`, one for each image, with a progress bar that vanishes when it is done."""
-    bar: Iterable[T] = progress_bar(items, text, total, shown=progress)
+    bar: Iterable[T] = progress_bar(items, text, total, initial=initial, shown=progress)
     return bar
 
 
@@ -34,7 +34,13 @@ def images_at_once(device: torch.device) -> int:
 
 
 def each_image(
-    work: Callable[[int], R], indices: Sequence[int], text: str, *, device: torch.device, progress: bool = True
+    work: Callable[[int], R],
+    indices: Sequence[int],
+    text: str,
+    *,
+    device: torch.device,
+    progress: bool = True,
+    of: tuple[int, int] | None = None,
 ) -> Iterator[R]:
     """The results of `work` for each index, in the order of `indices`, with a progress bar.
 
@@ -48,19 +54,21 @@ def each_image(
         work: must be safe to be called by several threads at a time. Its results wait in memory for the caller: keep
             them small.
         device: that the network is on.
+        of: where `indices` are a block of more images: how many were done before it, and how many there are in all.
 
     Raises:
         Exception: the first one that `work` raises; images that nobody has begun with are then left alone.
     """
     threads, at_once = torch.get_num_threads(), images_at_once(device)
+    done, total = of or (0, len(indices))
     if at_once == 1:
-        yield from image_bar(map(work, indices), text, progress, len(indices))
+        yield from image_bar(map(work, indices), text, progress, total, done)
         return
     torch.set_num_threads(1)
     try:
         # OpenMP keeps the number of threads for each thread of its own, so that the workers have to be told as well.
         workers = ThreadPoolExecutor(at_once, "image", torch.set_num_threads, (1,))
         with workers, threadpool_limits(1, "blas"):  # NumPy's threads would be in their way: 12 ms for 0.4 ms of RANSAC
-            yield from image_bar(workers.map(work, indices), text, progress, len(indices))
+            yield from image_bar(workers.map(work, indices), text, progress, total, done)
     finally:
         torch.set_num_threads(threads)

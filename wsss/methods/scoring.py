@@ -4,51 +4,37 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsss.analysis.confusion import threshold_confusions
 from wsss.analysis.instances import instances_of
-from wsss.analysis.score import Score
+from wsss.analysis.score import Score, joined_scores
 from wsss.analysis.tally import Tally
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, pseudo_label
 from wsss.data.base import Dataset, Sample
 from wsss.errors import WsssError
+from wsss.machine.blocks import Blocks, at_once, share_of
 from wsss.machine.parallel import each_image
-from wsss.machine.processes import gathered, share
+from wsss.machine.processes import gathered
 from wsss.methods.choice import Choice
+from wsss.methods.cost import Cost, cost_facts, cost_of, costs_in, looks_facts
 from wsss.methods.depth_cam import DepthCAM, Depths
 from wsss.methods.evidence import Look
-from wsss.methods.fusion import Evidence, fuse
-from wsss.methods.magnification import Magnification, magnification, magnification_facts
+from wsss.methods.fusion import fuse
 from wsss.methods.parameters import FusionParameters
 from wsss.methods.registry import method
 
 __all__ = [
-    "Cost",
     "Sweep",
     "best_trial",
     "choose_parameters",
-    "cost_of",
     "image_counts",
-    "looks_facts",
-    "scales_of",
     "score_seeds",
     "sweep",
     "trial_sweeps",
 ]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a method's evidence of one image took: megapixels, seconds, trust in its depth, and how much it enlarged."""
-
-    megapixels: float
-    seconds: float
-    trust: float
-    magnification: Magnification
 
 
 @dataclass(frozen=True)
@@ -67,7 +53,13 @@ class Sweep:
 
 
 def sweep(
-    cam: DepthCAM, data: Dataset, sweeps: Mapping[str, Sweep], text: str, *, progress: bool = True
+    cam: DepthCAM,
+    data: Dataset,
+    sweeps: Mapping[str, Sweep],
+    text: str,
+    *,
+    blocks: Blocks[NDArray[np.int64]] = at_once,
+    progress: bool = True,
 ) -> dict[str, NDArray[np.int64]]:
     """Confusion matrices of every trial of several methods at every threshold, `(T,N,C+1,C+2)` each, summed over a
     split.
@@ -76,15 +68,23 @@ def sweep(
         data: the tune split.
         sweeps: by method.
         text: of the progress bar.
+        blocks: keeps what was counted of a block of images; see `wsss.machine.blocks`.
     """
     shape = (len(data.classes) + 1, len(data.classes) + 2)
-    totals = {name: np.zeros((one.trials, len(one.thresholds), *shape), np.int64) for name, one in sweeps.items()}
-    counted = partial(image_counts, cam, data, sweeps)
-    for counts in each_image(counted, share(len(data)), text, device=cam.device, progress=progress):
-        for name in sweeps:
-            totals[name] += counts[name]
-    parts = gathered([totals])
-    summed = {name: np.sum([part[name] for part in parts], axis=0) for name in sweeps}
+
+    def summed_over(names: list[str], block: range) -> dict[str, NDArray[np.int64]]:
+        own = {name: sweeps[name] for name in names}
+        totals = {name: np.zeros((one.trials, len(one.thresholds), *shape), np.int64) for name, one in own.items()}
+        of = block.start, len(data)
+        counted = partial(image_counts, cam, data, own)
+        for counts in each_image(counted, share_of(block), text, device=cam.device, progress=progress, of=of):
+            for name in own:
+                totals[name] += counts[name]
+        parts = gathered([totals])
+        return {name: np.sum([part[name] for part in parts], axis=0) for name in own}
+
+    found = blocks(list(sweeps), len(data), summed_over)
+    summed = {name: np.sum(parts, axis=0) for name, parts in found.items()}
     if not any(total.any() for total in summed.values()):
         raise WsssError(
             f"{data.name}, {data.split} has no masks, by which parameters and thresholds are chosen. Give it some."
@@ -134,6 +134,7 @@ def choose_parameters(
     depths: Depths,
     *,
     given: Mapping[str, tuple[FusionParameters, float]] | None = None,
+    blocks: Blocks[NDArray[np.int64]] = at_once,
     progress: bool = True,
 ) -> dict[str, Choice]:
     """Fusion parameters and threshold of each method, by mIoU over the whole grid of its trials.
@@ -142,6 +143,7 @@ def choose_parameters(
         data: the tune split.
         depths: see `Depths`.
         given: methods that have no choice: their parameters and threshold are only scored.
+        blocks: keeps what was counted of a block of images; see `wsss.machine.blocks`.
     """
     fixed = {name: pair for name, pair in (given or {}).items() if name in names}
     trials = {name: (fixed[name][0],) if name in fixed else method(name).trials for name in names}
@@ -152,7 +154,7 @@ def choose_parameters(
         return (fuse(evidence, parameters).numpy() for parameters in trials[name])
 
     sweeps = {name: Sweep(len(trials[name]), thresholds[name], partial(fused, name)) for name in names}
-    totals = sweep(cam, data, sweeps, f"tune {', '.join(names)}", progress=progress)
+    totals = sweep(cam, data, sweeps, f"tune {', '.join(names)}", blocks=blocks, progress=progress)
     chosen = {}
     for name in names:
         best, (threshold, miou) = best_trial(totals[name], partial(choose_threshold, thresholds=thresholds[name]))
@@ -168,6 +170,7 @@ def score_seeds(
     depths: Depths,
     *,
     predicted: NDArray[np.bool_] | None = None,
+    blocks: Blocks[Score] = at_once,
     progress: bool = True,
 ) -> dict[str, Score]:
     """Score methods with the parameters that were chosen for them; passes that they share are made once per image.
@@ -176,10 +179,37 @@ def score_seeds(
         choices: per method, from `choose_parameters`.
         depths: see `Depths`.
         predicted: `(N,C) bool` image labels from the classifier; None scores with given labels only.
+        blocks: keeps the scores of a block of images, whose only facts are the costs; see `wsss.machine.blocks`.
 
     Raises:
         WsssError: no pixel of the split shows a class, so that a score would be that of background alone.
     """
+
+    def scored(names: list[str], block: range) -> dict[str, Score]:
+        wanted = {name: choices[name] for name in names}
+        return _score_block(cam, wanted, data, depths, predicted, block, progress=progress)
+
+    found = blocks(list(choices), len(data), scored)
+    scores = {
+        name: joined_scores(found[name], looks_facts(name, choice.plain(), costs_in(found[name]), cam))
+        for name, choice in choices.items()
+    }
+    for score in scores.values():
+        _require_shown(score, data)
+    return scores
+
+
+def _score_block(
+    cam: DepthCAM,
+    choices: Mapping[str, Choice],
+    data: Dataset,
+    depths: Depths,
+    predicted: NDArray[np.bool_] | None,
+    block: range,
+    *,
+    progress: bool,
+) -> dict[str, Score]:
+    """The scores of a block of images; their only facts are the costs of each image."""
     tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
 
     def costs_of(index: int) -> dict[str, Cost]:
@@ -208,14 +238,9 @@ def score_seeds(
         return costs
 
     text = f"{', '.join(choices)} on {data.split}"
-    costs = list(each_image(costs_of, share(len(data)), text, device=cam.device, progress=progress))
-    scores = {
-        name: tallies[name].merged(looks_facts(name, choice.plain(), [each[name] for each in costs], cam))
-        for name, choice in choices.items()
-    }
-    for score in scores.values():
-        _require_shown(score, data)
-    return scores
+    of = block.start, len(data)
+    costs = list(each_image(costs_of, share_of(block), text, device=cam.device, progress=progress, of=of))
+    return {name: tally.merged(cost_facts([each[name] for each in costs])) for name, tally in tallies.items()}
 
 
 def _require_shown(score: Score, data: Dataset) -> None:
@@ -226,36 +251,3 @@ def _require_shown(score: Score, data: Dataset) -> None:
             f"no pixel of {data.name}, {data.split} shows {' or '.join(data.classes)}, so a score would be that of "
             "background alone. Give images that show them, or other --classes."
         )
-
-
-def scales_of(name: str, cam: DepthCAM) -> tuple[float, ...]:
-    """Scales of a method's passes over the whole image."""
-    return method(name).whole(cam.crops, cam.colour)[0]
-
-
-def cost_of(name: str, cam: DepthCAM, sample: Sample, evidence: Evidence, seconds: float) -> Cost:
-    """What a method's evidence of an image took, in so many seconds."""
-    height, width = sample.image.shape[:2]
-    enlarged = magnification((height, width), scales_of(name, cam), evidence.plan, cam.info.base_side)
-    return Cost(evidence.megapixels, seconds, evidence.trust, enlarged)
-
-
-def looks_facts(name: str, choice: Mapping[str, Any], costs: Sequence[Cost], cam: DepthCAM) -> dict[str, Any]:
-    """What a record says of a method's passes and their cost, means over the images of all processes.
-
-    Args:
-        costs: of each image of this process.
-    """
-    plan = method(name)
-    costs = gathered(costs)
-    megapixels, seconds, trust = np.mean([(one.megapixels, one.seconds, one.trust) for one in costs], axis=0).tolist()
-    return {
-        **choice,
-        "megapixels": megapixels,
-        "seconds": seconds,
-        "scales": list(scales_of(name, cam)),
-        "magnification": magnification_facts([one.magnification for one in costs]),
-        "flip": plan.whole(cam.crops, cam.colour)[1],
-        "crops": cam.crops.count if plan.crops else 0,
-        "trust": trust if plan.uses_depth else None,
-    }

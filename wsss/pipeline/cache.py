@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wsss.machine.blocks import KeptBlocks
 from wsss.machine.processes import agreed, is_main, wait
 from wsss.pipeline.locks import Locks
 
@@ -38,6 +39,7 @@ class StageCache:
         make: Callable[[list[str]], Mapping[str, Saved]],
         save: Callable[[Path, Saved], None],
         load: Callable[[Path], T],
+        blocks: KeptBlocks[Any] | None = None,
     ) -> dict[str, T]:
         """The results of the names in `paths`; all that are missing are made at once, and kept.
 
@@ -46,12 +48,28 @@ class StageCache:
             make: results of the names that are missing, by name.
             save: writes one, so that it is whole as soon as it is there.
             load: reads one.
+            blocks: what `make` keeps on its way, no longer wanted when the results are there.
         """
         with self._freed_on_failure():
             missing = self._missing(paths)
             if missing:
                 self._keep(paths, make(missing), save)
+            if blocks and is_main():
+                blocks.clear(list(paths))
             return {name: load(path) for name, path in paths.items()}
+
+    def blocks(
+        self, stage: str, keys: Mapping[str, str], save: Callable[[Path, T], None], load: Callable[[Path], T]
+    ) -> KeptBlocks[T]:
+        """What is made of the results of a stage while they are on their way, block by block.
+
+        Args:
+            keys: of each result, by name.
+            save, load: see `get`.
+        """
+
+        folders = {name: self.path(f"{stage}-blocks", key, "") for name, key in keys.items()}
+        return KeptBlocks(folders, save, load)
 
     def written_by(self, make: Callable[[], None], paths: Sequence[Path]) -> None:
         """Let `make` write the files `paths` that are missing. All processes call it; their main one writes."""

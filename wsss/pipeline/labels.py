@@ -9,7 +9,7 @@ from wsss.analysis.score import Score, load_score, save_score
 from wsss.checks import settings_from
 from wsss.config import ALGORITHM_VERSION, SCORING_VERSION
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_json, write_json
+from wsss.io import content_hash, read_array, read_json, write_array, write_json
 from wsss.machine.processes import is_main
 from wsss.methods.names import MethodName
 from wsss.methods.presets import Preset
@@ -44,7 +44,9 @@ class LabelStage:
 
     def choose(self, names: Sequence[str]) -> dict[str, LabelChoice]:
         """Refinement and thresholds of each label method, chosen on the tune split (see `choose_labels`)."""
-        paths = {name: self.cache.path("label-choice", self.key(name), ".json") for name in names}
+        keys = {name: self.key(name) for name in names}
+        paths = {name: self.cache.path("label-choice", key, ".json") for name, key in keys.items()}
+        blocks = self.cache.blocks("label-choice", keys, write_array, read_array)
 
         def chosen(missing: list[str]) -> Mapping[str, LabelChoice]:
             given = [name for name in missing if name in self.seeds.given]
@@ -54,10 +56,10 @@ class LabelStage:
             rest = [name for name in missing if name not in found]
             if rest:
                 labeller, tune = self._labeller(rest, "tune"), self.data.split("tune")
-                found |= choose_labels(labeller, rest, tune, progress=self.data.progress)
+                found |= choose_labels(labeller, rest, tune, blocks=blocks, progress=self.data.progress)
             return found
 
-        return self.cache.get(paths, chosen, _write, _read)
+        return self.cache.get(paths, chosen, _write, _read, blocks)
 
     def _preset(self, name: str, preset: Preset) -> LabelChoice:
         """Refinement and thresholds that were chosen on other data; unrefined labels go by the threshold of seeds."""
@@ -73,17 +75,20 @@ class LabelStage:
         """Scores of the label methods' pseudo-labels, which are written at the same time (see `folder`)."""
         keys = {name: content_hash([SCORING_VERSION, self.key(name)]) for name in names}
         paths = {name: self.cache.path("labels", key) for name, key in keys.items()}
+        blocks = self.cache.blocks("labels", keys, save_score, load_score)
         for name in names:
             if is_main() and not self._folder(name).is_dir():  # somebody made room: scores without labels are no result
                 paths[name].unlink(missing_ok=True)
+                blocks.clear([name])
 
         def labelled(missing: list[str]) -> Mapping[str, Score]:
             folders = {name: self._folder(name) for name in missing}
             labeller, choices = self._labeller(missing, "train"), self.choose(missing)
             train, regions = self.data.split("train"), self.config.data == "photographs"
-            return write_labels(labeller, choices, train, folders, progress=self.data.progress, regions=regions)
+            shown = self.data.progress
+            return write_labels(labeller, choices, train, folders, blocks=blocks, progress=shown, regions=regions)
 
-        return self.cache.get(paths, labelled, save_score, load_score)
+        return self.cache.get(paths, labelled, save_score, load_score, blocks)
 
     def _labeller(self, names: Sequence[str], split: str) -> Labeller:
         parts = [MethodName.parse(name) for name in names]

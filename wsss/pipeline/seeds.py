@@ -10,7 +10,7 @@ from typing import Any
 from wsss.analysis.score import Score, load_score, save_score
 from wsss.cam.classifier import save_classifier
 from wsss.config import ALGORITHM_VERSION, SCORING_VERSION
-from wsss.io import content_hash, read_json, write_json
+from wsss.io import content_hash, read_array, read_json, write_array, write_json
 from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
@@ -84,17 +84,19 @@ class SeedStage:
 
         Where that has no masks, they are those of a file or a preset.
         """
-        paths = {name: self.cache.path("choice", self.key(name, "tune"), ".json") for name in names}
+        keys = {name: self.key(name, "tune") for name in names}
+        paths = {name: self.cache.path("choice", key, ".json") for name, key in keys.items()}
+        blocks = self.cache.blocks("choice", keys, write_array, read_array)
 
         def chosen(missing: list[str]) -> Mapping[str, Choice]:
             if self.data.preset:
                 return {name: self._unscored(name, self.data.preset) for name in missing}
             depths, tune = self.data.depths_of(missing, "tune"), self.data.split("tune")
             return choose_parameters(
-                self.depth_cam, missing, tune, depths, given=self.given, progress=self.data.progress
+                self.depth_cam, missing, tune, depths, given=self.given, blocks=blocks, progress=self.data.progress
             )
 
-        return self.cache.get(paths, chosen, write_choice, read_choice)
+        return self.cache.get(paths, chosen, write_choice, read_choice, blocks)
 
     def _unscored(self, name: str, preset: Preset) -> Choice:
         """What is given for a method, and not scored on the tune split."""
@@ -107,6 +109,7 @@ class SeedStage:
         """Scores of the methods' seeds on a split, with given image labels and with those that the classifier
         predicts."""
         keys = {name: content_hash([SCORING_VERSION, self.key(name, split)]) for name in names}
+        blocks = self.cache.blocks("seeds", keys, save_score, load_score)
 
         def scored(missing: list[str]) -> Mapping[str, Score]:
             depths = self.data.depths_of(missing, split)  # first: a bad source is told before hours of training
@@ -117,11 +120,12 @@ class SeedStage:
                 self.data.split(split),
                 depths,
                 predicted=self.classifier.predicted_labels(split),
+                blocks=blocks,
                 progress=self.data.progress,
             )
 
         paths = {name: self.cache.path("seeds", key) for name, key in keys.items()}
-        return self.cache.get(paths, scored, save_score, load_score)
+        return self.cache.get(paths, scored, save_score, load_score, blocks)
 
     def export(self, path: Path, methods: Sequence[str]) -> None:
         """Write the classifier with the settings of its crops and what was chosen for `methods`."""

@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 
 from wsss.analysis.boundary import boundary_counts, boundary_scores
 from wsss.analysis.instances import instances_of
-from wsss.analysis.score import Score
+from wsss.analysis.score import Score, joined_scores
 from wsss.analysis.tally import Tally
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, choose_two_thresholds, pseudo_label
 from wsss.data.base import Dataset, Sample
+from wsss.machine.blocks import Blocks, at_once, share_of
 from wsss.machine.parallel import each_image
-from wsss.machine.processes import gathered, share
+from wsss.machine.processes import gathered
 from wsss.methods.choice import Choice
+from wsss.methods.cost import Cost, cost_facts, cost_of, costs_in, looks_facts
 from wsss.methods.depth_cam import DepthCAM, Depths
 from wsss.methods.evidence import Look
 from wsss.methods.fusion import fuse
 from wsss.methods.names import MethodName
-from wsss.methods.scoring import Cost, Sweep, best_trial, cost_of, looks_facts, sweep
+from wsss.methods.scoring import Sweep, best_trial, sweep
 from wsss.pseudo.confidence import region_facts
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, Scene, refine
@@ -116,7 +118,12 @@ def _trials(name: str) -> tuple[RefinementParameters, ...]:
 
 
 def choose_labels(
-    labeller: Labeller, names: Sequence[str], data: Dataset, *, progress: bool = True
+    labeller: Labeller,
+    names: Sequence[str],
+    data: Dataset,
+    *,
+    blocks: Blocks[NDArray[np.int64]] = at_once,
+    progress: bool = True,
 ) -> dict[str, LabelChoice]:
     """Refinement and the two thresholds of each label method, by mIoU over the whole grid of its trials.
 
@@ -124,6 +131,7 @@ def choose_labels(
 
     Args:
         data: the tune split.
+        blocks: keeps what was counted of a block of images; see `wsss.machine.blocks`.
     """
 
     def refined(name: str, look: Look, sample: Sample, index: int) -> list[NDArray[np.float32]]:
@@ -131,7 +139,7 @@ def choose_labels(
         return labeller.refined(name, scores, sample, index, _trials(name))
 
     sweeps = {name: Sweep(len(_trials(name)), THRESHOLDS, partial(refined, name)) for name in names}
-    totals = sweep(labeller.cam, data, sweeps, f"tune labels {', '.join(names)}", progress=progress)
+    totals = sweep(labeller.cam, data, sweeps, f"tune labels {', '.join(names)}", blocks=blocks, progress=progress)
     chosen = {}
     for name in names:
         best, (low, high, miou) = best_trial(totals[name], choose_two_thresholds)
@@ -146,6 +154,7 @@ def write_labels(
     data: Dataset,
     folders: Mapping[str, Path],
     *,
+    blocks: Blocks[Score] = at_once,
     progress: bool = True,
     regions: bool = False,
 ) -> dict[str, Score]:
@@ -154,8 +163,39 @@ def write_labels(
     Args:
         choices: per method, from `choose_labels`.
         data: the train split.
+        blocks: keeps the scores of a block of images; see `wsss.machine.blocks`.
         regions: whether the fact `regions` shall say of each image what `region_facts` does.
     """
+
+    def labelled(names: list[str], block: range) -> dict[str, Score]:
+        wanted = {name: choices[name] for name in names}
+        return _label_block(labeller, wanted, data, folders, block, progress=progress, regions=regions)
+
+    out = {}
+    for name, parts in blocks(list(choices), len(data), labelled).items():
+        base, choice = MethodName.parse(name).seeds, choices[name]
+        facts = {
+            **choice.plain(),
+            "parameters": labeller.seeds[base].plain()["parameters"],
+            "boundary": dict(boundary_scores(np.sum([part.facts["boundary"] for part in parts], axis=0))),
+        }
+        if regions:
+            facts["regions"] = {name: found for part in parts for name, found in part.facts["regions"].items()}
+        out[name] = joined_scores(parts, looks_facts(base, facts, costs_in(parts), labeller.cam))
+    return out
+
+
+def _label_block(
+    labeller: Labeller,
+    choices: Mapping[str, LabelChoice],
+    data: Dataset,
+    folders: Mapping[str, Path],
+    block: range,
+    *,
+    progress: bool,
+    regions: bool,
+) -> dict[str, Score]:
+    """`write_labels` of a block of images; the facts are what is summed up over the blocks."""
     tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
 
     def written(index: int) -> dict[str, tuple[Cost, NDArray[np.int64], tuple[str, list[Any]]]]:
@@ -177,18 +217,13 @@ def write_labels(
         return found
 
     text, device = f"labels {', '.join(choices)}", labeller.cam.device
-    parts = list(each_image(written, share(len(data)), text, device=device, progress=progress))
+    of = block.start, len(data)
+    parts = list(each_image(written, share_of(block), text, device=device, progress=progress, of=of))
     out = {}
-    for name, choice in choices.items():
-        base = MethodName.parse(name).seeds
+    for name in choices:
         borders = np.sum(gathered([part[name][1] for part in parts]), axis=0)
-        facts = {
-            **choice.plain(),
-            "parameters": labeller.seeds[base].plain()["parameters"],
-            "boundary": dict(boundary_scores(borders)),
-        }
+        facts = {**cost_facts([part[name][0] for part in parts]), "boundary": borders.tolist()}
         if regions:
             facts["regions"] = dict(gathered([part[name][2] for part in parts]))
-        costs = [part[name][0] for part in parts]
-        out[name] = tallies[name].merged(looks_facts(base, facts, costs, labeller.cam))
+        out[name] = tallies[name].merged(facts)
     return out
