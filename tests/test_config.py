@@ -114,7 +114,7 @@ def test_configurations_are_frozen_values() -> None:
 HASHES = {
     "tabletop": "6171f6aa2e6d80fa958af94307bec4d6efe3de20f47ed0fc6156384841ffe448",
     "nyuv2": "541d475d9027021314032a49f78cc5db281174bfd484f9d91739fa39901901e8",
-    "voc": "92f83ae378742597f702f6139cd5818a9446c508686a5bd8fd177fda6d764fb0",
+    "voc": "3603c65a3613b016c7f94c1b1ad3069f6137890bdaf9cc198015f58eab878998",
 }
 
 

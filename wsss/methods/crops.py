@@ -166,7 +166,7 @@ def inside_regions(pasted: Tensor, plan: Sequence[Crop], regions: Regions, widen
         if one.region and not regions.is_plane[one.region - 1]:
             own = regions.labels == one.region
             own = binary_dilation(own, iterations=widened) if widened else own
-            maps[:, torch.from_numpy(~own)] *= 1 - trust
+            maps *= torch.from_numpy(np.where(own, np.float32(1), np.float32(1 - trust)))
     return kept
 
 

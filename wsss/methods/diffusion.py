@@ -79,7 +79,7 @@ def region_values(labels: NDArray[np.integer], count: int, features: NDArray[np.
 
 def unlikeness(features: Matrix) -> Matrix:
     """Squared distance of each two rows of `features (R,F)`: `(R,R)`."""
-    return np.asarray(((features[:, None] - features[None]) ** 2).sum(axis=-1))
+    return np.asarray(sum((column[:, None] - column[None]) ** 2 for column in features.T))
 
 
 def walk(labels: NDArray[np.integer], distances: Matrix) -> Matrix:

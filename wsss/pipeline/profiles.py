@@ -22,10 +22,6 @@ T = TypeVar("T")
 # Chosen on the tune splits with the classifier of seed 0. Sensor and predicted depth are noisier than rendered depth
 # (Kinect depth here has steps of 4 cm), and the objects of photographs are larger: looks at the whole image are worth
 # more there than crops.
-_REAL_REGIONS = RegionParameters(plane_tolerance=0.02, smooth=2.0, jump=0.015, min_area=0.003, guides=(4,))
-_REAL_CROPS = CropParameters(scales=(1.0, 2.0, 2.8), count=3)
-_REAL_COLOUR = ColourParameters(scale=1.0, min_area=0.0025, crop_scale=2.0, crop_min_area=0.0064)
-
 _BY_DATA: dict[str, dict[str, Any]] = {
     "tabletop": {
         "label_methods": ("cam", "cam+par", "depth"),  # exact depth leaves a refinement little to do
@@ -40,8 +36,8 @@ _BY_DATA: dict[str, dict[str, Any]] = {
     "nyuv2": {
         "classifier": ClassifierConfig(epochs=10),
         # Steps of 4 cm are high ones near the camera, and low ones far away.
-        "regions": replace(
-            _REAL_REGIONS, even=4, jump=0.03, far=0.3, min_area=0.0004, plane_tolerance=0.008, barrier=0.1
+        "regions": RegionParameters(
+            plane_tolerance=0.008, smooth=2.0, even=4, jump=0.03, far=0.3, min_area=0.0004, guides=(4,), barrier=0.1
         ),
         "crops": CropParameters(scales=(2.0, 3.0), count=2),
         "colour": ColourParameters(
@@ -57,9 +53,13 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "pseudo_methods": ("cam", "cam+par", "depth", "depth+par"),
         "label_methods": ("cam", "cam+par", "depth+par"),
         "classifier": ClassifierConfig(epochs=6),
-        "regions": replace(_REAL_REGIONS, guides=(4, 8)),
-        "crops": _REAL_CROPS,
-        "colour": _REAL_COLOUR,
+        "regions": RegionParameters(
+            plane_tolerance=0.02, smooth=0.0, jump=0.0075, min_area=0.0004, guides=(4,), barrier=0.1
+        ),
+        "crops": CropParameters(scales=(1.0, 2.0, 2.4), count=5),
+        "colour": ColourParameters(
+            scale=0.06, min_area=0.0008, scales=(1.0, 1.5, 2.0, 2.8), crop_scale=8.0, crop_min_area=0.05
+        ),
     },
     # Nothing can be chosen on them: `profile` gives them the settings of a preset.
     "photographs": {
