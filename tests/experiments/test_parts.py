@@ -156,13 +156,14 @@ def test_parts_have_names() -> None:
         "tabletop-0", "tabletop-1", "tabletop-2", "nyuv2-0", "nyuv2-1", "nyuv2-2", "voc-0", "voc-1", "voc-2",
         "series", "ablation", "doubled-tabletop", "doubled-nyuv2", "doubled-voc",
         "tools-tabletop", "tools-nyuv2", "tools-voc",
+        "budget-tabletop", "budget-nyuv2", "budget-voc",
     ]  # fmt: skip
     assert parts_named([]) == list(PARTS)
     assert [part.name for part in parts_named(["nyuv2", "doubled-voc", "nyuv2-1"])] == [
         "nyuv2-0", "nyuv2-1", "nyuv2-2", "doubled-voc",
     ]  # fmt: skip
     assert [part.name for part in parts_named(["doubled"])] == ["doubled-tabletop", "doubled-nyuv2", "doubled-voc"]
-    with pytest.raises(WsssError, match=r"no part 'nyuv2-7'; choose from tabletop-0, .*tools-voc"):
+    with pytest.raises(WsssError, match=r"no part 'nyuv2-7'; choose from tabletop-0, .*budget-voc"):
         parts_named(["nyuv2-7"])
 
 

@@ -71,7 +71,7 @@ def results(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="tabletop-0 (data and a training seed), tabletop (all its seeds), series, ablation, doubled, tools.",
+            help="tabletop-0 (data and seed), tabletop (all its seeds), series, ablation, doubled, tools, budget.",
             metavar="PART",
         ),
     ] = None,
@@ -274,13 +274,10 @@ def report(
     from wsss.experiments.committed import check_once, earlier_version
     from wsss.experiments.plan import CLAIMS
     from wsss.records.store import load_records
-    from wsss.report.ablation_charts import ablation_charts
-    from wsss.report.chart_list import record_charts
+    from wsss.report.chart_list import all_charts
     from wsss.report.drawing import draw_charts
     from wsss.report.gallery import write_gallery
     from wsss.report.pages import PAGES, load_others, write_tables
-    from wsss.report.preset_charts import preset_charts
-    from wsss.report.series_charts import series_charts
 
     require_apart(figures, records, remedy="Give another folder with --figures.")
     for page in pages or ():
@@ -291,8 +288,7 @@ def report(
         if earlier := earlier_version(records):
             typer.echo(f"{records} is of an earlier version, {earlier}", err=True)
         pages = pages or list(PAGES)
-    charts = record_charts(found, figures)
-    charts += [one for more in (ablation_charts, series_charts, preset_charts) for one in more(records, figures)]
+    charts = all_charts(found, records, figures)
     drawn = _said(draw_charts(charts))
     for page in pages or ():
         write_tables(page, found, load_others(records, CLAIMS))

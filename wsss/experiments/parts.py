@@ -1,9 +1,9 @@
 """The parts of `make results`: each is made where it is missing, and records are merged from what is there.
 
 A part is one training seed on one data set, or an experiment of its own: the controlled series, the ablation, trainings
-of double length, other libraries' maps. Each goes on where it was broken off, and they may be made in any order,
-several at once, and on other machines: `wsss results tabletop-0` here, `wsss results nyuv2-2` there, and
-`wsss results --from THERE` at the end.
+of double length, other libraries' maps, mIoU over megapixels. Each goes on where it was broken off, and they may be
+made in any order, several at once, and on other machines: `wsss results tabletop-0` here, `wsss results nyuv2-2` there,
+and `wsss results --from THERE` at the end.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ from wsss.config import algorithms_of
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
 from wsss.experiments.ablation import ablate
+from wsss.experiments.budget import measure_budgets
 from wsss.experiments.claims import write_claims
 from wsss.experiments.doubled import double_trainings
 from wsss.experiments.ends import choice_ends
@@ -37,11 +38,23 @@ from wsss.pipeline import Run, open_run
 from wsss.records.merging import merge_parts
 from wsss.records.parts import load_part, load_parts, part_path, save_part
 from wsss.records.record import Stage
-from wsss.records.store import STAGES, ablation_path, doubled_path, series_path, stale_facts, tools_path, write_record
+from wsss.records.store import (
+    STAGES,
+    ablation_path,
+    budget_path,
+    doubled_path,
+    series_path,
+    stale_facts,
+    tools_path,
+    write_record,
+)
 
 __all__ = ["PARTS", "Part", "bring_parts", "data_with_parts", "make_part", "merge_data", "part_state", "parts_named"]
 
 Say = Callable[[str], None]
+
+_OF_EACH_DATA = ("doubled", "tools", "budget")
+"""Kinds of experiments that are made with seed 0 on each data set."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ class Part:
 
     Attributes:
         data: `tabletop`, `nyuv2` or `voc`.
-        kind: `seed`, `series`, `ablation`, `doubled` or `tools`.
+        kind: `seed`, `series`, `ablation`, `doubled`, `tools` or `budget`.
         seed: of training.
     """
 
@@ -63,14 +76,14 @@ class Part:
         """As on the command line: `tabletop-0`, `series`, `doubled-nyuv2`."""
         if self.kind == "seed":
             return f"{self.data}-{self.seed}"
-        return f"{self.kind}-{self.data}" if self.kind in ("doubled", "tools") else self.kind
+        return f"{self.kind}-{self.data}" if self.kind in _OF_EACH_DATA else self.kind
 
 
 PARTS = (
     *(Part(data, "seed", seed) for data in RESULT_METHODS for seed in RESULT_SEEDS),
     Part("tabletop", "series"),
     Part("tabletop", "ablation"),
-    *(Part(data, kind) for kind in ("doubled", "tools") for data in RESULT_METHODS),
+    *(Part(data, kind) for kind in _OF_EACH_DATA for data in RESULT_METHODS),
 )
 """All parts, in the order in which they are made."""
 
@@ -115,6 +128,8 @@ def part_state(part: Part, run: Run, folder: Path) -> dict[str, str]:
     elif part.kind == "tools":
         split = run.config.report_split
         found = {part.kind: _why(run, tools_path(folder, _data_name(run), split), "cam")}
+    elif part.kind == "budget":
+        found = {part.kind: _why(run, budget_path(folder, _data_name(run), part.seed), "cam")}
     else:
         found = {part.kind: _why(run, doubled_path(folder, _data_name(run), part.seed), "segmentation")}
     return {name: why for name, why in found.items() if why}
@@ -164,6 +179,8 @@ def make_part(part: Part, run: Run, folder: Path, say: Say) -> None:
         double_trainings(run, folder, say)
     elif part.kind == "tools":
         compare_tools([run], folder)
+    elif part.kind == "budget":
+        measure_budgets(run, folder)
     else:
         run.require_apart(folder)
         run.require_runs_apart()

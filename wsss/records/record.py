@@ -153,6 +153,19 @@ class DoubledRecord(TypedDict):
     provenance: dict[str, Any]
 
 
+class BudgetRecord(TypedDict):
+    """mIoU on the tune split over megapixels: `rows` has one entry for each cost and line, see
+    `wsss.experiments.budget.measure_budgets`."""
+
+    data: str
+    split: str
+    profile: str
+    seed: int
+    num_images: int
+    rows: list[Numbers]
+    provenance: dict[str, Any]
+
+
 class ClaimsRecord(TypedDict):
     """The confirmatory comparisons that the parts allow: a row for each, see `wsss.records.claims.claim_rows`.
 

@@ -3,18 +3,28 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
 from wsss.io import read_json, write_json
-from wsss.records.record import AblationRecord, ClaimsRecord, PresetRecord, Record, RecordPlace, SeriesRecord, Stage
+from wsss.records.record import (
+    AblationRecord,
+    BudgetRecord,
+    ClaimsRecord,
+    PresetRecord,
+    Record,
+    RecordPlace,
+    SeriesRecord,
+    Stage,
+)
 
 __all__ = [
     "FULL_SUPERVISION",
     "NO_FULL_SUPERVISION",
     "STAGES",
     "ablation_path",
+    "budget_path",
     "check_fresh",
     "check_not_smoke",
     "claims_path",
@@ -22,6 +32,7 @@ __all__ = [
     "doubled_path",
     "find_record",
     "load_ablation",
+    "load_budgets",
     "load_claims",
     "load_preset_records",
     "load_records",
@@ -200,6 +211,21 @@ def load_ablation(path: Path) -> AblationRecord | None:
     return record
 
 
+def load_budgets(root: Path) -> list[BudgetRecord]:
+    """The records of what more megapixels give, of all data sets below `root`.
+
+    Raises:
+        WsssError: a file is broken.
+    """
+    records: list[BudgetRecord] = []
+    for path in sorted(Path(root).glob("*/budget/tune/[!.]*.json")):
+        record = read_json(path)
+        if not isinstance(record, dict) or "rows" not in record:
+            raise WsssError(f"{path} is no record of mIoU over megapixels. Delete it and run `wsss results` again.")
+        records.append(cast(BudgetRecord, record))
+    return records
+
+
 def series_path(folder: Path, name: str) -> Path:
     """Where the record of a series lies below the root of the record tree."""
     return Path(folder) / "tabletop" / "series" / f"{name}.json"
@@ -208,6 +234,11 @@ def series_path(folder: Path, name: str) -> Path:
 def ablation_path(folder: Path, data: str, seed: int) -> Path:
     """The file of an ablation below the root of the record tree."""
     return folder / data / "ablation" / "tune" / f"seed-{seed}.json"
+
+
+def budget_path(folder: Path, data: str, seed: int) -> Path:
+    """The file below the root of the record tree that says what more megapixels give."""
+    return Path(folder) / data / "budget" / "tune" / f"seed-{seed}.json"
 
 
 def doubled_path(folder: Path, data: str, seed: int) -> Path:

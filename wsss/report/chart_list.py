@@ -10,16 +10,20 @@ from matplotlib.figure import Figure
 from wsss.methods.names import MethodName
 from wsss.records.record import Record
 from wsss.records.store import full_name
+from wsss.report.ablation_charts import ablation_charts
 from wsss.report.brief import few
+from wsss.report.budget_charts import budget_charts
 from wsss.report.comparisons import baseline, best_control, one_each
 from wsss.report.drawing import Chart, draw_charts
 from wsss.report.effect_charts import effects_figure
 from wsss.report.object_charts import activation_figure
 from wsss.report.order import HEADLINE, in_order, table_of
+from wsss.report.preset_charts import preset_charts
+from wsss.report.series_charts import series_charts
 from wsss.report.stage_charts import learning_curves, miou_bars, per_class_bars, threshold_curves
 from wsss.report.strata_charts import strata_difference, strata_heatmaps
 
-__all__ = ["record_charts", "regenerate"]
+__all__ = ["all_charts", "record_charts", "regenerate"]
 
 
 def regenerate(records: Sequence[Record], figures_dir: Path) -> list[Path]:
@@ -29,6 +33,14 @@ def regenerate(records: Sequence[Record], figures_dir: Path) -> list[Path]:
         The files that there are then: `{data}-{stage}-{split}-{chart}.png` and `.svg`.
     """
     return draw_charts(record_charts(records, figures_dir))
+
+
+def all_charts(records: Sequence[Record], root: Path, figures_dir: Path) -> list[Chart]:
+    """Every chart of a record tree: of its `records`, and of the experiments below its `root`."""
+    charts = record_charts(records, figures_dir)
+    for more in (ablation_charts, budget_charts, series_charts, preset_charts):
+        charts += more(root, figures_dir)
+    return charts
 
 
 def record_charts(records: Sequence[Record], figures_dir: Path) -> list[Chart]:

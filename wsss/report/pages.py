@@ -10,8 +10,9 @@ from wsss.errors import WsssError
 from wsss.io import atomic_path
 from wsss.records.claims import Claim
 from wsss.records.convergence import convergence_text, load_doubled_records
-from wsss.records.record import ClaimsRecord, DoubledRecord, PresetRecord, Record
-from wsss.records.store import check_not_smoke, load_claims, load_preset_records, select_records
+from wsss.records.record import BudgetRecord, ClaimsRecord, DoubledRecord, PresetRecord, Record
+from wsss.records.store import check_not_smoke, load_budgets, load_claims, load_preset_records, select_records
+from wsss.report.budget_charts import budget_table
 from wsss.report.captions import settings_caption
 from wsss.report.claims_table import claims_block
 from wsss.report.comparisons import best_control
@@ -49,12 +50,14 @@ class Others:
         doubled: what twice the iterations change of networks.
         claims: what came of the confirmatory comparisons; None where nothing has been compared.
         listed: those comparisons, as they were listed.
+        budgets: what more megapixels give.
     """
 
     presets: Sequence[PresetRecord] = ()
     doubled: Sequence[DoubledRecord] = ()
     claims: ClaimsRecord | None = None
     listed: Sequence[Claim] = ()
+    budgets: Sequence[BudgetRecord] = ()
 
 
 NONE = Others()
@@ -62,7 +65,7 @@ NONE = Others()
 
 def load_others(root: Path, listed: Sequence[Claim] = ()) -> Others:
     """Those below the root of a record tree, with the confirmatory comparisons as they were `listed`."""
-    return Others(load_preset_records(root), load_doubled_records(root), load_claims(root), listed)
+    return Others(load_preset_records(root), load_doubled_records(root), load_claims(root), listed, load_budgets(root))
 
 
 def write_tables(page: Path, records: Sequence[Record], others: Others = NONE) -> None:
@@ -97,6 +100,7 @@ def _with_tables(page: Path, records: Sequence[Record], others: Others) -> str:
     made |= {
         "claim-list": partial(claim_list_block, others.listed, others.claims, records),
         "compute": partial(compute_block, records),
+        "budgets": partial(_budgets, others.budgets),
     }
     text, parts, end = _read(page), [], 0
     markers = list(_MARKER.finditer(text))
@@ -115,6 +119,13 @@ def _of_presets(name: str, presets: Sequence[PresetRecord]) -> str:
     if not presets:
         raise WsssError("there is no record of what a preset is worth. Make it with `wsss presets --measure`.")
     return PRESET_TABLES[name](presets)
+
+
+def _budgets(budgets: Sequence[BudgetRecord]) -> str:
+    if not budgets:
+        raise WsssError("there is no record of mIoU over megapixels. Make it with `wsss results budget`.")
+    note = "*Tune split, seed 0; differences are paired, in points, with 95 % intervals over scenes, unadjusted.*\n"
+    return "\n".join([*(to_markdown(budget_table(one)) for one in budgets), note])
 
 
 def _block(table: str, records: Sequence[Record], title: str = "") -> str:
