@@ -244,3 +244,14 @@ def test_listing_renders_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "tabletop-2: cam: missing, pseudo: missing, segmentation: missing" in done.output
     assert "series: shrinking: missing" in done.output
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_missing_library_is_said_before_anything_is_computed(
+    opened: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pydensecrf", None)
+    run = opened(FIRST, pseudo_methods=("cam", "cam+crf"))
+    for begin in (lambda: make_part(FIRST, run, tmp_path / "results", print), lambda: run.choose_labels(["cam+crf"])):
+        with pytest.raises(WsssError, match=r"pip install .*\[crf\]"):
+            begin()
+    assert not list((tmp_path / "cache").glob("classifier/*"))

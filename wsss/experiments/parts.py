@@ -35,6 +35,7 @@ from wsss.machine.processes import is_main
 from wsss.machine.stopwatch import Stopwatch
 from wsss.paths import runs_folder
 from wsss.pipeline import Run, open_run
+from wsss.pseudo.refinement import require_libraries
 from wsss.records.merging import merge_parts
 from wsss.records.parts import load_part, load_parts, part_path, save_part
 from wsss.records.record import Stage
@@ -184,6 +185,8 @@ def make_part(part: Part, run: Run, folder: Path, say: Say) -> None:
     else:
         run.require_apart(folder)
         run.require_runs_apart()
+        if "pseudo" in missing:
+            require_libraries(run.config.pseudo_methods)
         for stage in STAGES:
             if stage in missing:
                 _make_stage(part, run, stage, folder, say)

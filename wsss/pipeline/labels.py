@@ -15,7 +15,7 @@ from wsss.methods.names import MethodName
 from wsss.methods.presets import Preset
 from wsss.pipeline.seeds import SeedStage
 from wsss.pseudo.labelling import LabelChoice, Labeller, choose_labels, write_labels
-from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters
+from wsss.pseudo.refinement import REFINEMENTS, RefinementParameters, require_libraries
 
 __all__ = ["LabelStage"]
 
@@ -49,6 +49,7 @@ class LabelStage:
         blocks = self.cache.blocks("label-choice", keys, write_array, read_array)
 
         def chosen(missing: list[str]) -> Mapping[str, LabelChoice]:
+            require_libraries(missing)
             given = [name for name in missing if name in self.seeds.given]
             found = {name: LabelChoice.given(choice) for name, choice in self.seeds.choose(given).items()}
             if self.data.preset:
@@ -82,6 +83,7 @@ class LabelStage:
                 blocks.clear([name])
 
         def labelled(missing: list[str]) -> Mapping[str, Score]:
+            require_libraries(missing)
             folders = {name: self._folder(name) for name in missing}
             labeller, choices = self._labeller(missing, "train"), self.choose(missing)
             train, regions = self.data.split("train"), self.config.data == "photographs"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wsss.machine.lazy import needed
 
-__all__ = ["dense_crf"]
+__all__ = ["dense_crf", "require_crf"]
 
 ITERATIONS = 10
 _SMOOTH_SIDE, _SMOOTH_WEIGHT = 3, 3  # of the term of position alone
@@ -42,7 +42,7 @@ def dense_crf(
     """
     if scores.shape[1:] != image.shape[:2]:
         raise ValueError(f"scores are {scores.shape[1:]}, but the image {image.shape[:2]}")
-    needed("pydensecrf", "refinement crf", " (with a C++ compiler), or take par, which needs nothing")
+    require_crf()
     if len(scores) == 0:
         return scores
     from pydensecrf import densecrf
@@ -57,3 +57,8 @@ def dense_crf(
     field.addPairwiseBilateral(sxy=side, srgb=colour, rgbim=np.ascontiguousarray(image), compat=weight)
     found = np.asarray(field.inference(ITERATIONS), np.float32).reshape(odds.shape)
     return found[1:]
+
+
+def require_crf() -> None:
+    """Raise a `WsssError` that says what to install where pydensecrf2 is missing."""
+    needed("pydensecrf", "refinement crf", " (with a C++ compiler), or take par, which needs nothing")

@@ -1,6 +1,6 @@
 """The refinements of seeds by name, each with the 13 trials from which one is chosen on the tune split."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -15,7 +15,7 @@ from wsss.errors import WsssError, first_line
 from wsss.machine.plugins import Registry, check_version
 from wsss.methods.names import REFINEMENTS_OF_OTHERS, MethodName, enter_refinement_name
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
-from wsss.pseudo.crf import dense_crf
+from wsss.pseudo.crf import dense_crf, require_crf
 
 __all__ = [
     "REFINEMENTS",
@@ -24,6 +24,7 @@ __all__ = [
     "Scene",
     "refine",
     "register_refinement",
+    "require_libraries",
     "require_one_reading",
 ]
 
@@ -95,6 +96,13 @@ def refine(name: str | None, scene: Scene, scores: Scores, trials: Sequence[Refi
     if name is None or len(scores) == 0:
         return [scores for _ in trials]
     return REFINEMENTS[name].run(scene, scores, trials)
+
+
+def require_libraries(names: Iterable[str]) -> None:
+    """Raise a `WsssError` where the library of a refinement among label methods is missing: asked first, not after an
+    hour of passes."""
+    if any(MethodName.parse(name).refinement == "crf" for name in names):
+        require_crf()
 
 
 def require_one_reading(name: str, root: str | None = None) -> None:
