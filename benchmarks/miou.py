@@ -23,7 +23,7 @@ Found = tuple[NDArray[np.integer], float]
 
 def measure(effort: Effort) -> Measured:
     """Seconds for a share of the maps in each round; the mIoU is that of all of them."""
-    versions_of("torchmetrics")
+    versions = versions_of("torchmetrics")
     pairs = _pairs(16 if effort.quick else MAPS)
     part = len(pairs) // (2 * effort.rounds)
     ways: dict[str, Callable[[Pairs], Found]] = {"wsss": _ours, "torchmetrics": _torchmetrics, "numpy": _numpy}
@@ -44,7 +44,7 @@ def measure(effort: Effort) -> Measured:
         at_most("difference of mIoU to numpy", abs(mious[0] - mious[2]), 1e-9, "%"),
         at_most("difference of mIoU to torchmetrics, which divides in float32", abs(mious[0] - mious[1]), 1e-5, "%"),
     )
-    return Measured(figures, seconds)
+    return Measured(figures, seconds, versions)
 
 
 def _task(way: Callable[[Pairs], Found], pairs: Pairs) -> Callable[[], Found]:

@@ -15,7 +15,7 @@ CLASSES, ITERATIONS, COLOUR, THRESHOLD = 2, 10, 0.2, 0.4
 
 def measure(effort: Effort) -> Measured:
     """Seconds for all images, two classes in each."""
-    versions_of("pydensecrf2")
+    versions = versions_of("pydensecrf2")
     pictures = [sample.image for sample in labelled(effort.images)]
     height, width = pictures[0].shape[:2]
     coarse = torch.rand(len(pictures), CLASSES, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -41,4 +41,4 @@ def measure(effort: Effort) -> Measured:
             "one by one / in a batch", ratio(seconds, "pixel-adaptive, one by one", "pixel-adaptive"), "×", "at least"
         ),
     )
-    return Measured(figures, seconds)
+    return Measured(figures, seconds, versions)
