@@ -13,7 +13,8 @@ from wsss.experiments.constants import with_settings
 from wsss.io import write_json
 from wsss.pipeline import Run
 from wsss.pipeline.profiles import profile
-from wsss.records.store import budget_path, load_budgets
+from wsss.records.experiments import load_budgets
+from wsss.records.store import budget_path
 from wsss.report.budget_charts import budget_charts, budget_table
 from wsss.report.drawing import draw_charts
 

@@ -13,6 +13,7 @@ from wsss.experiments.other_tools import OWN, TOOLS, compare_tools
 from wsss.io import read_json
 from wsss.pipeline import Run
 from wsss.pipeline.profiles import profile
+from wsss.records.experiments import load_tools
 from wsss.records.store import tools_path
 from wsss.report.tool_table import tool_table
 
@@ -37,6 +38,7 @@ def test_every_tool_has_a_row_at_its_own_threshold(run: Run, tmp_path: Path) -> 
         assert high >= row["miou"] - 5
         assert row["seconds_per_image"] > 0
         assert 0 < row["thresholds"][0] < 1
+    assert load_tools(tmp_path) == [record]
     table = tool_table(record)
     assert list(table.index) == [OWN, *TOOLS]
     assert list(table) == ["mIoU", "95 %", "threshold (tune)", "s/image"]

@@ -454,6 +454,27 @@ def test_readme_tables_are_replaced_and_the_rest_stays(tmp_path: Path) -> None:
     assert not is_current(page, records, Others(claims=CLAIMS | {"size": 99}))
 
 
+def test_tables_of_experiments_are_of_their_records(tmp_path: Path) -> None:
+    shared: Any = {"data": "nyuv2", "profile": "reference", "num_images": 9, "provenance": {}}
+    row = {"miou": 20.0, "interval": [19.0, 21.0], "difference": 1.5, "ci": [0.5, 2.5], "megapixels": 1.0, "scale": 1.2}
+    budget = {"split": "tune", "seed": 0, "rows": [{**row, "line": one, "times": 1.0} for one in ("passes", "depth")]}
+    tool = {**row, "method": "GradCAM", "thresholds": [0.4], "seconds_per_image": 0.25}
+    others = Others(
+        budgets=[shared | budget], tools=[shared | {"split": "test", "seeds": [0], "tool": {}, "rows": [tool]}]
+    )
+    for name, expected, missing in (
+        ("budgets", "| 1 × | 1.00 | 1.2 | 20.0 | – | +1.5 [0.5, 2.5] |", "no record of mIoU over megapixels"),
+        ("tools", "| GradCAM | 20.0 | [19.0, 21.0] | 0.40 | 0.25 |", "no record of other libraries"),
+    ):
+        (page := tmp_path / f"{name}.md").write_text(
+            f"<!-- table:{name} -->\n<!-- /table:{name} -->\n", encoding="utf-8"
+        )
+        with pytest.raises(WsssError, match=missing):
+            write_tables(page, [])
+        write_tables(page, [], others)
+        assert expected in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -29,6 +29,7 @@ from wsss.machine.lazy import needed
 from wsss.machine.parallel import image_bar
 from wsss.pipeline import Run
 from wsss.records.provenance import package_versions, provenance
+from wsss.records.record import ToolsRecord
 from wsss.records.store import tools_path
 
 __all__ = ["TOOLS", "compare_tools"]
@@ -55,7 +56,7 @@ class _Logits(nn.Module):
         return maps.mean(dim=(2, 3))
 
 
-def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> dict[str, Any]:
+def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> ToolsRecord:
     """Score the tools on a split, at thresholds chosen on the tune split, and write a record.
 
     Args:
@@ -86,7 +87,7 @@ def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> d
                 "seconds_per_image": round(float(np.mean([each["seconds"] for each in scored])), 3),
             }
         )
-    record: dict[str, Any] = {
+    record: ToolsRecord = {
         "data": runs[0].data_name,
         "split": data.split,
         "profile": runs[0].config.profile,

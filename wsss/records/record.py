@@ -166,6 +166,20 @@ class BudgetRecord(TypedDict):
     provenance: dict[str, Any]
 
 
+class ToolsRecord(TypedDict):
+    """Other libraries' maps on the same classifier: `rows` has one entry for each, see
+    `wsss.experiments.other_tools.compare_tools`."""
+
+    data: str
+    split: str
+    profile: str
+    seeds: list[int]
+    num_images: int
+    rows: list[Numbers]
+    tool: dict[str, str | None]
+    provenance: dict[str, Any]
+
+
 class ClaimsRecord(TypedDict):
     """The confirmatory comparisons that the parts allow: a row for each, see `wsss.records.claims.claim_rows`.
 

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
 from wsss.io import read_json, write_json
 from wsss.records.record import (
     AblationRecord,
-    BudgetRecord,
     ClaimsRecord,
     PresetRecord,
     Record,
@@ -32,7 +31,6 @@ __all__ = [
     "doubled_path",
     "find_record",
     "load_ablation",
-    "load_budgets",
     "load_claims",
     "load_preset_records",
     "load_records",
@@ -209,21 +207,6 @@ def load_ablation(path: Path) -> AblationRecord | None:
     if not isinstance(record, dict) or "rows" not in record:
         raise WsssError(f"{path} is no record of an ablation. Delete it and run `wsss ablate` again.")
     return record
-
-
-def load_budgets(root: Path) -> list[BudgetRecord]:
-    """The records of what more megapixels give, of all data sets below `root`.
-
-    Raises:
-        WsssError: a file is broken.
-    """
-    records: list[BudgetRecord] = []
-    for path in sorted(Path(root).glob("*/budget/tune/[!.]*.json")):
-        record = read_json(path)
-        if not isinstance(record, dict) or "rows" not in record:
-            raise WsssError(f"{path} is no record of mIoU over megapixels. Delete it and run `wsss results` again.")
-        records.append(cast(BudgetRecord, record))
-    return records
 
 
 def series_path(folder: Path, name: str) -> Path:

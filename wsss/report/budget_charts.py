@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from wsss.records.experiments import load_budgets
 from wsss.records.record import BudgetRecord, Numbers
-from wsss.records.store import load_budgets
 from wsss.report.drawing import Chart
 from wsss.report.order import smoke_mark
 from wsss.report.style import method_colour, use_style

@@ -10,8 +10,14 @@ from wsss.errors import WsssError
 from wsss.io import atomic_path
 from wsss.records.claims import Claim
 from wsss.records.convergence import convergence_text, load_doubled_records
-from wsss.records.record import BudgetRecord, ClaimsRecord, DoubledRecord, PresetRecord, Record
-from wsss.records.store import check_not_smoke, load_budgets, load_claims, load_preset_records, select_records
+from wsss.records.experiments import load_budgets, load_tools
+from wsss.records.record import BudgetRecord, ClaimsRecord, DoubledRecord, PresetRecord, Record, ToolsRecord
+from wsss.records.store import (
+    check_not_smoke,
+    load_claims,
+    load_preset_records,
+    select_records,
+)
 from wsss.report.budget_charts import budget_table
 from wsss.report.captions import settings_caption
 from wsss.report.claims_table import claims_block
@@ -25,6 +31,7 @@ from wsss.report.record_table import record_example
 from wsss.report.reproducibility import claim_list_block, compute_block
 from wsss.report.tables import label_quality_table, object_differences, stage_table, strata_grid
 from wsss.report.text import number_text, to_markdown
+from wsss.report.tool_table import tool_table
 
 __all__ = ["PAGES", "TABLES", "Others", "is_current", "load_others", "write_tables"]
 
@@ -51,6 +58,7 @@ class Others:
         claims: what came of the confirmatory comparisons; None where nothing has been compared.
         listed: those comparisons, as they were listed.
         budgets: what more megapixels give.
+        tools: what other libraries' maps give.
     """
 
     presets: Sequence[PresetRecord] = ()
@@ -58,6 +66,7 @@ class Others:
     claims: ClaimsRecord | None = None
     listed: Sequence[Claim] = ()
     budgets: Sequence[BudgetRecord] = ()
+    tools: Sequence[ToolsRecord] = ()
 
 
 NONE = Others()
@@ -65,7 +74,14 @@ NONE = Others()
 
 def load_others(root: Path, listed: Sequence[Claim] = ()) -> Others:
     """Those below the root of a record tree, with the confirmatory comparisons as they were `listed`."""
-    return Others(load_preset_records(root), load_doubled_records(root), load_claims(root), listed, load_budgets(root))
+    return Others(
+        presets=load_preset_records(root),
+        doubled=load_doubled_records(root),
+        claims=load_claims(root),
+        listed=listed,
+        budgets=load_budgets(root),
+        tools=load_tools(root),
+    )
 
 
 def write_tables(page: Path, records: Sequence[Record], others: Others = NONE) -> None:
@@ -101,6 +117,7 @@ def _with_tables(page: Path, records: Sequence[Record], others: Others) -> str:
         "claim-list": partial(claim_list_block, others.listed, others.claims, records),
         "compute": partial(compute_block, records),
         "budgets": partial(_budgets, others.budgets),
+        "tools": partial(_tools, others.tools),
     }
     text, parts, end = _read(page), [], 0
     markers = list(_MARKER.finditer(text))
@@ -126,6 +143,16 @@ def _budgets(budgets: Sequence[BudgetRecord]) -> str:
         raise WsssError("there is no record of mIoU over megapixels. Make it with `wsss results budget`.")
     note = "*Tune split, seed 0; differences are paired, in points, with 95 % intervals over scenes, unadjusted.*\n"
     return "\n".join([*(to_markdown(budget_table(one)) for one in budgets), note])
+
+
+def _tools(tools: Sequence[ToolsRecord]) -> str:
+    if not tools:
+        raise WsssError("there is no record of other libraries' maps. Make it with `wsss results tools`.")
+    blocks = [
+        f"**{one['data']}**, {one['split']} split, {one['num_images']} images\n\n{to_markdown(tool_table(one))}"
+        for one in tools
+    ]
+    return "\n".join(blocks)
 
 
 def _block(table: str, records: Sequence[Record], title: str = "") -> str:

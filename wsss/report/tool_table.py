@@ -1,17 +1,15 @@
 """Other libraries' class maps of the same classifier, as a table."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
+from wsss.records.record import ToolsRecord
 from wsss.report.text import interval_text, number_text
 
 __all__ = ["tool_table"]
 
 
-def tool_table(record: Mapping[str, Any]) -> pd.DataFrame:
-    """mIoU in percent with its 95 % interval over images, thresholds chosen on tune, and seconds per image.
+def tool_table(record: ToolsRecord) -> pd.DataFrame:
+    """mIoU in percent with its 95 % interval over scenes, thresholds chosen on tune, and seconds per image.
 
     Args:
         record: of `wsss.experiments.other_tools.compare_tools`.
