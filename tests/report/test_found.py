@@ -52,6 +52,14 @@ def test_each_method_is_compared_with_its_best_control() -> None:
     assert "`crop-only` +1.0 [−1.0, 3.0] IoU and +2.0 [1.0, 3.0] recall against `zoom`." in objects
 
 
+def test_crops_of_true_boxes_say_what_crops_can_do_at_most() -> None:
+    bound = compared("oracle-box", 41.0, pair("zoom", 1.0, [0.5, 1.5]), pair("rgb-region", -4.0, [-4.0]))
+    (rendered, _) = found_sentences([*RECORDS, bound])
+    assert rendered.endswith(
+        "; `oracle-box`, with crops of true boxes, is not certainly different from `zoom` (+1.0 [0.0, 2.0])."
+    )
+
+
 @pytest.mark.parametrize(
     ("difference", "seeds", "words"),
     [
