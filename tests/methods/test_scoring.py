@@ -18,7 +18,7 @@ from wsss.errors import WsssError
 from wsss.methods import scoring
 from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM, Depths, true_boxes
-from wsss.methods.evidence import Look, gather
+from wsss.methods.evidence import Look, evidence_key, gather
 from wsss.methods.fusion import fuse
 from wsss.methods.names import MethodName
 from wsss.methods.parameters import CropParameters, FusionParameters, RegionParameters
@@ -315,3 +315,18 @@ def test_background_alone_is_not_scored(cam_of, tiny_voc: Path) -> None:
     data = open_dataset("voc", "val", root=tiny_voc, classes=NAMES)
     with pytest.raises(WsssError, match=r"no pixel of tiny-voc, val shows cat or dog, .*--classes"):
         score_seeds(cam_of(), choice, data, {}, progress=False)
+
+
+def test_evidence_is_let_go_when_no_later_method_asks_for_it(cam_of, data, depths) -> None:
+    depth_cam, sample = cam_of(), data[0]
+    look = depth_cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))
+    names = ["crop-only", "depth", "zoom", "cam"]
+    for name in names:
+        depth_cam.evidence(name, look, sample, depths, 0)
+    held = len(look.gathered)
+    assert held == 3  # crops alone and the whole method look alike
+    look.forget("crop-only", names[1:])
+    assert len(look.gathered) == held
+    look.forget("depth+par", ["zoom", "cam+par"])
+    look.forget("zoom", ["cam+par"])
+    assert list(look.gathered) == [evidence_key("cam")]

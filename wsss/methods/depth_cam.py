@@ -28,7 +28,7 @@ from wsss.machine.runtime import pick_device
 from wsss.methods import parameters
 from wsss.methods.choice import Choice
 from wsss.methods.crops import Box, true_boxes
-from wsss.methods.evidence import Look, gather
+from wsss.methods.evidence import Look, evidence_key, gather
 from wsss.methods.fusion import Evidence, fuse
 from wsss.methods.given import MOST_LABELS, Depth, Photograph, class_numbers, nearness, pixels_of
 from wsss.methods.image_result import ImageResult
@@ -280,8 +280,7 @@ class DepthCAM:
 
     def evidence(self, name: str, look: Look, sample: Sample, depths: Depths, index: int) -> Evidence:
         """`gathered` for a data set's image `index`, once for all methods with the same passes and depth."""
-        plan, source = method_of(name), MethodName.of_seeds(name).source
-        key = plan.passes, source
+        plan, source, key = method_of(name), MethodName.of_seeds(name).source, evidence_key(name)
         if key not in look.gathered:
             depth = depths[source](index) if plan.uses_depth and source in depths else None
             boxes = true_boxes(sample) if plan.proposal == "oracle" else ()

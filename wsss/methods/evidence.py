@@ -6,7 +6,7 @@ crops do not matter.)
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -26,14 +26,15 @@ from wsss.methods.crops import Box, crop, crop_plan, inside_regions, layered_cro
 from wsss.methods.fusion import Evidence
 from wsss.methods.layers import layered_maps
 from wsss.methods.magnification import crop_side
+from wsss.methods.names import MethodName
 from wsss.methods.parameters import ColourParameters, CropParameters, RegionParameters
 from wsss.methods.proposals import Proposal, by_boxes, by_cam, by_colour, by_depth, by_grid, by_own, by_random
 from wsss.methods.published import fused_by_maximum
 from wsss.methods.regions import Regions
-from wsss.methods.registry import Method
+from wsss.methods.registry import Method, method
 from wsss.methods.trust import edge_ranks
 
-__all__ = ["Look", "gather"]
+__all__ = ["Look", "evidence_key", "gather"]
 
 
 @dataclass
@@ -55,6 +56,12 @@ class Look:
     _levels: dict[tuple[tuple[float, ...], bool], LevelMaps] = field(default_factory=dict)
     _by_depth: dict[tuple[bytes, str], tuple[Proposal, float]] = field(default_factory=dict)
     _colour: dict[tuple[float, float], Regions] = field(default_factory=dict)
+
+    def forget(self, name: str, later: Iterable[str]) -> None:
+        """Let go of the evidence of a method, or of labels made from it, that none of the `later` ones asks for: that
+        of all methods together takes gigabytes."""
+        if evidence_key(name) not in map(evidence_key, later):
+            self.gathered.pop(evidence_key(name), None)
 
     def levels(self, scales: tuple[float, ...], flip: bool) -> LevelMaps:
         """Class maps of the whole image at `scales`."""
@@ -115,6 +122,12 @@ class Look:
     def ranks(self) -> NDArray[np.float32]:
         """The image's edge ranks `H×W`."""
         return edge_ranks(self.image)
+
+
+def evidence_key(name: str) -> tuple[object, str | None]:
+    """What decides the evidence of a method, or of labels made from it: its passes and its depth source."""
+    seeds = MethodName.parse(name).seeds
+    return method(seeds).passes, MethodName.of_seeds(seeds).source
 
 
 def gather(

@@ -100,6 +100,7 @@ def image_counts(cam: DepthCAM, data: Dataset, sweeps: Mapping[str, Sweep], inde
     for name, one in sweeps.items():
         rest = present + 1, sample.truth, len(data.classes), one.thresholds
         counts[name] = np.stack([threshold_confusions(scores, *rest) for scores in one.scores(look, sample, index)])
+        look.forget(name, [other for other in sweeps if other not in counts])
     return counts
 
 
@@ -235,6 +236,7 @@ def _score_block(
                     scores = fuse(other, choice.parameters).numpy()
                 of_own = scores if apart else scores[np.isin(present, own)]
                 tallies[name].add_predicted(index, sample, pseudo_label(of_own, own + 1, choice.threshold))
+            look.forget(name, [other for other in choices if other not in costs])
         return costs
 
     text = f"{', '.join(choices)} on {data.split}"

@@ -214,6 +214,7 @@ def _label_block(
             save_pseudo_label(folders[name] / f"{sample.id}.png", label)
             shown = region_facts(label, refined, present + 1, choice.threshold) if regions else []
             found[name] = cost, boundary_counts(sample.truth, label), (sample.id, shown)
+            look.forget(name, [other for other in choices if other not in found])
         return found
 
     text, device = f"labels {', '.join(choices)}", labeller.cam.device
