@@ -62,8 +62,8 @@ RESULT_LABELS = {
 
 RESULT_TEACHERS = {
     "tabletop": ("cam+crf", "rgb-region+crf", "depth"),
-    "nyuv2": ("cam+par", "rgb-region+par", "depth+par-depth"),
-    "voc": ("cam+par", "rgb-region+par", "depth+par-depth"),
+    "nyuv2": ("cam+crf", "rgb-region+crf", "depth+crf"),
+    "voc": ("cam+par", "rgb-region+par", "depth+par"),
 }
 """Pseudo-labels whose networks `make results` compares, beside those of true masks: of the baseline, of the best
 control and of depth, each as its best refinement makes them on the tune split with the classifier of seed 0."""
