@@ -15,7 +15,8 @@ __all__: list[str] = []  # importing this module enters its command
 @app.command()
 def bench(
     only: Annotated[
-        str | None, typer.Option(help="Comma-separated parts; default: all but quality, reproduce, explorer, growth.")
+        str | None,
+        typer.Option(help="Comma-separated parts; default: all but own-models, growth, explorer, quality, reproduce."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Record to write; other parts stay in it. Default: runs/bench.json.")

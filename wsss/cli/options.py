@@ -141,7 +141,8 @@ class RunOptions:
             WsssError: there is no such folder of data.
         """
         if self.root is not None and not self.root.is_dir():
-            raise WsssError(f"no folder {self.root}; give the data's folder with --root")
+            option = "photographs' folder with --images" if self.data == "photographs" else "data's folder with --root"
+            raise WsssError(f"no folder {self.root}; give the {option}")
         kind = self.depth_kind
         return {
             "root": str(self.root.resolve()) if self.root else None,
