@@ -1,6 +1,7 @@
 """Charts of objects by size and occlusion, drawn from records."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from wsss.records.record import Record
 from wsss.records.store import full_name
 from wsss.report.order import of_one_table, table_title
 from wsss.report.style import use_style
+from wsss.report.text import number_text, signed
 
 __all__ = ["strata_difference", "strata_heatmaps"]
 
@@ -46,7 +48,7 @@ def strata_heatmaps(records: Sequence[Record], methods: Sequence[str] | None = N
         figure.suptitle(f"{table_title(shown[0])}: {_MEASURE_TEXTS[value]} (%)")
         axes = figure.subplots(rows, columns, squeeze=False)
         for ax, record in zip(axes.flat, shown, strict=False):
-            _heatmap(ax, record["strata"], value, "{:.0f}", cmap="viridis", vmin=0, vmax=100)
+            _heatmap(ax, record["strata"], value, cmap="viridis", vmin=0, vmax=100)
             ax.set_title(full_name(record))
         for ax in axes[:, 1:].flat:  # the sizes are named beside the first panel of a row only
             ax.set(ylabel="", yticklabels=[])
@@ -72,7 +74,7 @@ def strata_difference(record: Record, against: str, value: str = "iou") -> Figur
         figure = Figure(figsize=(6.0, 3.9), layout="constrained")
         ax = figure.subplots()
         largest = max([abs(cell[value]) for cell in pair["strata"] if cell[value] is not None], default=1.0) or 1.0
-        _heatmap(ax, pair["strata"], value, "{:+.1f}", cmap="RdBu", vmin=-largest, vmax=largest, star=True)
+        _heatmap(ax, pair["strata"], value, difference=True, cmap="RdBu", vmin=-largest, vmax=largest)
         ax.set_title(
             f"{table_title(record)}\n{_MEASURE_TEXTS[value]}, {full_name(record)} − {against}\n"
             "(points; * 95 % interval without 0)"
@@ -81,9 +83,14 @@ def strata_difference(record: Record, against: str, value: str = "iou") -> Figur
 
 
 def _heatmap(
-    ax: Axes, strata: Sequence[Mapping[str, Any]], value: str, text: str, star: bool = False, **colours: Any
+    ax: Axes, strata: Sequence[Mapping[str, Any]], value: str, difference: bool = False, **colours: Any
 ) -> None:
-    """Draw strata as a heat map, sizes down, occlusion across; empty cells stay blank."""
+    """Draw strata as a heat map, sizes down, occlusion across; empty cells stay blank.
+
+    Args:
+        difference: whether values have a sign, and a star where their interval does not contain 0.
+    """
+    written = signed if difference else partial(number_text, decimals=0)
     sizes = list(dict.fromkeys(cell["size"] for cell in strata))
     occlusions = list(dict.fromkeys(cell["occlusion"] for cell in strata))
     values: NDArray[np.float64] = np.full((len(sizes), len(occlusions)), np.nan)
@@ -92,8 +99,8 @@ def _heatmap(
         place = sizes.index(cell["size"]), occlusions.index(cell["occlusion"])
         if cell["n"] and cell[value] is not None:
             low, high = cell[f"{value}_ci"]
-            mark = "*" if star and (low > 0 or high < 0) else ""
-            values[place], texts[place] = cell[value], f"{text.format(cell[value])}{mark}\nn={cell['n']}"
+            mark = "*" if difference and (low > 0 or high < 0) else ""
+            values[place], texts[place] = cell[value], f"{written(cell[value])}{mark}\nn={cell['n']}"
     sns.heatmap(values, annot=texts, fmt="", ax=ax, cbar=False, linewidths=1, annot_kws={"size": "medium"}, **colours)
     ax.set(xlabel="occlusion", ylabel="size")
     ax.set_xticklabels([name.replace("border ", "") for name in occlusions], rotation=30, ha="right")
