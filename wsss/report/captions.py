@@ -6,20 +6,24 @@ from wsss.records.record import Record
 from wsss.records.store import full_name
 from wsss.report.order import in_order
 
-__all__ = ["notebook_caption", "settings_caption"]
+__all__ = ["folded_settings", "notebook_caption", "settings_caption"]
 
 UNITS = "In percent; differences (Δ) in points; brackets: 95 % intervals over scenes."
 
 
 def notebook_caption(*records: Record) -> str:
-    """What stands under a table of a notebook, as Markdown: units in a line, and `settings_caption` folded away."""
+    """What stands under a table of a notebook, as Markdown: units in a line, and `folded_settings`."""
     smoke = "NOT A RESULT (smoke profile). " if any(record["profile"] == "smoke" for record in records) else ""
-    settings = settings_caption(*records)
-    return f"*{smoke}{UNITS}*\n\n<details><summary>Settings</summary>\n\n{settings}\n\n</details>"
+    return f"*{smoke}{UNITS}*\n\n{folded_settings(*records)}"
+
+
+def folded_settings(*records: Record) -> str:
+    """`settings_caption` folded away, as Markdown."""
+    return f"<details><summary>Settings</summary>\n\n{settings_caption(*records)}\n\n</details>"
 
 
 def settings_caption(*records: Record) -> str:
-    """The sentence under every table: backbone, depth source, refinement, scales, flip, megapixels, seconds per image.
+    """What a table was made with: backbone, depth source, refinement, scales, flip, megapixels, seconds per image.
 
     With several records, settings that differ are listed method by method.
     """

@@ -19,7 +19,7 @@ from wsss.records.store import (
     select_records,
 )
 from wsss.report.budget_charts import budget_table
-from wsss.report.captions import settings_caption
+from wsss.report.captions import folded_settings
 from wsss.report.claims_table import claims_block
 from wsss.report.comparisons import best_control
 from wsss.report.effect_charts import effects_table
@@ -156,8 +156,8 @@ def _tools(tools: Sequence[ToolsRecord]) -> str:
 
 
 def _block(table: str, records: Sequence[Record], title: str = "") -> str:
-    """A table with its caption, as Markdown."""
-    return f"{title}{table}\n*{settings_caption(*records)}*\n"
+    """A table with its settings folded away, as Markdown."""
+    return f"{title}{table}\n{folded_settings(*records)}\n"
 
 
 def _headline(records: Sequence[Record]) -> str:
