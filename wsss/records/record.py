@@ -166,6 +166,19 @@ class BudgetRecord(TypedDict):
     provenance: dict[str, Any]
 
 
+class ConstantsRecord(TypedDict):
+    """A search of settings on the tune split: those `chosen` with their `miou`, all that were `tried`, and which of the
+    chosen lie `at_end`; see `wsss.experiments.constants.search_constants`."""
+
+    data: str
+    method: str
+    chosen: dict[str, Any]
+    miou: float
+    tried: list[Numbers]
+    at_end: list[str]
+    provenance: dict[str, Any]
+
+
 class ToolsRecord(TypedDict):
     """Other libraries' maps on the same classifier: `rows` has one entry for each, see
     `wsss.experiments.other_tools.compare_tools`."""

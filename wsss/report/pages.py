@@ -10,8 +10,16 @@ from wsss.errors import WsssError
 from wsss.io import atomic_path
 from wsss.records.claims import Claim
 from wsss.records.convergence import convergence_text, load_doubled_records
-from wsss.records.experiments import load_budgets, load_tools
-from wsss.records.record import BudgetRecord, ClaimsRecord, DoubledRecord, PresetRecord, Record, ToolsRecord
+from wsss.records.experiments import load_budgets, load_constants, load_tools
+from wsss.records.record import (
+    BudgetRecord,
+    ClaimsRecord,
+    ConstantsRecord,
+    DoubledRecord,
+    PresetRecord,
+    Record,
+    ToolsRecord,
+)
 from wsss.records.store import (
     check_not_smoke,
     load_claims,
@@ -22,6 +30,7 @@ from wsss.report.budget_charts import budget_table
 from wsss.report.captions import folded_settings
 from wsss.report.claims_table import claims_block
 from wsss.report.comparisons import best_control
+from wsss.report.constants_table import constants_table
 from wsss.report.effect_charts import effects_table
 from wsss.report.found import found_block
 from wsss.report.headline import headline_table, own_depth
@@ -39,6 +48,7 @@ PAGES = (
     Path("README.md"),
     Path("REPRODUCIBILITY.md"),
     Path("docs", "results.md"),
+    Path("docs", "method-tried.md"),
     Path("docs", "own-photographs.md"),
     Path("results", "README.md"),
 )
@@ -59,6 +69,7 @@ class Others:
         listed: those comparisons, as they were listed.
         budgets: what more megapixels give.
         tools: what other libraries' maps give.
+        constants: searches of settings.
     """
 
     presets: Sequence[PresetRecord] = ()
@@ -67,6 +78,7 @@ class Others:
     listed: Sequence[Claim] = ()
     budgets: Sequence[BudgetRecord] = ()
     tools: Sequence[ToolsRecord] = ()
+    constants: Sequence[ConstantsRecord] = ()
 
 
 NONE = Others()
@@ -81,6 +93,7 @@ def load_others(root: Path, listed: Sequence[Claim] = ()) -> Others:
         listed=listed,
         budgets=load_budgets(root),
         tools=load_tools(root),
+        constants=load_constants(root),
     )
 
 
@@ -118,6 +131,7 @@ def _with_tables(page: Path, records: Sequence[Record], others: Others) -> str:
         "compute": partial(compute_block, records),
         "budgets": partial(_budgets, others.budgets),
         "tools": partial(_tools, others.tools),
+        "constants": partial(_constants, others.constants),
     }
     text, parts, end = _read(page), [], 0
     markers = list(_MARKER.finditer(text))
@@ -153,6 +167,12 @@ def _tools(tools: Sequence[ToolsRecord]) -> str:
         for one in tools
     ]
     return "\n".join(blocks)
+
+
+def _constants(constants: Sequence[ConstantsRecord]) -> str:
+    if not constants:
+        raise WsssError("there is no record of searched settings. Make it with `wsss.experiments.constants`.")
+    return to_markdown(constants_table(constants))
 
 
 def _block(table: str, records: Sequence[Record], title: str = "") -> str:
