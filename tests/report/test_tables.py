@@ -459,11 +459,18 @@ def test_tables_of_experiments_are_of_their_records(tmp_path: Path) -> None:
     row = {"miou": 20.0, "interval": [19.0, 21.0], "difference": 1.5, "ci": [0.5, 2.5], "megapixels": 1.0, "scale": 1.2}
     budget = {"split": "tune", "seed": 0, "rows": [{**row, "line": one, "times": 1.0} for one in ("passes", "depth")]}
     tool = {**row, "method": "GradCAM", "thresholds": [0.4], "seconds_per_image": 0.25}
+    search = shared | {
+        "method": "rgb-region", "chosen": {"colour.scale": 0.06}, "miou": 23.9, "tried": [{}, {}],
+        "at_end": ["colour.scale 0.06 is the lowest that was tried"],
+    }  # fmt: skip
     others = Others(
-        budgets=[shared | budget], tools=[shared | {"split": "test", "seeds": [0], "tool": {}, "rows": [tool]}]
+        constants=[search],
+        budgets=[shared | budget],
+        tools=[shared | {"split": "test", "seeds": [0], "tool": {}, "rows": [tool]}],
     )
     for name, expected, missing in (
         ("budgets", "| 1 × | 1.00 | 1.2 | 20.0 | – | +1.5 [0.5, 2.5] |", "no record of mIoU over megapixels"),
+        ("constants", "| nyuv2 | `rgb-region` | 2 | 23.9 | `scale` |", "no record of searched settings"),
         ("tools", "| GradCAM | 20.0 | [19.0, 21.0] | 0.40 | 0.25 |", "no record of other libraries"),
     ):
         (page := tmp_path / f"{name}.md").write_text(
