@@ -84,9 +84,9 @@ def hide_all_but(environment: set[str]) -> None:
             del sys.modules[name]
 
 
-def extras() -> ModuleType:
-    """`.ci/extras.py` as a module."""
-    spec = importlib.util.spec_from_file_location("extras", ROOT / ".ci" / "extras.py")
+def script(path: str) -> ModuleType:
+    """A script of the checkout as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -158,4 +158,4 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     (wanted,) = sys.argv[1:]
     hide_all_but(environment_of(declared(None if wanted in ("core", "missing") else wanted)))
-    print(missing() if wanted == "missing" else extras().CHECKS[wanted]())
+    print(missing() if wanted == "missing" else script(".ci/extras.py").CHECKS[wanted]())

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from packaging.utils import canonicalize_name
 
-from tests.alone import PROJECT, ROOT, declared, environment_of, extras
+from tests.alone import PROJECT, ROOT, declared, environment_of, script
 from wsss.machine.lazy import EXTRAS
 
 OPTIONAL = PROJECT["optional-dependencies"]
@@ -35,7 +35,7 @@ def alone(name: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, str(ROOT / "tests" / "alone.py"), name], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", extras().CHECKS)
+@pytest.mark.parametrize("name", script(".ci/extras.py").CHECKS)
 def test_an_extra_alone_is_enough_for_what_it_is_for(name: str) -> None:
     wanted = declared(None if name == "core" else name)
     there = environment_of(wanted)

@@ -12,19 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
 from tests.experiments.test_claims import stages
 from tests.segmentation.handed_over import checkpoint
 from tests.test_faults import files_of_at_most
+from tests.test_kill import essence
 from wsss.config import ClassifierConfig, Config
 from wsss.errors import WsssError, is_one_line
 from wsss.experiments.claims import write_claims
 from wsss.experiments.own_photographs import write_label_folder
 from wsss.experiments.release import in_16_bit, write_zip
-from wsss.io import read_json
 from wsss.pipeline import Run
 from wsss.pseudo.cam_files import export_cams
 from wsss.pseudo.export import export_coco, export_voc
@@ -33,8 +31,6 @@ from wsss.report.review import Region, Reviewed, write_review
 from wsss.segmentation.pretrained import card_beside, save_pretrained
 
 Writer = Callable[[Path], Any]
-
-TIMES = ("utc", "wall_s", "cpu_s")
 
 
 @pytest.fixture(scope="module")
@@ -107,22 +103,6 @@ def room_for(files: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "mkstemp", full)
         yield asked
-
-
-def essence(path: Path) -> Any:
-    """What a file says, but for when it was made."""
-    if path.suffix == ".json":
-        return untimed(read_json(path))
-    if path.suffix == ".npy":  # a pickle, with tensors whose names differ from time to time
-        held = np.load(path, allow_pickle=True).item()
-        return {name: torch.as_tensor(value).numpy().tobytes() for name, value in held.items()}
-    return path.read_bytes()
-
-
-def untimed(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: untimed(value) for key, value in content.items() if key not in TIMES}
-    return [untimed(value) for value in content] if isinstance(content, list) else content
 
 
 def left_in(folder: Path) -> dict[str, Any]:

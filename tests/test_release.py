@@ -1,6 +1,5 @@
 """The files of a release: what is missing is named with its remedy, weights in 16 bit do what they did, checksums hold."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from tests import alone
 from tests.segmentation.handed_over import KINDS, checkpoint
 from wsss import from_pretrained
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
@@ -32,12 +32,7 @@ pytestmark = pytest.mark.usefixtures("tiny_weights")
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_release", ROOT / ".ci" / "release.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return alone.script(".ci/release.py")
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +176,8 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(
 
 
 def test_a_release_of_a_tiny_run(
-    script: ModuleType, made: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+    script: ModuleType, made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(script, "open_runs", lambda _: {"tabletop": made})
     monkeypatch.setattr(release, "CHANGE", 20.0)
     out = tmp_path / "dist"

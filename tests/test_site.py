@@ -1,7 +1,6 @@
 """The site's assembly and its own checks of links and pictures; building it needs Sphinx, which `make site` installs."""
 
 import importlib
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -10,19 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.alone import script
 from wsss.experiments.notebooks import NOTEBOOKS
 from wsss.paths import notebook_folder
 
 
 @pytest.fixture(scope="module")
 def build() -> ModuleType:
-    path = notebook_folder().parent / "docs" / "build.py"
-    spec = importlib.util.spec_from_file_location("site_build", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("docs/build.py")
 
 
 @pytest.fixture(scope="module")

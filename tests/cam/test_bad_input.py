@@ -129,7 +129,7 @@ def test_backbones_by_address_are_refused(name: str, monkeypatch) -> None:
         build_classifier(name, 2)
 
 
-def test_a_full_disk_is_told(tmp_path: Path, model: Classifier, monkeypatch) -> None:
+def test_a_full_disk_is_told(tmp_path: Path, model: Classifier) -> None:
     """safetensors' own writer raises an error of its own, which nobody would have caught."""
     import resource
 

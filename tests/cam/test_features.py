@@ -86,7 +86,7 @@ def test_patches_are_normalised_and_lie_where_they_were() -> None:
 
 
 @pytest.mark.parametrize("name", ["test_vit_relpos", "gmlp_s16_224", "convit_tiny", "crossvit_tiny_240"])
-def test_models_of_one_size_are_refused_in_one_line_before_anything_is_computed(name: str, monkeypatch) -> None:
+def test_models_of_one_size_are_refused_in_one_line_before_anything_is_computed(name: str) -> None:
     with pytest.raises(WsssError, match=rf"{name} gives no class maps.*Choose another backbone, such as") as caught:
         Classifier(name, 2)
     assert "\n" not in str(caught.value)

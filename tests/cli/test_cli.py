@@ -256,7 +256,7 @@ def test_settings_reach_the_run(monkeypatch, tiny_voc: Path, tmp_path: Path) -> 
     assert f"pseudo-labels of cam+par: {places}/pseudo-labels/cam+par" in result.output
 
 
-def test_options_of_training_reach_the_run(capsys, monkeypatch, tmp_path: Path) -> None:
+def test_options_of_training_reach_the_run(monkeypatch, tmp_path: Path) -> None:
     opened: list[Any] = []
     monkeypatch.setattr(cli.stages, "_print_stage", lambda run, _: opened.append(run))
     monkeypatch.delenv("WSSS_DEVICE", raising=False)
@@ -349,7 +349,7 @@ def test_outputs_of_other_settings_are_not_kept(capsys, monkeypatch, tabletop_ro
 
 
 @pytest.mark.parametrize("text", ["epochs=3", "[3]", "3"])
-def test_settings_of_the_environment_are_json(capsys, monkeypatch, tmp_path: Path, text: str) -> None:
+def test_settings_of_the_environment_are_json(capsys, monkeypatch, text: str) -> None:
     monkeypatch.setenv("WSSS_SETTINGS", text)
     assert "WSSS_SETTINGS must be a JSON object" in fail(capsys, monkeypatch, "crops")
 
@@ -384,7 +384,7 @@ def test_render_hands_on_folder_and_processes(monkeypatch, tmp_path: Path) -> No
     assert CliRunner().invoke(cli.app, ["render", "--processes", "0"]).exit_code == 2
 
 
-def test_predict_says_what_was_skipped(monkeypatch, tmp_path: Path) -> None:
+def test_predict_says_what_was_skipped(monkeypatch) -> None:
     def predict(predictor: Any, images: Path, out: Path, *, overlays: bool, skip: Any) -> list[Path]:
         assert (predictor.network, images, out, overlays) == (Path("n"), Path("i"), Path("o"), False)
         if skip:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from wsss.data.base import Sample
+from tests.depth.test_sources import SIZE, Memory
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.estimators import hub_depth
 from wsss.depth.files import SIGN_SAMPLE, read_depth_file
@@ -26,35 +26,13 @@ from wsss.methods.regions import depth_regions
 from wsss.methods.registry import METHODS
 from wsss.networks.backbones import check_backbone
 
-SIZE = (20, 30)
 RAMP = np.linspace(1, 4, 600, dtype=np.float32).reshape(SIZE)  # metres, farther downwards
-
-
-class Photographs:
-    """A data set in memory of equal grey images."""
-
-    name, split, has_depth = "memory", "test", False
-    classes: tuple[str, ...] = ("thing",)
-
-    def __init__(self, count: int = 1, size: tuple[int, int] = SIZE) -> None:
-        self.ids = tuple(f"{number:03d}" for number in range(count))
-        self.size = size
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, index: int) -> Sample:
-        image = np.full((*self.size, 3), 99, np.uint8)
-        return Sample(self.ids[index], image, np.array([False]), np.zeros(self.size, np.uint8))
-
-    def fingerprint(self) -> str:
-        return "memory"
 
 
 def found(folder: Path, values: np.ndarray, kind: str) -> np.ndarray:
     """Inverse depth of the first image with the file `values`."""
     np.save(folder / "000.npy", values)
-    depth = open_depth(f"files:{folder}", Photographs(), kind)(0)  # type: ignore[arg-type]
+    depth = open_depth(f"files:{folder}", Memory(1), kind)(0)
     assert depth.shape == SIZE
     assert depth.dtype == np.float32
     assert np.isfinite(depth).all()
@@ -166,7 +144,7 @@ def test_a_wrong_sign_is_asked_about(tmp_path: Path, declared: str, warned: bool
         np.save(tmp_path / f"{number:03d}.npy", RAMP[::-1] + number)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        open_depth(f"files:{tmp_path}", Photographs(count), declared)  # type: ignore[arg-type]
+        open_depth(f"files:{tmp_path}", Memory(count), declared)
     messages = [str(one.message) for one in caught]
     assert (
         any(f"really --depth-kind {declared}" in message and str(tmp_path) in message for message in messages) == warned
@@ -179,7 +157,7 @@ def test_few_flat_or_broken_maps_do_not_tell_the_sign(tmp_path: Path) -> None:
     (tmp_path / "004.npy").write_bytes(b"torn")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        open_depth(f"files:{tmp_path}", Photographs(SIGN_SAMPLE), "metric")  # type: ignore[arg-type]
+        open_depth(f"files:{tmp_path}", Memory(SIGN_SAMPLE), "metric")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2)])
@@ -363,4 +341,4 @@ def test_models_with_code_of_their_own_are_not_run(tmp_path: Path, case: str, mo
     for name, text in HOSTILE_MODELS[case].items():
         (tmp_path / name).write_text(text)
     with pytest.raises(WsssError, match="cannot load depth model"):
-        hub_depth(str(tmp_path), Photographs(), "metric")(0)  # type: ignore[arg-type]
+        hub_depth(str(tmp_path), Memory(1), "metric")(0)

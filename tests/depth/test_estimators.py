@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from scipy.stats import spearmanr
 
+from tests.depth.test_sources import Memory
 from wsss.data.base import Sample
 from wsss.data.inverse_depth import normalise_inverse_depth
 from wsss.depth import estimators
@@ -34,30 +35,18 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
-class Memory:
-    """A data set of coloured squares in memory."""
-
-    name, split, has_depth = "memory", "test", False
-    classes: tuple[str, ...] = ("thing",)
+class Squares(Memory):
+    """Coloured squares."""
 
     def __init__(self, count: int = 3, size: tuple[int, int] = SIZE) -> None:
+        super().__init__(count, has_depth=False, size=size)
         self.ids = tuple(f"image-{number}" for number in range(count))
-        self.size = size
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> Sample:
         height, width = self.size
         image = np.random.default_rng(index).integers(0, 90, (height, width, 3), dtype=np.uint8)
         image[height // 4 : height // 2, width // 3 : width // 3 + 1 + width // 4] += 150
         return Sample(self.ids[index], image, np.array([False]), np.zeros(self.size, np.uint8))
-
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[index] for index in range(len(self)))
-
-    def fingerprint(self) -> str:
-        return "memory"
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +231,7 @@ def of_type(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def test_every_type_of_depth_model_gives_a_map_of_the_size_of_the_image(
     of_type, name: str, size: tuple[int, int]
 ) -> None:
-    depth = open_depth(f"hf:{of_type(name)}", Memory(size=size))(0)
+    depth = open_depth(f"hf:{of_type(name)}", Squares(size=size))(0)
     assert depth.shape == size
     assert depth.dtype == np.float32
     assert depth.min() == 0
@@ -252,9 +241,9 @@ def test_every_type_of_depth_model_gives_a_map_of_the_size_of_the_image(
 
 @pytest.mark.parametrize("name", ["zoedepth", "glpn", "depth_pro"])
 def test_metric_models_of_every_type_are_turned_over(of_type, name: str) -> None:
-    near, far = (open_depth(f"hf:{of_type(name)}", Memory(), kind)(0) for kind in ("inverse", "metric"))
+    near, far = (open_depth(f"hf:{of_type(name)}", Squares(), kind)(0) for kind in ("inverse", "metric"))
     assert spearmanr(near.ravel(), far.ravel()).statistic < -0.99
-    np.testing.assert_array_equal(open_depth(f"hf:{of_type(name)}", Memory())(0), far)
+    np.testing.assert_array_equal(open_depth(f"hf:{of_type(name)}", Squares())(0), far)
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -263,7 +252,7 @@ def test_tiny_and_flat_images_get_a_map_or_are_named(of_type, name: str, size: t
     folder, said = of_type(name), None
     depth: Any = None
     try:
-        depth = open_depth(f"hf:{folder}", Memory(size=size))(1)
+        depth = open_depth(f"hf:{folder}", Squares(size=size))(1)
     except WsssError as error:
         said = str(error)
     if said is None:
@@ -278,7 +267,7 @@ def test_tiny_and_flat_images_get_a_map_or_are_named(of_type, name: str, size: t
 
 def test_a_side_of_three_pixels_is_not_taken_for_channels(of_type) -> None:
     """Three rows are seen as a picture that is wide, and change from column to column."""
-    data = Memory(size=(3, 40))
+    data = Squares(size=(3, 40))
     depth = open_depth(f"hf:{of_type('dpt')}", data)(0)
     assert depth.shape == (3, 40)
     assert len(np.unique(depth)) > 20
@@ -297,7 +286,7 @@ def test_what_a_library_raises_names_image_and_model(of_type, where: str, monkey
         "post_process": (transformers.DPTImageProcessor, "post_process_depth_estimation"),
     }[where]
     folder = of_type("dpt")
-    depth = open_depth(f"hf:{folder}", Memory())
+    depth = open_depth(f"hf:{folder}", Squares())
     monkeypatch.setattr(*target, fail)
     with pytest.raises(WsssError, match=rf"{folder} fails on image image-2 of 64×40 pixels: out of luck\. Leave"):
         depth(2)
@@ -306,23 +295,23 @@ def test_what_a_library_raises_names_image_and_model(of_type, where: str, monkey
 @pytest.mark.parametrize("kind", ["relative", "metric"])
 @pytest.mark.parametrize("size", [SIZE, (64, 40), (57, 57), (30, 90)])
 def test_hub_models_give_a_map_of_the_size_of_the_image(tiny_model, kind: str, size: tuple[int, int]) -> None:
-    depth = open_depth(f"hf:{tiny_model(kind)}", Memory(size=size))(0)
+    depth = open_depth(f"hf:{tiny_model(kind)}", Squares(size=size))(0)
     assert depth.shape == size
     assert depth.dtype == np.float32
     assert (depth.min(), depth.max()) == (0, 1)
     assert len(np.unique(depth)) > 100
-    assert not np.array_equal(depth, open_depth(f"hf:{tiny_model(kind)}", Memory(size=size))(1))
+    assert not np.array_equal(depth, open_depth(f"hf:{tiny_model(kind)}", Squares(size=size))(1))
 
 
 def test_relative_and_metric_output_are_opposite_in_order(tiny_model) -> None:
-    near, far = (open_depth(f"hf:{tiny_model('relative')}", Memory(), kind)(0) for kind in ("inverse", "metric"))
+    near, far = (open_depth(f"hf:{tiny_model('relative')}", Squares(), kind)(0) for kind in ("inverse", "metric"))
     assert spearmanr(near.ravel(), far.ravel()).statistic < -0.99
-    unstated = open_depth(f"hf:{tiny_model('relative')}", Memory())(0)
+    unstated = open_depth(f"hf:{tiny_model('relative')}", Squares())(0)
     np.testing.assert_array_equal(unstated, near)
 
 
 def test_a_metric_model_says_so_itself(tiny_model) -> None:
-    stated, unstated = (open_depth(f"hf:{tiny_model('metric')}", Memory(), kind)(0) for kind in ("metric", None))
+    stated, unstated = (open_depth(f"hf:{tiny_model('metric')}", Squares(), kind)(0) for kind in ("metric", None))
     np.testing.assert_array_equal(stated, unstated)
 
 
@@ -330,7 +319,7 @@ def test_hub_models_see_the_image_as_it_is(tiny_model) -> None:
     """The map is what the model says of the image, resized, and nothing else."""
     from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
-    folder, data = tiny_model("relative"), Memory()
+    folder, data = tiny_model("relative"), Squares()
     inputs = AutoImageProcessor.from_pretrained(folder)(images=data[2].image, return_tensors="pt")
     with torch.inference_mode():
         raw = AutoModelForDepthEstimation.from_pretrained(folder)(**inputs).predicted_depth[None]
@@ -349,7 +338,7 @@ def test_a_model_is_loaded_when_it_is_first_needed_and_once(tiny_model, monkeypa
         return load(*given, **more)
 
     monkeypatch.setattr(AutoModelForDepthEstimation, "from_pretrained", remember)
-    depth = open_depth(f"hf:{folder}", Memory())
+    depth = open_depth(f"hf:{folder}", Squares())
     assert not calls
     for index in (0, 1, 0):
         depth(index)
@@ -367,7 +356,7 @@ def test_threads_that_come_first_together_load_one_model(tiny_model, monkeypatch
         return load(*given, **more)
 
     monkeypatch.setattr(AutoModelForDepthEstimation, "from_pretrained", slowly)
-    depth = open_depth(f"hf:{folder}", Memory())
+    depth = open_depth(f"hf:{folder}", Squares())
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(depth, (0, 1)))
     assert len(calls) == 1
@@ -377,7 +366,7 @@ def test_threads_that_come_first_together_load_one_model(tiny_model, monkeypatch
 def test_models_that_are_not_there_are_named(tmp_path: Path, model: str) -> None:
     model = model.format(folder=tmp_path)
     with pytest.raises(WsssError, match=rf"cannot load depth model {re.escape(model)}: .*hf:DIR.*files:DIR") as caught:
-        open_depth(f"hf:{model}", Memory())(0)
+        open_depth(f"hf:{model}", Squares())(0)
     assert "\n" not in str(caught.value)
 
 
@@ -387,7 +376,7 @@ def test_a_folder_of_another_kind_of_model_is_named(tmp_path: Path) -> None:
     BertConfig().save_pretrained(tmp_path)
     DPTImageProcessor().save_pretrained(tmp_path)
     with pytest.raises(WsssError, match=f"cannot load depth model {re.escape(str(tmp_path))}"):
-        open_depth(f"hf:{tmp_path}", Memory())(0)
+        open_depth(f"hf:{tmp_path}", Squares())(0)
 
 
 @pytest.mark.parametrize(
@@ -436,7 +425,7 @@ def test_the_kind_of_unknown_models_is_stated_never_guessed() -> None:
 
 
 def test_predictions_are_kept_as_16_bit_pictures(tmp_path: Path) -> None:
-    data, calls = Memory(), list[int]()
+    data, calls = Squares(), list[int]()
 
     def estimate(index: int) -> np.ndarray:
         calls.append(index)
@@ -466,7 +455,7 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
         calls.append(index)
         return np.zeros(SIZE, np.float32)
 
-    depth = cached(estimate, Memory(), None)
+    depth = cached(estimate, Squares(), None)
     depth(1)
     depth(1)
     assert calls == [1, 1]
@@ -475,15 +464,15 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_models_and_kinds_have_a_folder_each(tiny_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     specs = [(kind, stated) for kind in ("relative", "metric") for stated in ("inverse", "metric")]
-    plain = [open_depth(f"hf:{tiny_model(kind)}", Memory(), stated)(0) for kind, stated in specs]
-    opened = [open_depth(f"hf:{tiny_model(kind)}", Memory(), stated, cache=tmp_path) for kind, stated in specs]
+    plain = [open_depth(f"hf:{tiny_model(kind)}", Squares(), stated)(0) for kind, stated in specs]
+    opened = [open_depth(f"hf:{tiny_model(kind)}", Squares(), stated, cache=tmp_path) for kind, stated in specs]
     for depth, wanted in zip(opened, plain, strict=True):
         np.testing.assert_allclose(depth(0), wanted, atol=1 / 65535)
     assert len(list(tmp_path.iterdir())) == len(specs)
     assert len(list(tmp_path.glob("*/image-0.png"))) == len(specs)
     monkeypatch.setattr(estimators, "normalise_inverse_depth", lambda *_: pytest.fail("predicted again"))
     for (kind, stated), wanted in zip(specs, plain, strict=True):
-        again = open_depth(f"hf:{tiny_model(kind)}", Memory(), stated, cache=tmp_path)(0)
+        again = open_depth(f"hf:{tiny_model(kind)}", Squares(), stated, cache=tmp_path)(0)
         np.testing.assert_allclose(again, wanted, atol=1 / 65535)
 
 
@@ -513,7 +502,7 @@ def test_folds_lie_beside_their_checkpoint() -> None:
 @pytest.mark.parametrize(("index", "who"), [(0, "fold 0"), (1, "fold 1"), (2, "all")])
 def test_depth_is_predicted_by_a_network_that_has_not_seen_it(checkpoint, index: int, who: str) -> None:
     path, networks = checkpoint
-    data = Memory()
+    data = Squares()
     wanted = {
         name: normalise_inverse_depth(predict_inverse_depth(each, data[index].image)) for name, each in networks.items()
     }
@@ -526,7 +515,7 @@ def test_depth_is_predicted_by_a_network_that_has_not_seen_it(checkpoint, index:
 def test_depth_that_every_network_has_seen_is_refused(checkpoint) -> None:
     path, _ = checkpoint
     fold_path(path, 0).unlink()
-    depth = learned_depth(path, Memory())
+    depth = learned_depth(path, Squares())
     depth(1)
     with pytest.raises(WsssError, match=r"depth\.safetensors was trained on image image-0.*train-depth --folds"):
         depth(0)
@@ -535,15 +524,15 @@ def test_depth_that_every_network_has_seen_is_refused(checkpoint) -> None:
 def test_a_missing_network_is_named(tmp_path: Path) -> None:
     path = tmp_path / "gone.safetensors"
     with pytest.raises(WsssError, match=r"gone\.safetensors.*train-depth"):
-        learned_depth(path, Memory())(0)
+        learned_depth(path, Squares())(0)
     with pytest.raises(WsssError, match=r"gone\.safetensors"):
-        open_depth(f"learned:{path}", Memory(), cache=tmp_path)(0)
+        open_depth(f"learned:{path}", Squares(), cache=tmp_path)(0)
 
 
 def test_predictions_of_other_weights_are_kept_apart(checkpoint, tmp_path: Path) -> None:
     path, networks = checkpoint
-    first = open_depth(f"learned:{path}", Memory(), cache=tmp_path / "cache")(2)
+    first = open_depth(f"learned:{path}", Squares(), cache=tmp_path / "cache")(2)
     save_depth_network(path, networks["fold 0"])
-    second = open_depth(f"learned:{path}", Memory(), cache=tmp_path / "cache")(2)
+    second = open_depth(f"learned:{path}", Squares(), cache=tmp_path / "cache")(2)
     assert not np.array_equal(first, second)
     assert len(list((tmp_path / "cache").glob("*/image-2.png"))) == 2

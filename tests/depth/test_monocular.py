@@ -111,7 +111,7 @@ def test_the_mirrored_image_has_the_mirrored_map(network: DepthNetwork) -> None:
     assert not np.allclose(depth, depth[:, ::-1], atol=2e-2 * np.abs(depth).max())
 
 
-def test_images_are_normalised_as_the_network_says(network: DepthNetwork) -> None:
+def test_images_are_normalised_as_the_network_says() -> None:
     """The mean over a pass and its mirror, at a long side of `side`, of the image less the mean, by the deviation."""
     seen: list[torch.Tensor] = []
 

@@ -1,7 +1,6 @@
 """Training of the monocular depth network: the loss, that it learns, folds, and the same bytes for the same seed."""
 
 import importlib.util
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 import wsss.depth.training as training
+from tests.depth.test_sources import Memory
 from wsss.config import DepthTraining
 from wsss.data.base import Sample
 from wsss.depth.estimators import FOLDS, fold_path
@@ -59,30 +59,19 @@ def pairs(count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     return out
 
 
-class Memory:
-    """A data set in memory."""
+class Scenes(Memory):
+    """`pairs` over and over."""
 
-    name, split = "memory", "train"
-    classes: tuple[str, ...] = ("thing",)
+    split = "train"
 
     def __init__(self, count: int, has_depth: bool = True) -> None:
-        self.ids = tuple(f"{number:03d}" for number in range(count))
-        self.has_depth = has_depth
+        super().__init__(count, has_depth)
         self._pairs = pairs(min(count, 6))
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
     def __getitem__(self, index: int) -> Sample:
         image, depth = self._pairs[index % len(self._pairs)]
         mask = np.zeros(depth.shape, np.uint8)
         return Sample(self.ids[index], image, np.array([False]), mask, depth=depth if self.has_depth else None)
-
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[index] for index in range(len(self)))
-
-    def fingerprint(self) -> str:
-        return "memory"
 
 
 def maps(seed: int, count: int = 2, size: tuple[int, int] = (12, 17)) -> torch.Tensor:
@@ -220,7 +209,7 @@ def fold(data: Memory, folder: Path, **settings: Any) -> dict[str, list[dict[str
 
 
 def test_no_fold_has_seen_itself_and_all_is_covered(tmp_path: Path) -> None:
-    data = Memory(3 * FOLD_BLOCK - 5)
+    data = Scenes(3 * FOLD_BLOCK - 5)
     histories = fold(data, tmp_path)
     path = tmp_path / "depth.safetensors"
     paths = [fold_path(path, number) for number in range(FOLDS)]
@@ -237,14 +226,14 @@ def test_no_fold_has_seen_itself_and_all_is_covered(tmp_path: Path) -> None:
 
 
 def test_without_folds_there_is_one_network(tmp_path: Path) -> None:
-    assert set(fold(Memory(6), tmp_path, folds=False)) == {"depth.safetensors"}
+    assert set(fold(Scenes(6), tmp_path, folds=False)) == {"depth.safetensors"}
     assert {one.name for one in tmp_path.iterdir()} == {"depth.safetensors"}
     network = load_depth_network(tmp_path / "depth.safetensors")
     assert (network.backbone, network.side) == (BACKBONE, 48)
 
 
 def test_networks_that_are_there_are_kept(tmp_path: Path) -> None:
-    data = Memory(FOLD_BLOCK + 4)
+    data = Scenes(FOLD_BLOCK + 4)
     fold(data, tmp_path, folds=False)
     before = (tmp_path / "depth.safetensors").read_bytes()
     assert set(fold(data, tmp_path, seed=7)) == {"depth.fold0.safetensors", "depth.fold1.safetensors"}
@@ -256,14 +245,14 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     contents = []
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
         (tmp_path / name).mkdir()
-        fold(Memory(6), tmp_path / name, folds=False, seed=seed)
+        fold(Scenes(6), tmp_path / name, folds=False, seed=seed)
         contents.append((tmp_path / name / "depth.safetensors").read_bytes())
     assert contents[0] == contents[1] != contents[2]
 
 
 def test_data_without_depth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WsssError, match="memory comes without depth to learn from"):
-        fold(Memory(6, has_depth=False), tmp_path)
+        fold(Scenes(6, has_depth=False), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -298,5 +287,5 @@ def test_the_state_of_other_images_is_not_taken_up(tmp_path: Path, interrupt: An
 def test_the_state_goes_when_the_network_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "CHECKPOINT_EVERY", 1)
     path = tmp_path / "depth.safetensors"
-    train_with_folds(Memory(6), path, BACKBONE, folds=False, test_side=64, progress=False, **asdict(QUICK))
+    train_with_folds(Scenes(6), path, BACKBONE, folds=False, test_side=64, progress=False, **asdict(QUICK))
     assert [each.name for each in tmp_path.iterdir()] == ["depth.safetensors"]

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from wsss.io import write_json
 from wsss.pipeline import Run
 from wsss.pipeline.profiles import profile
 from wsss.records.experiments import load_budgets
+from wsss.records.record import TuneRecord
 from wsss.records.store import budget_path
 from wsss.report.budget_charts import budget_charts, budget_table
 from wsss.report.drawing import draw_charts
@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def record(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def record(run: Run, tmp_path_factory: pytest.TempPathFactory) -> TuneRecord:
     return measure_budgets(run, tmp_path_factory.mktemp("records"), BUDGETS)
 
 
@@ -38,7 +38,7 @@ def test_the_usual_cost_is_that_of_the_records() -> None:
     assert with_settings(config, budget_settings(config, 1)) == config
 
 
-def test_each_line_has_a_row_at_each_cost(record: dict[str, Any]) -> None:
+def test_each_line_has_a_row_at_each_cost(record: TuneRecord) -> None:
     assert [(row["times"], row["line"]) for row in record["rows"]] == [(b, line) for b in BUDGETS for line in LINES]
     for row in record["rows"]:
         assert 0 < row["miou"] < 100
@@ -51,7 +51,7 @@ def test_each_line_has_a_row_at_each_cost(record: dict[str, Any]) -> None:
         assert costs[2] / costs[1] == pytest.approx(2, rel=0.15)
 
 
-def test_at_the_usual_cost_the_lines_are_the_methods(run: Run, record: dict[str, Any]) -> None:
+def test_at_the_usual_cost_the_lines_are_the_methods(run: Run, record: TuneRecord) -> None:
     chosen = run.choose(["rgb-region", "depth"])
     for line, name in (("colour", "rgb-region"), ("depth", "depth")):
         (row,) = (row for row in record["rows"] if (row["times"], row["line"]) == (1.0, line))
@@ -62,7 +62,7 @@ def test_at_the_usual_cost_the_lines_are_the_methods(run: Run, record: dict[str,
     )
 
 
-def test_a_table_and_a_chart_show_the_record(record: dict[str, Any], tmp_path: Path) -> None:
+def test_a_table_and_a_chart_show_the_record(record: TuneRecord, tmp_path: Path) -> None:
     write_json(budget_path(tmp_path, "tabletop", 0), record)
     (found,) = load_budgets(tmp_path)
     assert found == record

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import cohen_kappa_score
 
-from wsss.analysis.thresholds import THRESHOLDS
+from wsss.analysis.thresholds import THRESHOLDS, threshold_place
 from wsss.cam.classifier import ClassifierInfo
 from wsss.experiments.criteria import (
     CRITERIA,
@@ -21,10 +21,6 @@ from wsss.experiments.criteria import (
     probabilities_within,
     thresholds_without_masks,
 )
-
-
-def place(threshold: float) -> int:
-    return int(np.argmin(np.abs(THRESHOLDS - threshold)))
 
 
 def test_kappa_is_cohens() -> None:
@@ -106,7 +102,7 @@ def test_each_criterion_takes_the_threshold_that_is_best_by_it() -> None:
     assert chosen["edges"] == THRESHOLDS[TRIED[3]]
     assert chosen["agreement"] == THRESHOLDS[TRIED[7]]
     assert 0.2 <= chosen["otsu"] < 0.8
-    assert THRESHOLDS[place(chosen["area"])] == 0.2  # the first with the share nearest to 0.3
+    assert THRESHOLDS[threshold_place(chosen["area"])] == 0.2  # the first with the share nearest to 0.3
     # Kept − removed − area: 0.6 − 0.4 in the middle, 0.6 − 0 above 0.8 but for the last.
     assert chosen["deletion"] == min(float(THRESHOLDS[one]) for one in TRIED if THRESHOLDS[one] >= 0.8)
     assert "area" not in thresholds_without_masks(statistics, None)

@@ -384,7 +384,7 @@ def test_the_model_is_left_as_it_was(resnet: nn.Module, image: NDArray[np.uint8]
     assert not any(module._forward_hooks for module in resnet.modules())
 
 
-def test_weights_of_torchvision_say_the_rest(image: NDArray[np.uint8]) -> None:
+def test_weights_of_torchvision_say_the_rest() -> None:
     weights = torchvision.models.ResNet18_Weights.DEFAULT
     with warnings.catch_warnings():
         warnings.simplefilter("error")

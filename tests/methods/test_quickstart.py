@@ -76,7 +76,7 @@ def test_depth_has_more_of_the_outline_than_colour_and_colour_more_than_the_plai
     assert table.loc["depth", "IoU (%)"] == pytest.approx(expected)
 
 
-def test_the_same_as_the_three_lines_of_the_readme(cam: DepthCAM, results: dict[str, ImageResult]) -> None:
+def test_the_same_as_the_three_lines_of_the_readme(results: dict[str, ImageResult]) -> None:
     image, _, disparity = skimage.data.stereo_motorcycle()
     result = DepthCAM(imagenet_classifier())(image, classes=["moped"], depth=disparity, kind="inverse")
     np.testing.assert_array_equal(result.scores, results["depth"].scores)

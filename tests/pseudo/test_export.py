@@ -48,7 +48,7 @@ def read_back(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def test_coco_gives_the_label_maps_back(data: Any, labels: Path, tmp_path: Path, capsys: Any) -> None:
+def test_coco_gives_the_label_maps_back(data: Any, labels: Path, tmp_path: Path) -> None:
     path = export_coco(data, labels, tmp_path / "out", "train", progress=False)
     assert path == tmp_path / "out" / "annotations" / "instances_train.json"
     found, coco = read_back(path), COCO(str(path))
@@ -71,7 +71,7 @@ def test_coco_gives_the_label_maps_back(data: Any, labels: Path, tmp_path: Path,
     assert not coco.getAnnIds(len(data.ids))
 
 
-def test_true_masks_and_void_pixels(data: Any, tmp_path: Path, capsys: Any) -> None:
+def test_true_masks_and_void_pixels(data: Any, tmp_path: Path) -> None:
     """Of an image the classes of which are known, what nothing is known of may be these alone."""
     path = export_coco(data, None, tmp_path / "out", "val", progress=False)
     held, coco = read_back(path), COCO(str(path))

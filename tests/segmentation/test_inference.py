@@ -107,7 +107,7 @@ def test_fewer_images_are_seen_at_a_time_where_memory_is_short(monkeypatch) -> N
     assert np.mean(np.stack(found) == np.stack(wanted)) > 0.999  # of other batches the last bits may differ
 
 
-def test_memory_that_is_refused_halves_the_batch(monkeypatch) -> None:
+def test_memory_that_is_refused_halves_the_batch() -> None:
     images = list(np.random.default_rng(0).integers(0, 256, (6, 32, 64, 3), dtype=np.uint8))
     network, most = sized_network(3), 4
     wanted = list(predict_batches(network, images, device=CPU, **NORMALISATION))

@@ -3,12 +3,7 @@
 Knows label maps and score maps, not how they were made.
 """
 
-from wsss.analysis.bootstrap import (
-    bootstrap_miou,
-    bootstrap_ratios,
-    paired_bootstrap,
-    paired_class_bootstrap,
-)
+from wsss.analysis.bootstrap import bootstrap_miou, bootstrap_ratios, paired_bootstrap
 from wsss.analysis.boundary import boundary_counts, boundary_scores
 from wsss.analysis.confusion import (
     confusion_matrix,
@@ -78,7 +73,6 @@ __all__ = [
     "object_miou",
     "occlusion_bin",
     "paired_bootstrap",
-    "paired_class_bootstrap",
     "scores_frame",
     "size_bin",
     "strata_table",

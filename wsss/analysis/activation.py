@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wsss.analysis.bootstrap import RESAMPLES, bootstrap_ratios, sums_by_group
+from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_group
 from wsss.analysis.strata import scene_groups
 
 __all__ = ["activation_means", "binned_means", "rank_correlations"]
@@ -29,9 +29,7 @@ def rank_correlations(objects: pd.DataFrame) -> pd.DataFrame:
     return objects[known].rename(columns=_NAMES).corr(method="spearman")
 
 
-def binned_means(
-    objects: pd.DataFrame, column: str, value: str, bins: int = 6, resamples: int = RESAMPLES
-) -> list[dict[str, Any]]:
+def binned_means(objects: pd.DataFrame, column: str, value: str, bins: int = 6) -> list[dict[str, Any]]:
     """Mean of `value` in bins of `column`, with 95 % bootstrap intervals over scenes.
 
     At most `bins` different values are a bin each. Else the bins hold about equally many objects, equal values always
@@ -51,7 +49,7 @@ def binned_means(
     groups, count = scene_groups(kept)
     values = members * kept[value].to_numpy(np.float64)[:, None]
     sums, counts = (sums_by_group(groups, each, count) for each in (values, members))
-    means, lows, highs = bootstrap_ratios(sums, counts, resamples)
+    means, lows, highs = bootstrap_ratios(sums, counts)
     return [
         {"middle": float(np.median(places[inside > 0])), "mean": mean, "ci": [low, high], "n": int(inside.sum())}
         for inside, mean, low, high in zip(members.T, means.tolist(), lows.tolist(), highs.tolist(), strict=True)

@@ -11,11 +11,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss.analysis.confusion import intersection_and_union, iou_per_class, mean_iou
+from wsss.analysis.confusion import intersection_and_union, mean_iou
 from wsss.errors import WsssError
 
 __all__ = [
     "RESAMPLES",
+    "TAILS",
     "bootstrap_miou",
     "bootstrap_ratios",
     "column_intervals",
@@ -24,7 +25,6 @@ __all__ = [
     "known_mean",
     "mean_of_iou",
     "paired_bootstrap",
-    "paired_class_bootstrap",
     "ratio",
     "resampled_iou",
     "resampled_ratios",
@@ -33,6 +33,9 @@ __all__ = [
 
 RESAMPLES = 20_000
 """Of every interval, unless it is said otherwise."""
+
+TAILS = (1 - 0.95) / 2, (1 + 0.95) / 2
+"""The quantiles at which every interval ends."""
 
 CHUNK = 500
 """Resamples per matrix product: bounds the weights in use to 500 × N numbers."""
@@ -44,32 +47,26 @@ Scenes = NDArray[np.int64] | None
 
 
 def bootstrap_miou(
-    per_image: Confusions, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95, scenes: Scenes = None
+    per_image: Confusions, resamples: int = RESAMPLES, seed: int = 0, scenes: Scenes = None
 ) -> tuple[float, float]:
-    """Bootstrap interval of the dataset mIoU, in percent.
+    """95 % bootstrap interval of the dataset mIoU, in percent.
 
     Args:
         per_image: `(N, C+1, C+2)` confusions of the images; or `(S, N, C+1, C+2)` of S training seeds on the same
             images, whose mIoU is averaged within each resample.
         resamples: how often as many scenes are drawn as there are.
         seed: of the draws.
-        level: of the interval, in (0, 1).
         scenes: `(N,)`, which images are of one scene.
 
     Raises:
         ValueError: the shape is neither of these, or not every image has a scene.
         WsssError: there is no image.
     """
-    return interval_of(mean_of_iou(resampled_iou(per_image, resamples, seed, scenes)), level)
+    return interval_of(mean_of_iou(resampled_iou(per_image, resamples, seed, scenes)))
 
 
 def paired_bootstrap(
-    a: Confusions,
-    b: Confusions,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
-    scenes: Scenes = None,
+    a: Confusions, b: Confusions, resamples: int = RESAMPLES, seed: int = 0, scenes: Scenes = None
 ) -> tuple[float, tuple[float, float]]:
     """Difference of two methods' dataset mIoU on the same images, a − b in points, and its bootstrap interval.
 
@@ -82,32 +79,11 @@ def paired_bootstrap(
     first, second = _paired(a, b)
     difference = np.mean(mean_iou(first.sum(axis=1)) - mean_iou(second.sum(axis=1)))
     drawn = [mean_of_iou(resampled_iou(each, resamples, seed, scenes)) for each in (first, second)]
-    return float(difference), interval_of(drawn[0] - drawn[1], level)
-
-
-def paired_class_bootstrap(
-    a: Confusions,
-    b: Confusions,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
-    scenes: Scenes = None,
-) -> tuple[Floats, Floats, Floats]:
-    """Differences of two methods' IoU for each label, a − b in points averaged over training seeds, and intervals.
-
-    Arguments as in `paired_bootstrap`, whose mIoU is the mean of these IoUs.
-
-    Returns:
-        (differences, lows, highs), `(C+1,)` each; NaN for a label that is in no image, neither true nor predicted.
-    """
-    first, second = _paired(a, b)
-    drawn = [resampled_iou(each, resamples, seed, scenes).mean(axis=1) for each in (first, second)]
-    value = (iou_per_class(first.sum(axis=1)) - iou_per_class(second.sum(axis=1))).mean(axis=0)
-    return value, *column_intervals(drawn[0] - drawn[1], level)
+    return float(difference), interval_of(drawn[0] - drawn[1])
 
 
 def bootstrap_ratios(
-    numerators: Floats, denominators: Floats, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
+    numerators: Floats, denominators: Floats, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[Floats, Floats, Floats]:
     """M ratios at once on the same resamples: `(G, M)` sums per scene → (values, lows, highs), `(M,)` each.
 
@@ -118,7 +94,7 @@ def bootstrap_ratios(
         WsssError: there is no scene.
     """
     drawn = resampled_ratios(numerators, denominators, resamples, seed)
-    return ratio(numerators.sum(axis=0), denominators.sum(axis=0)), *column_intervals(drawn, level)
+    return ratio(numerators.sum(axis=0), denominators.sum(axis=0)), *column_intervals(drawn)
 
 
 def resampled_ratios(
@@ -219,27 +195,21 @@ def ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Floats:
     return np.asarray(np.divide(part, whole, out=out, where=np.asarray(whole) > 0))
 
 
-def _tails(level: float) -> tuple[float, float]:
-    if not 0 < level < 1:
-        raise ValueError(f"the level of an interval lies between 0 and 1, not {level}")
-    return (1 - level) / 2, (1 + level) / 2
-
-
-def column_intervals(values: NDArray[np.floating], level: float = 0.95) -> tuple[Floats, Floats]:
-    """Percentile intervals (lows, highs) of each column, NaN left out; NaN for a column that has nothing else."""
-    tails, columns = _tails(level), np.ascontiguousarray(values.T)
+def column_intervals(values: NDArray[np.floating]) -> tuple[Floats, Floats]:
+    """95 % percentile intervals (lows, highs) of each column, NaN left out; NaN for a column that has nothing else."""
+    columns = np.ascontiguousarray(values.T)
     found = np.full((2, len(columns)), np.nan)
     whole = ~np.isnan(columns).any(axis=1)
-    found[:, whole] = np.quantile(columns[whole], tails, axis=1)
+    found[:, whole] = np.quantile(columns[whole], TAILS, axis=1)
     for column in np.flatnonzero(~whole):
-        found[:, column] = interval_of(columns[column], level)
+        found[:, column] = interval_of(columns[column])
     return found[0], found[1]
 
 
-def interval_of(values: NDArray[np.floating], level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the values that are not NaN; (NaN, NaN) if there is none."""
-    tails, finite = _tails(level), values[~np.isnan(values)]
+def interval_of(values: NDArray[np.floating]) -> tuple[float, float]:
+    """95 % percentile interval of the values that are not NaN; (NaN, NaN) if there is none."""
+    finite = values[~np.isnan(values)]
     if not len(finite):
         return float("nan"), float("nan")
-    low, high = np.quantile(finite, tails)
+    low, high = np.quantile(finite, TAILS)
     return float(low), float(high)

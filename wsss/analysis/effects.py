@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from wsss.analysis.bootstrap import draw_weights
+from wsss.analysis.bootstrap import TAILS, draw_weights
 from wsss.analysis.strata import scene_groups
 
 __all__ = ["EFFECTS", "MIN_EVENTS", "hit_effects", "occlusion_column"]
@@ -43,9 +43,7 @@ def occlusion_column(objects: pd.DataFrame) -> str | None:
     return next((name for name in _OCCLUSIONS if objects[name].notna().any()), None)
 
 
-def hit_effects(
-    objects: pd.DataFrame, resamples: int = 2000, seed: int = 0, level: float = 0.95
-) -> dict[str, Any] | None:
+def hit_effects(objects: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> dict[str, Any] | None:
     """Odds ratios of `hit` for twice the area and for more occlusion, from one logistic regression.
 
     Args:
@@ -73,7 +71,7 @@ def hit_effects(
     drawn = np.concatenate(
         [_coefficients(design, hits, weights[:, groups]) for weights in draw_weights(count, resamples, seed)]
     )
-    lows, highs = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    lows, highs = np.quantile(drawn, TAILS, axis=0)
     effects = {
         name: {"label": label, "odds_ratio": float(np.exp(value)), "ci": [float(np.exp(low)), float(np.exp(high))]}
         for (name, (label, _)), value, low, high in zip(features.items(), whole, lows, highs, strict=False)

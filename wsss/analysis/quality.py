@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from wsss.analysis.confusion import coverage, mean_iou
 from wsss.analysis.score import Score
-from wsss.analysis.thresholds import THRESHOLDS
+from wsss.analysis.thresholds import threshold_place
 
 __all__ = ["band_effect", "holds_classes", "image_differences", "pick_by_rule"]
 
@@ -27,7 +27,7 @@ def band_effect(score: Score) -> dict[str, float]:
     if not len(score.curve):
         raise ValueError("the effect of the band is read from the threshold curve, and this score has none")
     total = score.confusions.sum(axis=0)
-    plain = score.curve[int(np.argmin(np.abs(THRESHOLDS - score.facts["threshold"])))]
+    plain = score.curve[threshold_place(score.facts["threshold"])]
     labelled = np.concatenate([total[:, :-1], np.zeros_like(total[:, -1:])], axis=1)
     right, ignored = np.trace(total), total[:, -1].sum()
     return {

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wsss.analysis.bootstrap import (
     RESAMPLES,
+    TAILS,
     column_intervals,
     interval_of,
     known_mean,
@@ -162,7 +163,7 @@ def strata_of(scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, *
     return Strata(tuple(cells), found, value, drawn, (counts > 0).sum(axis=0).reshape(shape))
 
 
-def strata_rows(strata: Strata, minus: Strata | None = None, level: float = 0.95) -> list[dict[str, Any]]:
+def strata_rows(strata: Strata, minus: Strata | None = None) -> list[dict[str, Any]]:
     """The size × occlusion table of a record.
 
     Args:
@@ -178,9 +179,9 @@ def strata_rows(strata: Strata, minus: Strata | None = None, level: float = 0.95
     value, drawn = strata.values, strata.drawn
     if minus is not None:
         value, drawn = value - minus.values, drawn - minus.drawn
-    ends = np.stack(column_intervals(drawn.reshape(len(drawn), value.size), level), axis=-1).reshape(*value.shape, 2)
+    ends = np.stack(column_intervals(drawn.reshape(len(drawn), value.size)), axis=-1).reshape(*value.shape, 2)
     if minus is None:
-        _widen(value, ends, strata.scenes, level)
+        _widen(value, ends, strata.scenes)
     rows: list[dict[str, Any]] = []
     for place, ((size, occlusion), n) in enumerate(zip(strata.cells, strata.objects.tolist(), strict=True)):
         row: dict[str, Any] = {"size": size, "occlusion": occlusion, "n": n}
@@ -192,10 +193,10 @@ def strata_rows(strata: Strata, minus: Strata | None = None, level: float = 0.95
 
 
 def strata_table(
-    scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95, *, absolute: bool = False
+    scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, *, absolute: bool = False
 ) -> list[dict[str, Any]]:
     """`strata_rows` of the objects. Arguments as of `strata_of`."""
-    return strata_rows(strata_of(scores, resamples, seed, absolute=absolute), level=level)
+    return strata_rows(strata_of(scores, resamples, seed, absolute=absolute))
 
 
 @dataclass(frozen=True)
@@ -228,12 +229,10 @@ def object_means(scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0
     return ClassMeans(float(value), known_mean(resampled_ratios(sums, counts, resamples, seed)))
 
 
-def object_miou(
-    scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
-) -> tuple[float, float, float]:
+def object_miou(scores: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float, float]:
     """`object_means` of the objects with its interval: (value, low, high) in percent."""
     found = object_means(scores, resamples, seed)
-    return found.value, *interval_of(found.drawn, level)
+    return found.value, *interval_of(found.drawn)
 
 
 def scene_groups(objects: pd.DataFrame) -> tuple[NDArray[np.int64], int]:
@@ -260,9 +259,9 @@ def _in_cell(scores: pd.DataFrame, column: str, size: str, occlusion: str) -> np
     return inside
 
 
-def _widen(value: np.ndarray, ends: np.ndarray, scenes: np.ndarray, level: float) -> None:
+def _widen(value: np.ndarray, ends: np.ndarray, scenes: np.ndarray) -> None:
     """Give intervals `ends (M,K,2)` of values that are all 0 or 100 % the width that the number of scenes allows."""
-    free = 100 * (1 - ((1 - level) / 2) ** (1 / np.maximum(scenes, 1)))
+    free = 100 * (1 - TAILS[0] ** (1 / np.maximum(scenes, 1)))
     # Sums of floats may miss 0 and 100 by a rounding.
     nothing, everything = value < 1e-9, value > 100 - 1e-9
     ends[nothing, 1], ends[everything, 0] = free[nothing], 100 - free[everything]

@@ -19,6 +19,7 @@ __all__ = [
     "choose_two_thresholds",
     "miou_curve",
     "pseudo_label",
+    "threshold_place",
     "with_ignored",
 ]
 
@@ -32,6 +33,11 @@ FIXED_THRESHOLD = 0.3
 
 PLATEAU = 3
 """Grid points on either side of a threshold over which mIoU is averaged before the highest is taken."""
+
+
+def threshold_place(threshold: float) -> int:
+    """Which of `THRESHOLDS` a threshold is, or is nearest to."""
+    return int(np.argmin(np.abs(THRESHOLDS - threshold)))
 
 
 def miou_curve(total: np.ndarray) -> np.ndarray:

@@ -67,9 +67,9 @@ def scene_kind(index: int) -> str:
     ]
 
 
-def draw_colour(rng: np.random.Generator, low: float = 0.1, high: float = 1.0) -> Colour:
-    """A random colour with channels in [low, high]."""
-    red, green, blue = rng.uniform(low, high, 3)
+def draw_colour(rng: np.random.Generator, low: float = 0.1) -> Colour:
+    """A random colour with channels in [low, 1]."""
+    red, green, blue = rng.uniform(low, 1.0, 3)
     return float(red), float(green), float(blue)
 
 

@@ -216,6 +216,6 @@ def torus(centre: Vector, radius: float, tube: float, axis: int = 2) -> Shape:
     return distance
 
 
-def half_space(below: float, axis: int = 2) -> Shape:
+def half_space(below: float) -> Shape:
     """Everything below a height."""
-    return lambda points: points[:, axis] - below
+    return lambda points: points[:, 2] - below

@@ -18,11 +18,11 @@ from wsss.data.folder import FolderDataset, existing_folder, is_file, read_uint8
 from wsss.data.masks import Colours, check_masks, read_class_mask
 from wsss.data.picture_files import PictureFolder
 from wsss.data.splits import check_split, cut_tune, read_split, without
-from wsss.data.vocabulary import VOC_CLASSES, choose_classes, read_class_names
+from wsss.data.vocabulary import VOC_CLASSES, read_class_names
 from wsss.errors import WsssError
 from wsss.io import content_hash, is_turned, read_image
 
-__all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names", "usual_classes"]
+__all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names"]
 
 SPLITS = ("train", "train_aug", "tune", "val", "test")
 
@@ -227,8 +227,3 @@ class VocDataset(FolderDataset):
         return Sample(
             name, image, labels, mask, instances, classes, marked_occluded=occluded, marked_truncated=truncated
         )
-
-
-def usual_classes(dataset: VocDataset) -> tuple[str, ...]:
-    """The classes that a folder is about, when the user names none: see `choose_classes`."""
-    return choose_classes(dataset.labels(), dataset.classes, f"{dataset.split} of {dataset.root}").used

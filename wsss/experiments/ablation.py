@@ -11,12 +11,12 @@ from typing import Any
 
 from wsss.analysis import bootstrap_miou, paired_bootstrap
 from wsss.analysis.score import Score
-from wsss.config import ALGORITHM_VERSION, algorithms_of
 from wsss.data.base import scene_numbers
 from wsss.experiments.plan import VARIANTS, Variant
+from wsss.experiments.record_facts import rounded, tune_record
 from wsss.io import write_json
 from wsss.pipeline import Run
-from wsss.records.provenance import provenance
+from wsss.records.record import TuneRecord
 from wsss.records.store import ablation_path
 
 __all__ = ["ablate"]
@@ -24,7 +24,7 @@ __all__ = ["ablate"]
 
 def ablate(
     run: Run, folder: Path, variants: Sequence[Variant] = VARIANTS, say: Callable[[str], None] = lambda _: None
-) -> dict[str, Any]:
+) -> TuneRecord:
     """Score every variant on the tune split and write a record of it; what is in the cache is not computed again.
 
     Returns:
@@ -39,20 +39,7 @@ def ablate(
         first = firsts.setdefault(variant.group, score)
         rows.append(_row(run, variant, score, first))
         say(f"{variant.group}: {variant.name}: {rows[-1]['miou']:.1f}")
-    record = {
-        "data": run.data_name,
-        "split": "tune",
-        "profile": run.config.profile,
-        "seed": run.config.seed,
-        "num_images": len(run.data("tune")),
-        "rows": rows,
-        "provenance": provenance(
-            config_sha256=run.config_hash,
-            data_sha256=run.data("tune").fingerprint(),
-            algorithm_version=ALGORITHM_VERSION["cam"],
-            algorithms=algorithms_of("cam"),
-        ),
-    }
+    record = tune_record(run, rows)
     write_json(ablation_path(folder, run.data_name, run.config.seed), record)
     return record
 
@@ -76,15 +63,11 @@ def _row(run: Run, variant: Variant, score: Score, first: Score) -> dict[str, An
         "variant": variant.name,
         "method": run.full_name(variant.method),
         "miou": round(score.miou, 3),
-        "interval": _rounded(bootstrap_miou([score.confusions], scenes=scenes)),
+        "interval": rounded(bootstrap_miou([score.confusions], scenes=scenes)),
         "difference": round(difference, 3),
-        "ci": _rounded(interval),
+        "ci": rounded(interval),
         "threshold": score.facts["threshold"],
         "parameters": score.facts["parameters"],
         "megapixels_per_image": round(score.facts["megapixels"], 3),
         "trust": score.facts["trust"],
     }
-
-
-def _rounded(interval: Sequence[float]) -> list[float]:
-    return [round(float(end), 3) for end in interval]

@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 
 from wsss.analysis import bootstrap_miou, mean_iou, paired_bootstrap
 from wsss.analysis.confusion import threshold_confusions
-from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
-from wsss.config import ALGORITHM_VERSION, SCORING_VERSION, Config, algorithms_of
+from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, threshold_place
+from wsss.config import SCORING_VERSION, Config
 from wsss.data.base import scene_numbers
 from wsss.experiments.by_image import kept_by_image, read_blocks
 from wsss.experiments.constants import with_settings
+from wsss.experiments.record_facts import rounded, tune_record
 from wsss.io import content_hash, write_json
 from wsss.methods.depth_cam import Depths
 from wsss.methods.fusion import fuse
 from wsss.methods.registry import method
 from wsss.methods.scoring import best_trial
 from wsss.pipeline import Run
-from wsss.records.provenance import provenance
+from wsss.records.record import TuneRecord
 from wsss.records.store import budget_path
 
 __all__ = ["BUDGETS", "LINES", "budget_settings", "measure_budgets"]
@@ -54,7 +55,7 @@ def budget_settings(config: Config, times: float) -> dict[str, Any]:
     }
 
 
-def measure_budgets(run: Run, folder: Path, budgets: Sequence[float] = BUDGETS) -> dict[str, Any]:
+def measure_budgets(run: Run, folder: Path, budgets: Sequence[float] = BUDGETS) -> TuneRecord:
     """Score each line at each cost on the tune split, and write a record; what is in the cache is not computed again.
 
     Returns:
@@ -82,25 +83,12 @@ def measure_budgets(run: Run, folder: Path, budgets: Sequence[float] = BUDGETS) 
                     "scale": round(max(looks.scales) * run.config.classifier.base_side / long_side, 2),
                     "crops": changed.config.crops.count if name == "depth" else 0,
                     "miou": round(float(mean_iou(confusions.sum(axis=0))), 3),
-                    "interval": _rounded(bootstrap_miou([confusions], scenes=scenes)),
+                    "interval": rounded(bootstrap_miou([confusions], scenes=scenes)),
                     "difference": round(difference, 3),
-                    "ci": _rounded(interval),
+                    "ci": rounded(interval),
                 }
             )
-    record = {
-        "data": run.data_name,
-        "split": "tune",
-        "profile": run.config.profile,
-        "seed": run.config.seed,
-        "num_images": len(data),
-        "rows": rows,
-        "provenance": provenance(
-            config_sha256=run.config_hash,
-            data_sha256=data.fingerprint(),
-            algorithm_version=ALGORITHM_VERSION["cam"],
-            algorithms=algorithms_of("cam"),
-        ),
-    }
+    record = tune_record(run, rows)
     write_json(budget_path(folder, run.data_name, run.config.seed), record)
     return record
 
@@ -133,11 +121,6 @@ def _scored(run: Run, times: float) -> dict[str, tuple[NDArray[np.int64], float]
         counts = read_blocks(files[name])
         totals = counts.sum(axis=0, dtype=np.int64)[: 1 if line == "passes" else None]
         best, (threshold, _) = best_trial(totals, choose_threshold)
-        place = int(np.argmin(np.abs(THRESHOLDS - threshold)))
         megapixels = float(read_blocks(files[f"{name} megapixels"]).mean())
-        out[line] = counts[:, best, place].astype(np.int64), megapixels
+        out[line] = counts[:, best, threshold_place(threshold)].astype(np.int64), megapixels
     return out
-
-
-def _rounded(interval: Sequence[float]) -> list[float]:
-    return [round(float(end), 3) for end in interval]

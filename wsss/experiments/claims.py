@@ -14,28 +14,25 @@ from wsss.records.store import claims_path, load_claims
 __all__ = ["write_claims"]
 
 
-def write_claims(
-    data: str, folder: Path, parts: Mapping[Stage, Sequence[StagePart]], claims: Sequence[Claim] = CLAIMS
-) -> Path | None:
-    """Replace a data set's rows in the record below `folder`, and adjust all of them anew.
+def write_claims(data: str, folder: Path, parts: Mapping[Stage, Sequence[StagePart]]) -> Path | None:
+    """Replace a data set's rows of `CLAIMS` in the record below `folder`, and adjust all of them anew.
 
     Args:
         parts: of the data set, by stage.
-        claims: the whole family.
 
     Returns:
         The record's path; None where the parts of no data set hold a comparison with all seeds.
     """
     path, known = claims_path(folder), load_claims(folder)
     others = [row for row in known["rows"] if row["data"] != data] if known else []
-    rows = [*others, *claim_rows([claim for claim in claims if claim.data == data], parts, RESULT_SEEDS)]
+    rows = [*others, *claim_rows([claim for claim in CLAIMS if claim.data == data], parts, RESULT_SEEDS)]
     if not rows:
         path.unlink(missing_ok=True)
         return None
-    places = {_place(claim): place for place, claim in enumerate(claims)}
+    places = {_place(claim): place for place, claim in enumerate(CLAIMS)}
     rows = sorted((row for row in rows if _key(row) in places), key=lambda row: places[_key(row)])
     converged = {row["data"]: bound_converged(load_doubled(folder, row["data"])) for row in rows}
-    write_json(path, decided(rows, len(claims), converged))
+    write_json(path, decided(rows, len(CLAIMS), converged))
     return path
 
 

@@ -3,20 +3,19 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from wsss.analysis import paired_bootstrap
-from wsss.config import ALGORITHM_VERSION, algorithms_of
 from wsss.data.base import scene_numbers
+from wsss.experiments.record_facts import rounded, tune_record
 from wsss.io import write_json
 from wsss.pipeline import Run
-from wsss.records.provenance import provenance
+from wsss.records.record import TuneRecord
 from wsss.records.store import FULL_SUPERVISION, doubled_path
 
 __all__ = ["double_trainings"]
 
 
-def double_trainings(run: Run, folder: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def double_trainings(run: Run, folder: Path, say: Callable[[str], None] = lambda _: None) -> TuneRecord:
     """Train the networks of depth's labels and of true masks twice as long, and write a record of what that changes.
 
     They are scored on the tune split: the reported split stays unseen.
@@ -40,23 +39,10 @@ def double_trainings(run: Run, folder: Path, say: Callable[[str], None] = lambda
                 "miou": round(once.miou, 3),
                 "doubled": round(twice.miou, 3),
                 "difference": round(difference, 3),
-                "ci": [round(float(end), 3) for end in interval],
+                "ci": rounded(interval),
             }
         )
         say(f"{labels}: {once.miou:.1f}, with twice the iterations {twice.miou:.1f}")
-    record = {
-        "data": run.data_name,
-        "split": "tune",
-        "profile": run.config.profile,
-        "seed": run.config.seed,
-        "num_images": len(run.data("tune")),
-        "rows": rows,
-        "provenance": provenance(
-            config_sha256=run.config_hash,
-            data_sha256=run.data_hash("pseudo"),
-            algorithm_version=ALGORITHM_VERSION["segmentation"],
-            algorithms=algorithms_of("segmentation"),
-        ),
-    }
+    record = tune_record(run, rows, run.data_hash("pseudo"), "segmentation")
     write_json(doubled_path(folder, run.data_name, run.config.seed), record)
     return record

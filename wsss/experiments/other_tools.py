@@ -16,19 +16,19 @@ from torch import Tensor, nn
 
 from wsss.analysis import bootstrap_miou, mean_iou
 from wsss.analysis.confusion import threshold_confusions
-from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
+from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, threshold_place
 from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.cam.maps import resize_maps
 from wsss.cam.stages import stage_maps
-from wsss.config import ALGORITHM_VERSION, algorithms_of
 from wsss.data.base import Sample, scene_numbers
 from wsss.data.transforms import resize_image, scaled_size, to_tensor
 from wsss.errors import WsssError
+from wsss.experiments.record_facts import provenance_of, rounded
 from wsss.io import write_json
 from wsss.machine.lazy import needed
 from wsss.machine.parallel import image_bar
 from wsss.pipeline import Run
-from wsss.records.provenance import package_versions, provenance
+from wsss.records.provenance import package_versions
 from wsss.records.record import ToolsRecord
 from wsss.records.store import tools_path
 
@@ -81,8 +81,8 @@ def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> T
             {
                 "method": tool,
                 "miou": round(float(np.mean(per_seed)), 3),
-                "per_seed": [round(one, 3) for one in per_seed],
-                "interval": [round(float(end), 3) for end in bootstrap_miou(confusions, scenes=scenes)],
+                "per_seed": rounded(per_seed),
+                "interval": rounded(bootstrap_miou(confusions, scenes=scenes)),
                 "thresholds": [each["threshold"] for each in scored],
                 "seconds_per_image": round(float(np.mean([each["seconds"] for each in scored])), 3),
             }
@@ -95,12 +95,7 @@ def compare_tools(runs: Sequence[Run], folder: Path, split: str = "report") -> T
         "num_images": len(data),
         "rows": rows,
         "tool": package_versions(["grad-cam"]),
-        "provenance": provenance(
-            config_sha256=runs[0].config_hash,
-            data_sha256=data.fingerprint(),
-            algorithm_version=ALGORITHM_VERSION["cam"],
-            algorithms=algorithms_of("cam"),
-        ),
+        "provenance": provenance_of(runs[0], data.fingerprint()),
     }
     write_json(tools_path(folder, record["data"], record["split"]), record)
     return record
@@ -112,8 +107,7 @@ def _scored(run: Run, tool: str, split: str) -> dict[str, Any]:
     tune, seconds = _counts(run, maps, "tune", tool)
     threshold, _ = choose_threshold(tune.sum(axis=0))
     counts, seconds = (tune, seconds) if split == "tune" else _counts(run, maps, split, tool)
-    place = int(np.argmin(np.abs(THRESHOLDS - threshold)))
-    return {"confusions": counts[:, place], "threshold": threshold, "seconds": seconds}
+    return {"confusions": counts[:, threshold_place(threshold)], "threshold": threshold, "seconds": seconds}
 
 
 def _counts(run: Run, maps: Maps, split: str, tool: str) -> tuple[NDArray[np.int64], float]:

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss.analysis import bootstrap_miou, mean_iou, paired_bootstrap
-from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
+from wsss.analysis.thresholds import choose_threshold, threshold_place
 from wsss.config import ALGORITHM_VERSION
 from wsss.data.base import scene_numbers
 from wsss.experiments.by_image import counts_by_image, read_blocks, statistics_by_image
 from wsss.experiments.criteria import CRITERIA, mean_statistics, thresholds_without_masks
+from wsss.experiments.record_facts import rounded
 from wsss.io import write_json
 from wsss.methods.presets import Preset, preset_for
 from wsss.methods.registry import method, uses_depth
@@ -98,7 +99,7 @@ def few_masks(tune: Counts, report: Counts, masks: int, draws: int, seed: int = 
     for _ in range(draws):
         drawn = np.sort(generator.choice(len(tune), masks, replace=False))
         trial, (threshold, _) = best_trial(tune[drawn].sum(axis=0), choose_threshold)
-        found.append(scores[trial, _place(threshold)])
+        found.append(scores[trial, threshold_place(threshold)])
     return np.array(found)
 
 
@@ -115,13 +116,13 @@ def seed_facts(counted: Counted, trial: int, threshold: float, prior: float | No
     enough = [masks for masks in MASKS if masks <= len(counted.tune)]
     thresholds = thresholds_without_masks(counted.statistics, prior)
     return SeedFacts(
-        tuned=counted.own_report[:, own, _place(own_threshold)],
-        preset=counted.report[:, trial, _place(threshold)],
+        tuned=counted.own_report[:, own, threshold_place(own_threshold)],
+        preset=counted.report[:, trial, threshold_place(threshold)],
         chosen=(own, own_threshold),
         few={masks: few_masks(counted.tune, report, masks, draws) for masks in enough},
         few_threshold={masks: few_masks(counted.tune[:, only], report[only], masks, draws) for masks in enough},
         thresholds=thresholds,
-        criteria={name: float(curve[_place(each)]) for name, each in thresholds.items()},
+        criteria={name: float(curve[threshold_place(each)]) for name, each in thresholds.items()},
         best=float(np.nanmax(curve)),
     )
 
@@ -151,14 +152,14 @@ def row_of(found: Sequence[SeedFacts], scenes: NDArray[np.int64] | None = None) 
 def _difference(first: Counts, second: Counts, scenes: NDArray[np.int64] | None) -> dict[str, Any]:
     """mIoU of the first minus that of the second, on the same images with the same seeds."""
     mean, interval = paired_bootstrap(first, second, scenes=scenes)
-    return {"mean": round(mean, 3), "ci": [round(edge, 3) for edge in interval]}
+    return {"mean": round(mean, 3), "ci": rounded(interval)}
 
 
 def _scored(confusions: Counts, scenes: NDArray[np.int64] | None) -> dict[str, Any]:
     """mIoU of `(S,N,C+1,C+2)`: mean over S seeds, each of them, and an interval over scenes."""
     each = mean_iou(confusions.sum(axis=1))
-    interval = [round(edge, 3) for edge in bootstrap_miou(confusions, scenes=scenes)]
-    return {"miou": round(float(each.mean()), 3), "per_seed": [round(float(one), 3) for one in each], "ci": interval}
+    interval = rounded(bootstrap_miou(confusions, scenes=scenes))
+    return {"miou": round(float(each.mean()), 3), "per_seed": rounded(each), "ci": interval}
 
 
 def _curve(found: Sequence[Mapping[int, NDArray[np.float64]]], preset: NDArray[np.float64]) -> list[dict[str, Any]]:
@@ -183,10 +184,6 @@ def _curve(found: Sequence[Mapping[int, NDArray[np.float64]]], preset: NDArray[n
             }
         )
     return rows
-
-
-def _place(threshold: float) -> int:
-    return int(np.argmin(np.abs(THRESHOLDS - threshold)))
 
 
 def with_preset(run: Run, preset: Preset, name: str) -> Run:

@@ -16,19 +16,19 @@ import pandas as pd
 import torch
 from scipy.ndimage import find_objects
 
-from wsss.analysis.bootstrap import RESAMPLES, bootstrap_ratios, sums_by_group
+from wsss.analysis.bootstrap import bootstrap_ratios, sums_by_group
 from wsss.cam.maps import class_maps, resize_maps
-from wsss.config import ALGORITHM_VERSION, algorithms_of
+from wsss.config import ALGORITHM_VERSION
 from wsss.data.base import Dataset, Sample, data_key
 from wsss.data.series import SERIES
 from wsss.data.transforms import resize_image, to_tensor
 from wsss.errors import WsssError
+from wsss.experiments.record_facts import provenance_of, rounded
 from wsss.io import content_hash, read_json, write_json
 from wsss.methods.crops import crop, square_box
 from wsss.methods.depth_cam import DepthCAM
 from wsss.methods.names import MethodName
 from wsss.pipeline.run import Run
-from wsss.records.provenance import provenance
 from wsss.records.store import series_path
 
 __all__ = ["COVER_EDGES", "LOGITS", "SERIES_MEASURES", "measure_series", "object_logits", "series_rows"]
@@ -70,12 +70,7 @@ def measure_series(runs: Sequence[Run], methods: Sequence[str], folder: Path) ->
             "seeds": [run.config.seed for run in runs],
             "num_images": len(data),
             "rows": rows,
-            "provenance": provenance(
-                config_sha256=runs[0].config_hash,
-                data_sha256=data.fingerprint(),
-                algorithm_version=ALGORITHM_VERSION["cam"],
-                algorithms=algorithms_of("cam"),
-            ),
+            "provenance": provenance_of(runs[0], data.fingerprint()),
         }
         write_json(path, record)
     return paths
@@ -137,7 +132,7 @@ def object_logits(cam: DepthCAM, sample: Sample) -> tuple[float, float, float]:
     return float(maps[0, output].mean()), float(own[inside].mean()), float(maps[1, output].mean())
 
 
-def series_rows(objects: pd.DataFrame, name: str, resamples: int = RESAMPLES) -> list[dict[str, Any]]:
+def series_rows(objects: pd.DataFrame, name: str) -> list[dict[str, Any]]:
     """The steps of a series: means over pictures and 95 % bootstrap intervals over groups (an object in a room).
 
     Args:
@@ -159,8 +154,8 @@ def series_rows(objects: pd.DataFrame, name: str, resamples: int = RESAMPLES) ->
     for measure, column in sources.items():
         scale = 1.0 if measure in LOGITS else 100.0
         sums = sums_by_group(groups, scale * objects[column].to_numpy(np.float64)[:, None] * members, len(rooms))
-        for row, value, low, high in zip(rows, *bootstrap_ratios(sums, counts, resamples), strict=True):
+        for row, value, low, high in zip(rows, *bootstrap_ratios(sums, counts), strict=True):
             row[measure] = round(float(value), 3)
             if measure in SERIES_MEASURES:
-                row[f"{measure}_ci"] = [round(float(low), 3), round(float(high), 3)]
+                row[f"{measure}_ci"] = rounded((low, high))
     return rows

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss.analysis import bootstrap_miou, mean_iou, paired_bootstrap
-from wsss.analysis.thresholds import THRESHOLDS, choose_threshold
+from wsss.analysis.thresholds import choose_threshold, threshold_place
 from wsss.errors import WsssError
 from wsss.machine.parallel import each_image
 from wsss.methods.depth_cam import Depths
@@ -93,17 +93,13 @@ def _chosen_on_others(counts: Counts) -> Counts:
     own = []
     for each in counts:
         trial, (threshold, _) = best_trial(total - each, choose_threshold)
-        own.append(each[trial, _position(threshold)])
+        own.append(each[trial, threshold_place(threshold)])
     return np.stack(own)
 
 
 def _of_preset(name: str, counts: Counts, preset: Preset) -> Counts:
     choice = preset.choice(name)
-    return counts[:, method(name).trials.index(choice.parameters), _position(choice.threshold)]
-
-
-def _position(threshold: float) -> int:
-    return int(np.argmin(np.abs(THRESHOLDS - threshold)))
+    return counts[:, method(name).trials.index(choice.parameters), threshold_place(choice.threshold)]
 
 
 def advice(found: Sequence[Worth]) -> str:

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from wsss.errors import WsssError
-from wsss.io import read_json
 from wsss.records.record import DoubledRecord
-from wsss.records.store import FULL_SUPERVISION, doubled_path
+from wsss.records.store import FULL_SUPERVISION, doubled_path, read_rows
 
 __all__ = ["LARGEST_CHANGE", "bound_converged", "convergence_text", "load_doubled", "load_doubled_records"]
 
@@ -14,19 +12,14 @@ LARGEST_CHANGE = 1.0
 """Points of mIoU on the tune split: a network has converged if twice the iterations change it by less."""
 
 
-def load_doubled(folder: Path, data: str, seed: int = 0) -> DoubledRecord | None:
-    """The record of trainings of double length below the root of the record tree; None where there is none.
+def load_doubled(folder: Path, data: str) -> DoubledRecord | None:
+    """The record of trainings of double length, training seed 0, below the root of the record tree; None without one.
 
     Raises:
         WsssError: the file is broken.
     """
-    path = doubled_path(folder, data, seed)
-    if not path.exists():
-        return None
-    record: DoubledRecord = read_json(path)
-    if not isinstance(record, dict) or "rows" not in record:
-        raise WsssError(f"{path} is no record of trainings of double length. Delete it and run `wsss results` again.")
-    return record
+    path = doubled_path(folder, data, 0)
+    return read_rows(path, "trainings of double length", "results") if path.exists() else None
 
 
 def load_doubled_records(folder: Path) -> list[DoubledRecord]:

@@ -1,12 +1,10 @@
 """Records of experiments of each data set: searched settings, mIoU over megapixels, other libraries' maps."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
-from wsss.errors import WsssError
 from wsss.io import read_json
 from wsss.records.record import BudgetRecord, ConstantsRecord, ToolsRecord
+from wsss.records.store import read_rows
 
 __all__ = ["load_budgets", "load_constants", "load_tools"]
 
@@ -17,7 +15,7 @@ def load_budgets(root: Path) -> list[BudgetRecord]:
     Raises:
         WsssError: a file is broken.
     """
-    return [cast(BudgetRecord, one) for one in _with_rows(root, "*/budget/tune", "mIoU over megapixels")]
+    return [read_rows(path, "mIoU over megapixels", "results") for path in _below(root, "*/budget/tune")]
 
 
 def load_constants(root: Path) -> list[ConstantsRecord]:
@@ -26,7 +24,7 @@ def load_constants(root: Path) -> list[ConstantsRecord]:
     Raises:
         WsssError: a file is broken.
     """
-    return [cast(ConstantsRecord, one) for one in _with_rows(root, "*/constants/tune", "searched settings", "tried")]
+    return [read_json(path) for path in _below(root, "*/constants/tune")]
 
 
 def load_tools(root: Path) -> list[ToolsRecord]:
@@ -35,13 +33,8 @@ def load_tools(root: Path) -> list[ToolsRecord]:
     Raises:
         WsssError: a file is broken.
     """
-    return [cast(ToolsRecord, one) for one in _with_rows(root, "*/tools", "other libraries' maps")]
+    return [read_rows(path, "other libraries' maps", "results") for path in _below(root, "*/tools")]
 
 
-def _with_rows(root: Path, folders: str, what: str, rows: str = "rows") -> Iterator[Any]:
-    """The records of experiments in some folders; `what` they are of, for the message where one is broken."""
-    for path in sorted(Path(root).glob(f"{folders}/[!.]*.json")):
-        record = read_json(path)
-        if not isinstance(record, dict) or rows not in record:
-            raise WsssError(f"{path} is no record of {what}. Delete it and run `wsss results` again.")
-        yield record
+def _below(root: Path, folders: str) -> list[Path]:
+    return sorted(Path(root).glob(f"{folders}/[!.]*.json"))

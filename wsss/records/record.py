@@ -12,6 +12,7 @@ __all__ = [
     "RecordPlace",
     "SeriesRecord",
     "Stage",
+    "TuneRecord",
 ]
 
 Stage = Literal["cam", "pseudo", "segmentation"]
@@ -128,8 +129,8 @@ class SeriesRecord(TypedDict):
     provenance: dict[str, Any]
 
 
-class AblationRecord(TypedDict):
-    """The variants of the method on the tune split; `rows` has one entry for each, in their groups."""
+class TuneRecord(TypedDict):
+    """What one training seed gives on the tune split; what `rows` are, the kinds of such a record say."""
 
     data: str
     split: str
@@ -140,30 +141,18 @@ class AblationRecord(TypedDict):
     provenance: dict[str, Any]
 
 
-class DoubledRecord(TypedDict):
+class AblationRecord(TuneRecord):
+    """The variants of the method on the tune split; `rows` has one entry for each, in their groups."""
+
+
+class DoubledRecord(TuneRecord):
     """What twice the iterations change of networks, on the tune split: of each `labels` in `rows` the mIoU after
     `iterations` (`miou`) and after twice as many (`doubled`), their `difference` and its interval `ci`."""
 
-    data: str
-    split: str
-    profile: str
-    seed: int
-    num_images: int
-    rows: list[Numbers]
-    provenance: dict[str, Any]
 
-
-class BudgetRecord(TypedDict):
+class BudgetRecord(TuneRecord):
     """mIoU on the tune split over megapixels: `rows` has one entry for each cost and line, see
     `wsss.experiments.budget.measure_budgets`."""
-
-    data: str
-    split: str
-    profile: str
-    seed: int
-    num_images: int
-    rows: list[Numbers]
-    provenance: dict[str, Any]
 
 
 class ConstantsRecord(TypedDict):

@@ -1,7 +1,7 @@
 """Where records lie, and how they are found again: `root/{data}/{stage}/{split}/{method}[@depth][+refinement].json`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ __all__ = [
     "load_records",
     "load_series",
     "preset_path",
+    "read_rows",
     "record_path",
     "select_records",
     "series_path",
@@ -181,6 +182,22 @@ FULL_SUPERVISION = "full-supervision"
 NO_FULL_SUPERVISION = f"{FULL_SUPERVISION.replace('-', ' ')} skipped: no pixel of train has a label"
 
 
+def read_rows(path: Path, what: str, command: str, fits: Callable[[dict[str, Any]], bool] = lambda _: True) -> Any:
+    """The record at `path`, which has `rows`.
+
+    Args:
+        what: it is a record of, and the `command` that makes it; for messages.
+        fits: whether it is of that kind.
+
+    Raises:
+        WsssError: it is missing, broken or no such record.
+    """
+    record = read_json(path)
+    if not (isinstance(record, dict) and "rows" in record and fits(record)):
+        raise WsssError(f"{path} is no record of {what}. Delete it and run `wsss {command}` again.")
+    return record
+
+
 def load_series(path: Path) -> SeriesRecord:
     """The record at `path`.
 
@@ -189,9 +206,7 @@ def load_series(path: Path) -> SeriesRecord:
     """
     if not path.exists():
         raise WsssError(f"there is no record {path}. Make it with `wsss series` (the committed ones: `make results`).")
-    record: SeriesRecord = read_json(path)
-    if not isinstance(record, dict) or record.get("series") not in SERIES or "rows" not in record:
-        raise WsssError(f"{path} is no record of a series. Delete it and run `wsss series` again.")
+    record: SeriesRecord = read_rows(path, "a series", "series", lambda found: found.get("series") in SERIES)
     return record
 
 
@@ -201,12 +216,7 @@ def load_ablation(path: Path) -> AblationRecord | None:
     Raises:
         WsssError: the file is broken.
     """
-    if not path.exists():
-        return None
-    record: AblationRecord = read_json(path)
-    if not isinstance(record, dict) or "rows" not in record:
-        raise WsssError(f"{path} is no record of an ablation. Delete it and run `wsss ablate` again.")
-    return record
+    return read_rows(path, "an ablation", "ablate") if path.exists() else None
 
 
 def series_path(folder: Path, name: str) -> Path:
@@ -241,12 +251,7 @@ def load_claims(folder: Path) -> ClaimsRecord | None:
         WsssError: the file is broken.
     """
     path = claims_path(folder)
-    if not path.exists():
-        return None
-    record: ClaimsRecord = read_json(path)
-    if not isinstance(record, dict) or "rows" not in record:
-        raise WsssError(f"{path} is no record of the confirmatory comparisons. Delete it and run `wsss results` again.")
-    return record
+    return read_rows(path, "the confirmatory comparisons", "results") if path.exists() else None
 
 
 def constants_path(folder: Path, data: str, method: str) -> Path:
@@ -270,10 +275,5 @@ def load_preset_records(folder: Path) -> list[PresetRecord]:
     Raises:
         WsssError: a file is broken.
     """
-    records: list[PresetRecord] = []
-    for path in sorted(Path(folder).glob("*/presets/[!.]*.json")):
-        record = read_json(path)
-        if not isinstance(record, dict) or "preset" not in record or "rows" not in record:
-            raise WsssError(f"{path} is no record of a preset. Delete it and run `wsss presets --measure` again.")
-        records.append(record)  # type: ignore[arg-type]
-    return records
+    paths = sorted(Path(folder).glob("*/presets/[!.]*.json"))
+    return [read_rows(path, "a preset", "presets --measure", lambda found: "preset" in found) for path in paths]
