@@ -2,10 +2,12 @@
 
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from torch.nn import functional as F
 
 from wsss.errors import WsssError
@@ -109,16 +111,44 @@ def test_a_missing_crf_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -
         dense_crf(image, scores[:, :5], 0.3)
 
 
+def mean_field(image: np.ndarray, scores: np.ndarray, threshold: float, weight: float) -> np.ndarray:
+    """Probabilities `(K,H,W)` of a dense CRF by its formulas, every pixel with every other."""
+    height, width = image.shape[:2]
+    odds = np.concatenate([np.full((1, height, width), threshold), scores])
+    unary = -np.log(np.clip(odds / odds.sum(axis=0), 1e-4, 1)).reshape(len(odds), -1)
+    place = np.indices((height, width)).reshape(2, -1).T
+    colour = image.reshape(-1, 3).astype(float)
+    near, alike = (((one[:, None] - one[None]) ** 2).sum(axis=-1) for one in (place, colour))
+    pairs: Any = 0
+    for kernel, strength in ((np.exp(-near / 2 / 3**2), 3), (np.exp(-near / 2 / 50**2 - alike / 2 / 13**2), weight)):
+        scale = 1 / np.sqrt(kernel.sum(axis=1))
+        pairs = pairs + strength * scale[:, None] * kernel * scale
+    shares = softmax(-unary, axis=0)
+    for _ in range(10):
+        shares = softmax(shares @ pairs - unary, axis=0)
+    return np.asarray(shares.reshape(-1, height, width)[1:])
+
+
 @pytest.mark.skipif(find_spec("pydensecrf") is None, reason="pydensecrf2 is not installed (extra crf)")
 class TestCrf:
     def test_it_fills_the_object_and_gives_probabilities(self) -> None:
         image, scores, truth = noisy_square()
+        scores[0] = np.where(scores[0] > 0, scores[0], np.where(truth, 0.25, 0.1))  # a score of 0 would be sure
         found = dense_crf(image, scores, 0.3)
         assert found.shape == scores.shape
         assert found.dtype == np.float32
         assert 0 <= found.min() <= found.max() <= 1
         label = found[0] > 0.5
         assert (label & truth).sum() / (label | truth).sum() > 0.9
+
+    @pytest.mark.parametrize("weight", [1.0, 4.0])
+    def test_it_is_near_mean_field_inference_with_whole_kernels(self, weight: float) -> None:
+        """The library filters on a lattice, which is an approximation."""
+        image, scores, truth = noisy_square()
+        scores = np.stack([scores[0] + 0.1, 0.3 * truth + 0.1]).astype(np.float32)
+        found, exact = dense_crf(image, scores, 0.3, weight=weight), mean_field(image, scores, 0.3, weight)
+        assert np.abs(found - exact).mean() < 0.05
+        assert (found.argmax(axis=0) == exact.argmax(axis=0)).mean() > 0.95
 
     def test_without_pairs_the_threshold_decides(self) -> None:
         image, _, _ = noisy_square()
