@@ -1,7 +1,7 @@
 """The methods that are compared: the same classifier, the same image-level classes, other looks at the image.
 
 Each method is a plan of forward passes (`gather`) and a grid of fusion parameters (`trials`), one of which is
-chosen on the tune split. All plans cost the same megapixels within 5 %. (Where `depth` hears the second opinion alone,
+chosen on the tune split. All plans cost the same megapixels within 6 %. (Where `depth` hears the second opinion alone,
 crops do not matter.)
 """
 

@@ -1,7 +1,7 @@
 """The methods that are compared: the same classifier, the same image-level classes, other looks at the image.
 
 Each method is a plan of forward passes and a grid of 26 fusion parameters (`trials`), one of which is chosen on the
-tune split. All plans cost the same megapixels within 5 %. Grids hold 0 where that leaves a part out;
+tune split. All plans cost the same megapixels within 6 %. Grids hold 0 where that leaves a part out;
 `wsss.methods.grid_ends` says where a choice lies at the end of its grid.
 """
 
