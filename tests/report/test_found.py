@@ -56,7 +56,8 @@ def test_crops_of_true_boxes_say_what_crops_can_do_at_most() -> None:
     bound = compared("oracle-box", 41.0, pair("zoom", 1.0, [0.5, 1.5]), pair("rgb-region", -4.0, [-4.0]))
     (rendered, _) = found_sentences([*RECORDS, bound])
     assert rendered.endswith(
-        "; `oracle-box`, with crops of true boxes, is not certainly different from `zoom` (+1.0 [0.0, 2.0])."
+        "`zoom` (+0.5 [−0.5, 1.5]). With crops of true boxes `oracle-box` is not certainly different from `zoom` (+1.0 "
+        "[0.0, 2.0])."
     )
 
 

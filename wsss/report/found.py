@@ -86,12 +86,14 @@ def _compared(pair: Mapping[str, Any], name: str, other: str) -> str:
 def _of_seeds(records: Sequence[Record], data: str) -> str:
     """The pairs of a data set, and what crops of true boxes give: no choice of crops can do much better."""
     named = _seeds(records, data)
-    pairs = {f"`{name}`": pair for name, pair in _pairs(named).items()}
+    pairs = _pairs(named)
+    if not pairs:
+        return ""
+    parts = "; ".join(_compared(pair, f"`{name}`", f"`{pair['against']}`") for name, pair in pairs.items())
     other = best_control(list(named.values()), WITHOUT_REGIONS)
-    if pairs and "oracle-box" in named and (bound := _pair(named["oracle-box"], other)):
-        pairs["`oracle-box`, with crops of true boxes,"] = bound
-    parts = [_compared(pair, name, f"`{pair['against']}`") for name, pair in pairs.items()]
-    return f"On `{data}` {'; '.join(parts)}." if parts else ""
+    bound = _pair(named["oracle-box"], other) if "oracle-box" in named else None
+    true_boxes = _compared(bound, "`oracle-box`", f"`{other}`") if bound else ""
+    return f"On `{data}` {parts}." + (f" With crops of true boxes {true_boxes}." if true_boxes else "")
 
 
 def _of_objects(records: Sequence[Record], data: str) -> str:
