@@ -138,7 +138,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         data: config.label_methods if data == "voc" else Config.label_methods for data, config in configs.items()
     }
     monkeypatch.setattr(committed, "RESULT_TEACHERS", teachers)
-    root = Path(shutil.copytree(CHECKOUT / "results", tmp_path / "results"))
+    begun = ["parts"] if committed.earlier_version(CHECKOUT / "results") else []  # of this code, not merged yet
+    ignored = shutil.ignore_patterns(*begun)
+    root = Path(shutil.copytree(CHECKOUT / "results", tmp_path / "results", ignore=ignored))
     (root / "earlier.json").unlink(missing_ok=True)
     wanted = {
         "config_sha256": config_hash(profile("reference", "tabletop")),
