@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from wsss.errors import WsssError
 from wsss.experiments.constants import (
     AXES,
     SEARCHED,
@@ -22,6 +23,7 @@ from wsss.methods.regions import Regions
 from wsss.methods.registry import METHODS
 from wsss.pipeline import Run
 from wsss.pipeline.profiles import profile
+from wsss.records.experiments import load_constants
 from wsss.records.store import constants_path
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -106,3 +108,10 @@ def test_the_profile_has_what_the_committed_search_chose(path: Path) -> None:
     chosen = {name: tuple(value) if isinstance(value, list) else value for name, value in record["chosen"].items()}
     assert with_settings(config, chosen) == config
     assert record["at_end"] == chosen_at_end(record["tried"], record["chosen"])
+
+
+def test_a_broken_record_is_named(tmp_path: Path) -> None:
+    path = constants_path(tmp_path, "nyuv2", "depth")
+    write_json(path, {"miou": 3})
+    with pytest.raises(WsssError, match=rf"{path} is no record of searched settings"):
+        load_constants(tmp_path)

@@ -67,7 +67,6 @@ class StageCache:
             keys: of each result, by name.
             save, load: see `get`.
         """
-
         folders = {name: self.path(f"{stage}-blocks", key, "") for name, key in keys.items()}
         return KeptBlocks(folders, save, load)
 

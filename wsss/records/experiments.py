@@ -1,7 +1,9 @@
 """Records of experiments of each data set: searched settings, mIoU over megapixels, other libraries' maps."""
 
 from pathlib import Path
+from typing import cast
 
+from wsss.errors import WsssError
 from wsss.io import read_json
 from wsss.records.record import BudgetRecord, ConstantsRecord, ToolsRecord
 from wsss.records.store import read_rows
@@ -24,7 +26,13 @@ def load_constants(root: Path) -> list[ConstantsRecord]:
     Raises:
         WsssError: a file is broken.
     """
-    return [read_json(path) for path in _below(root, "*/constants/tune")]
+    records = []
+    for path in _below(root, "*/constants/tune"):
+        record = read_json(path)
+        if not isinstance(record, dict) or "tried" not in record:
+            raise WsssError(f"{path} is no record of searched settings. Delete it and search them again.")
+        records.append(cast(ConstantsRecord, record))
+    return records
 
 
 def load_tools(root: Path) -> list[ToolsRecord]:
