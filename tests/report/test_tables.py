@@ -7,6 +7,7 @@ import pytest
 
 from wsss.analysis.strata import MEASURES
 from wsss.errors import WsssError
+from wsss.methods.names import WITHOUT_REGIONS
 from wsss.report.captions import settings_caption
 from wsss.report.claims_table import claims_table
 from wsss.report.comparisons import baseline, best_control, common_seeds, one_each, rivals
@@ -209,7 +210,9 @@ def test_the_best_control_is_chosen_over_seeds_that_all_have() -> None:
 
 def test_a_control_whose_crops_have_a_source_is_one_too() -> None:
     published = record("code-as-published@sensor", 40.0)
-    assert best_control([published, record("zoom", 30.0), record("depth@sensor", 90.0)]) == "code-as-published@sensor"
+    found = [published, record("zoom", 30.0), record("depth@sensor", 90.0)]
+    assert best_control(found) == "code-as-published@sensor"
+    assert best_control(found, WITHOUT_REGIONS) == "zoom"  # it looks at depth, so it is no closer look without depth
 
 
 def test_tables_mark_fewer_seeds_and_compare_over_those_that_all_have() -> None:

@@ -15,12 +15,12 @@ __all__ = [
     "refinement_names",
 ]
 
-WITHOUT_REGIONS = ("zoom", "grid", "random", "cam-box", "code-as-published")
-"""Controls of equal cost that crop without regions of colour or depth."""
+WITHOUT_REGIONS = ("zoom", "grid", "random", "cam-box")
+"""Controls of equal cost that look closer, or elsewhere, without depth and without regions of colour."""
 
-CONTROLS = (*WITHOUT_REGIONS, "rgb-region", "rgb-crop", "rgb", "layers")
+CONTROLS = (*WITHOUT_REGIONS, "code-as-published", "rgb-region", "rgb-crop", "rgb", "layers")
 """Methods of equal cost that make no regions of depth, of those that there are: the best of them on the tune split is
-the *best control*."""
+the *best control*. One of them looks at depth: in `code-as-published` it says how much crops are enlarged."""
 
 REFINEMENT_NAMES = ("crf", "par", "par-depth")
 """What may follow a plus; what these do is in `wsss.pseudo.refinement`."""
