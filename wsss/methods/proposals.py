@@ -88,7 +88,7 @@ def by_colour(regions: Regions, image: NDArray[np.uint8], lab: NDArray[np.float3
 
 
 def by_boxes(boxes: Sequence[Box]) -> Proposal:
-    """Boxes that were given, such as those of the true instances: the upper bound `oracle-box`."""
+    """Boxes that were given, such as those of the true instances in `oracle-box`."""
     return Proposal(tuple(Crop(box, 0) for box in boxes))
 
 

@@ -84,7 +84,7 @@ def _compared(pair: Mapping[str, Any], name: str, other: str) -> str:
 
 
 def _of_seeds(records: Sequence[Record], data: str) -> str:
-    """The pairs of a data set, and what crops of true boxes give: no choice of crops can do much better."""
+    """The pairs of a data set, and what crops of true boxes give, in which nothing is painted out."""
     named = _seeds(records, data)
     pairs = _pairs(named)
     if not pairs:
@@ -119,16 +119,28 @@ def _of_cell(cell: Mapping[str, Any]) -> str:
 
 
 def _of_network(records: Sequence[Record], data: str) -> str:
-    """What depth's labels teach a network: against those of the CAM, refined where that has been compared."""
+    """What depth's labels teach a network, against those of the controls and of the CAM, refined where any are."""
     found = [record for record in records if record["data"] == data and record["stage"] == "segmentation"]
-    named = {MethodName.of_seeds(record["method"]).base: record for record in found}
-    plain = {bool(record["refinement"]): record for record in found if record["method"] == "cam"}
-    depth, bound = named.get("depth"), named.get(FULL_SUPERVISION)
-    for refined, words in ((True, "refined CAM labels"), (False, "CAM labels")):
-        if depth and refined in plain and (pair := _pair(depth, full_name(plain[refined]))):
-            scores = f"{number_text(depth['miou']['mean'])}{_bound_text(bound)}"
-            return f"On `{data}` {_compared(pair, 'a network on depth labels', f'one on {words}')}: {scores}."
-    return ""
+    bases = {full_name(record): MethodName.of_seeds(record["method"]).base for record in found}
+    depth = next((record for record in found if bases[full_name(record)] == "depth"), None)
+    others = [record for record in found if bases[full_name(record)] in (*CONTROLS, "cam")]
+    others = [record for record in others if record["refinement"]] or others
+    others.sort(key=lambda record: bases[full_name(record)] == "cam")
+    pairs = {_labels(other): pair for other in others if depth and (pair := _pair(depth, full_name(other)))}
+    if not depth or not pairs:
+        return ""
+    names = [f"a network on {_labels(depth)}", *["it"] * (len(pairs) - 1)]
+    each = (
+        _compared(pair, name, f"one on {labels}") for name, (labels, pair) in zip(names, pairs.items(), strict=True)
+    )
+    bound = next((record for record in found if record["method"] == FULL_SUPERVISION), None)
+    return f"On `{data}` {'; '.join(each)}: {number_text(depth['miou']['mean'])}{_bound_text(bound)}."
+
+
+def _labels(record: Record) -> str:
+    """`` `cam+crf` labels``."""
+    refinement = f"+{record['refinement']}" if record["refinement"] else ""
+    return f"`{MethodName.of_seeds(record['method']).base}{refinement}` labels"
 
 
 def _bound_text(bound: Record | None) -> str:
