@@ -485,6 +485,23 @@ def test_tables_of_experiments_are_of_their_records(tmp_path: Path) -> None:
         assert expected in page.read_text(encoding="utf-8")
 
 
+def test_choices_at_an_end_of_their_grid_are_on_a_page(tmp_path: Path) -> None:
+    fusion = {"level_weights": [], "crop_weight": 0, "gate": 1, "vote": 0.75, "colour": 0}
+    seeds = record("rgb-region", 40.0, seeds=[0], parameters=[{**fusion, "reach": 0.997}])
+    refined = {"iterations": 20, "colour": 0.4, "jump": 0.0}
+    labels = seeds | {"stage": "pseudo", "refinement": "par", "refinement_parameters": [refined]}
+    (page := tmp_path / "ends.md").write_text("<!-- table:ends -->\n<!-- /table:ends -->\n", encoding="utf-8")
+    write_tables(page, [record("zoom", 30.0)])
+    assert "No choice lies at an end of its grid." in page.read_text(encoding="utf-8")
+    write_tables(page, [seeds, labels])
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if "grid |" in line]
+    assert rows == [
+        "| data | method | at an end of its grid |",
+        "| tabletop | `rgb-region` | reach 0.997 is the highest of its grid |",
+        "| tabletop | `rgb-region+par` | iterations 20 is the highest of its grid |",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -18,7 +18,6 @@ from wsss.experiments.ablation import ablate
 from wsss.experiments.budget import measure_budgets
 from wsss.experiments.claims import write_claims
 from wsss.experiments.doubled import double_trainings
-from wsss.experiments.ends import choice_ends
 from wsss.experiments.other_tools import compare_tools
 from wsss.experiments.plan import (
     RESULT_LABELS,
@@ -35,6 +34,7 @@ from wsss.machine.processes import is_main
 from wsss.machine.stopwatch import Stopwatch
 from wsss.paths import runs_folder
 from wsss.pipeline import Run, open_run
+from wsss.pseudo.ends import choice_ends
 from wsss.pseudo.refinement import require_libraries
 from wsss.records.merging import merge_parts
 from wsss.records.parts import load_part, load_parts, part_path, save_part

@@ -1,8 +1,7 @@
-"""The refinements of seeds by name, each with the 13 trials from which one is chosen on the tune split."""
+"""The refinements of seeds by name, each with the trials from which one is chosen on the tune split."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from wsss.machine.plugins import Registry, check_version
 from wsss.methods.names import REFINEMENTS_OF_OTHERS, MethodName, enter_refinement_name
 from wsss.pseudo.adaptive import adaptive_kernel, colour_differences, depth_differences, spread
 from wsss.pseudo.crf import dense_crf, require_crf
+from wsss.pseudo.trials import TRIALS, RefinementParameters
 
 __all__ = [
     "REFINEMENTS",
@@ -29,31 +29,6 @@ __all__ = [
 ]
 
 Scores = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class RefinementParameters:
-    """What a refinement may choose; which of them count is said by its kind.
-
-    Attributes:
-        iterations: of the pixel-adaptive kernel.
-        colour: bandwidth of colour; of the pixel-adaptive kernel in local standard deviations, of the CRF in 0…255.
-        jump: bandwidth of depth, in jumps of `RegionParameters.jump`.
-        side: bandwidth of position in the CRF, in pixels.
-        weight: of the CRF's bilateral term.
-        background: share of the seeds' threshold that the CRF starts from: smoothing favours what is large, which is
-            background.
-        down: the pixel-adaptive kernel works on image and scores made smaller by this factor, which it then reaches
-            farther on; the scores are resized back.
-    """
-
-    iterations: int = 0
-    colour: float = 0.3
-    jump: float = 0.0
-    side: float = 0.0
-    weight: float = 0.0
-    background: float = 1.0
-    down: int = 1
 
 
 @dataclass(frozen=True)
@@ -163,36 +138,13 @@ def _crf(scene: Scene, scores: Scores, trials: Sequence[RefinementParameters]) -
 
 
 _OWN_REFINEMENTS: dict[str, Refinement] = {
-    "crf": Refinement(
-        tuple(
-            RefinementParameters(colour=13.0, side=50.0, weight=weight, background=background)
-            for background, weight in (*product((0.3, 0.6, 1.0), (1.0, 4.0, 10.0, 25.0)), (1.0, 0.0))
-        ),
-        _crf,
-    ),
-    # At half the size, as the authors of PAR do: on tune of `tabletop` `cam+par` gains 8 mIoU by it, in half the time.
-    "par": Refinement(
-        (
-            RefinementParameters(),
-            *(RefinementParameters(n, colour, down=2) for colour, n in product((0.2, 0.4, 0.8), (2, 5, 10, 20))),
-        ),
-        _adaptive,
-        version=2,
-    ),
-    "par-depth": Refinement(
-        (
-            RefinementParameters(),
-            *(RefinementParameters(n, 0.3, jump, down=2) for jump, n in product((0.5, 2.0, 8.0), (2, 5, 10, 20))),
-        ),
-        _adaptive,
-        uses_depth=True,
-        version=2,
-    ),
+    "crf": Refinement(TRIALS["crf"], _crf),
+    "par": Refinement(TRIALS["par"], _adaptive, version=2),
+    "par-depth": Refinement(TRIALS["par-depth"], _adaptive, uses_depth=True, version=2),
 }
 
 REFINEMENTS: Registry[Refinement] = Registry("refinement", REFINEMENTS_OF_OTHERS, _OWN_REFINEMENTS)
-"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel. 13 trials each,
-of which one of the pixel-adaptive leaves scores as they are.
+"""`crf`: dense CRF. `par`: pixel-adaptive. `par-depth`: pixel-adaptive, with depth in its kernel.
 
 Users and other packages, by the entry points `wsss.refinements`, may enter more: see `register_refinement`."""
 

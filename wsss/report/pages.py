@@ -30,7 +30,7 @@ from wsss.report.budget_charts import budget_table
 from wsss.report.captions import folded_settings
 from wsss.report.claims_table import claims_block
 from wsss.report.comparisons import best_control
-from wsss.report.constants_table import constants_table
+from wsss.report.constants_table import constants_table, ends_table
 from wsss.report.effect_charts import effects_table
 from wsss.report.found import found_block
 from wsss.report.headline import headline_table, own_depth
@@ -132,6 +132,7 @@ def _with_tables(page: Path, records: Sequence[Record], others: Others) -> str:
         "budgets": partial(_budgets, others.budgets),
         "tools": partial(_tools, others.tools),
         "constants": partial(_constants, others.constants),
+        "ends": partial(_ends, records),
     }
     text, parts, end = _read(page), [], 0
     markers = list(_MARKER.finditer(text))
@@ -173,6 +174,11 @@ def _constants(constants: Sequence[ConstantsRecord]) -> str:
     if not constants:
         raise WsssError("there is no record of searched settings. Make it with `wsss.experiments.constants`.")
     return to_markdown(constants_table(constants))
+
+
+def _ends(records: Sequence[Record]) -> str:
+    table = ends_table(records)
+    return "No choice lies at an end of its grid.\n" if table is None else to_markdown(table)
 
 
 def _block(table: str, records: Sequence[Record], title: str = "") -> str:

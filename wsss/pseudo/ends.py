@@ -6,7 +6,7 @@ from typing import Any
 from wsss.methods.grid_ends import unnatural_ends
 from wsss.methods.names import MethodName
 from wsss.methods.registry import METHODS
-from wsss.pseudo.refinement import REFINEMENTS
+from wsss.pseudo.trials import TRIALS
 from wsss.records.record import Record
 
 __all__ = ["choice_ends", "record_ends"]
@@ -22,8 +22,8 @@ def choice_ends(name: str, facts: Mapping[str, Any]) -> list[str]:
     parts, found = MethodName.parse(name), []
     if parts.base in METHODS and facts.get("parameters"):
         found += unnatural_ends(facts["parameters"], METHODS[parts.base].trials)
-    if parts.refinement and facts.get("refinement"):
-        found += unnatural_ends(facts["refinement"], REFINEMENTS[parts.refinement].trials)
+    if parts.refinement in TRIALS and facts.get("refinement"):
+        found += unnatural_ends(facts["refinement"], TRIALS[parts.refinement])
     return found
 
 
@@ -36,4 +36,8 @@ def record_ends(record: Record) -> list[str]:
         for parameters, refinement in zip(record["parameters"], refined, strict=True)
         for end in choice_ends(name, {"parameters": parameters, "refinement": refinement})
     ]
-    return [f"{end} ({each.count(end)} of {len(record['seeds'])} training seeds)" for end in dict.fromkeys(each)]
+    several = len(record["seeds"]) > 1
+    return [
+        f"{end} ({each.count(end)} of {len(record['seeds'])} training seeds)" if several else end
+        for end in dict.fromkeys(each)
+    ]
