@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from wsss.errors import WsssError
 from wsss.io import atomic_path
@@ -43,6 +44,8 @@ from wsss.report.text import number_text, to_markdown
 from wsss.report.tool_table import tool_table
 
 __all__ = ["PAGES", "TABLES", "Others", "is_current", "load_others", "write_tables"]
+
+T = TypeVar("T")
 
 PAGES = (
     Path("README.md"),
@@ -148,32 +151,32 @@ def _with_tables(page: Path, records: Sequence[Record], others: Others) -> str:
 
 
 def _of_presets(name: str, presets: Sequence[PresetRecord]) -> str:
-    if not presets:
-        raise WsssError("there is no record of what a preset is worth. Make it with `wsss presets --measure`.")
-    return PRESET_TABLES[name](presets)
+    return PRESET_TABLES[name](_there(presets, "what a preset is worth", "wsss presets --measure"))
 
 
 def _budgets(budgets: Sequence[BudgetRecord]) -> str:
-    if not budgets:
-        raise WsssError("there is no record of mIoU over megapixels. Make it with `wsss results budget`.")
     note = "*Tune split, seed 0; differences are paired, in points, with 95 % intervals over scenes, unadjusted.*\n"
-    return "\n".join([*(to_markdown(budget_table(one)) for one in budgets), note])
+    found = _there(budgets, "mIoU over megapixels", "wsss results budget")
+    return "\n".join([*(to_markdown(budget_table(one)) for one in found), note])
 
 
 def _tools(tools: Sequence[ToolsRecord]) -> str:
-    if not tools:
-        raise WsssError("there is no record of other libraries' maps. Make it with `wsss results tools`.")
     blocks = [
         f"**{one['data']}**, {one['split']} split, {one['num_images']} images\n\n{to_markdown(tool_table(one))}"
-        for one in tools
+        for one in _there(tools, "other libraries' maps", "wsss results tools")
     ]
     return "\n".join(blocks)
 
 
 def _constants(constants: Sequence[ConstantsRecord]) -> str:
-    if not constants:
-        raise WsssError("there is no record of searched settings. Make it with `wsss.experiments.constants`.")
-    return to_markdown(constants_table(constants))
+    return to_markdown(constants_table(_there(constants, "searched settings", "wsss.experiments.constants")))
+
+
+def _there(records: Sequence[T], subject: str, made_by: str) -> Sequence[T]:
+    """The records themselves; a `WsssError` where there are none."""
+    if not records:
+        raise WsssError(f"there is no record of {subject}. Make it with `{made_by}`.")
+    return records
 
 
 def _ends(records: Sequence[Record]) -> str:
