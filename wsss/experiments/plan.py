@@ -61,7 +61,7 @@ RESULT_LABELS = {
 
 
 RESULT_TEACHERS = {
-    "tabletop": ("cam+crf", "rgb-region+crf", "depth"),
+    "tabletop": ("cam+par", "rgb-region+crf", "depth"),
     "nyuv2": ("cam+crf", "rgb-region+crf", "depth+crf"),
     "voc": ("cam+par", "rgb-region+par", "depth+par"),
 }
