@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wsss.config import ALGORITHM_VERSION, Config, algorithms_of, config_hash, hashed_splits
+from wsss.config import ALGORITHM_VERSION, algorithms_of, config_hash, hashed_splits
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
@@ -30,9 +30,11 @@ from wsss.pipeline.profiles import profile
 from wsss.pipeline.run import Run
 from wsss.records.record import Record
 from wsss.records.store import (
+    STAGES,
     ablation_path,
     check_fresh,
     check_not_smoke,
+    doubled_path,
     find_record,
     full_name,
     load_ablation,
@@ -130,18 +132,17 @@ def is_planned(record: Record) -> bool:
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The committed tree as if it had just been made, of the methods whose records it has."""
     found = {(r["data"] if r["data"] in RESULT_METHODS else "voc", r["stage"], full_name(r)) for r in RECORDS}
-    for names, stage in (("RESULT_METHODS", "cam"), ("RESULT_LABELS", "pseudo")):
-        plan, configs = getattr(committed, names), {data: profile("reference", data) for data in RESULT_METHODS}
+    configs = {data: profile("reference", data) for data in RESULT_METHODS}
+    for names, stage in zip(("RESULT_METHODS", "RESULT_LABELS", "RESULT_TEACHERS"), STAGES, strict=True):
+        plan = getattr(committed, names)
         kept = {d: tuple(n for n in plan[d] if (d, stage, configs[d].full_name(n)) in found) for d in RESULT_METHODS}
         monkeypatch.setattr(committed, names, kept)
-    teachers = {
-        data: config.label_methods if data == "voc" else Config.label_methods for data, config in configs.items()
-    }
-    monkeypatch.setattr(committed, "RESULT_TEACHERS", teachers)
-    begun = ["parts"] if committed.earlier_version(CHECKOUT / "results") else []  # of this code, not merged yet
-    ignored = shutil.ignore_patterns(*begun)
-    root = Path(shutil.copytree(CHECKOUT / "results", tmp_path / "results", ignore=ignored))
+    root = Path(shutil.copytree(CHECKOUT / "results", tmp_path / "results"))
     (root / "earlier.json").unlink(missing_ok=True)
+    for name in {path.parents[2].name for path in root.glob("*/parts/seed-*/*.json")}:
+        own = configs[name if name in configs else "voc"]
+        made = {"config_sha256": config_hash(own), "algorithms": algorithms_of("segmentation")}
+        write_json(doubled_path(root, name, 0), {"provenance": made})
     wanted = {
         "config_sha256": config_hash(profile("reference", "tabletop")),
         "algorithm_version": ALGORITHM_VERSION["cam"],

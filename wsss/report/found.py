@@ -18,8 +18,12 @@ __all__ = ["found_block", "found_sentences", "found_table"]
 METHODS = {"depth": CONTROLS, "crop-only": WITHOUT_REGIONS}
 """What sentences are about, the whole method and its crops alone; and the controls of which the best on the tune split
 is compared with."""
-GROUPS = {("<1 %", ALL): "Below 1 % of the image", (ALL, ">40 %"): "More than 40 % hidden"}
-"""Cells of the table of size and occlusion that have a sentence."""
+GROUPS = {
+    ("<1 %", ALL): "below 1 % of the image",
+    (ALL, ">40 %"): "more than 40 % hidden",
+    (ALL, "border >30 %"): "more than 30 % of the border hidden",
+}
+"""Cells of the table of size and occlusion that have a sentence, where a data set has them."""
 LEGEND = (
     "*mIoU in percent, background included, ± the standard deviation over training runs; brackets: 95 % intervals over "
     "scenes. The best control is the best on the tune split; `crop-only` is compared with the best without regions. "
@@ -84,30 +88,33 @@ def _compared(pair: Mapping[str, Any], name: str, other: str) -> str:
 
 
 def _of_seeds(records: Sequence[Record], data: str) -> str:
-    """The pairs of a data set, and what crops of true boxes give, in which nothing is painted out."""
+    """The pairs of a data set; of photographs also what crops of true boxes give, in which nothing is painted out."""
     named = _seeds(records, data)
     pairs = _pairs(named)
     if not pairs:
         return ""
     parts = "; ".join(_compared(pair, f"`{name}`", f"`{pair['against']}`") for name, pair in pairs.items())
     other = best_control(list(named.values()), WITHOUT_REGIONS)
-    bound = _pair(named["oracle-box"], other) if "oracle-box" in named else None
+    bound = _pair(named["oracle-box"], other) if "oracle-box" in named and data != "tabletop" else None
     true_boxes = _compared(bound, "`oracle-box`", f"`{other}`") if bound else ""
     return f"On `{data}` {parts}." + (f" With crops of true boxes {true_boxes}." if true_boxes else "")
 
 
 def _of_objects(records: Sequence[Record], data: str) -> str:
-    """Differences in IoU and recall, where small and hidden objects are both known."""
-    pairs = _pairs(_seeds(records, data))
+    """Differences in IoU and recall of small and of hidden objects; of photographs those of the whole method alone."""
+    pairs = {
+        name: pair for name, pair in _pairs(_seeds(records, data)).items() if data == "tabletop" or name == "depth"
+    }
     cells = {name: {(one["size"], one["occlusion"]): one for one in pair["strata"]} for name, pair in pairs.items()}
-    if not cells or any(key not in own or not own[key]["n"] for own in cells.values() for key in GROUPS):
+    known = {key: words for key, words in GROUPS.items() if all(key in own and own[key]["n"] for own in cells.values())}
+    if not cells or not known:
         return ""
-    return " ".join(
+    each = [
         f"{words}: "
         + "; ".join(f"`{name}` {_of_cell(own[key])} against `{pairs[name]['against']}`" for name, own in cells.items())
-        + "."
-        for key, words in GROUPS.items()
-    )
+        for key, words in known.items()
+    ]
+    return " ".join(f"{one}." for one in (f"On `{data}` {each[0]}", *(one[0].upper() + one[1:] for one in each[1:])))
 
 
 def _of_cell(cell: Mapping[str, Any]) -> str:
