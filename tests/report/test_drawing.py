@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from wsss.errors import WsssError
 from wsss.report import drawing
-from wsss.report.drawing import Chart, draw_charts
+from wsss.report.drawing import Chart, draw_charts, remove_others
 
 SOURCE = {"records": "tabletop/cam/test"}
 
@@ -50,6 +50,20 @@ def test_other_records_are_drawn(tmp_path: Path, drawn: list[str]) -> None:
     draw_charts([chart(tmp_path, 1, 2), chart(tmp_path, 3, name="others")])
     draw_charts([chart(tmp_path, 1, 5), chart(tmp_path, 3, name="others")])
     assert drawn == ["bars", "others", "bars"]
+
+
+def test_charts_that_nobody_asks_for_any_more_are_removed(tmp_path: Path) -> None:
+    """But for files that were changed by hand, and for pictures that are no charts."""
+    kept, gone = chart(tmp_path, 1, 2), chart(tmp_path, 3, name="others")
+    draw_charts([kept, gone])
+    gone.files[1].write_text("mine")
+    (tmp_path / "scene.png").write_bytes(b"picture")
+    assert remove_others(tmp_path, [kept]) == gone.files[:1]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "bars.png", "bars.svg", "drawn.json", "others.svg", "scene.png"
+    }  # fmt: skip
+    assert remove_others(tmp_path, [kept]) == []
+    assert draw_charts([kept]) == kept.files
 
 
 def test_files_that_somebody_changed_are_drawn_again(tmp_path: Path, drawn: list[str]) -> None:

@@ -275,7 +275,7 @@ def report(
     from wsss.experiments.plan import CLAIMS
     from wsss.records.store import load_records
     from wsss.report.chart_list import all_charts
-    from wsss.report.drawing import draw_charts
+    from wsss.report.drawing import draw_charts, remove_others
     from wsss.report.gallery import write_gallery
     from wsss.report.pages import PAGES, load_others, write_tables
 
@@ -290,6 +290,8 @@ def report(
         pages = pages or list(PAGES)
     charts = all_charts(found, records, figures)
     drawn = _said(draw_charts(charts))
+    if committed:
+        remove_others(figures, charts)
     for page in pages or ():
         write_tables(page, found, load_others(records, CLAIMS))
     written = [*(pages or ()), *([write_gallery(figures)] if committed else [])]

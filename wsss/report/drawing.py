@@ -18,7 +18,7 @@ from wsss.io import content_hash, file_hash, read_json, write_json
 from wsss.machine.processes import end_with_parent, usable_cores
 from wsss.report.style import save_figure
 
-__all__ = ["Chart", "draw_charts"]
+__all__ = ["Chart", "draw_charts", "remove_others"]
 
 INDEX = "drawn.json"
 WORTH_A_PROCESS = 6
@@ -44,7 +44,7 @@ class Chart:
     @property
     def files(self) -> list[Path]:
         """The PNG and the SVG file."""
-        return [self.path.with_name(f"{self.path.name}.{suffix}") for suffix in ("png", "svg")]
+        return _files(self.path)
 
     def inputs(self) -> str:
         """Hash of all that the files depend on."""
@@ -81,6 +81,29 @@ def draw_charts(charts: Sequence[Chart], processes: int | None = None) -> list[P
             known |= {chart.path.name: _state(chart) for chart in stale}
             write_json(folder / INDEX, dict(sorted(known.items())))
     return [path for chart in charts for path in chart.files]
+
+
+def remove_others(folder: Path, charts: Sequence[Chart]) -> list[Path]:
+    """Remove charts that `draw_charts` once drew in a folder and that are none of `charts` now; returns their files.
+
+    Files that somebody has changed since stay.
+    """
+    known = read_json(folder / INDEX) if (folder / INDEX).exists() else {}
+    others = {name: state for name, state in known.items() if name not in {chart.path.name for chart in charts}}
+    removed = []
+    for name, state in others.items():
+        for path, drawn in zip(_files(folder / name), state["files"], strict=True):
+            if path.exists() and file_hash(path) == drawn:
+                path.unlink()
+                removed.append(path)
+    if others:
+        write_json(folder / INDEX, {name: state for name, state in known.items() if name not in others})
+    return removed
+
+
+def _files(path: Path) -> list[Path]:
+    """The PNG and the SVG file of a path without suffix."""
+    return [path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "svg")]
 
 
 def _state(chart: Chart) -> dict[str, Any]:
