@@ -55,7 +55,7 @@ def test_the_example_of_the_page_runs(monkeypatch: pytest.MonkeyPatch, capsys: p
     (code,) = re.findall(r"^```python ci\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     exec(compile(code, "results/README.md", "exec"), {"__name__": "example"})
     lines = capsys.readouterr().out.splitlines()
-    assert re.match(r"\d+\.\d mIoU on \d+ images, seeds \[0, 1, 2\]$", lines[0])
+    assert re.match(r"\d+\.\d mIoU on \d+ images, seeds \[0(, \d)*\]$", lines[0])
     assert any("points against cam [" in line for line in lines[1:])
 
 
