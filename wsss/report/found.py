@@ -24,17 +24,20 @@ GROUPS = {
     (ALL, "border >30 %"): "more than 30 % of the border hidden",
 }
 """Cells of the table of size and occlusion that have a sentence, where a data set has them."""
+ONE_RUN = "¹"
+"""Mark of numbers of one training run."""
 LEGEND = (
-    "*mIoU in percent, background included, ± the standard deviation over training runs; brackets: 95 % intervals over "
+    "mIoU in percent, background included, ± the standard deviation over training runs; brackets: 95 % intervals over "
     "scenes. The best control is the best on the tune split; `crop-only` is compared with the best without regions. "
-    "Seeds are made with image labels and networks are not: do not rank them against each other.*\n"
+    "Seeds are made with image labels and networks are not: do not rank them against each other."
 )
 
 
 def found_block(records: Sequence[Record]) -> str:
     """Sentences as a list, a table and its legend, as Markdown."""
     sentences = "".join(f"- {sentence}\n" for sentence in found_sentences(records))
-    return f"{sentences}\n{to_markdown(found_table(records))}\n{LEGEND}"
+    once = f" {ONE_RUN} One training run." if ONE_RUN in sentences else ""
+    return f"{sentences}\n{to_markdown(found_table(records))}\n*{LEGEND}{once}*\n"
 
 
 def found_sentences(records: Sequence[Record]) -> list[str]:
@@ -80,10 +83,10 @@ def _pair(record: Record, against: str | None) -> Mapping[str, Any] | None:
 def _compared(pair: Mapping[str, Any], name: str, other: str) -> str:
     """`NAME has 2.7 mIoU more than OTHER [1.2, 4.2]`, or `NAME is not certainly different from OTHER (…)`."""
     (low, high), value, signs = pair["ci"], pair["difference"], {each > 0 for each in pair["per_seed"]}
+    once = ONE_RUN if len(pair["per_seed"]) == 1 else ""
     if low <= 0 <= high or len(signs) > 1:
-        return f"{name} is not certainly different from {other} ({signed(value)} {interval_text(pair['ci'])})"
+        return f"{name} is not certainly different from {other} ({signed(value)} {interval_text(pair['ci'])}{once})"
     word = "more" if value > 0 else "less"
-    once = ", one training run" if len(pair["per_seed"]) == 1 else ""
     return f"{name} has {number_text(abs(value))} mIoU {word} than {other} {interval_text(pair['ci'])}{once}"
 
 
@@ -152,7 +155,7 @@ def _labels(record: Record) -> str:
 
 def _bound_text(bound: Record | None) -> str:
     """`, and 68.1 on true masks`."""
-    once = " (one training run)" if bound and len(bound["seeds"]) == 1 else ""
+    once = ONE_RUN if bound and len(bound["seeds"]) == 1 else ""
     return f", and {number_text(bound['miou']['mean'])} on true masks{once}" if bound else ""
 
 

@@ -145,6 +145,17 @@ QUESTIONS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
             ),
         ),
     ),
+    (
+        "What do more pixels buy?",
+        (
+            Kind(
+                "(?P<data>.+)-budget-seed-(?P<seed>.+)",
+                "{data}: mIoU over megapixels",
+                "Curves with 95 % bands: mIoU on the tune split of {data} over the megapixels that the classifier "
+                "sees, of passes alone, of regions of colour, and of depth.",
+            ),
+        ),
+    ),
     ("Are the pseudo-labels better?", _of_table("pseudo", "pseudo-labels", (*_SCORES, *_OBJECTS, "activation"))),
     ("Do better labels make a better network?", _of_table("segmentation", "networks", (*_SCORES, *_OBJECTS, "losses"))),
     (
