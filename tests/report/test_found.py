@@ -97,16 +97,26 @@ def test_networks_are_compared_with_refined_labels_where_there_are_any() -> None
     (*_, found) = found_sentences([*RECORDS, depth, *labels])
     assert found == (
         "**Networks.** On `tabletop` a network on `depth+par` labels has 5.0 mIoU more than one on `cam+par` labels "
-        "[4.0, 6.0]: 60.0, and 68.0 on true masks."
+        "[4.0, 6.0]. Its mIoU is 60.0, on true masks 68.0."
     )
     (*_, found) = found_sentences([*RECORDS, depth, labels[0]])
     assert "20.0 mIoU more than one on `cam` labels [19.0, 21.0]¹" in found
     (*_, found) = found_sentences([*RECORDS, depth, *labels, network("rgb-region", 62.0, refinement="crf")])
     assert found == (
         "**Networks.** On `tabletop` a network on `depth+par` labels has 2.0 mIoU less than one on `rgb-region+crf` "
-        "labels [−3.0, −1.0]¹; it has 5.0 mIoU more than one on `cam+par` labels [4.0, 6.0]: 60.0, "
-        "and 68.0 on true masks."
+        "labels [−3.0, −1.0]¹. It has 5.0 mIoU more than one on `cam+par` labels [4.0, 6.0]. Its mIoU is 60.0, on true "
+        "masks 68.0."
     )
+
+
+def test_several_data_sets_are_a_list() -> None:
+    (_, photographs, objects) = found_sentences([*RECORDS, *(one | {"data": name} for one in RECORDS for name in "ab")])
+    assert photographs.startswith("**Photographs.**\n  - On `a` `depth` has")
+    assert [line[:16] for line in objects.splitlines()[1:]] == [
+        "  - On `tabletop",
+        "  - On `a` below",
+        "  - On `b` below",
+    ]
 
 
 def test_the_table_has_a_row_for_each_data_set() -> None:

@@ -41,7 +41,7 @@ def found_block(records: Sequence[Record]) -> str:
 
 
 def found_sentences(records: Sequence[Record]) -> list[str]:
-    """A text for each subject: rendered scenes, photographs, small and hidden objects, networks.
+    """A text for each subject: rendered scenes, photographs, small and hidden objects, networks; as Markdown.
 
     A subject of which there is no comparison is left out. Where an interval holds 0, or training runs disagree, the
     difference is called not certain.
@@ -53,7 +53,12 @@ def found_sentences(records: Sequence[Record]) -> list[str]:
         "Small and hidden objects": [_of_objects(records, name) for name in names],
         "Networks": [_of_network(records, name) for name in names],
     }
-    return [f"**{title}.** {' '.join(filter(None, parts))}" for title, parts in titled.items() if any(parts)]
+    return [_titled(title, [part for part in parts if part]) for title, parts in titled.items() if any(parts)]
+
+
+def _titled(title: str, parts: Sequence[str]) -> str:
+    """The text of one data set behind the title, those of several in a list below it."""
+    return f"**{title}.** {parts[0]}" if len(parts) == 1 else "\n  - ".join([f"**{title}.**", *parts])
 
 
 def _data_sets(records: Sequence[Record]) -> list[str]:
@@ -139,12 +144,13 @@ def _of_network(records: Sequence[Record], data: str) -> str:
     pairs = {_labels(other): pair for other in others if depth and (pair := _pair(depth, full_name(other)))}
     if not depth or not pairs:
         return ""
-    names = [f"a network on {_labels(depth)}", *["it"] * (len(pairs) - 1)]
-    each = (
-        _compared(pair, name, f"one on {labels}") for name, (labels, pair) in zip(names, pairs.items(), strict=True)
+    first, *more = (
+        _compared(pair, "it" if number else f"a network on {_labels(depth)}", f"one on {labels}")
+        for number, (labels, pair) in enumerate(pairs.items())
     )
     bound = next((record for record in found if record["method"] == FULL_SUPERVISION), None)
-    return f"On `{data}` {'; '.join(each)}: {number_text(depth['miou']['mean'])}{_bound_text(bound)}."
+    own = f"Its mIoU is {number_text(depth['miou']['mean'])}{_bound_text(bound)}."
+    return " ".join([f"On `{data}` {first}.", *(f"{one[0].upper()}{one[1:]}." for one in more), own])
 
 
 def _labels(record: Record) -> str:
@@ -154,9 +160,9 @@ def _labels(record: Record) -> str:
 
 
 def _bound_text(bound: Record | None) -> str:
-    """`, and 68.1 on true masks`."""
+    """`, on true masks 68.1`."""
     once = ONE_RUN if bound and len(bound["seeds"]) == 1 else ""
-    return f", and {number_text(bound['miou']['mean'])} on true masks{once}" if bound else ""
+    return f", on true masks {number_text(bound['miou']['mean'])}{once}" if bound else ""
 
 
 def found_table(records: Sequence[Record]) -> pd.DataFrame:
