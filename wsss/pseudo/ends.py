@@ -15,6 +15,8 @@ __all__ = ["choice_ends", "record_ends"]
 def choice_ends(name: str, facts: Mapping[str, Any]) -> list[str]:
     """The ends of grids, beyond which something may lie, that one training seed's choice is at.
 
+    Of refinements those of this package.
+
     Args:
         name: of a method or label method, such as `depth@sensor+par`.
         facts: of its `Score`: `parameters` of the fusion, `refinement` of labels.

@@ -1,6 +1,7 @@
 """What was found, for the README: a few sentences and a table at a glance, from records."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -155,8 +156,8 @@ def _of_network(records: Sequence[Record], data: str) -> str:
 
 def _labels(record: Record) -> str:
     """`` `cam+crf` labels``."""
-    refinement = f"+{record['refinement']}" if record["refinement"] else ""
-    return f"`{MethodName.of_seeds(record['method']).base}{refinement}` labels"
+    name = MethodName.of_seeds(record["method"])
+    return f"`{replace(name, source=None, refinement=record['refinement'])}` labels"
 
 
 def _bound_text(bound: Record | None) -> str:
