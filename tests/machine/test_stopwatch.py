@@ -34,6 +34,16 @@ def test_what_earlier_tries_took_counts(tmp_path: Path) -> None:
     clock.forget()
 
 
+@pytest.mark.parametrize("now", [0.1, 0.7, 1e5 + 0.1])
+def test_no_time_is_lost_to_rounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float) -> None:
+    monkeypatch.setattr(stopwatch, "_now", lambda: (now, now))
+    path = tmp_path / "clock.json"
+    path.write_text('{"wall_s": 100.3, "cpu_s": 50.0}')
+    with Stopwatch(path) as clock:
+        pass
+    assert (clock.wall_s, clock.cpu_s) == (100.3, 50.0)
+
+
 def test_it_is_saved_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stopwatch, "SAVED_EVERY", 0.01)
     path = tmp_path / "clock.json"

@@ -65,7 +65,7 @@ class Stopwatch:
 
     def _passed(self) -> tuple[float, float]:
         end = self._end if self._end[0] else _now()
-        wall, cpu = (before + to - since for before, to, since in zip(self._before, end, self._start, strict=True))
+        wall, cpu = (before + (to - since) for before, to, since in zip(self._before, end, self._start, strict=True))
         return wall, cpu
 
     def _save_on(self) -> None:
