@@ -104,6 +104,16 @@ def test_what_is_there_is_not_made_again(opened: Callable[..., Run], tmp_path: P
     assert not list((tmp_path / "runs" / "parts").glob("*"))  # the clocks are done with
 
 
+def test_nothing_is_rendered_to_say_what_is_there(
+    opened: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_part(FIRST, opened(FIRST), tmp_path, print)
+    monkeypatch.setattr("wsss.pipeline.data.render_tabletop", lambda *_, **__: pytest.fail("rendered"))
+    elsewhere = opened(FIRST, root=str(tmp_path / "nothing"))
+    assert not elsewhere.data_is_there
+    assert part_state(FIRST, elsewhere, tmp_path) == {}
+
+
 def test_what_is_of_other_settings_data_or_versions_is_made_again(
     opened: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,8 @@ class RunData:
 
     def has_masks(self, split: str) -> bool:
         """Whether any pixel of a split has a label: images may come with their classes alone."""
+        if not self.is_there:  # scenes that are still to be rendered will have them
+            return True
         data = self.split(split)
         if isinstance(data, TaggedPhotographs):
             return data.has_masks

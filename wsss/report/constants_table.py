@@ -39,7 +39,7 @@ def ends_table(records: Sequence[Record]) -> pd.DataFrame | None:
     seeds = {(one["data"], one["method"]): record_ends(one) for one in tuned if one["stage"] == "cam"}
     rows = {(data, f"`{method}`"): ends for (data, method), ends in seeds.items()}
     for one in tuned:
-        if one["refinement"]:
+        if one["stage"] == "pseudo" and one["refinement"]:
             known = seeds.get((one["data"], one["method"]), ())
             rows[one["data"], f"`{full_name(one)}`"] = [end for end in record_ends(one) if end not in known]
     found = {names: "; ".join(ends) for names, ends in sorted(rows.items(), key=lambda row: row[0][0]) if ends}
