@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from wsss.data.base import Dataset, labels_of_mask
 from wsss.data.tabletop import CLASSES, GENERATOR_VERSION, TabletopDataset, TabletopSpec, default_root
@@ -152,6 +153,20 @@ def test_fingerprints(tabletop_root: Path, copy: Path) -> None:
     index["identity"]["version"] = GENERATOR_VERSION + 1
     (copy / "train" / "index.json").write_text(json.dumps(index))
     assert mark(tabletop_root) != mark(copy)
+
+
+@pytest.mark.parametrize("split", ["train", "tune", "test"])
+def test_the_frozen_scenes_still_look_the_same(split: str, tmp_path: Path) -> None:
+    """Light, texture, noise and both depths: everything that a fingerprint does not look at."""
+    looks = json.loads(Path(__file__).with_name("frozen_looks.json").read_text())  # means of 4 × 4 blocks
+    (tmp_path / "identity.json").write_text(json.dumps(TabletopSpec().identity()))
+    _render_chunk(tmp_path, TabletopSpec(), split, [0])
+    files = {"image": f"{split}/rgb/0000", "depth": f"{split}/depth/0000", "kinect": f"kinect/{split}-0000"}
+    for name, file in files.items():
+        pixels = np.asarray(Image.open(tmp_path / f"{file}.png"), float)
+        means = pixels.reshape(4, 128, 4, 128, -1).mean((1, 3)).ravel()
+        expected = np.array(looks[split][name])
+        np.testing.assert_allclose(means, expected, rtol=0.005, atol=0.2)
 
 
 def test_limits_are_spread_over_the_split(tabletop_root: Path) -> None:

@@ -90,6 +90,8 @@ def test_every_variant_is_valid_and_its_group_starts_unchanged() -> None:
         if variant.group not in firsts:
             firsts[variant.group] = variant
             assert (regions, crops) == (config.regions, config.crops), variant
+        elif variant.method == firsts[variant.group].method:
+            assert (regions, crops) != (config.regions, config.crops), variant
         assert isinstance(regions, RegionParameters)
         assert isinstance(crops, CropParameters)
     names = [(variant.group, variant.name) for variant in VARIANTS]
