@@ -39,7 +39,7 @@ def own_models_table(rows: Rows) -> str:
     memory = _head("MB", "maps", "bare passes", *named)
     whole = _head(
         "whole photograph",
-        "ms, once",
+        "ms, to wrap the model",
         "ms, four scales, mirrored",
         "/ bare passes",
         "ms, with depth",

@@ -33,7 +33,7 @@ RECORDS = [
     record("zoom", 40.0),
     record("rgb-region", 45.0),
     compared("depth@sensor", 70.0, pair("rgb-region", 25.0, [24.0, 26.0], CELLS)),
-    compared("crop-only@sensor", 40.5, pair("zoom", 0.5, [0.4, 0.6], CELLS), pair("rgb-region", -4.5, [-4.5])),
+    compared("crop-only@sensor", 40.5, pair("zoom", 0.5, [0.4, 0.6], CELLS), pair("rgb-region", -4.5, [-4.4, -4.6])),
 ]
 
 
@@ -46,7 +46,8 @@ def test_each_method_is_compared_with_its_best_control() -> None:
     rendered, objects = found_sentences(RECORDS)
     assert rendered == (
         "**Rendered scenes.** On `tabletop` `depth` has 25.0 mIoU more than `rgb-region` [24.0, 26.0]; "
-        "`crop-only` is not certainly different from `zoom` (+0.5 [−0.5, 1.5])."
+        "`crop-only` is not certainly different from `zoom` (+0.5 [−0.5, 1.5]), and −4.5 [−5.5, −3.5] against "
+        "`rgb-region`."
     )
     assert objects == (
         "**Small and hidden objects.** On `tabletop` below 1 % of the image: `depth` +5.0 [4.0, 6.0] IoU and −1.0 [−2.0, "
@@ -56,14 +57,18 @@ def test_each_method_is_compared_with_its_best_control() -> None:
     )
 
 
-def test_photographs_have_true_boxes_and_the_objects_that_are_known() -> None:
-    bound = compared("oracle-box", 41.0, pair("zoom", 1.0, [0.5, 1.5]), pair("rgb-region", -4.0, [-4.0]))
-    photographs = [one | {"data": "nyuv2"} for one in (*RECORDS, bound)]
-    found, objects = found_sentences(photographs)
-    assert found.endswith(
-        "`zoom` (+0.5 [−0.5, 1.5]). With crops of true boxes `oracle-box` is not certainly different from `zoom` (+1.0 "
-        "[0.0, 2.0])."
+def test_other_depth_has_its_own_sentence() -> None:
+    other = [compared(f"depth@{name}", 50.0, pair("rgb-region", gain, [gain, gain])) for name, gain in
+             (("kinect", 9.0), ("learned", -1.0), ("shuffled", -3.0))]  # fmt: skip
+    rendered, _ = found_sentences([*RECORDS, *other])
+    assert rendered.endswith(
+        " With other depth, against `rgb-region`: `depth@kinect` +9.0 [8.0, 10.0]; `depth@learned` −1.0 [−2.0, 0.0]."
     )
+
+
+def test_photographs_have_the_objects_that_are_known() -> None:
+    photographs = [one | {"data": "nyuv2"} for one in RECORDS]
+    _, objects = found_sentences(photographs)
     assert "crop-only" not in objects
     border = [CELLS[1] | {"occlusion": "border >30 %"}]
     photographs[3] = compared("depth@sensor", 70.0, pair("rgb-region", 25.0, [24.0], border), data="nyuv2")

@@ -33,7 +33,7 @@ def test_methods_are_called_as_in_tables(tmp_path: Path) -> None:
         (tmp_path / f"{name}.png").touch()
     (seeds, labels) = CELL.findall(gallery_text(tmp_path))
     assert seeds[0].startswith("Heat map: IoU of crop-only@meter less that of rgb-region on voc-animals,")
-    assert labels[2] == "nyuv2: depth@sensor+par-depth beside cam"
+    assert labels[2] == "nyuv2: depth@sensor+par-depth minus cam"
 
 
 def test_tabletop_comes_first_and_what_is_not_known_last(tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ def test_rows_are_found_by_what_was_claimed_not_by_what_was_chosen() -> None:
 
 def test_the_time_is_that_of_the_stages_that_are_needed_each_part_once() -> None:
     times = {(row["data"], row["claim"].split(":")[0]): row["time"] for _, row in rows()}
-    assert times["tabletop", "seeds"] == "3.0 h (2 seeds)"
-    assert times["tabletop", "network"] == "4.2 h (2 seeds)"
+    assert times["tabletop", "seeds"] == "1.5 h (2 seeds)"
+    assert times["tabletop", "network"] == "2.1 h (2 seeds)"
     assert times["nyuv2", "seeds"] == times["voc-animals", "seeds"] == "–"
 
 

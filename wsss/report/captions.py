@@ -35,7 +35,7 @@ def settings_caption(*records: Record) -> str:
         _listed(ordered, _scales_text),
         f"per image {_listed(ordered, _cost_text)}",
         f"image labels {_listed(ordered, lambda r: r['image_labels'])}",
-        f"seeds {_listed(ordered, lambda r: ', '.join(map(str, r['seeds'])))}",
+        f"training seeds {_listed(ordered, lambda r: ', '.join(map(str, r['seeds'])))}",
     ]
     smoke = "NOT A RESULT (smoke profile). " if any(record["profile"] == "smoke" for record in records) else ""
     return f"{smoke}{'; '.join(parts)}."

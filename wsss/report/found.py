@@ -27,10 +27,13 @@ GROUPS = {
 """Cells of the table of size and occlusion that have a sentence, where a data set has them."""
 ONE_RUN = "¹"
 """Mark of numbers of one training run."""
+OTHER_DEPTH = ("depth@kinect", "depth@learned")
+"""Of rendered scenes, whose own depth is exact: as a simulated camera measures it, and as a network predicts it."""
 LEGEND = (
-    "mIoU in percent, background included, ± the standard deviation over training runs; brackets: 95 % intervals over "
-    "scenes. The best control is the best on the tune split; `crop-only` is compared with the best without regions. "
-    "Seeds are made with image labels and networks are not: do not rank them against each other."
+    "mIoU of seeds in percent, background included, ± the standard deviation over training runs; brackets: 95 % "
+    "intervals over scenes. The best control is the best on the tune split. Crops are first compared with the best of "
+    f"{', '.join(f'`{name}`' for name in WITHOUT_REGIONS)}. Seeds are made with image labels and networks are not: do "
+    "not rank them against each other."
 )
 
 
@@ -89,7 +92,7 @@ def _pair(record: Record, against: str | None) -> Mapping[str, Any] | None:
 def _compared(pair: Mapping[str, Any], name: str, other: str) -> str:
     """`NAME has 2.7 mIoU more than OTHER [1.2, 4.2]`, or `NAME is not certainly different from OTHER (…)`."""
     (low, high), value, signs = pair["ci"], pair["difference"], {each > 0 for each in pair["per_seed"]}
-    once = ONE_RUN if len(pair["per_seed"]) == 1 else ""
+    once = _once(pair)
     if low <= 0 <= high or len(signs) > 1:
         return f"{name} is not certainly different from {other} ({signed(value)} {interval_text(pair['ci'])}{once})"
     word = "more" if value > 0 else "less"
@@ -97,16 +100,29 @@ def _compared(pair: Mapping[str, Any], name: str, other: str) -> str:
 
 
 def _of_seeds(records: Sequence[Record], data: str) -> str:
-    """The pairs of a data set; of photographs also what crops of true boxes give, in which nothing is painted out."""
+    """The pairs of a data set, crops also against the best of all controls; and what other depth gives."""
     named = _seeds(records, data)
     pairs = _pairs(named)
     if not pairs:
         return ""
-    parts = "; ".join(_compared(pair, f"`{name}`", f"`{pair['against']}`") for name, pair in pairs.items())
-    other = best_control(list(named.values()), WITHOUT_REGIONS)
-    bound = _pair(named["oracle-box"], other) if "oracle-box" in named and data != "tabletop" else None
-    true_boxes = _compared(bound, "`oracle-box`", f"`{other}`") if bound else ""
-    return f"On `{data}` {parts}." + (f" With crops of true boxes {true_boxes}." if true_boxes else "")
+    told = "; ".join(_compared(pair, f"`{name}`", f"`{pair['against']}`") for name, pair in pairs.items())
+    best = best_control(list(named.values()))
+    crops = _pair(named["crop-only"], best) if "crop-only" in pairs else None
+    if crops and best != pairs["crop-only"]["against"]:
+        told += f", and {_difference(crops)} against `{best}`"
+    measured = OTHER_DEPTH if data == "tabletop" else ()
+    other = {name: pair for name in measured if name in named and (pair := _pair(named[name], best))}
+    more = "; ".join(f"`{name}` {_difference(pair)}" for name, pair in other.items())
+    return f"On `{data}` {told}." + (f" With other depth, against `{best}`: {more}." if more else "")
+
+
+def _difference(pair: Mapping[str, Any]) -> str:
+    """`−1.5 [−4.6, 1.7]`."""
+    return f"{signed(pair['difference'])} {interval_text(pair['ci'])}{_once(pair)}"
+
+
+def _once(pair: Mapping[str, Any]) -> str:
+    return ONE_RUN if len(pair["per_seed"]) == 1 else ""
 
 
 def _of_objects(records: Sequence[Record], data: str) -> str:
@@ -135,13 +151,15 @@ def _of_cell(cell: Mapping[str, Any]) -> str:
 
 
 def _of_network(records: Sequence[Record], data: str) -> str:
-    """What depth's labels teach a network, against those of the controls and of the CAM, refined where any are."""
+    """What depth's labels teach a network, against those of the control, and on `tabletop` of the CAM, refined where any
+    are."""
     found = [record for record in records if record["data"] == data and record["stage"] == "segmentation"]
     bases = {full_name(record): MethodName.of_seeds(record["method"]).base for record in found}
     depth = next((record for record in found if bases[full_name(record)] == "depth"), None)
     others = [record for record in found if bases[full_name(record)] in (*CONTROLS, "cam")]
     others = [record for record in others if record["refinement"]] or others
     others.sort(key=lambda record: bases[full_name(record)] == "cam")
+    others = others if data == "tabletop" else others[:1]
     pairs = {_labels(other): pair for other in others if depth and (pair := _pair(depth, full_name(other)))}
     if not depth or not pairs:
         return ""
@@ -180,7 +198,7 @@ def found_table(records: Sequence[Record]) -> pd.DataFrame:
         best = f"{marked_miou(named[control], found)} (`{control}`)" if control else MISSING
         columns = {name: _cell(named.get(name), found) for name in ("crop-only", "region-only", "depth")}
         rows[data] = {"cam": _cell(named.get("cam"), found), "best control": best, **columns}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seeds on")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("data")
 
 
 def _cell(record: Record | None, others: Sequence[Record]) -> str:

@@ -52,7 +52,7 @@ def _of_table(stage: str, what: str, charts: Sequence[str]) -> tuple[Kind, ...]:
         ),
         Kind(
             "strata-(?P<method>.+)-vs-(?P<other>.+)",
-            "{data}: {method} beside {other}",
+            "{data}: {method} minus {other}",
             "Heat map: IoU of {method} less that of {other} on {data}, by size and occlusion of the objects; "
             f"{what}.",
         ),

@@ -59,7 +59,7 @@ KEYS: dict[str, dict[str, str]] = {
     "Cost": {
         "scales": "sizes at which the network sees the image",
         "flip": "whether it sees the mirror image too",
-        "magnification": "how much larger objects are seen in crops",
+        "magnification": "how much larger than in the image the network sees things, in passes and in crops",
         "megapixels_per_image": "through the backbone",
         "seconds_per_image": "as measured, beside other work",
     },

@@ -85,13 +85,13 @@ def _command(claim: Claim) -> str:
 
 
 def _time_text(claim: Claim, records: Sequence[Record]) -> str:
-    """Hours of the stages that a comparison needs, all seeds together."""
+    """Hours of a processor that the stages of a comparison took, all training seeds together."""
     stages = STAGES if claim.stage == "segmentation" else (claim.stage,)
     made = [list(_parts(records, claim.data, stage)) for stage in stages]
     if not all(made):
         return MISSING
-    hours = sum(part["wall_s"] for parts in made for part in parts) / HOUR
-    return f"{number_text(hours)} h ({len(made[0])} seeds)"
+    hours = sum(part["cpu_s"] for parts in made for part in parts) / HOUR
+    return f"{number_text(hours)} h ({len(made[0])} seed{'s' if len(made[0]) > 1 else ''})"
 
 
 def _parts(records: Sequence[Record], data: str, stage: Stage) -> Iterator[dict[str, Any]]:
@@ -116,7 +116,7 @@ def claim_list_block(listed: Sequence[Claim], claims: ClaimsRecord | None, recor
     compared = len(claims["rows"]) if claims else 0
     note = (
         f"*{compared} of {len(listed)} comparisons are computed. Differences are in points, with their 95 % intervals. "
-        "Time: of one process, all training seeds, data that are there; – where no record keeps it. Same processor: "
+        "Time: of one core, over the training seeds that are there; – where no record keeps it. Same processor: "
         "the largest difference that is allowed, in points. Another processor: how far apart the training seeds are, "
         "which is what another training may differ by; – where it is not computed yet.*\n"
     )
