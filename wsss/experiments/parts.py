@@ -193,7 +193,7 @@ def make_part(part: Part, run: Run, folder: Path, say: Say) -> None:
 
 
 def _make_stage(part: Part, run: Run, stage: Stage, folder: Path, say: Say) -> None:
-    clock = Stopwatch(runs_folder() / "parts" / f"{part.name}-{stage}.json")
+    clock = Stopwatch(runs_folder() / "parts" / f"{part.name}-{stage}-{run.config_hash[:8]}.json")
     made = stage_part(run, stage, folder, clock)
     if is_main():
         save_part(folder, made)

@@ -151,8 +151,10 @@ def _of_cell(cell: Mapping[str, Any]) -> str:
 
 
 def _of_network(records: Sequence[Record], data: str) -> str:
-    """What depth's labels teach a network, against those of the control, and on `tabletop` of the CAM, refined where any
-    are."""
+    """What depth's labels teach a network, against those of the control; on `tabletop` also against those of the CAM.
+
+    Refined labels take the place of others.
+    """
     found = [record for record in records if record["data"] == data and record["stage"] == "segmentation"]
     bases = {full_name(record): MethodName.of_seeds(record["method"]).base for record in found}
     depth = next((record for record in found if bases[full_name(record)] == "depth"), None)
