@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from wsss.analysis.strata import MEASURES
@@ -425,6 +426,8 @@ def test_networks_share_a_row_whatever_their_labels_refinement() -> None:
 
 def test_markdown_has_the_index_first_and_escapes_bars() -> None:
     table = per_class_table([record("cam", 30.0, iou={"a|b": 1.0})], "tabletop", "cam", "test")
+    text = pd.DataFrame({"said": ["word " * 8], "n": ["1.0 [0.5, 1.5]"]}, index=["a"])
+    assert to_markdown(text).splitlines()[1] == "| :-- | :-- | --: |"
     assert to_markdown(table) == "| class | cam |\n| :-- | --: |\n| a\\|b | 1.0 |\n| mean | 30.0 |\n"
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 __all__ = ["MISSING", "interval_text", "mean_std", "number_text", "signed", "to_markdown"]
 
 MISSING = "–"
+_LONG = 32  # characters: longer cells are texts, no numbers with their intervals
 
 
 def number_text(value: float | None, decimals: int = 1, sign: str = "") -> str:
@@ -32,12 +33,14 @@ def mean_std(miou: Mapping[str, Any]) -> str:
 
 
 def to_markdown(frame: pd.DataFrame) -> str:
-    """A data frame as a GitHub table, index first. Bars inside cells are escaped."""
+    """A data frame as a GitHub table, index first; long texts begin at the left. Bars inside cells are escaped."""
     columns = [str(name or "") for name in frame.index.names] + [str(name) for name in frame.columns]
     rows = [
         [*(index if isinstance(index, tuple) else (index,)), *values]
         for index, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True)
     ]
-    align = [":--"] * frame.index.nlevels + ["--:"] * len(frame.columns)
+    align = [":--"] * frame.index.nlevels + [
+        ":--" if any(len(str(cell)) > _LONG for cell in cells) else "--:" for _, cells in frame.items()
+    ]
     lines = [columns, align, *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
