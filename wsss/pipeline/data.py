@@ -76,7 +76,7 @@ class RunData:
     @property
     def is_there(self) -> bool:
         """Whether the data can be read without rendering them first."""
-        if self.config.data != "tabletop":
+        if self._given is not None or self.config.data != "tabletop":
             return True
         spec = self.config.tabletop_spec
         root = Path(self.config.root) if self.config.root else default_root(spec)

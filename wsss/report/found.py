@@ -92,11 +92,10 @@ def _pair(record: Record, against: str | None) -> Mapping[str, Any] | None:
 def _compared(pair: Mapping[str, Any], name: str, other: str) -> str:
     """`NAME has 2.7 mIoU more than OTHER [1.2, 4.2]`, or `NAME is not certainly different from OTHER (…)`."""
     (low, high), value, signs = pair["ci"], pair["difference"], {each > 0 for each in pair["per_seed"]}
-    once = _once(pair)
     if low <= 0 <= high or len(signs) > 1:
-        return f"{name} is not certainly different from {other} ({signed(value)} {interval_text(pair['ci'])}{once})"
+        return f"{name} is not certainly different from {other} ({_difference(pair)})"
     word = "more" if value > 0 else "less"
-    return f"{name} has {number_text(abs(value))} mIoU {word} than {other} {interval_text(pair['ci'])}{once}"
+    return f"{name} has {number_text(abs(value))} mIoU {word} than {other} {interval_text(pair['ci'])}{_once(pair)}"
 
 
 def _of_seeds(records: Sequence[Record], data: str) -> str:
