@@ -6,7 +6,8 @@ import pytest
 
 from tests.report.test_tables import record
 from wsss.errors import WsssError
-from wsss.report.found import found_block, found_sentences, found_table
+from wsss.report.found import found_block, found_sentences
+from wsss.report.found_tables import found_table, network_table, object_table
 
 CELLS = [
     {"size": "<1 %", "occlusion": "all", "n": 3, "iou": 5.0, "iou_ci": [4, 6], "recall": -1.0, "recall_ci": [-2, 0]},
@@ -50,11 +51,12 @@ def test_each_method_is_compared_with_its_best_control() -> None:
         "`rgb-region`."
     )
     assert objects == (
-        "**Small and hidden objects.** On `tabletop` below 1 % of the image: `depth` +5.0 [4.0, 6.0] IoU and −1.0 [−2.0, "
-        "0.0] recall against `rgb-region`; `crop-only` +5.0 [4.0, 6.0] IoU and −1.0 [−2.0, 0.0] recall against `zoom`. "
-        "More than 40 % hidden: `depth` +1.0 [−1.0, 3.0] IoU and +2.0 [1.0, 3.0] recall against `rgb-region`; "
-        "`crop-only` +1.0 [−1.0, 3.0] IoU and +2.0 [1.0, 3.0] recall against `zoom`."
+        "**Small and hidden objects.** `depth` against the best control. Small objects: more IoU on `tabletop`. Hidden "
+        "objects: more recall on `tabletop`."
     )
+    table = object_table(RECORDS)
+    assert list(table.index) == [("tabletop", "<1 % of the image"), ("tabletop", ">40 % hidden")]
+    assert table.iloc[0].tolist() == ["+5.0 [4.0, 6.0]", "−1.0 [−2.0, 0.0]"] * 2
 
 
 def test_other_depth_has_its_own_sentence() -> None:
@@ -66,16 +68,24 @@ def test_other_depth_has_its_own_sentence() -> None:
     )
 
 
-def test_photographs_have_the_objects_that_are_known() -> None:
-    photographs = [one | {"data": "nyuv2"} for one in RECORDS]
-    _, objects = found_sentences(photographs)
-    assert "crop-only" not in objects
-    border = [CELLS[1] | {"occlusion": "border >30 %"}]
-    photographs[3] = compared("depth@sensor", 70.0, pair("rgb-region", 25.0, [24.0], border), data="nyuv2")
-    (_, objects) = found_sentences(photographs)
-    assert objects.startswith(
-        "**Small and hidden objects.** On `nyuv2` more than 30 % of the border hidden: `depth` +1.0"
-    )
+@pytest.mark.parametrize(
+    ("iou", "recall", "words"),
+    [
+        ([1, 3], [0.1, 2], "more IoU and recall"),
+        ([-3, -1], [-2, -0.1], "less IoU and recall"),
+        ([1, 3], [-2, -0.1], "more IoU and less recall"),
+        ([-1, 3], [-2, -0.1], "less recall"),
+        ([-1, 3], [0, 2], "no certain difference"),
+        (None, None, "no certain difference"),
+    ],
+)
+def test_objects_have_words_where_an_interval_leaves_no_doubt(iou: Any, recall: Any, words: str) -> None:
+    border = [CELLS[1] | {"occlusion": "border >30 %", "iou_ci": iou, "recall_ci": recall}]
+    depth = compared("depth@sensor", 70.0, pair("rgb-region", 25.0, [24.0], border), data="nyuv2")
+    records = [*(one | {"data": "nyuv2"} for one in RECORDS[:3]), depth]
+    (_, objects) = found_sentences(records)
+    assert objects.endswith(f" Hidden objects: {words} on `nyuv2`¹.")
+    assert object_table(records).index.tolist() == [("nyuv2", "border >30 % hidden")]
 
 
 @pytest.mark.parametrize(
@@ -101,27 +111,23 @@ def test_networks_are_compared_with_refined_labels_where_there_are_any() -> None
     labels = [network("cam", 40.0), network("cam", 55.0, refinement="par"), network("full-supervision", 68.0)]
     (*_, found) = found_sentences([*RECORDS, depth, *labels])
     assert found == (
-        "**Networks.** On `tabletop` a network on `depth+par` labels has 5.0 mIoU more than one on `cam+par` labels "
-        "[4.0, 6.0]. Its mIoU is 60.0, on true masks 68.0."
+        "**Networks.** Trained on labels of `depth`, not on the control's, they have 5.0 mIoU more on `tabletop`."
     )
     (*_, found) = found_sentences([*RECORDS, depth, labels[0]])
-    assert "20.0 mIoU more than one on `cam` labels [19.0, 21.0]¹" in found
+    assert "20.0 mIoU more on `tabletop`¹." in found
     (*_, found) = found_sentences([*RECORDS, depth, *labels, network("rgb-region", 62.0, refinement="crf")])
-    assert found == (
-        "**Networks.** On `tabletop` a network on `depth+par` labels has 2.0 mIoU less than one on `rgb-region+crf` "
-        "labels [−3.0, −1.0]¹. It has 5.0 mIoU more than one on `cam+par` labels [4.0, 6.0]. Its mIoU is 60.0, on true "
-        "masks 68.0."
-    )
+    assert found.endswith("2.0 mIoU less on `tabletop`¹.")
+    table = network_table([depth, *labels, network("rgb-region", 62.0, refinement="crf")])
+    assert table.loc["tabletop"].tolist() == [
+        *(f"{miou} ± 0.5" for miou in ("55.0", "62.0", "60.0", "68.0")),
+        "−2.0 [−3.0, −1.0]¹",
+    ]
 
 
 def test_several_data_sets_are_a_list() -> None:
     (_, photographs, objects) = found_sentences([*RECORDS, *(one | {"data": name} for one in RECORDS for name in "ab")])
     assert photographs.startswith("**Photographs.**\n  - On `a` `depth` has")
-    assert [line[:16] for line in objects.splitlines()[1:]] == [
-        "  - On `tabletop",
-        "  - On `a` below",
-        "  - On `b` below",
-    ]
+    assert "Small objects: more IoU on `tabletop`, more IoU on `a`, more IoU on `b`." in objects
 
 
 def test_the_table_has_a_row_for_each_data_set() -> None:
@@ -130,9 +136,9 @@ def test_the_table_has_a_row_for_each_data_set() -> None:
     assert len(table.columns) == 5
     assert table.loc["tabletop", "best control"] == "45.0 ± 0.5 (`rgb-region`)"
     assert table.loc["nyuv2"].tolist() == ["20.0 ± 0.5", "–", "–", "–", "22.0 ± 0.5"]
-    assert found_block(RECORDS).count("\n|") == 3
+    assert found_block(RECORDS).count("\n|") == 3 + 4
     assert "¹" not in found_block(RECORDS)
     once = [*RECORDS[:3], compared("depth@sensor", 70.0, pair("rgb-region", 25.0, [24.0])), *RECORDS[4:]]
-    assert found_block(once).endswith("against each other. ¹ One training run.*\n")
+    assert found_block(once).endswith("over scenes. ¹ One training run.*\n")
     with pytest.raises(WsssError, match="no record"):
         found_table([])

@@ -11,7 +11,7 @@ from wsss.records.record import AblationRecord, Numbers
 from wsss.records.store import load_ablation
 from wsss.report.drawing import Chart
 from wsss.report.style import use_style
-from wsss.report.text import MISSING, interval_text, number_text, signed
+from wsss.report.text import MISSING, difference_text, interval_text, number_text
 
 __all__ = ["ablation_charts", "ablation_figure", "ablation_table"]
 
@@ -31,7 +31,7 @@ def ablation_table(record: AblationRecord) -> pd.DataFrame:
                 "variant": row["variant"],
                 "method": row["method"],
                 "mIoU": f"{number_text(row['miou'])} {interval_text(row['interval'])}",
-                "difference": MISSING if first else f"{signed(row['difference'])} {interval_text(row['ci'])}",
+                "difference": MISSING if first else difference_text(row["difference"], row["ci"]),
                 "MP/image": number_text(row["megapixels_per_image"], 2),
                 "trust": number_text(row["trust"], 2),
             }

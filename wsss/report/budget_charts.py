@@ -12,7 +12,7 @@ from wsss.records.record import BudgetRecord, Numbers
 from wsss.report.drawing import Chart
 from wsss.report.order import smoke_mark
 from wsss.report.style import method_colour, use_style
-from wsss.report.text import MISSING, interval_text, number_text, signed
+from wsss.report.text import MISSING, difference_text, number_text
 
 __all__ = ["budget_charts", "budget_figure", "budget_table"]
 
@@ -51,7 +51,7 @@ def _span(values: list[float]) -> list[float]:
 
 
 def _difference(row: Numbers | None) -> str:
-    return f"{signed(row['difference'])} {interval_text(row['ci'])}" if row else MISSING
+    return difference_text(row["difference"], row["ci"]) if row else MISSING
 
 
 def budget_figure(record: BudgetRecord) -> Figure:

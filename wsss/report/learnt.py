@@ -12,7 +12,7 @@ from wsss.analysis.strata import ALL, SIZE_BINS
 from wsss.errors import WsssError
 from wsss.records.record import Numbers, Record, SeriesRecord
 from wsss.records.store import full_name
-from wsss.report.text import interval_text, number_text, signed
+from wsss.report.text import difference_text, interval_text, number_text, signed
 
 __all__ = [
     "baseline_sentences",
@@ -82,7 +82,7 @@ def objects_compared(record: Record, against: str, measures: Sequence[str] = ("i
 
 def _difference_text(cell: Mapping[str, Any], measure: str) -> str:
     interval: Sequence[float | None] = cell[f"{measure}_ci"] or (None, None)
-    return f"{signed(cell[measure])} {interval_text(interval)}"
+    return difference_text(cell[measure], interval)
 
 
 def _name(measure: str) -> str:

@@ -14,7 +14,7 @@ from wsss.records.record import PresetRecord
 from wsss.records.store import load_preset_records
 from wsss.report.drawing import Chart
 from wsss.report.style import method_colour, use_style
-from wsss.report.text import MISSING, interval_text, number_text, signed, to_markdown
+from wsss.report.text import MISSING, difference_text, interval_text, number_text, to_markdown
 
 __all__ = [
     "PRESET_TABLES",
@@ -35,7 +35,7 @@ def loss_table(record: PresetRecord) -> pd.DataFrame:
         row["method"]: {
             f"tuned, {record['tune_images']} masks": number_text(row["tuned"]["miou"]),
             "by preset": number_text(row["preset"]["miou"]),
-            "lost": f"{signed(row['lost']['mean'])} {interval_text(row['lost']['ci'])}",
+            "lost": difference_text(row["lost"]["mean"], row["lost"]["ci"]),
         }
         for row in record["rows"]
     }
@@ -77,7 +77,7 @@ def preset_sentence(records: Sequence[PresetRecord]) -> str:
         rows = {MethodName.parse(row["method"]).base: row for row in record["rows"]}
         depth, colour = rows["depth"], rows["rgb-region"]
         scores = [number_text(row["preset"]["miou"]) for row in (depth, colour)]
-        difference = f"{signed(depth['from_colour']['mean'])} {interval_text(depth['from_colour']['ci'])}"
+        difference = difference_text(depth["from_colour"]["mean"], depth["from_colour"]["ci"])
         names = f"on `{record['data']}` {depth['method']} has {scores[0]} and {colour['method']} {scores[1]}"
         parts.append(f"{names} ({difference})")
     return f"By a preset of other data {'; '.join(parts)}."

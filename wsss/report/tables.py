@@ -12,7 +12,7 @@ from wsss.records.store import FULL_SUPERVISION, full_name, select_records
 from wsss.report.comparisons import best_control, marked_miou, miou_of_common_seeds, rivals
 from wsss.report.headline import own_depth
 from wsss.report.order import in_order
-from wsss.report.text import MISSING, interval_text, number_text, signed
+from wsss.report.text import MISSING, difference_text, interval_text, number_text
 
 __all__ = [
     "label_quality_table",
@@ -71,7 +71,7 @@ def _difference(pair: Mapping[str, Any] | None) -> str:
     """A paired difference with its interval."""
     if pair is None:
         return MISSING
-    return f"{signed(pair['difference'])} {interval_text(pair['ci'])}"
+    return difference_text(pair["difference"], pair["ci"])
 
 
 def _share_text(share: Mapping[str, Any] | None) -> str:
@@ -172,7 +172,7 @@ def object_differences(records: Sequence[Record]) -> pd.DataFrame:
                 name = f"size {cell['size']}" if cell["occlusion"] == ALL else f"occlusion {cell['occlusion']}"
                 row = rows.setdefault((f"{data}, against {control}", name), {"n": str(cell["n"])})
                 for measure in ("iou", "recall"):
-                    text = f"{signed(cell[measure])} {interval_text(cell[f'{measure}_ci'] or (None, None))}"
+                    text = difference_text(cell[measure], cell[f"{measure}_ci"] or (None, None))
                     row[f"{base} {measure.replace('iou', 'IoU')}"] = text
     frame = pd.DataFrame.from_dict(rows, orient="index").fillna(MISSING)
     if rows:

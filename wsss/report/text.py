@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["MISSING", "interval_text", "mean_std", "number_text", "signed", "to_markdown"]
+__all__ = ["MISSING", "difference_text", "interval_text", "mean_std", "number_text", "signed", "to_markdown"]
 
 MISSING = "–"
 _LONG = 32  # characters: longer cells are texts, no numbers with their intervals
@@ -24,6 +24,11 @@ def signed(value: float | None) -> str:
 def interval_text(interval: Sequence[float | None]) -> str:
     """`[low, high]` with one decimal."""
     return f"[{number_text(interval[0])}, {number_text(interval[1])}]"
+
+
+def difference_text(value: float | None, interval: Sequence[float | None]) -> str:
+    """A difference and its interval: `+1.2 [0.3, 2.1]`."""
+    return f"{signed(value)} {interval_text(interval)}"
 
 
 def mean_std(miou: Mapping[str, Any]) -> str:
