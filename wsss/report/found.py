@@ -82,7 +82,7 @@ def _of_seeds(records: Sequence[Record], data: str) -> str:
     measured = OTHER_DEPTH if data == "tabletop" else ()
     other = {name: pair for name in measured if name in named and (pair := find_pair(named[name], best))}
     more = "; ".join(f"`{name}` {_difference(pair)}" for name, pair in other.items())
-    return f"On `{data}` {told}." + (f" With other depth, against `{best}`: {more}." if more else "")
+    return f"On `{data}`, {told}." + (f" With other depth, against `{best}`: {more}." if more else "")
 
 
 def _difference(pair: Mapping[str, Any]) -> str:

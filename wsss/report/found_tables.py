@@ -20,8 +20,8 @@ _SEEDS = (
 )
 _OBJECTS = f"Differences in points: `depth` less the best control, `crop-only` less the best of {_CLOSER}."
 _NETWORKS = (
-    "mIoU of networks by their labels, refined as is best on the tune split. Seeds use image labels and networks do not: "
-    "do not rank them against each other."
+    "mIoU of networks by their labels, refined as is best on the tune split. Seeds use image labels and networks do "
+    "not: do not rank them against each other."
 )
 
 
