@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.data.frozen_looks import LOOKS, SPLITS, look
 from wsss.data.base import Dataset, labels_of_mask
 from wsss.data.tabletop import CLASSES, GENERATOR_VERSION, TabletopDataset, TabletopSpec, default_root
 from wsss.data.tabletop_rendering import (
@@ -155,18 +155,12 @@ def test_fingerprints(tabletop_root: Path, copy: Path) -> None:
     assert mark(tabletop_root) != mark(copy)
 
 
-@pytest.mark.parametrize("split", ["train", "tune", "test"])
+@pytest.mark.parametrize("split", SPLITS)
 def test_the_frozen_scenes_still_look_the_same(split: str, tmp_path: Path) -> None:
     """Light, texture, noise and both depths: everything that a fingerprint does not look at."""
-    looks = json.loads(Path(__file__).with_name("frozen_looks.json").read_text())  # means of 4 × 4 blocks
-    (tmp_path / "identity.json").write_text(json.dumps(TabletopSpec().identity()))
-    _render_chunk(tmp_path, TabletopSpec(), split, [0])
-    files = {"image": f"{split}/rgb/0000", "depth": f"{split}/depth/0000", "kinect": f"kinect/{split}-0000"}
-    for name, file in files.items():
-        pixels = np.asarray(Image.open(tmp_path / f"{file}.png"), float)
-        means = pixels.reshape(4, 128, 4, 128, -1).mean((1, 3)).ravel()
-        expected = np.array(looks[split][name])
-        np.testing.assert_allclose(means, expected, rtol=0.005, atol=0.2)
+    frozen = json.loads(LOOKS.read_text())[split]
+    for name, means in look(split, tmp_path).items():
+        np.testing.assert_allclose(means, frozen[name], rtol=0.005, atol=0.2, err_msg=name)
 
 
 def test_limits_are_spread_over_the_split(tabletop_root: Path) -> None:
