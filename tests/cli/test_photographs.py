@@ -94,6 +94,35 @@ def test_labels_a_page_and_a_network_from_tags_alone(run: Command, photos: Path)
     assert not list((photos.parent / "runs").glob("*/results"))  # no record without a score
 
 
+def test_corrected_maps_stay_and_teach_the_network(run: Command, photos: Path) -> None:
+    """What someone has mended by hand is kept, shown on the page, and learnt from; a map that cannot be one is named."""
+    out, given = photos.parent / "labels", ("label", "--depth", "none", "--out", "labels")
+    assert "corrected" not in run(*given, "--network")
+    network, page = (out / "network.safetensors").read_bytes(), (out / "review.html").read_text()
+    with Image.open(out / "coffee.png") as picture:
+        size = picture.size
+        picture.point(lambda number: 2 - number).save(out / "coffee.png")  # 2 is the cup
+    mended = (out / "coffee.png").read_bytes()
+    (out / "chelsea.png").unlink()  # made anew
+    told = run(*given, "--network")
+    assert "corrected by hand, and kept as they are: 1 photograph (coffee)" in told
+    assert (out / "coffee.png").read_bytes() == mended
+    assert (out / "chelsea.png").is_file()
+    assert json.loads((out / "labels.json").read_text())["corrected"] == ["coffee"]
+    assert (out / "network.safetensors").read_bytes() != network
+    assert "Maps corrected by hand: 1." in (out / "review.html").read_text()
+    (out / "coffee.png").unlink()
+    assert "corrected" not in run(*given, "--network")
+    assert (out / "network.safetensors").read_bytes() == network
+    assert (out / "review.html").read_text() == page
+    Image.new("L", size, 9).save(out / "coffee.png")
+    with pytest.raises(WsssError, match=r"coffee\.png.*9"):
+        run(*given)
+    Image.new("L", (3, 3), 1).save(out / "coffee.png")
+    with pytest.raises(WsssError, match=r"coffee\.png"):
+        run(*given)
+
+
 def test_with_depth_maps_and_two_masks(run: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Masks choose in place of the preset, and the classes keep their numbers."""
     for folder in ("depth", "masks"):

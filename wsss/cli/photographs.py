@@ -127,6 +127,7 @@ def label(
     Depth is --depth files:DIR, learned:FILE or hf:MODEL; where none is named it is predicted by a model of the Hugging
     Face hub, offline by the newest network of train-depth. --depth none takes regions of colour instead.
     """
+    from wsss.data.tags import counted
     from wsss.experiments.own_photographs import (
         require_label_folder,
         require_usable_depth,
@@ -149,8 +150,10 @@ def label(
     facts = write_label_folder(run, name, out, missing)
     page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
+    if corrected := facts["corrected"]:
+        typer.echo(f"corrected by hand, and kept as they are: {counted(corrected)}")
     if network:
-        trained = write_network(run, name, out)
+        trained = write_network(run, name, out, bool(corrected))
         write_card(run, trained, name)
         typer.echo(f"network for `wsss predict`: {trained}")
     typer.echo(f"look through them, least certain first: {page}")

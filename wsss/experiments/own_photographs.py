@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from wsss.checks import require_folder
+from wsss.data.masks import read_class_mask
 from wsss.depth.estimators import require_hub_model
 from wsss.depth.monocular import load_depth_network
 from wsss.depth.names import NO_DEPTH
 from wsss.errors import WsssError
-from wsss.io import atomic_path, read_json, write_json
+from wsss.io import atomic_path, file_hash, read_json, write_json
 from wsss.methods.names import MethodName
 from wsss.methods.registry import method
 from wsss.paths import runs_folder, short_path
@@ -118,28 +119,53 @@ def require_label_folder(run: Run, name: str, out: Path) -> None:
 def write_label_folder(run: Run, name: str, out: Path, instead_of: str | None = None) -> dict[str, Any]:
     """Write the pseudo-labels of method `name` as `out/ID.png`, with `classes.txt` and `labels.json`.
 
+    A label map there that someone has corrected since stays as it is.
+
     Args:
         instead_of: the depth source that could not be had.
 
     Returns:
         What `labels.json` says.
+
+    Raises:
+        WsssError: a corrected map does not fit its photograph, or has an id that is no class.
     """
     require_label_folder(run, name, out)
+    corrected = _corrected(run, out)
     score = run.labels([name])[name]
-    facts = _facts(run, name, score.facts, instead_of)
+    folder = run.pseudo_folder(name)
+    made = {each: file_hash(folder / f"{each}.png") for each in score.ids}
+    facts = _facts(run, name, score.facts, instead_of) | {"corrected": corrected, "maps_sha256": made}
     write_json(out / FACTS, facts)
     with atomic_path(out / "classes.txt") as path:
         path.write_text("".join(f"{each}\n" for each in score.classes), encoding="utf-8")
-    folder = run.pseudo_folder(name)
     for each in score.ids:
-        save_pseudo_label(out / f"{each}.png", load_pseudo_label(folder / f"{each}.png"))
+        if each not in corrected:
+            save_pseudo_label(out / f"{each}.png", load_pseudo_label(folder / f"{each}.png"))
     return facts
 
 
-def write_network(run: Run, name: str, out: Path) -> Path:
-    """Write the segmentation network that learns from the labels of method `name` as `out/network.safetensors`."""
+def _corrected(run: Run, out: Path) -> list[str]:
+    """Ids of the label maps in a folder that are no longer as they were made."""
+    if not (out / FACTS).exists():
+        return []
+    made, data = read_json(out / FACTS).get("maps_sha256", {}), run.data("train")
+    there = {each: out / f"{each}.png" for each in data.ids if (out / f"{each}.png").is_file()}
+    changed = [each for each, path in there.items() if each in made and file_hash(path) != made[each]]
+    for each in changed:
+        size = data[data.ids.index(each)].image.shape[:2]
+        read_class_mask(there[each], size, len(data.classes))
+    return changed
+
+
+def write_network(run: Run, name: str, out: Path, corrected: bool = False) -> Path:
+    """Write the segmentation network that learns from the labels of method `name` as `out/network.safetensors`.
+
+    Args:
+        corrected: whether it learns from the maps in `out`, some of which someone has corrected, not from those made.
+    """
     target = out / "network.safetensors"
-    trained = run.network_path(name)
+    trained = run.network_path(name, out if corrected else None)
     with atomic_path(target) as path:
         shutil.copyfile(trained, path)
     return target

@@ -21,6 +21,7 @@ from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
+from wsss.machine.contents import file_hashes
 from wsss.machine.lazy import lazy
 from wsss.machine.parallel import image_bar
 from wsss.machine.processes import share
@@ -52,9 +53,15 @@ class NetworkStage:
         self.classifier, self.labels = classifier, labels
         self.data, self.config, self.cache = labels.data, labels.config, labels.cache
 
-    def key(self, labels: str) -> str:
-        """Hash of everything that a network trained on `labels` depends on."""
-        source = self.data.key("train") if labels == FULL_SUPERVISION else self.labels.key(labels)
+    def key(self, labels: str, maps: Path | None = None) -> str:
+        """Hash of everything that a network trained on `labels` depends on.
+
+        Args:
+            maps: see `path`.
+        """
+        source: Any = self.data.key("train") if labels == FULL_SUPERVISION else self.labels.key(labels)
+        if maps:
+            source = [source, *file_hashes(maps / f"{each}.png" for each in self.data.split("train").ids)]
         encoder = self.config.segmentation.encoder.removeprefix("tu-")
         own = NETWORKS.get(self.config.segmentation.architecture)
         return content_hash(
@@ -70,16 +77,20 @@ class NetworkStage:
             }
         )
 
-    def path(self, labels: str) -> Path:
+    def path(self, labels: str, maps: Path | None = None) -> Path:
         """Checkpoint of the network trained on `labels`, trained if it is not there.
+
+        Args:
+            maps: folder of label maps `ID.png` that it learns from in place of those that were made, such as these with
+                corrections.
 
         Raises:
             WsssError: it would learn from true masks, and there are none.
         """
         if labels == FULL_SUPERVISION and not self.has_masks:
             raise WsssError(f"{NO_FULL_SUPERVISION}. Add masks to SegmentationClass/, or name other labels.")
-        path = self.cache.path("network", self.key(labels), ".safetensors")
-        self.cache.get({labels: path}, partial(self._train, path), _save, lambda _: None)
+        path = self.cache.path("network", self.key(labels, maps), ".safetensors")
+        self.cache.get({labels: path}, partial(self._train, path, maps), _save, lambda _: None)
         return path
 
     @cached_property
@@ -100,9 +111,9 @@ class NetworkStage:
         report: dict[str, Any] = read_json(self.path(labels).with_suffix(".json"))
         return report
 
-    def _train(self, path: Path, missing: list[str]) -> Mapping[str, Trained]:
+    def _train(self, path: Path, maps: Path | None, missing: list[str]) -> Mapping[str, Trained]:
         (labels,), settings, start = missing, self.config.segmentation, time.perf_counter()
-        pairs = self._training_pairs(labels)
+        pairs = self._training_pairs(labels, maps)
         seed_everything(self.config.seed)
         classes = self.data.split("train").classes
         network = build_network(len(classes), settings.architecture, settings.encoder)
@@ -147,9 +158,9 @@ class NetworkStage:
             return backbone_state(backbone)
         return {name: tensor.cpu() for name, tensor in self.classifier.trained[0].features.state_dict().items()}
 
-    def _training_pairs(self, labels: str) -> Samples[Pair]:
+    def _training_pairs(self, labels: str, maps: Path | None = None) -> Samples[Pair]:
         """The images of the train split at scale 1, with true or pseudo-labels, as they are read."""
-        folder = None if labels == FULL_SUPERVISION else self.labels.folder(labels)
+        folder = None if labels == FULL_SUPERVISION else maps or self.labels.folder(labels)
         side = self.config.classifier.base_side
         return Mapped(self.data.split("train"), partial(_labelled, folder=folder, side=side))
 

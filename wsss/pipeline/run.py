@@ -250,12 +250,15 @@ class Run:
         """Hash of everything that a network trained on `labels` (a method, or `full-supervision`) depends on."""
         return self._networks.key(labels)
 
-    def network_path(self, labels: str) -> Path:
+    def network_path(self, labels: str, maps: Path | None = None) -> Path:
         """Checkpoint of the network trained on labels of a method, or on true masks for `full-supervision`.
 
         It is trained if it is not there; a `WsssError` where it would learn from true masks, and there are none.
+
+        Args:
+            maps: folder of label maps `ID.png` in place of those that were made, such as these with corrections.
         """
-        return self._networks.path(labels)
+        return self._networks.path(labels, maps)
 
     @property
     def network_labels(self) -> tuple[str, ...]:

@@ -109,6 +109,11 @@ def review_labels(run: Run, name: str, out: Path, facts: Mapping[str, Any]) -> P
     return write_review(out, found, data.classes, _heading(facts))
 
 
+_CORRECTED = (
+    "Maps corrected by hand: {}. They are shown, but the numbers beside them are of the maps as they were made."
+)
+
+
 def _heading(facts: Mapping[str, Any]) -> list[str]:
     others = ", ".join((facts["preset"] or {}).get("chosen_on", ()))
     origin = {
@@ -121,6 +126,7 @@ def _heading(facts: Mapping[str, Any]) -> list[str]:
         origin.get(facts["chosen_on"], "Parameters and threshold are those of a file."),
         "“sure” is the classifier’s probability of the class (“seen”) times how far the scores of the region pass the "
         "threshold. It orders the photographs; it is no probability of being right.",
+        *([_CORRECTED.format(len(facts["corrected"]))] if facts["corrected"] else []),
     ]
 
 
