@@ -312,7 +312,7 @@ def test_the_headline_keeps_stages_and_unseen_images_apart() -> None:
     assert list(table.index) == [
         ("tabletop", "seeds (test)"),
         ("tabletop", "seeds, predicted labels (test)"),
-        ("tabletop", "seeds (test, 5 not seen before)"),
+        ("tabletop", "seeds (test, 5 not in early tries)"),
         ("tabletop", "network (test)"),
         ("nyuv2", "seeds (test)"),
     ]

@@ -14,10 +14,7 @@ from wsss.report.text import MISSING, difference_text, to_markdown
 __all__ = ["found_table", "network_table", "object_table", "table_blocks"]
 
 _CLOSER = ", ".join(f"`{name}`" for name in WITHOUT_REGIONS)
-_SEEDS = (
-    "mIoU of seeds in percent, background included, ± the standard deviation over training runs. The best control is "
-    "the best on the tune split."
-)
+_SEEDS = "mIoU of seeds in percent, background included, ± the standard deviation over training runs."
 _OBJECTS = f"Differences in points: `depth` less the best control, `crop-only` less the best of {_CLOSER}."
 _NETWORKS = (
     "mIoU of networks by their labels, refined as is best on the tune split. Seeds use image labels and networks do "

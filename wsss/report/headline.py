@@ -71,7 +71,7 @@ def _cells(record: Record, others: Sequence[Record]) -> list[tuple[str, str]]:
         cells.append((f"{name}, predicted labels ({split})", _predicted_text(record["predicted_labels"])))
     if record["subset"]:
         rest = record["subset"]["rest"]
-        cells.append((f"{name} ({split}, {rest['n']} not seen before)", number_text(rest["miou"])))
+        cells.append((f"{name} ({split}, {rest['n']} not in early tries)", number_text(rest["miou"])))
     return cells
 
 

@@ -199,7 +199,7 @@ def _headline(records: Sequence[Record]) -> str:
     own = "; ".join(f"`{source}` on {', '.join(sorted(names, reverse=True))}" for source, names in data_of.items())
     note = (
         "*mIoU in percent, background included: mean ± standard deviation where there are several training seeds; all "
-        "else has one, but for *not seen before*, which is a mean over the same seeds without its spread. Without `@`, "
+        "else has one, but for *not in early tries*, a mean over the same seeds without its spread. Without `@`, "
         f"depth is that which comes with the data: {own}. Thresholds and fusion parameters were chosen on the tune "
         "split. Seeds use image labels, networks do not; the two are not ranked against each other. Settings are in "
         "the tables below.*\n"
