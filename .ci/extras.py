@@ -2,7 +2,7 @@
 
     python .ci/extras.py check render          # in an environment with that extra: uses what it is for
     python .ci/extras.py environments          # makes a fresh one for the core and for each extra, checks, measures
-    python .ci/extras.py environments core hub --pip --extra-index-url https://download.pytorch.org/whl/cpu
+    python .ci/extras.py environments core hub --torch https://download.pytorch.org/whl/cpu   # torch from there
 
 `tests/test_extras.py` checks the same without installing anything.
 """
@@ -34,6 +34,9 @@ DEV = (
     "tifffile",
     "playwright",
 )
+
+BENCH = ("pytorch_grad_cam", "torchcam", "torchmetrics")
+SITE = ("sphinx", "myst_nb", "furo", "latex2mathml.converter")
 
 
 def core() -> str:
@@ -209,6 +212,31 @@ def export() -> str:
     return f"an outline of {outline['area']:.0f} pixels; ONNX answers with {found.shape}"
 
 
+def bench() -> str:
+    """Import the libraries that are measured beside this one."""
+    for name in BENCH:
+        importlib.import_module(name)
+    return f"{len(BENCH)} libraries are there"
+
+
+def crf() -> str:
+    """Refine a label by the dense CRF."""
+    import numpy as np
+
+    from wsss.pseudo.crf import dense_crf
+
+    scores = np.full((2, 6, 8), 0.5, np.float32)
+    refined = dense_crf(np.zeros((6, 8, 3), np.uint8), scores, 0.5)
+    return f"probabilities of {refined.shape}"
+
+
+def site() -> str:
+    """Import what makes the site."""
+    for name in SITE:
+        importlib.import_module(name)
+    return f"{len(SITE)} tools are there"
+
+
 def dev() -> str:
     """Import the tools of the tests."""
     for name in DEV:
@@ -217,17 +245,25 @@ def dev() -> str:
 
 
 CHECKS: dict[str, Callable[[], str]] = {
-    "core": core, "notebooks": notebooks, "render": render, "hub": hub, "seg": seg, "export": export, "dev": dev,
+    "core": core, "notebooks": notebooks, "render": render, "hub": hub, "seg": seg, "export": export, "bench": bench,
+    "crf": crf, "site": site, "dev": dev,
 }  # fmt: skip
 
 
-def environment(name: str, more: list[str], check: bool) -> str:
-    """Make a fresh environment for one extra, check it, and say how large it is."""
+def environment(name: str, torch: str | None, check: bool) -> str:
+    """Make a fresh environment for one extra, check it, and say how large it is.
+
+    Args:
+        torch: index that torch is taken from; None for PyPI.
+    """
     extra = "" if name == "core" else f"[{name}]"
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         python = Path(folder) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *more, f"{ROOT}{extra}"], check=True)
+        install = [python, "-m", "pip", "install", "--quiet"]
+        if torch:  # beforehand: of two indexes pip would take the newest version
+            subprocess.run([*install, "torch", "torchvision", "--index-url", torch], check=True)
+        subprocess.run([*install, f"{ROOT}{extra}"], check=True)
         packages = next(path for path in Path(folder).rglob("site-packages") if path.is_dir())
         size = sum(path.lstat().st_size for path in packages.rglob("*") if path.is_file() and not path.is_symlink())
         said = "not checked"
@@ -243,7 +279,7 @@ def main() -> None:
     parser.add_argument("what", choices=["check", "environments"])
     parser.add_argument("names", nargs="*", help="core or an extra; all of them by default")
     parser.add_argument("--sizes-only", action="store_true", help="check nothing in the environments")
-    parser.add_argument("--pip", nargs=argparse.REMAINDER, default=[], help="what is left goes to pip install")
+    parser.add_argument("--torch", metavar="URL", help="index that torch is taken from, such as that of its CPU builds")
     given = parser.parse_args()
     if unknown := set(given.names) - set(CHECKS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(CHECKS)}")
@@ -251,7 +287,7 @@ def main() -> None:
         if given.what == "check":
             print(f"{name}: {CHECKS[name]()}", flush=True)
         else:
-            print(environment(name, given.pip, not given.sizes_only), flush=True)
+            print(environment(name, given.torch, not given.sizes_only), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "wsss-depth-cam"
 DATA = ("tabletop", "voc")
+PARTS = ("package", "site", "weights", "labels", "scenes")
 COPIED = ("CHANGELOG.md", "CITATION.cff", "LICENSE", "NOTICE", "REPRODUCIBILITY.md")
 BUILD = "import sys; from setuptools import build_meta as b; o = sys.argv[1]; b.build_sdist(o); b.build_wheel(o)"
 """The builder replaces `sys.argv`, so the folder is taken from there first."""
@@ -144,8 +145,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--voc", type=Path, default=Path("../shared/data/voc-animals"), help="folder in VOC layout")
     parser.add_argument("--profile", default="reference", help="of the runs (default: reference)")
     parser.add_argument("--records", type=Path, default=Path("results"), help="record tree, for the cards")
-    parser.add_argument("--without", default="", help="leave out: package, site, weights, labels, scenes")
+    parser.add_argument("--without", default="", help=f"leave out: {', '.join(PARTS)}")
     options = parser.parse_args(arguments)
+    for name, known in {"data": DATA, "without": PARTS}.items():
+        if unknown := set(filter(None, getattr(options, name).split(","))) - set(known):
+            parser.error(f"--{name}: unknown {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
     from wsss.errors import WsssError
     from wsss.paths import VERSION
 

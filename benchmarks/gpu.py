@@ -258,7 +258,7 @@ def measure(device: torch.device, size: Size) -> Measured:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; 0 where all limits are kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda", choices=["cuda", "mps", "cpu"])
+    parser.add_argument("--device", default="cuda", choices=["cuda", "mps", "cpu", "auto"])
     parser.add_argument("--out", type=Path, help="record to write; default: runs/gpu-DEVICE.json")
     parser.add_argument("--quick", action="store_true", help="few and small: does it run? Not a result")
     given = parser.parse_args(arguments)

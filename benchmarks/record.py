@@ -113,7 +113,11 @@ def _places(record: Record) -> str:
     for name, part in record["parts"].items():
         commit = f"{(part['commit'] or 'no commit')[:7]}{' with changes' if part['dirty'] else ''}"
         parts.setdefault((part["machine"]["processor"], commit), []).append(name)
-    return " ".join(f"Measured on {place} at {commit}: {', '.join(names)}." for (place, commit), names in parts.items())
+    places = [f"Measured on {place} at {commit}: {', '.join(names)}." for (place, commit), names in parts.items()]
+    peers = {
+        f"{peer} {version}" for part in record["parts"].values() for peer, version in part.get("peers", {}).items()
+    }
+    return " ".join([*places, *([f"Beside {', '.join(sorted(peers))}."] if peers else [])])
 
 
 def write_table(record: Record, page: Path = PAGE) -> None:

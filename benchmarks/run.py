@@ -70,7 +70,7 @@ def run_bench(
     if compare and not committed["parts"]:
         raise WsssError(f"there is no record {COMMITTED} to compare with. Make it with `wsss bench --out {COMMITTED}`.")
     if pick_device().type != "cpu":  # nothing waits for a GPU, and libraries are given tensors on the CPU
-        raise WsssError("the benchmark measures the CPU: hide the GPU, CUDA_VISIBLE_DEVICES= wsss bench …")
+        raise WsssError("the benchmark measures the CPU: set WSSS_DEVICE=cpu")
     keep_freed_memory()
     complete = True
     for name in names:

@@ -353,4 +353,7 @@ def test_without_a_gpu_its_checks_say_so_in_one_line(
     assert gpu.main(["--device", "cuda"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == "error: this machine has no cuda device that torch can use: give --device cpu or --device auto\n"
+    assert (
+        said.err
+        == "error: this machine has no cuda device that torch can use: give --device cpu or auto, or set WSSS_DEVICE so\n"
+    )

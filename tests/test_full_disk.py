@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
+import torch
+from PIL import Image
 
 from tests.experiments.test_claims import stages
 from tests.segmentation.handed_over import checkpoint
@@ -23,11 +26,15 @@ from wsss.errors import WsssError, is_one_line
 from wsss.experiments.claims import write_claims
 from wsss.experiments.own_photographs import write_label_folder
 from wsss.experiments.release import in_16_bit, write_zip
+from wsss.methods.depth_cam import DepthCAM
 from wsss.pipeline import Run
 from wsss.pseudo.cam_files import export_cams
 from wsss.pseudo.export import export_coco, export_voc
 from wsss.records.parts import save_part
 from wsss.report.review import Region, Reviewed, write_review
+from wsss.segmentation.folder import predict_folder
+from wsss.segmentation.onnx_file import export_onnx
+from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.pretrained import card_beside, save_pretrained
 
 Writer = Callable[[Path], Any]
@@ -70,6 +77,14 @@ def writers(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Wri
         out.mkdir(exist_ok=True)
         os.replace(held / "depth.md", out / "depth.md")
 
+    photographs = held / "photographs"
+    photographs.mkdir()
+    for name in ("a", "b"):
+        Image.fromarray(data[0].image).save(photographs / f"{name}.png")
+    predictor = load_predictor(network)
+    torch.manual_seed(0)
+    result = DepthCAM(timm.create_model("test_efficientnet", num_classes=2), activation="sigmoid")(data[0].image, [0])
+
     return {
         "voc": lambda out: export_voc(data, labels, out, "train", progress=False),
         "coco": lambda out: export_coco(data, labels, out, "train", progress=False),
@@ -82,10 +97,16 @@ def writers(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Wri
         "card": card,
         "16 bit": lambda out: in_16_bit(network, out / "small.safetensors"),
         "zip": lambda out: write_zip(out / "a.zip", files),
+        "onnx": lambda out: export_onnx(network, out / "a.onnx"),
+        "predicted": lambda out: predict_folder(predictor, photographs, out, progress=False),
+        "result": lambda out: result.save(out, threshold=0.4),
     }
 
 
-NAMES = ("voc", "coco", "class maps", "labels", "review", "parts", "claims", "network", "card", "16 bit", "zip")
+NAMES = (
+    "voc", "coco", "class maps", "labels", "review", "parts", "claims", "network", "card", "16 bit", "zip", "onnx",
+    "predicted", "result",
+)  # fmt: skip
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from wsss.data.tags import Tags, photographs_in, read_tags
 from wsss.data.vocabulary import read_class_names
 from wsss.depth.estimators import hub_depth
 from wsss.depth.specs import check_source
-from wsss.errors import in_one_line, is_one_line
+from wsss.errors import WsssError, in_one_line, is_one_line
 from wsss.io import write_json, write_png
 from wsss.networks.pretrained import pretrained_file
 from wsss.networks.released import read_registry
@@ -253,6 +253,19 @@ def test_any_tag(tmp_path: Path, names: list[str], form: str) -> None:
     (folder / "classes.txt").write_text("".join(f"{name}\n" for name in tags.classes), encoding="utf-8")
     assert read_class_names(folder) == tags.classes
     assert LabelledPhotographs(tmp_path / "photos", folder).classes == tags.classes
+
+
+def test_entities_that_grow_are_refused(tmp_path: Path) -> None:
+    """A billion of laughs in a few lines: the parser stops, and so does an entity that names another file."""
+    levels = "".join(f'<!ENTITY a{k} "{f"&a{k - 1};" * 10}">' for k in range(1, 10))
+    bomb = f'<!DOCTYPE x [<!ENTITY a0 "laugh">{levels}]><annotation><object><name>&a9;</name></object></annotation>'
+    (tmp_path / "secret.txt").write_text("cat")
+    other = f'<!DOCTYPE x [<!ENTITY a SYSTEM "file://{tmp_path}/secret.txt">]><annotation><object><name>&a;</name></object></annotation>'
+    for text in (bomb, other):
+        (tmp_path / "a.xml").write_text(text)
+        with pytest.raises(WsssError, match=r"a\.xml") as caught:
+            read_annotation(tmp_path / "a.xml")
+        assert is_one_line(str(caught.value))
 
 
 @often

@@ -55,9 +55,11 @@ def essence(path: Path) -> Any:
         return untimed(json.loads(path.read_text()))
     if path.suffix == ".npz":
         with np.load(path) as file:
+            arrays = {name: file[name].tobytes() for name in file.files if name != "text"}
+            if "text" not in file:
+                return arrays
             found = file["text"]  # of a part of the records as bytes
-            text = untimed(json.loads(found.tobytes() if found.dtype == np.uint8 else str(found)))
-            return {name: file[name].tobytes() for name in file.files if name != "text"} | {"text": text}
+            return arrays | {"text": untimed(json.loads(found.tobytes() if found.dtype == np.uint8 else str(found)))}
     if path.suffix == ".npy":  # a pickle, in which tensors have other names each time
         return {name: np.asarray(value).tobytes() for name, value in np.load(path, allow_pickle=True).item().items()}
     content = path.read_bytes()

@@ -249,6 +249,7 @@ def test_the_workflow_publishes_tags_that_are_checked_without_a_password() -> No
     flow: Any = yaml.safe_load(text)
     assert flow[True] == {"push": {"tags": ["v[0-9]+.[0-9]+.[0-9]+"]}}  # YAML reads `on` as true
     assert flow["jobs"]["pypi"]["permissions"] == {"id-token": "write"}
-    assert flow["jobs"]["pypi"]["needs"] == flow["jobs"]["files"]["needs"] == "build"
+    assert flow["jobs"]["test"]["steps"][-1] == {"run": "bash .ci/run"}
+    assert (flow["jobs"]["pypi"]["needs"], flow["jobs"]["files"]["needs"]) == (["test", "build"], "pypi")
     assert 'python .ci/release.py --check "$GITHUB_REF_NAME"' in text
     assert "secrets." not in text

@@ -22,7 +22,7 @@ class MissingExtra(WsssError):
 def first_line(error: BaseException) -> str:
     """What another library's exception says, in one line and without a full stop; its type where it says nothing.
 
-    >>> first_line(ValueError("no such model.\n\nTry another."))
+    >>> first_line(ValueError("no such model.\\n\\nTry another."))
     'no such model'
     """
     return str(error).strip().partition("\n")[0].strip().rstrip(".:") or type(error).__name__

@@ -276,6 +276,10 @@ def test_smoke_run_of_all_notebooks(tmp_path: Path):
     smoke_run(tmp_path)
     folder = tmp_path / "runs" / "smoke"
     executed = {path.stem: path for path in folder.rglob("*.ipynb")}
+    if keep := os.environ.get("WSSS_KEEP"):  # for whoever wants to look at them
+        for path in executed.values():
+            Path(keep).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, keep)
     assert sorted(executed) == sorted(NOTEBOOKS)
     for name, path in executed.items():
         notebook = read(path)

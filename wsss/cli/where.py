@@ -8,6 +8,7 @@ import typer
 
 from wsss.cli.application import app
 from wsss.cli.made import Made
+from wsss.errors import WsssError
 
 __all__: list[str] = []  # importing this module enters its command
 
@@ -29,7 +30,10 @@ def where() -> Made:
     data = _data()
     commit, dirty = git_state()
     versions = {"python": sys.version.split()[0], **package_versions()}
-    device = str(pick_device())
+    try:
+        device = str(pick_device())
+    except WsssError as error:  # what is asked for is not here: that is what somebody wants to know
+        device = f"none: {error}"
     for name, place in places.items():
         typer.echo(f"{name:9} {_shown(place)}")
     for name, place in data.items():

@@ -86,7 +86,7 @@ def tabletop_croissant(spec: TabletopSpec | None = None) -> dict[str, Any]:
 
     >>> card = tabletop_croissant()
     >>> card["name"], card["version"], len(card["recordSet"])
-    ('tabletop', '2.0.0', 8)
+    ('tabletop', '3.0.0', 8)
     """
     spec = spec or TabletopSpec()
     splits = dict(spec.splits)

@@ -62,7 +62,9 @@ def pick_device(wanted: str | None = None) -> torch.device:
         else True
     )
     if not there:
-        raise WsssError(f"this machine has no {wanted} device that torch can use: give --device cpu or --device auto")
+        raise WsssError(
+            f"this machine has no {wanted} device that torch can use: give --device cpu or auto, or set WSSS_DEVICE so"
+        )
     own = device_here()
     if own is not None and wanted not in ("auto", own.type):
         raise WsssError(f"several processes compute on {own.type} here, not on {wanted}: give --device {own.type}")

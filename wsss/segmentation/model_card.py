@@ -48,11 +48,11 @@ LOADED = {
     "segmentation network": """import torch
 from wsss import from_pretrained
 
-network = from_pretrained({name})
+network = from_pretrained({name})  # a folder, or a place on the hub
 label = next(network([image], torch.device("cpu")))  # image H×W×3 uint8 → label map H×W uint8""",
     "classifier": """from wsss import DepthCAM, pretrained_file
 
-cam = DepthCAM.from_checkpoint(pretrained_file({name}))
+cam = DepthCAM.from_checkpoint(pretrained_file({name}))  # a folder, or a place on the hub
 result = cam("photo.jpg")""",
     "depth network": """from wsss import from_pretrained
 from wsss.depth.monocular import predict_inverse_depth
