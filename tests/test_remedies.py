@@ -24,7 +24,7 @@ FOREIGN = {
     "--nproc-per-node", "--nnodes", "--node-rank", "--rdzv-backend", "--rdzv-endpoint", "--standalone", "--multi_gpu",
     "--num_processes", "--help", "--index-url",
     "--no-merges",  # of git
-    "--partial", "--base-url",  # of .ci/release.py
+    "--partial", "--base-url", "--without",  # of .ci/release.py
 }  # fmt: skip
 CODE = sorted(ROOT.glob("wsss/**/*.py"))
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("notebooks/*.ipynb"))]
