@@ -13,6 +13,9 @@ import torchvision
 import transformers
 from PIL import Image
 
+from wsss.data.labelled import LabelledPhotographs
+from wsss.data.masks import read_class_mask
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "own-model.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^## ([^\n]*)\n(?:(?!^## ).)*?^```python ci\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -29,6 +32,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a photograph and its depth; models that would be downloaded are small and random."""
     pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.jpg")
+    (tmp_path / "photos").mkdir()
+    for name in ("a", "b"):
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{name}.jpg")
     Image.fromarray(np.linspace(800, 4000, 60 * 80).reshape(60, 80).astype(np.uint16)).save(tmp_path / "depth.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(socket.socket, "connect", no_network)
@@ -77,5 +83,20 @@ def test_an_example_runs(number: int, place: Path) -> None:
 
 def test_there_is_an_example_of_each_library() -> None:
     headings = [heading for heading, _ in EXAMPLES]
-    assert headings == ["Three lines", "torchvision", "timm", "Hugging Face", "A module of your own"]
-    assert len(BLOCKS) == 6
+    assert headings == [
+        "Three lines",
+        "torchvision",
+        "timm",
+        "Hugging Face",
+        "A module of your own",
+        "A folder of photographs",
+    ]
+    assert len(BLOCKS) == 7
+
+
+def test_the_labels_of_a_folder_are_handed_on(place: Path) -> None:
+    """As `wsss export` reads them."""
+    exec(compile(BLOCKS[-1], "docs/own-model.md, a folder", "exec"), {"__name__": "example"})
+    data = LabelledPhotographs(place / "photos", place / "labels")
+    assert (data.classes, data.ids) == (("mug", "cat"), ("a", "b"))
+    assert set(np.unique(read_class_mask(place / "labels" / "a.png", (60, 80), 2))) <= {0, 1, 2, 255}

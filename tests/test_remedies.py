@@ -65,6 +65,11 @@ def test_commands_are_found() -> None:
     assert named <= set(COMMANDS)
 
 
+def test_the_page_of_the_command_line_has_every_command() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"`{name}`" not in page] == []
+
+
 def test_the_script_is_what_people_are_told_to_type() -> None:
     """`python -m wsss` works as well, and is said in the pages on the command line alone."""
     told = [path.name for path in (*CODE, *PAGES) for line in lines_of(path) if "python -m wsss" in line]
