@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 
 define CHECK_PYTHON
 @"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
-	echo "error: Python 3.11 is needed (the lock is for it; `pip install .` takes newer ones), but '$(PYTHON)' is not that." >&2; \
+	echo "error: Python 3.11 is needed (the lock is for it; 'pip install .' takes newer ones), but '$(PYTHON)' is not that." >&2; \
 	echo "       Install it, or say where it is: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
 endef
 

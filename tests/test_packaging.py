@@ -133,8 +133,17 @@ def test_makefile_explains_every_public_target() -> None:
 def test_makefile_refuses_another_python(tmp_path: Path) -> None:
     result = make("env", "PYTHON=/bin/false", f"VENV={tmp_path / 'venv'}")
     assert result.returncode != 0
-    assert "Python 3.11 is needed" in result.stderr
+    assert result.stderr.startswith(
+        "error: Python 3.11 is needed (the lock is for it; 'pip install .' takes newer ones), "
+    )
     assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize("name", ["Makefile", ".ci/run"])
+def test_no_message_of_a_script_is_run_as_a_command(name: str) -> None:
+    """What stands between backticks is, where the shell reads it: a message that named `pip install .` did that."""
+    lines = (ROOT / name).read_text().splitlines()
+    assert [line for line in lines if "`" in line and not line.lstrip().startswith("#")] == []
 
 
 def test_makefile_leaves_a_foreign_directory_alone(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_each_method_is_compared_with_its_best_control() -> None:
     """The whole method with all controls, crops alone with those that have no regions."""
     rendered, objects = found_sentences(RECORDS)
     assert rendered == (
-        "**Rendered scenes.** On `tabletop`, `depth` has 25.0 mIoU more than `rgb-region` [24.0, 26.0]; "
+        "**Rendered scenes.** On `tabletop`, `depth` is ahead of `rgb-region` (+25.0 [24.0, 26.0]); "
         "`crop-only` is not certainly different from `zoom` (+0.5 [−0.5, 1.5]), and −4.5 [−5.5, −3.5] against "
         "`rgb-region`."
     )
@@ -91,10 +91,10 @@ def test_objects_have_words_where_an_interval_leaves_no_doubt(iou: Any, recall: 
 @pytest.mark.parametrize(
     ("difference", "seeds", "words"),
     [
-        (5.0, [4.0, 6.0], "has 5.0 mIoU more than `rgb-region` [4.0, 6.0]"),
-        (-5.0, [-4.0, -6.0], "has 5.0 mIoU less than `rgb-region` [−6.0, −4.0]"),
+        (5.0, [4.0, 6.0], "is ahead of `rgb-region` (+5.0 [4.0, 6.0])"),
+        (-5.0, [-4.0, -6.0], "is behind `rgb-region` (−5.0 [−6.0, −4.0])"),
         (5.0, [-1.0, 11.0], "is not certainly different from `rgb-region` (+5.0 [4.0, 6.0])"),
-        (5.0, [5.0], "has 5.0 mIoU more than `rgb-region` [4.0, 6.0]¹"),
+        (5.0, [5.0], "is ahead of `rgb-region` (+5.0 [4.0, 6.0]¹)"),
     ],
 )
 def test_training_runs_that_disagree_are_no_certain_difference(
@@ -126,7 +126,7 @@ def test_networks_are_compared_with_refined_labels_where_there_are_any() -> None
 
 def test_several_data_sets_are_a_list() -> None:
     (_, photographs, objects) = found_sentences([*RECORDS, *(one | {"data": name} for one in RECORDS for name in "ab")])
-    assert photographs.startswith("**Photographs.**\n  - On `a`, `depth` has")
+    assert photographs.startswith("**Photographs.**\n  - On `a`, `depth` is")
     assert "Small objects: more IoU on `tabletop`, more IoU on `a`, more IoU on `b`." in objects
 
 

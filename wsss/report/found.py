@@ -18,7 +18,7 @@ from wsss.report.found_pairs import (
     seeds_of,
 )
 from wsss.report.found_tables import table_blocks
-from wsss.report.text import difference_text, interval_text, number_text
+from wsss.report.text import difference_text, number_text
 
 __all__ = ["found_block", "found_sentences"]
 
@@ -56,10 +56,9 @@ def _titled(title: str, parts: Sequence[str]) -> str:
 
 
 def _compared(pair: Pair, name: str, other: str) -> str:
-    """`NAME has 2.7 mIoU more than OTHER [1.2, 4.2]`, or `NAME is not certainly different from OTHER (…)`."""
-    if _doubtful(pair):
-        return f"{name} is not certainly different from {other} ({_difference(pair)})"
-    return f"{name} has {_amount(pair)} than {other} {interval_text(pair['ci'])}{once(pair)}"
+    """`NAME is ahead of OTHER (+2.7 [1.2, 4.2])`, behind it, or not certainly different from it."""
+    where = "not certainly different from" if _doubtful(pair) else "ahead of" if pair["difference"] > 0 else "behind"
+    return f"{name} is {where} {other} ({_difference(pair)})"
 
 
 def _doubtful(pair: Pair) -> bool:
