@@ -58,8 +58,8 @@ def test_the_table_says_what_is_lost_and_what_few_masks_choose() -> None:
         "lost": "+1.0 [−0.2, 2.0]",
     }
     assert few_masks_table(record()).loc["rgb-region"].to_dict() == {
-        "5 masks": "17.0 [13.0, 19.0]",
-        "10 masks": "18.0 [16.0, 19.0]",
+        "5 masks": "17.0: 13.0 to 19.0",
+        "10 masks": "18.0: 16.0 to 19.0",
     }
     assert criteria_table(record())["depth@sensor"].to_dict() == {
         "preset": "23.5 (0.50)",

@@ -1,4 +1,4 @@
-"""What the README compares: depth with the best control, crops with the best closer look, networks by their labels."""
+"""What the README compares: depth with the best control, crops with the best one without regions, networks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -155,7 +155,7 @@ def _of_presets(name: str, presets: Sequence[PresetRecord]) -> str:
 
 
 def _budgets(budgets: Sequence[BudgetRecord]) -> str:
-    note = "*Tune split, seed 0; differences are paired, in points, with 95 % intervals over scenes, unadjusted.*\n"
+    note = "*Tune split, training run 0; paired differences in points, with 95 % intervals over scenes, unadjusted.*\n"
     found = _there(budgets, "mIoU over megapixels", "wsss results budget")
     return "\n".join([*(to_markdown(budget_table(one)) for one in found), note])
 

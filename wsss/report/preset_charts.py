@@ -14,7 +14,7 @@ from wsss.records.record import PresetRecord
 from wsss.records.store import load_preset_records
 from wsss.report.drawing import Chart
 from wsss.report.style import method_colour, use_style
-from wsss.report.text import MISSING, difference_text, interval_text, number_text, to_markdown
+from wsss.report.text import MISSING, difference_text, number_text, to_markdown
 
 __all__ = [
     "PRESET_TABLES",
@@ -63,7 +63,7 @@ def criteria_table(record: PresetRecord) -> pd.DataFrame:
 
 
 def _drawn(each: Row) -> str:
-    return f"{number_text(each['miou'])} {interval_text([each['low'], each['high']])}"
+    return f"{number_text(each['miou'])}: {number_text(each['low'])} to {number_text(each['high'])}"
 
 
 def _at(miou: float, thresholds: Sequence[float]) -> str:
