@@ -29,7 +29,7 @@ from wsss.methods.parameters import FusionParameters
 from wsss.methods.scoring import score_seeds
 from wsss.pseudo.labels import save_pseudo_label
 
-__all__ = ["SIZES", "Point", "fitted", "measure", "points"]
+__all__ = ["SIZES", "Point", "fitted", "growth_table", "measure", "points"]
 
 SIZES: dict[str, tuple[int, ...]] = {
     "images": (100, 1_000, 10_000),
@@ -38,6 +38,9 @@ SIZES: dict[str, tuple[int, ...]] = {
 }
 """Sizes of each series; of `pixels` the side of one picture."""
 TINY: dict[str, tuple[int, ...]] = {"images": (4, 8), "classes": (1, 5), "pixels": (32, 64)}
+
+UNITS = {"images": "images of 32×32", "classes": "classes, 20 images of 32×32", "pixels": "megapixels of one image"}
+"""What the sizes of each series count."""
 
 SIDE, CLASSES, AT_ONCE = 32, 20, 20
 """Side of small pictures, classes where they do not grow, and pictures that are scored with each number of classes."""
@@ -164,6 +167,25 @@ def fitted(sizes: NDArray[np.float64], costs: NDArray[np.float64]) -> tuple[floa
     slope, start = np.polyfit(sizes, costs, 1, w=1 / costs)
     off = np.abs(start + slope * sizes - costs) / costs
     return float(start), float(slope), float(off.max())
+
+
+def growth_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What was measured size by size, in Markdown, each series with its line of time."""
+    lines = ["| what grows | size | s | peak GB | MB on disk | line of time |", "| :-- | --: | --: | --: | --: | :-- |"]
+    for series in dict.fromkeys(row["series"] for row in rows):
+        found = [row for row in rows if row["series"] == series]
+        sizes, seconds = (np.array([row[key] for row in found]) for key in ("size", "seconds"))
+        start, slope, off = fitted(sizes, seconds)
+        for number, row in enumerate(found):
+            line = f"{start:.3g} + {slope:.3g} · size, within {100 * off:.0f} %" if number == 0 else ""
+            cells = (
+                UNITS[series] if number == 0 else "",
+                f"{row['size']:,.3g}" if row["size"] < 1 else f"{row['size']:,.0f}",
+            )
+            lines.append(
+                f"| {' | '.join(cells)} | {row['seconds']:.3g} | {row['memory']:.2f} | {row['disk']:.3g} | {line} |"
+            )
+    return "\n".join(lines)
 
 
 def measure(effort: Effort) -> Measured:

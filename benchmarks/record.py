@@ -153,6 +153,10 @@ def tables(record: Record) -> dict[str, str]:
         from benchmarks.own_models_page import own_models_table
 
         found["bench own-models"] = own_models_table(rows)
+    if rows := record["parts"].get("growth", {}).get("rows"):
+        from benchmarks.growth import growth_table
+
+        found["bench growth"] = growth_table(rows)
     return found
 
 

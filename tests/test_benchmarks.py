@@ -323,6 +323,20 @@ def test_figures_of_growth_are_of_the_line() -> None:
     assert figures["images: largest distance of time from a line"].reached
 
 
+def test_the_table_of_growth_has_a_line_for_each_series() -> None:
+    rows = [
+        {"series": "images", "size": size, "seconds": 0.5 + 0.01 * size, "memory": 1.0, "disk": 0.02 * size}
+        for size in (100, 1000)
+    ]
+    rows += [
+        {"series": "pixels", "size": size, "seconds": 8 * size, "memory": 1.5, "disk": 0.1} for size in (0.25, 0.5)
+    ]
+    table = growth.growth_table(rows).splitlines()
+    assert table[2] == "| images of 32×32 | 100 | 1.5 | 1.00 | 2 | 0.5 + 0.01 · size, within 0 % |"
+    assert table[3] == "|  | 1,000 | 10.5 | 1.00 | 20 |  |"
+    assert table[4].startswith("| megapixels of one image | 0.25 | 2 | 1.50 | 0.1 |")
+
+
 def test_the_checks_of_a_gpu_run_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The script compares the CPU with itself; in float32 nothing differs."""
     monkeypatch.setattr(gpu, "QUICK", gpu.Size(64, 1, 2, 1, 4))
