@@ -30,7 +30,7 @@ def measure(effort: Effort) -> Measured:
         )
     milliseconds = {name: 1000 * float(np.median(runs)) / len(samples) for name, runs in alone.items()}
     figures = (
-        at_most("depth-guided CAM / multi-scale CAM", ratio(seconds, "depth", "cam"), 1.25),
+        at_most("depth-guided CAM / multi-scale CAM", ratio(seconds, "depth", "cam"), 1.3),
         at_most("crop proposal: planes, regions, boxes", milliseconds["crop proposal"], 15, "ms"),
         shown("all partitions that crop and vote, and trust", milliseconds["votes"], "ms"),
     )

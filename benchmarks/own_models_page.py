@@ -120,21 +120,23 @@ def _short_name(row: Mapping[str, Any]) -> str:
 
 
 def finding(rows: Rows) -> str:
-    """What the comparison found, in three sentences for the page on one's own model."""
-    costs = {tool: sorted(row["of_bare"]["1"][tool] for row in rows) for tool in TOOLS}
-    lines = {tool: sorted(row["lines"][tool] for row in rows) for tool in TOOLS}
-    times = {tool: f"{np.median(each):.2f} (median; {each[0]:.2f} to {each[-1]:.2f})" for tool, each in costs.items()}
-    few, many = ({tool: each[place] for tool, each in lines.items()} for place in (0, -1))
+    """What the comparison found, for the page on one's own model: a row for each tool, and how far their maps differ."""
+    lines = _head(f"{len(rows)} models, one thread", "time of a plain map / a bare pass", "lines to write")
+    for tool in TOOLS:
+        costs, written = ([row[key] for row in rows] for key in ("of_bare", "lines"))
+        times = [each["1"][tool] for each in costs]
+        few, many = min(each[tool] for each in written), max(each[tool] for each in written)
+        time = f"{np.median(times):.2f} ({min(times):.2f} to {max(times):.2f})"
+        lines.append(_line(NAMES[tool], time, few if few == many else f"{few} to {many}"))
     far = [(row["model"], tool, row["apart"][tool]) for row in rows for tool in TOOLS[1:] if row["apart"][tool] > ALIKE]
     near = max(row["apart"][tool] for row in rows for tool in TOOLS[1:] if row["apart"][tool] <= ALIKE)
     but = "".join(f", but for {NAMES[tool]} with {model} ({apart:.2f})" for model, tool, apart in far)
-    return (
-        f"Of {len(rows)} models on one thread, a plain map takes DepthCAM {times['wsss']} times a bare forward pass, "
-        f"torch-cam {times['torch-cam']} and pytorch-grad-cam {times['grad-cam']}. One writes {many['wsss']} lines for it, "
-        f"{few['torch-cam']} to {many['torch-cam']} and {few['grad-cam']} to {many['grad-cam']}. "
-        f"The maps of the three differ by at most {near:.0e} of their range{but}: "
-        "[tables and picture](performance.md#ones-own-model-beside-two-packages)."
-    )
+    lines += [
+        "",
+        f"Times are medians, with the least and the most. The maps of the three differ by at most {near:.0e} of their "
+        f"range{but}: [tables and picture](performance.md#ones-own-model-beside-two-packages).",
+    ]
+    return "\n".join(lines)
 
 
 def publish(part: Mapping[str, Any]) -> None:
