@@ -173,7 +173,7 @@ def test_a_part_that_fails_leaves_the_others_their_turn(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("parts")
 def test_a_gpu_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "pick_device", lambda: torch.device("cuda"))
-    with pytest.raises(WsssError, match="measures the CPU: hide the GPU"):
+    with pytest.raises(WsssError, match="measures the CPU: set WSSS_DEVICE=cpu"):
         run.run_bench(["good"], tmp_path / "bench.json")
 
 
