@@ -48,11 +48,11 @@ LOADED = {
     "segmentation network": """import torch
 from wsss import from_pretrained
 
-network = from_pretrained({name})  # a folder, or a place on the hub
+network = from_pretrained({name})
 label = next(network([image], torch.device("cpu")))  # image H×W×3 uint8 → label map H×W uint8""",
     "classifier": """from wsss import DepthCAM, pretrained_file
 
-cam = DepthCAM.from_checkpoint(pretrained_file({name}))  # a folder, or a place on the hub
+cam = DepthCAM.from_checkpoint(pretrained_file({name}))
 result = cam("photo.jpg")""",
     "depth network": """from wsss import from_pretrained
 from wsss.depth.monocular import predict_inverse_depth
@@ -97,7 +97,8 @@ def model_card(
     parts = [
         f"---\n{head}\n---\n\n# {_text(name)}",
         f"A {held.kind} that {WHAT[held.kind]}. Made with wsss-depth-cam {VERSION}.",
-        f"## Load it\n\n```python\n{LOADED[held.kind].format(name=json.dumps(name))}\n```",
+        f"## Load it\n\n```python\n{LOADED[held.kind].format(name=json.dumps(name))}\n```\n\n"
+        "The name is a folder, such as the one that `wsss fetch` printed, or a place on the hub.",
         f"## What it has learnt from\n\n{_learnt_from(held, trained_on)}",
         *([f"## How it was trained\n\n{_training(training, record)}"] if training or record else []),
         *([f"## Classes\n\n{_classes(held)}"] if held.classes else []),
