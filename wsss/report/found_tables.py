@@ -76,7 +76,7 @@ def network_table(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _change(value: float, interval: Sequence[float] | None, pair: Pair) -> str:
-    return difference_text(value, interval or (None, None)) + once(pair)
+    return difference_text(value, interval) + once(pair)
 
 
 def _cell(record: Record | None, others: Sequence[Record]) -> str:

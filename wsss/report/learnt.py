@@ -81,8 +81,7 @@ def objects_compared(record: Record, against: str, measures: Sequence[str] = ("i
 
 
 def _difference_text(cell: Mapping[str, Any], measure: str) -> str:
-    interval: Sequence[float | None] = cell[f"{measure}_ci"] or (None, None)
-    return difference_text(cell[measure], interval)
+    return difference_text(cell[measure], cell[f"{measure}_ci"])
 
 
 def _name(measure: str) -> str:

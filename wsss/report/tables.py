@@ -172,7 +172,7 @@ def object_differences(records: Sequence[Record]) -> pd.DataFrame:
                 name = f"size {cell['size']}" if cell["occlusion"] == ALL else f"occlusion {cell['occlusion']}"
                 row = rows.setdefault((f"{data}, against {control}", name), {"n": str(cell["n"])})
                 for measure in ("iou", "recall"):
-                    text = difference_text(cell[measure], cell[f"{measure}_ci"] or (None, None))
+                    text = difference_text(cell[measure], cell[f"{measure}_ci"])
                     row[f"{base} {measure.replace('iou', 'IoU')}"] = text
     frame = pd.DataFrame.from_dict(rows, orient="index").fillna(MISSING)
     if rows:

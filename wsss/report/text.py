@@ -21,12 +21,13 @@ def signed(value: float | None) -> str:
     return number_text(value, 1, "+")
 
 
-def interval_text(interval: Sequence[float | None]) -> str:
-    """`[low, high]` with one decimal."""
-    return f"[{number_text(interval[0])}, {number_text(interval[1])}]"
+def interval_text(interval: Sequence[float | None] | None) -> str:
+    """`[low, high]` with one decimal; dashes where there is none."""
+    low, high = interval or (None, None)
+    return f"[{number_text(low)}, {number_text(high)}]"
 
 
-def difference_text(value: float | None, interval: Sequence[float | None]) -> str:
+def difference_text(value: float | None, interval: Sequence[float | None] | None) -> str:
     """A difference and its interval: `+1.2 [0.3, 2.1]`."""
     return f"{signed(value)} {interval_text(interval)}"
 
