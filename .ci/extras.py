@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -212,13 +213,6 @@ def export() -> str:
     return f"an outline of {outline['area']:.0f} pixels; ONNX answers with {found.shape}"
 
 
-def bench() -> str:
-    """Import the libraries that are measured beside this one."""
-    for name in BENCH:
-        importlib.import_module(name)
-    return f"{len(BENCH)} libraries are there"
-
-
 def crf() -> str:
     """Refine a label by the dense CRF."""
     import numpy as np
@@ -230,23 +224,16 @@ def crf() -> str:
     return f"probabilities of {refined.shape}"
 
 
-def site() -> str:
-    """Import what makes the site."""
-    for name in SITE:
+def imports(names: tuple[str, ...]) -> str:
+    """Import libraries that are used as they are."""
+    for name in names:
         importlib.import_module(name)
-    return f"{len(SITE)} tools are there"
-
-
-def dev() -> str:
-    """Import the tools of the tests."""
-    for name in DEV:
-        importlib.import_module(name)
-    return f"{len(DEV)} tools are there"
+    return f"{len(names)} libraries are there"
 
 
 CHECKS: dict[str, Callable[[], str]] = {
-    "core": core, "notebooks": notebooks, "render": render, "hub": hub, "seg": seg, "export": export, "bench": bench,
-    "crf": crf, "site": site, "dev": dev,
+    "core": core, "notebooks": notebooks, "render": render, "hub": hub, "seg": seg, "export": export, "crf": crf,
+    "bench": partial(imports, BENCH), "site": partial(imports, SITE), "dev": partial(imports, DEV),
 }  # fmt: skip
 
 
