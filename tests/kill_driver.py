@@ -6,7 +6,7 @@
     python tests/kill_driver.py together CACHE DATA        # two processes at once
     python tests/kill_driver.py commands CACHE DATA OUT    # what commands write outside the cache, whose stages are made
     python tests/kill_driver.py command-points CACHE DATA OUT   # that, before and after every rename in turn
-    python tests/kill_driver.py doors CACHE DATA OUT       # what is handed over: exports, labels, weights, parts, an archive
+    python tests/kill_driver.py doors CACHE DATA OUT       # what is handed over: exports, labels, weights, …
     python tests/kill_driver.py door-points CACHE DATA OUT # that, before and after every rename in turn
     python tests/kill_driver.py trainings CACHE DATA COUNT # each of the trainings COUNT times, at random steps
 
@@ -39,14 +39,17 @@ from wsss.experiments.own_photographs import write_label_folder
 from wsss.experiments.parts import merge_data
 from wsss.experiments.release import in_16_bit, write_zip
 from wsss.experiments.results import stage_part
+from wsss.methods.depth_cam import DepthCAM
 from wsss.networks import backbones, training_loop
 from wsss.networks.training_state import TrainingState
 from wsss.pipeline import Run
 from wsss.pseudo.cam_files import export_cams
 from wsss.pseudo.export import export_coco, export_voc
 from wsss.records.parts import save_part
+from wsss.report.review import Region, Reviewed, write_review
 from wsss.segmentation.folder import predict_folder
 from wsss.segmentation.network import build_network
+from wsss.segmentation.onnx_file import export_onnx
 from wsss.segmentation.predictor import load_predictor
 from wsss.segmentation.pretrained import card_beside, save_pretrained
 from wsss.segmentation.training import train_segmentation
@@ -56,7 +59,7 @@ METHODS = ("cam", "depth")
 LABELS = ("depth+par-depth",)
 TRAININGS = ("classifier", "depth", "segmentation")
 COMMANDS = ("train-depth", "evaluate", "predict", "export")
-DOORS = ("export-coco", "export-cams", "labels", "hand-over", "16-bit", "parts", "zip")
+DOORS = ("export-coco", "export-cams", "labels", "review", "hand-over", "16-bit", "parts", "zip", "onnx", "result")
 MOST = 200  # children: more means that nothing gets on
 
 
@@ -127,6 +130,15 @@ def command(name: str, cache: Path, data: Path, out: Path) -> None:
         case "zip":
             folder = run.pseudo_folder(LABELS[0])
             write_zip(out / "labels.zip", {path.name: path for path in folder.glob("*.png")})
+        case "review":
+            region = Region("duck", 0.5, 0.25, 0.5, (0, 1, 2, 3))
+            write_review(out / "page", [Reviewed("a", ("duck",), (region,))], ["duck"], ["by hand"])
+        case "onnx":
+            export_onnx(run.network_path(LABELS[0]), out / "network.onnx")
+        case "result":
+            if not (out / "result" / "result.json").exists():  # what says that the others are whole
+                seen = DepthCAM(timm.create_model(BACKBONE, num_classes=2), activation="sigmoid")
+                seen(run.data("test")[0].image, [0]).save(out / "result", threshold=0.4)
 
 
 def kill_at_rename(before: bool) -> None:

@@ -137,12 +137,15 @@ def test_commands_killed_at_every_write(
 
 
 def test_what_is_handed_over_killed_at_every_write(whole: Path, tabletop_root: Path, tmp_path: Path) -> None:
-    """COCO, class maps, a folder of labels, weights with their card, in 16 bit too, parts of the records, an archive."""
+    """COCO, class maps, a folder of labels, a page of them, weights with their card, in 16 bit too, parts of the records, an
+    archive, a network as ONNX, the result of one photograph.
+    """
     drive("doors", whole, tabletop_root, str(tmp_path / "calm"))
     expected = left_in(tmp_path / "calm")
     folders = [Path(name).parts[0] for name in expected]
     assert {name: folders.count(name) for name in folders} == {
-        "coco": 4 + 3, "cams": 4 + 3, "labels": 4 + 2, "network": 3, "small": 2, "results": 2 + 2, "labels.zip": 1,
+        "coco": 4 + 3, "cams": 4 + 3, "labels": 4 + 2, "page": 2, "network": 3, "small": 2, "results": 2 + 2,
+        "labels.zip": 1, "network.onnx": 1, "result": 4,
     }  # fmt: skip
     killed, _ = drive("door-points", whole, tabletop_root, str(tmp_path / "killed"))
     assert killed == 2 * len(expected)

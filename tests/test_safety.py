@@ -136,3 +136,45 @@ def test_what_is_installed_is_what_is_locked() -> None:
     }
     found = {name: installed(name) for name in wanted}
     assert {name: (found[name], wanted[name]) for name in wanted if found[name] != wanted[name]} == {}
+
+
+WRITERS = {
+    "write_text", "write_bytes", "savefig", "savez", "savez_compressed", "save_file", "to_csv", "to_json", "copy2",
+    "copyfile", "copytree", "imwrite",
+}  # fmt: skip
+NO_FILES = {"wsss/report/panels.py: savefig", "wsss/cli/__init__.py: open"}
+"""Written into a buffer, and to nowhere."""
+
+
+def writes_in_place(node: ast.AST, safe: bool = False) -> Iterator[str]:
+    """Calls that write a file under its last name: outside `with atomic_path(…)`, see `wsss.io`."""
+    if isinstance(node, ast.With):
+        safe = safe or any("atomic_path(" in ast.unparse(item.context_expr) for item in node.items)
+    if isinstance(node, ast.Call) and not safe:
+        name = ast.unparse(node.func).rpartition(".")[2]
+        modes = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        if name in WRITERS or (name == "open" and any(re.fullmatch("[wx]b?", mode) for mode in modes)):
+            yield name
+    for child in ast.iter_child_nodes(node):
+        yield from writes_in_place(child, safe)
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.is_relative_to(ROOT / "wsss")], ids=lambda p: p.stem)
+def test_every_file_is_written_under_a_temporary_name(path: Path) -> None:
+    """So each writer leaves whole files or none; those of `test_full_disk.py` and `test_kill.py` are tried one by one."""
+    place = path.relative_to(ROOT).as_posix()
+    assert [found for name in writes_in_place(code_of(path)) if (found := f"{place}: {name}") not in NO_FILES] == []
+
+
+def test_the_search_for_writers_finds_them() -> None:
+    lines = (
+        "path.write_text('a')",
+        "open('a', 'w')",
+        "path.open('wb')",
+        "numpy.savez(path, a=1)",
+        "frame.to_csv(path)",
+    )
+    for line in lines:
+        assert len(list(writes_in_place(ast.parse(line)))) == 1
+        assert not list(writes_in_place(ast.parse(f"with atomic_path(a) as path:\n    {line}")))
+    assert not list(writes_in_place(ast.parse("open('a'); path.open('rb')")))

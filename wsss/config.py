@@ -132,7 +132,7 @@ class Config:
             is better on the tune split with the classifier of seed 0.
         tabletop_side, tabletop_scenes: of the rendered data (train, tune, test).
         series_rooms: rooms in each controlled series of `tabletop`, at least; their classes take turns.
-        tags: of `photographs`: where their image-level labels are, see `wsss.data.tags.read_tags`.
+        tags: of `photographs`: where their image labels are, see `wsss.data.tags.read_tags`.
         tune_masks: of `photographs`: folder, or COCO file, of the few masks that there are, None for none.
         preset: which of `wsss.methods.presets` gives parameters and thresholds where `tune` has no masks; None takes
             the one for the data set.

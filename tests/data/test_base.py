@@ -1,4 +1,4 @@
-"""Samples, image-level labels, and evenly spaced subsets."""
+"""Samples, image labels, and evenly spaced subsets."""
 
 from typing import Any
 

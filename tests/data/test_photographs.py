@@ -44,7 +44,7 @@ def test_train_is_every_tagged_photograph_without_a_mask(photos: Path) -> None:
     assert [sample.labels.tolist() for sample in data] == [[True, False, True], [False, True, False], [False] * 3]
     assert data.left_out == ("1 photograph (d.png) there but not named in tags.csv",)
     assert (data[1].truth == 255).all()
-    with pytest.raises(WsssError, match="image b has its image-level labels alone"):
+    with pytest.raises(WsssError, match="image b has its image labels alone"):
         _ = data[1].required_mask
 
 

@@ -1,4 +1,4 @@
-"""Nothing but image-level labels: all stages run with a preset, and nothing is scored."""
+"""Nothing but image labels: all stages run with a preset, and nothing is scored."""
 
 import shutil
 from dataclasses import replace

@@ -116,7 +116,7 @@ def pyramid_maps(
 
     Args:
         image: `H×W×3 uint8`.
-        present: indices 0…C − 1 of the image-level classes, K of them.
+        present: indices 0…C − 1 of the classes that the image labels name, K of them.
         scales: multiples of `info.base_side`.
         flip: average with the mirror image at each scale.
     """

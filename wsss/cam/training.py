@@ -1,4 +1,4 @@
-"""Training of the multi-label classifier from image-level labels alone."""
+"""Training of the multi-label classifier from image labels alone."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +29,7 @@ __all__ = ["PREDICTED_THRESHOLD", "mean_average_precision", "train_classifier"]
 metrics = lazy("sklearn.metrics")
 
 SCALE_RANGE = (0.65, 1.4)
-"""Random magnification. Wider, and the crop often loses the object that its image-level label names."""
+"""Random magnification. Wider, and the crop often loses the object that its image label names."""
 
 ENCODER_RATE = 0.2  # learning rate of the pretrained backbone relative to the new head
 WEIGHT_DECAY = 0.01
@@ -63,7 +63,7 @@ def train_classifier(
     Args:
         images: `H×W×3 uint8`, of any sizes; squares of `crop_side` are cut out at a random scale. Read by index: all
             of them once, if they fit into `wsss.networks.batches.PRELOAD_BYTES`, or else each when it is its turn.
-        labels: `(N,C) bool` image-level labels, from which alone the maps are learnt.
+        labels: `(N,C) bool` image labels, from which alone the maps are learnt.
         batch_size: images of all processes that are in memory at a time.
         learning_rate: of the head (AdamW); the backbone learns at a fifth of it.
         frozen_stages: stem and first stages that keep their pretrained weights; batch-norm statistics are always kept.
@@ -147,7 +147,7 @@ PREDICTED_THRESHOLD = 0.5
 def predict_probabilities(
     model: nn.Module, info: ClassifierInfo, images: Images, device: torch.device
 ) -> NDArray[np.float32]:
-    """Probabilities `(N,C)` of the image-level classes, one image at a time at scale 1."""
+    """Probabilities `(N,C)` of the image labels, one image at a time at scale 1."""
     out = np.zeros((len(images), len(info.classes)), np.float32)
     for index, row in enumerate(out):
         image = images[index]

@@ -195,7 +195,7 @@ def _pixels(image: Any) -> np.ndarray:
 
 
 def _truth(target: Any, count: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Image-level labels `(C,) bool`, and the mask where the target is one."""
+    """Image labels `(C,) bool`, and the mask where the target is one."""
     labels, several = np.zeros(count, bool), isinstance(target, list | tuple)
     array = np.zeros(0) if several else np.asarray(target)
     if isinstance(target, Image) or array.ndim == 2:

@@ -17,7 +17,7 @@ SAME_BOX = 0.5
 
 
 def xml_labels(path: Path, classes: Sequence[str]) -> np.ndarray:
-    """Image-level labels `(N,) bool` from the object names of a VOC annotation; difficult objects count too.
+    """Image labels `(N,) bool` from the object names of a VOC annotation; difficult objects count too.
 
     Raises:
         WsssError: the file is missing or no XML, or an object's class is not in `classes`.

@@ -77,7 +77,7 @@ class Sample:
             WsssError: there is none.
         """
         if self.mask is None:
-            raise WsssError(f"image {self.id} has its image-level labels alone, and this needs a mask. Add one.")
+            raise WsssError(f"image {self.id} has its image labels alone, and this needs a mask. Add one.")
         return self.mask
 
 
@@ -132,7 +132,7 @@ def data_key(dataset: Dataset) -> str:
 
 
 def labels_of_mask(mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """Image-level labels `(C,) bool` of a label map: which of 1…C occur. 0 and 255 do not count."""
+    """Image labels `(C,) bool` of a label map: which of 1…C occur. 0 and 255 do not count."""
     present = np.bincount(mask.ravel(), minlength=256)[1 : num_classes + 1] > 0
     return np.asarray(present)
 

@@ -73,7 +73,7 @@ _RESPONSIBLE = {
         "All things stand on a table in a room, and no thing looks like one of a photograph.",
     ],
     "rai:dataUseCases": [
-        "Comparing methods for segmentation from image-level labels on small and hidden objects, with exact truth.",
+        "Comparing methods for segmentation from image labels on small and hidden objects, with exact truth.",
     ],
     "rai:dataSocialImpact": "It shows no person, no place and no brand.",
     "rai:personalSensitiveInformation": ["None."],

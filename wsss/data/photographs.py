@@ -1,4 +1,4 @@
-"""A folder of photographs with image-level tags, and with masks of none or a few of them."""
+"""A folder of photographs with image tags, and with masks of none or a few of them."""
 
 from collections.abc import Sequence
 from pathlib import Path

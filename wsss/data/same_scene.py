@@ -150,7 +150,8 @@ def _draw(sheet: Path, files: Sequence[Path], cuts: NDArray[np.bool_], across: i
         drawing.text((left + 2, top + 2), file.stem)
         if place < len(cuts) and cuts[place]:
             drawing.rectangle((left + 80, top, left + 85, top + 60), fill="yellow")
-    page.save(sheet)
+    with atomic_path(sheet) as temporary:
+        page.save(temporary, format="PNG")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Image-level tags of photographs, from the files that people have them in: CSV, folders, JSON lines, VOC XML, COCO."""
+"""Tags of photographs, from the files that people have them in: CSV, folders, JSON lines, VOC XML, COCO."""
 
 import csv
 import json

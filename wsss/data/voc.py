@@ -64,7 +64,7 @@ class VocDataset(FolderDataset):
     for its finer outlines. `classes.txt`, one name a line, replaces VOC's vocabulary. Instances come from
     `SegmentationObject` for the images that have one, and the marks *occluded* and *truncated* from their
     `Annotations/ID.xml`. On the training splits an image may have `Annotations/ID.xml` instead of a mask: its
-    image-level labels come from there and its mask is all 255. In a folder without masks that is so on all splits.
+    image labels come from there and its mask is all 255. In a folder without masks that is so on all splits.
 
     `tune` is five blocks of 20 neighbouring ids of `train.txt` (a fifth of a short list), removed from `train` and
     `train_aug`. A folder without `train_aug.txt` has the ids of `train` there too.
@@ -184,7 +184,7 @@ class VocDataset(FolderDataset):
         return files + [file for file in (self._object_file(name), self._mark_file(name)) if file is not None]
 
     def labels(self) -> np.ndarray:
-        """Image-level labels `(N,C) bool` of the split, of which the photographs are not read.
+        """Image labels `(N,C) bool` of the split, of which the photographs are not read.
 
         Raises:
             WsssError: a mask or annotation is missing or broken, or holds an id or name that is no class.

@@ -120,7 +120,7 @@ def choose_classes(labels: np.ndarray, names: Sequence[str], place: str) -> Clas
     about the classes that occur in at least `USUAL` of them.
 
     Args:
-        labels: `(N,C) bool`, the image-level labels of a training split.
+        labels: `(N,C) bool`, the image labels of a training split.
         names: of the C classes.
         place: of that split, for messages.
 

@@ -182,7 +182,7 @@ def _facts(run: Run, name: str, known: dict[str, Any], instead_of: str | None) -
     data, preset, config = run.data("train"), run.preset, run.config
     return {
         "version": _VERSION,
-        "what": "pseudo-labels from image-level tags: guesses of a network, not truth",
+        "what": "pseudo-labels from image tags: guesses of a network, not truth",
         "scores": run.not_scored("train"),
         "classes": list(data.classes),
         "method": run.full_name(name),

@@ -1,4 +1,4 @@
-"""The methods that are compared: the same classifier, the same image-level classes, other looks at the image.
+"""The methods that are compared: the same classifier, the same image labels, other looks at the image.
 
 Each method is a plan of forward passes (`gather`) and a grid of fusion parameters (`trials`), one of which is
 chosen on the tune split. All plans cost the same megapixels within 6 %. (Where `depth` hears the second opinion alone,
@@ -43,7 +43,7 @@ class Look:
 
     Attributes:
         image: `H×W×3 uint8`.
-        present: indices 0…C − 1 of the classes that the image-level labels name.
+        present: indices 0…C − 1 of the classes that the image labels name.
         gathered: evidence by `Method.passes` and depth source, kept by whoever asks for several methods.
     """
 

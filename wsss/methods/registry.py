@@ -1,4 +1,4 @@
-"""The methods that are compared: the same classifier, the same image-level classes, other looks at the image.
+"""The methods that are compared: the same classifier, the same image labels, other looks at the image.
 
 Each method is a plan of forward passes and a grid of 26 fusion parameters (`trials`), one of which is chosen on the
 tune split. All plans cost the same megapixels within 6 %. Grids hold 0 where that leaves a part out;

@@ -17,7 +17,7 @@ from wsss.segmentation.pretrained import card_beside
 __all__ = ["current_record", "stage_of", "trained_on", "training_settings", "write_card"]
 
 _LEARNT = {
-    "classifier": "with their image-level labels",
+    "classifier": "with their image labels",
     "segmentation network": "with a label map of each",
     "depth network": "with their depth",
 }

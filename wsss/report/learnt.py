@@ -117,7 +117,7 @@ def baseline_sentences(record: Record, average_precision: float) -> list[str]:
 
     Args:
         record: of `cam`.
-        average_precision: of the image-level labels on the reported split, in percent.
+        average_precision: of the image labels on the reported split, in percent.
     """
     threshold, miou = record["threshold"] or {}, record["miou"]["mean"]
     best, fixed = threshold["oracle"]["miou"], threshold["fixed"]

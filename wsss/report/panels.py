@@ -97,7 +97,7 @@ def _truth(sample: Sample, classes: Sequence[str]) -> NDArray[np.uint8]:
 
 
 def label_sheet(samples: Sequence[Sample], classes: Sequence[str], columns: int = 5) -> Figure:
-    """Images titled with their image-level labels, and below each its truth, which the classifier never sees."""
+    """Images titled with their image labels, and below each its truth, which the classifier never sees."""
     rows: list[list[NDArray[Any] | None]] = []
     for start in range(0, len(samples), columns):
         part = samples[start : start + columns]

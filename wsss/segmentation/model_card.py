@@ -136,7 +136,7 @@ def _learnt_from(held: AnyCheckpoint, trained_on: str | None) -> str:
     if labels == "full-supervision":
         parts.append("Labels: true masks.")
     elif labels:
-        parts.append(f"Labels: pseudo-labels of the method {_text(str(labels))}, made from image-level tags.")
+        parts.append(f"Labels: pseudo-labels of the method {_text(str(labels))}, made from image tags.")
     if "trained_on" in held.facts:
         parts.append(f"{len(held.facts['trained_on'])} images with measured depth.")
     return " ".join(parts)

@@ -130,7 +130,7 @@ class Explorer:
         self._choices: dict[str, Choice] = {}
 
     def classes_of(self, scene: int) -> list[str]:
-        """Names of the classes that a scene's image-level label names."""
+        """Names of the classes that a scene's image label names."""
         data = self.scenes.data(self.split)
         return [data.classes[index] for index in np.flatnonzero(self._look(scene)[0].labels)]
 
