@@ -14,6 +14,7 @@ from wsss.report.text import MISSING, difference_text, to_markdown
 __all__ = ["found_table", "network_table", "object_table", "table_blocks"]
 
 _CLOSER = ", ".join(f"`{name}`" for name in WITHOUT_REGIONS)
+_FOLDED = "Small and hidden objects, and networks, in numbers"
 _SEEDS = "mIoU of seeds in percent, background included, ± the standard deviation over training runs."
 _OBJECTS = f"Differences in points: `depth` less the best control, `crop-only` less the best of {_CLOSER}."
 _NETWORKS = (
@@ -23,9 +24,16 @@ _NETWORKS = (
 
 
 def table_blocks(records: Sequence[Record]) -> str:
-    """The tables that there are records for, each with its legend, as Markdown."""
-    tables = {_SEEDS: found_table(records), _OBJECTS: object_table(records), _NETWORKS: network_table(records)}
-    return "\n".join(f"{to_markdown(table)}\n*{legend}*\n" for legend, table in tables.items() if len(table))
+    """The tables that there are records for, each with its legend, as Markdown; those behind seeds are folded."""
+    seeds = _block(_SEEDS, found_table(records))
+    others = [_block(_OBJECTS, object_table(records)), _block(_NETWORKS, network_table(records))]
+    folded = "\n".join(block for block in others if block)
+    more = f"<details><summary>{_FOLDED}</summary>\n\n{folded}\n</details>\n" if folded else ""
+    return "\n".join(block for block in (seeds, more) if block)
+
+
+def _block(legend: str, table: pd.DataFrame) -> str:
+    return f"{to_markdown(table)}\n*{legend}*\n" if len(table) else ""
 
 
 def found_table(records: Sequence[Record]) -> pd.DataFrame:
