@@ -27,7 +27,10 @@ from wsss.methods.parameters import CropParameters, FusionParameters, RegionPara
 from wsss.methods.registry import METHODS
 
 CLASSES = ("cat", "dog", "mug")
-CHOSEN = {"cam": Choice(FusionParameters(), 0.3, 10.0, 1), "depth": Choice(FusionParameters(vote=0.75), 0.4, 20.0, 12)}
+CHOSEN = {
+    "cam": Choice(FusionParameters(), 0.3, 10.0, 1),
+    "depth": Choice(FusionParameters(crop_weight=0.5, vote=0.75), 0.4, 20.0, 12),
+}
 
 
 @pytest.fixture
@@ -142,7 +145,7 @@ def test_the_plain_map_is_that_of_the_weights_without_their_bias(cam: DepthCAM, 
     np.testing.assert_allclose(
         found.plain, ((maps - low) / (high - low)).numpy(), atol=0.05
     )  # bfloat16, where the CPU has it
-    assert found.uses_crops is False
+    assert found.uses_crops
 
 
 def test_a_result_of_a_checkpoint_is_drawn_and_saved(cam: DepthCAM, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import importlib
 import json
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,12 +25,17 @@ from wsss import DepthCAM
 from wsss.data.palette import voc_palette
 from wsss.errors import WsssError
 from wsss.methods.choice import Choice
+from wsss.methods.evidence import Look
+from wsss.methods.fusion import fuse
 from wsss.methods.parameters import CropParameters, FusionParameters
 from wsss.methods.presets import MEASURED_DEPTH, read_preset
+from wsss.methods.registry import METHODS
 
 SIDE, HEIGHT, WIDTH = 64, 80, 120
 NAMES = ("bicycle", "car", "moped", "tram", "bus", "boat", "horse")
 HALF = (0.5, 0.5, 0.5)
+PRESET = read_preset(MEASURED_DEPTH)
+CROPS = Choice(FusionParameters(crop_weight=1.0), 0.3, None, 0)
 
 
 class Case(NamedTuple):
@@ -144,20 +151,21 @@ class Passes:
 
 
 def test_three_lines(case: Case, image: NDArray[np.uint8], disparity: NDArray[np.float32], tmp_path: Path) -> None:
-    """Scores, plain map, label, figure and files; and no more passes than three scales and a batch of crops."""
+    """Scores, plain map, label, figure and files; and no more passes than those of the preset and a plain one."""
     cam = DepthCAM(case.model, classes=NAMES, **case.told)
     with Passes(case.model) as passes:
         result = cam(image, classes=["moped", "car"], depth=disparity, kind="inverse")
         plain = result.plain
-    scales = 1 if case.fixed else 3
-    assert [len(batch) for batch in passes.batches] == [1] * scales + [2]
+    scales = (1.0,) if case.fixed else PRESET.crops.scales
+    assert PRESET.choice("depth").parameters.crop_weight == 0  # so there is no pass of crops
+    assert [len(batch) for batch in passes.batches] == [1] * len({*scales, 1.0})
     assert result.scores.shape == plain.shape == (2, HEIGHT, WIDTH)
     assert result.scores.dtype == plain.dtype == np.float32
     assert float(result.scores.min()) >= 0
     assert float(result.scores.max()) <= 1
     assert (result.names, result.classes.tolist()) == (("moped", "car"), [3, 2])
     assert set(np.unique(result.label(0.4))) <= {0, 2, 3}
-    assert result.threshold == read_preset(MEASURED_DEPTH).choice("depth").threshold
+    assert result.threshold == PRESET.choice("depth").threshold
     assert isinstance(result.plot(), Figure)
     assert sorted(path.name for path in result.save(tmp_path / "out").iterdir()) == [
         "figure.png",
@@ -284,17 +292,40 @@ def test_the_plain_map_alone_takes_one_pass(resnet: nn.Module, cam: DepthCAM, im
 
 
 @pytest.mark.parametrize(
-    ("method", "batches", "more"),
-    [("cam", [2, 2, 2, 2], [1]), ("rgb-region", [1, 1, 1], []), ("rgb", [1, 1, 1, 2], [])],
+    ("method", "scales", "images", "more"),
+    [
+        ("cam", (0.5, 1.0, 1.5, 2.0), 2, []),
+        ("rgb-region", PRESET.colour.scales, 1, []),
+        ("grid", PRESET.crops.scales, 1, [PRESET.crops.count]),
+    ],
 )
 def test_passes_of_other_methods(
-    resnet: nn.Module, cam: DepthCAM, image: NDArray[np.uint8], method: str, batches: list[int], more: list[int]
-) -> None:
+    cam: DepthCAM, resnet: nn.Module, image: NDArray[np.uint8], method: str, scales: Sequence[float], images: int,
+    more: list[int],
+) -> None:  # fmt: skip
+    cam = replace(cam, info=replace(cam.info, activation="sigmoid"), choices={"grid": CROPS})
     with Passes(resnet) as passes:
         result = cam(image, ["tram"], method=method)
+        batches = [images] * len(scales) + more
         assert [len(batch) for batch in passes.batches] == batches
         _ = result.plain, result.plain
-    assert [len(batch) for batch in passes.batches] == batches + more
+    plain = [] if 1.0 in scales and images == 1 else [1]
+    assert [len(batch) for batch in passes.batches] == batches + plain
+
+
+@pytest.mark.parametrize("method", [name for name, one in METHODS.items() if one.crops and name != "oracle-box"])
+def test_crops_without_a_weight_are_not_looked_at(
+    cam: DepthCAM, image: NDArray[np.uint8], disparity: NDArray[np.float32], method: str
+) -> None:
+    """And the scores are those that they would have been."""
+    unweighted = Choice(FusionParameters(vote=0.75, colour=0.5, reach=0.9), 0.3, None, 0)
+    found = replace(cam, choices={method: unweighted})(image, ["tram"], depth=disparity, kind="inverse", method=method)
+    assert found.look is not None
+    look = Look(cam.model, cam.info, image, found.look.present, cam.device)
+    whole = cam.gathered(method, look, found.depth)
+    assert (found.evidence.plan, len(whole.plan)) == ((), cam.crops.count)
+    assert found.evidence.megapixels < whole.megapixels
+    np.testing.assert_array_equal(found.scores, fuse(whole, unweighted.parameters).numpy())
 
 
 def test_every_form_of_an_image_gives_the_same(cam: DepthCAM, image: NDArray[np.uint8], tmp_path: Path) -> None:
@@ -364,10 +395,11 @@ def test_of_more_classes_than_labels_those_that_are_asked_for_are_counted(image:
 
 
 def test_own_settings_are_used(resnet: nn.Module, image: NDArray[np.uint8], disparity: NDArray[np.float32]) -> None:
-    choice = Choice(FusionParameters(vote=0.25), 0.7, 0.0, 1, "file")
+    choice = Choice(FusionParameters(crop_weight=0.5, vote=0.25), 0.7, 0.0, 1, "file")
     cam = DepthCAM(
-        resnet, classes=NAMES, mean=HALF, std=HALF, size=SIDE, crops=CropParameters(count=5), choices={"depth": choice}
-    )
+        resnet, classes=NAMES, mean=HALF, std=HALF, size=SIDE, activation="sigmoid", crops=CropParameters(count=5),
+        choices={"depth": choice},
+    )  # fmt: skip
     found = cam(image, ["car"], depth=disparity, kind="inverse")
     assert (found.threshold, len(found.evidence.plan)) == (0.7, 5)
     assert cam(image, ["car"]).threshold is None
@@ -462,8 +494,10 @@ def titles(figure: Figure) -> list[str]:
 def test_panels_of_the_figure(cam: DepthCAM, image: NDArray[np.uint8], disparity: NDArray[np.float32]) -> None:
     found = cam(image, ["tram", "car"], depth=disparity, kind="inverse")
     assert titles(found.plot()) == [
-        "image", "plain CAM", "depth (bright is near)", "2 crops (weight 0)", "scores, depth", "label, threshold 0.50",
+        "image", "plain CAM", "depth (bright is near)", "scores, depth", f"label, threshold {found.threshold:.2f}",
     ]  # fmt: skip
+    weighted = replace(cam, info=replace(cam.info, activation="sigmoid"), choices={"depth": CROPS})
+    assert titles(weighted(image, ["tram"], depth=disparity, kind="inverse").plot())[3] == f"{cam.crops.count} crops"
     assert [text.get_text() for text in found.plot().legends[0].get_texts()] == ["tram", "car"]
     assert titles(cam(image, ["tram"]).plot("tram", 0.2)) == [
         "image",

@@ -28,7 +28,7 @@ def test_every_choice_is_one_of_the_methods_trials(name: str) -> None:
         choice = preset.choice(f"{base}@learned" if method.uses_depth else base)
         assert choice.parameters in method.trials or earlier_version(RESULTS)  # presets are of the records
         assert (choice.chosen_on, choice.miou, choice.trials) == ("preset", None, 0)
-        assert 0.2 < choice.threshold < 0.7
+        assert 0.1 < choice.threshold < 0.7
         assert choice.plain()["chosen_on"] == "preset"
     assert preset.choice("cam").parameters == FusionParameters()
     assert set(preset.label("depth@learned+par")) == {"refinement", "low", "high", "threshold"}

@@ -63,7 +63,7 @@ def scored(
         outputs = [depth_cam.info.classes.index(depth_cam.classes[one]) for one in present]
         evidence = gather(
             METHODS[base], Look(depth_cam.model, depth_cam.info, sample.image, outputs, depth_cam.device),
-            regions=depth_cam.regions, crops=depth_cam.crops,
+            regions=depth_cam.regions, crops=depth_cam.crops, colour=depth_cam.colour,
             depth=depths[source](index) if METHODS[base].uses_depth else None, boxes=true_boxes(sample),
         )  # fmt: skip
         labels.append(pseudo_label(fuse(evidence, parameters).numpy(), present + 1, threshold))

@@ -62,7 +62,7 @@ class DepthCAM:
 
     >>> cam = DepthCAM.from_checkpoint("classifier.safetensors")
     >>> result = cam("photo.png", classes=["mug", "cat"], depth="photo.npy", kind="metric")
-    >>> len(result.evidence.plan)  # crops that the classifier looked at
+    >>> len(result.evidence.plan)  # crops that the classifier looked at; none where they have no weight
     3
 
     Where a method gives crops a weight, what the classifier says of a crop counts as much as its probability of the
@@ -192,8 +192,9 @@ class DepthCAM:
             raise WsssError("depth-guided crops need depth: give depth= and kind=, or method='cam'")
         near = None if depth is None else nearness(depth, kind, (pixels.shape[0], pixels.shape[1]))
         present = self._likely(pixels) if classes is None else class_numbers(self.classes, classes)
-        look = self.look("the image", pixels, present)
-        found = self.result(look, self.gathered(name, look, near), self.choices.get(name))
+        look, choice = self.look("the image", pixels, present), self.choices.get(name)
+        look.closer = choice is None or choice.parameters.crop_weight > 0
+        found = self.result(look, self.gathered(name, look, near), choice)
         sources = tuple(Path(each) for each in (image, depth) if isinstance(each, str | Path))
         facts = {"model": facts_of(self.model, self.info, self.device), "kind": kind}
         return replace(found, method=name, depth=near, sources=sources, facts=facts)

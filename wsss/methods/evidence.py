@@ -44,6 +44,7 @@ class Look:
     Attributes:
         image: `H×W×3 uint8`.
         present: indices 0…C − 1 of the classes that the image labels name.
+        closer: False leaves out the pass of crops, for a fusion in which they have no weight: its scores are the same.
         gathered: evidence by `Method.passes` and depth source, kept by whoever asks for several methods.
     """
 
@@ -52,6 +53,7 @@ class Look:
     image: NDArray[np.uint8]
     present: Sequence[int]
     device: torch.device
+    closer: bool = True
     gathered: dict[object, Evidence] = field(default_factory=dict)
     _levels: dict[tuple[tuple[float, ...], bool], LevelMaps] = field(default_factory=dict)
     _by_depth: dict[tuple[bytes, str], tuple[Proposal, float]] = field(default_factory=dict)
@@ -178,7 +180,7 @@ def gather(
         joint=proposal.joint,
         trust=proposal.trust,
     )
-    return _with_crops(evidence, look, proposal, crops) if plan.crops else evidence
+    return _with_crops(evidence, look, proposal, crops) if plan.crops and look.closer else evidence
 
 
 def _check_look(look: Look) -> None:

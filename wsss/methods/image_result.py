@@ -63,7 +63,8 @@ class ImageResult:
     def plain(self) -> NDArray[np.float32]:
         """The plain CAM `(K,H,W) float32` in [0, 1], as pytorch-grad-cam makes it (see `Look.plain`).
 
-        It comes from a pass that methods with crops have made; for others one more is made when it is asked for.
+        Where the method made no pass at the image's own scale without its mirror image, one is made when it is asked
+        for.
         """
         assert self.look is not None
         return self.look.plain().numpy()

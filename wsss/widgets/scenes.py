@@ -85,7 +85,7 @@ class OnePhotograph:
             WsssError: an argument is not what it must be, there is no depth, or the classifier finds no class likely.
         """
         if depth is None:
-            raise WsssError("the crop explorer moves crops and layers of depth: give depth= and kind=")
+            raise WsssError("the crop explorer moves crops and regions of depth: give depth= and kind=")
         cam = model if isinstance(model, DepthCAM) else DepthCAM(model)
         pixels = pixels_of(image)
         near = nearness(depth, kind, (pixels.shape[0], pixels.shape[1]))
