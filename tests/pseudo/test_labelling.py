@@ -90,6 +90,22 @@ def test_what_is_written_is_what_is_scored(labeller: Labeller, data, tmp_path: P
         np.testing.assert_array_equal(score.curve[at], np.sum(plain, axis=0))
 
 
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_photographs_cost_no_crop_that_has_no_weight(labeller: Labeller, data, tmp_path: Path, weight: float) -> None:
+    """Their labels are those that they would have been; data that are compared cost what their methods do."""
+    seeds = {"depth": Choice(FusionParameters(crop_weight=weight, vote=0.5), threshold=0.4, miou=0.0, trials=1)}
+    labeller = replace(labeller, seeds=seeds)
+    choices = {"depth": LabelChoice(RefinementParameters(), 0.3, 0.3, 0.3, 0.0, 1)}
+    megapixels, files = {}, {}
+    for regions in (False, True):
+        folder = tmp_path / str(regions)
+        score = write_labels(labeller, choices, data, {"depth": folder}, progress=False, regions=regions)["depth"]
+        megapixels[regions] = score.facts["megapixels"]
+        files[regions] = [(folder / f"{sample.id}.png").read_bytes() for sample in data]
+    assert files[True] == files[False]
+    assert (megapixels[True] < megapixels[False]) == (weight == 0)
+
+
 def test_seeds_that_no_refinement_touches_are_those_of_scoring(labeller: Labeller, data) -> None:
     sample = data[0]
     look = labeller.cam.look(sample.id, sample.image, np.flatnonzero(sample.labels))

@@ -164,7 +164,8 @@ def write_labels(
         choices: per method, from `choose_labels`.
         data: the train split.
         blocks: keeps the scores of a block of images; see `wsss.machine.blocks`.
-        regions: whether the fact `regions` shall say of each image what `region_facts` does.
+        regions: of photographs without masks, where costs are not compared: the fact `regions` says of each image what
+            `region_facts` does, and crops that have no weight are not looked at.
     """
 
     def labelled(names: list[str], block: range) -> dict[str, Score]:
@@ -197,11 +198,14 @@ def _label_block(
 ) -> dict[str, Score]:
     """`write_labels` of a block of images; the facts are what is summed up over the blocks."""
     tallies = {name: Tally(data, len(THRESHOLDS)) for name in choices}
+    chosen = [labeller.seeds[MethodName.parse(name).seeds].parameters for name in choices]
+    closer = not regions or any(parameters.crop_weight > 0 for parameters in chosen)
 
     def written(index: int) -> dict[str, tuple[Cost, NDArray[np.int64], tuple[str, list[Any]]]]:
         sample, found = data[index], {}
         present = np.flatnonzero(sample.labels)
         look, instances = labeller.cam.look(sample.id, sample.image, present), instances_of(sample)
+        look.closer = closer
         for name, choice in choices.items():
             start = time.perf_counter()
             scores = labeller.seed_scores(name, look, sample, index)
