@@ -59,6 +59,33 @@ def test_each_method_is_compared_with_its_best_control() -> None:
     assert table.iloc[0].tolist() == ["+5.0 [4.0, 6.0]", "−1.0 [−2.0, 0.0]"] * 2
 
 
+def listed(method: str, against: str, verdict: str, measure: str = "mIoU") -> Any:
+    return {
+        "data": "tabletop",
+        "method": method,
+        "against": against,
+        "measure": measure,
+        "kind": "gain",
+        "verdict": verdict,
+    }
+
+
+def test_a_verdict_goes_before_the_interval() -> None:
+    """Of a comparison that was listed: after the correction a difference may not be shown, though its interval says so."""
+    rows = [listed("depth@sensor", "rgb-region", "not shown"), listed("depth@sensor", "rgb-region", "gain", "recall")]
+    rendered, _ = found_sentences(RECORDS, {"rows": rows})  # type: ignore[arg-type]
+    assert "`depth` is not shown to be ahead of `rgb-region` (+25.0 [24.0, 26.0])" in rendered
+    rendered, _ = found_sentences(RECORDS, {"rows": [listed("crop-only@sensor", "zoom", "gain")]})  # type: ignore[arg-type]
+    assert "`depth` is ahead of `rgb-region`" in rendered
+    assert "`crop-only` is ahead of `zoom` (+0.5" in rendered
+
+
+def test_regions_alone_stand_beside_the_whole_method() -> None:
+    regions = compared("region-only@sensor", 60.0, pair("rgb-region", 15.0, [14.0, 16.0]))
+    rendered, _ = found_sentences([*RECORDS, regions])
+    assert "(+25.0 [24.0, 26.0]); `region-only` +15.0 [14.0, 16.0]; `crop-only` is" in rendered
+
+
 def test_other_depth_has_its_own_sentence() -> None:
     other = [compared(f"depth@{name}", 50.0, pair("rgb-region", gain, [gain, gain])) for name, gain in
              (("kinect", 9.0), ("learned", -1.0), ("shuffled", -3.0))]  # fmt: skip

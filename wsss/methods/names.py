@@ -15,10 +15,10 @@ __all__ = [
     "refinement_names",
 ]
 
-WITHOUT_REGIONS = ("zoom", "grid", "random", "cam-box")
+WITHOUT_REGIONS = ("zoom", "grid", "random", "cam-box", "layers")
 """Controls of equal cost that look closer, or elsewhere, without depth and without regions of colour."""
 
-CONTROLS = (*WITHOUT_REGIONS, "code-as-published", "rgb-region", "rgb-crop", "rgb", "layers")
+CONTROLS = (*WITHOUT_REGIONS, "code-as-published", "rgb-region", "rgb-crop", "rgb")
 """Methods of equal cost that make no regions of depth, of those that there are: the best of them on the tune split is
 the *best control*. One of them looks at depth: in `code-as-published` it says how much crops are enlarged."""
 

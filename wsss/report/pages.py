@@ -129,6 +129,7 @@ def _with_tables(page: Path, records: Sequence[Record], others: Others) -> str:
     made: dict[str, Callable[[], str]] = {name: partial(table, records) for name, table in TABLES.items()}
     made |= {name: partial(_of_presets, name, others.presets) for name in PRESET_TABLES}
     made |= {"networks": partial(_networks, records, others.doubled), "claims": partial(claims_block, others.claims)}
+    made["found"] = partial(found_block, records, others.claims)
     made |= {
         "claim-list": partial(claim_list_block, others.listed, others.claims, records),
         "compute": partial(compute_block, records),
@@ -278,7 +279,6 @@ def _objects(records: Sequence[Record]) -> str:
 
 TABLES: dict[str, Callable[[Sequence[Record]], str]] = {
     "headline": _headline,
-    "found": found_block,
     "record": record_example,
     "tabletop-seeds": _tabletop_seeds,
     "tabletop-strata": lambda records: _strata(records, "tabletop"),
