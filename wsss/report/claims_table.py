@@ -52,7 +52,7 @@ def claims_block(record: ClaimsRecord | None) -> str:
         "over the training seeds, in points. Intervals and two-sided p values are of a paired bootstrap over scenes "
         f"({record['resamples']:,} resamples); p (Holm) is corrected for the whole list. The other method is the one "
         f"that is best on the tune split. A gain or a loss has p (Holm) ≤ {record['alpha']:g} and the same sign with "
-        "every seed. Comparisons that are not there yet count as p = 1, so that a verdict may change until all are there. "
+        "every seed. Comparisons that are not there yet count as p = 1: until all are there, a verdict may change. "
         f"No loss, and a share that has reached its aim, lie above the bound with p (Holm) ≤ {record['alpha']:g}; the "
         "network on true masks must have converged, too.*\n"
     )
