@@ -21,6 +21,7 @@ from wsss.segmentation.folder import image_files, predict_folder, shares
 from wsss.segmentation.inference import predict
 from wsss.segmentation.network import build_network, save_network
 from wsss.segmentation.predictor import load_predictor
+from wsss.segmentation.standing import FACTS
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -63,6 +64,65 @@ def test_every_image_gets_a_label_map_and_a_picture(checkpoint: Path, images: Pa
 def test_pictures_may_be_left_out(checkpoint: Path, images: Path, tmp_path: Path) -> None:
     predict_folder(load_predictor(checkpoint), images, tmp_path / "out", overlays=False, progress=False)
     assert not (tmp_path / "out" / "overlays").exists()
+
+
+def corrected(path: Path) -> np.ndarray:
+    """The label map at `path` after somebody has painted into it."""
+    label = load_pseudo_label(path)
+    label[:5] = 2 - label[:5]
+    save_pseudo_label(path, label)
+    return label
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["of a whole command", "of one that was stopped"])
+def test_corrected_maps_stay(
+    checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], stopped: bool
+) -> None:
+    """And others are not made again; those of replaced photographs are."""
+    out, predictor = tmp_path / "out", load_predictor(checkpoint)
+    predict_folder(predictor, images, out, progress=False)
+    if stopped:  # before it could write down what it had made
+        facts = json.loads((out / FACTS).read_text())
+        for identity in facts["images"].values():
+            del identity["map"]
+        (out / FACTS).write_text(json.dumps(facts))
+    kept = corrected(out / "a.png")
+    Image.fromarray(255 - read_image(images / "b.png")).save(images / "b.png")
+    (out / "overlays" / "c.png").unlink()
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    Image.new("RGB", (20, 20), "red").save(images / "d.png")
+    capsys.readouterr()
+    labels = predict_folder(predictor, images, out, progress=False)
+    assert "corrected by hand, and kept as they are: a\n" in capsys.readouterr().err
+    assert [path.name for path in labels] == ["a.png", "b.png", "c.png", "d.png"]
+    np.testing.assert_array_equal(load_pseudo_label(out / "a.png"), kept)
+    assert (out / "a.png").stat().st_mtime_ns == before["a.png"]
+    assert (out / "b.png").stat().st_mtime_ns != before["b.png"]
+    assert len(list((out / "overlays").glob("*.png"))) == 4
+    again = tmp_path / "again"
+    predict_folder(predictor, images, again, progress=False)
+    for name in ("b.png", "c.png", "d.png"):
+        assert (out / name).read_bytes() == (again / name).read_bytes()
+
+
+def test_what_is_there_is_not_made_again(
+    checkpoint: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = load_predictor(checkpoint)
+    labels = predict_folder(predictor, images, tmp_path / "out", progress=False)
+    monkeypatch.setattr("wsss.segmentation.folder.save_pseudo_label", lambda *_: pytest.fail("made again"))
+    assert predict_folder(predictor, images, tmp_path / "out", progress=False) == labels
+
+
+@pytest.mark.parametrize("label", [np.zeros((3, 3), np.uint8), np.full((30, 40), 7, np.uint8)], ids=["size", "class"])
+def test_a_corrected_map_that_does_not_fit_is_named(
+    checkpoint: Path, images: Path, tmp_path: Path, label: np.ndarray
+) -> None:
+    predictor = load_predictor(checkpoint)
+    predict_folder(predictor, images, tmp_path / "out", progress=False)
+    save_pseudo_label(tmp_path / "out" / "a.png", label)
+    with pytest.raises(WsssError, match=r"a\.png"):
+        predict_folder(predictor, images, tmp_path / "out", progress=False)
 
 
 def test_a_broken_image_is_named_or_skipped(checkpoint: Path, images: Path, tmp_path: Path) -> None:

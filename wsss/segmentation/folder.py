@@ -23,14 +23,9 @@ from wsss.machine.runtime import pick_device
 from wsss.pseudo.labels import save_pseudo_label
 from wsss.segmentation.inference import NoMemory
 from wsss.segmentation.predictor import Predictor
+from wsss.segmentation.standing import FACTS, NAMED, Standing, corrected_map, note_maps, tell_corrected, without_stale
 
 __all__ = ["FACTS", "image_files", "predict_folder", "shares"]
-
-FACTS = "labels.json"
-"""File that says what a folder's label maps mean: network, classes and images. It is written before the first map."""
-
-NAMED = 5
-"""How many of the files that are passed over are named."""
 
 
 def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -> list[Path]:
@@ -117,7 +112,8 @@ def predict_folder(
 
     Several processes share the images. A folder that holds label maps already is continued only if they are of the same
     network, and if no image has the name of another one labelled there. An image that was corrected in place, or moved,
-    is the same. Photographs that are stored turned (EXIF) are turned first, and so are their label maps.
+    is the same. A label map that is there is not made again, and one that somebody has corrected stays as it is.
+    Photographs that are stored turned (EXIF) are turned first, and so are their label maps.
 
     Args:
         overlays: whether to write those.
@@ -128,7 +124,7 @@ def predict_folder(
 
     Raises:
         WsssError: the folder cannot be used, `out` is no folder apart from it or holds label maps of something else, an
-            image is broken, or one does not fit into memory.
+            image is broken, one does not fit into memory, or a corrected map does not fit its image.
     """
     require_apart(out, images)
     require_folder(out)
@@ -137,17 +133,45 @@ def predict_folder(
     if problem:
         raise WsssError(problem)
     colours = class_colours(predictor.classes)
+    standing = Standing.of(out, [path.stem for path in files])
+
+    def draw(path: Path, label: NDArray[np.uint8]) -> None:
+        write_png(out / "overlays" / f"{path.stem}.png", overlay(read_image(path, turn=True), label, colours))
+
     own = [files[index] for index in share(len(files))]
+    there = [path for path in own if _stands(out, path, standing, overlays)]
+    for path in there:
+        if path.stem in standing.corrected:
+            label = corrected_map(_target(out, path), read_image(path, turn=True).shape[:2], predictor.classes)
+            if overlays:
+                draw(path, label)
     read: list[Path] = []
     device = pick_device()
-    require = partial(predictor.require_memory, device=device)
-    labels = _named(predictor(_readable(own, read, skip, require), device), read)
-    bar = progress_bar(labels, "predict", len(own), shown=progress and is_main())
-    for path, label in bar:
-        save_pseudo_label(_target(out, path), label)
-        if overlays:
-            write_png(out / "overlays" / f"{path.stem}.png", overlay(read_image(path, turn=True), label, colours))
-    return sorted(_target(out, path) for part in gathered([read]) for path in part)
+    require, asked = partial(predictor.require_memory, device=device), [path for path in own if path not in there]
+    labels = _named(predictor(_readable(asked, read, skip, require), device), read)
+    bar = progress_bar(labels, "predict", len(asked), shown=progress and is_main())
+    made: dict[str, str] = {}
+    try:
+        for path, label in bar:
+            if not standing.keeps(target := _target(out, path), label):
+                save_pseudo_label(target, label)
+                made[path.stem] = file_hash(target)
+                if overlays:
+                    draw(path, label)
+    finally:
+        if is_main():
+            note_maps(out, made)
+    made = dict(gathered(list(made.items())))
+    if is_main():
+        note_maps(out, made)
+    tell_corrected(gathered([path.stem for path in own if path.stem in standing.corrected]))
+    return sorted(_target(out, path) for part in gathered([[*there, *read]]) for path in part)
+
+
+def _stands(out: Path, image: Path, standing: Standing, overlays: bool) -> bool:
+    """Whether nothing is to be made of an image: its label map was corrected, or is there as it was made."""
+    drawn = not overlays or (out / "overlays" / f"{image.stem}.png").is_file()
+    return image.stem in standing.corrected or (image.stem in standing.done and drawn)
 
 
 def _claimed(out: Path, predictor: Predictor, files: Sequence[Path]) -> str | None:
@@ -178,7 +202,7 @@ def _claimed(out: Path, predictor: Predictor, files: Sequence[Path]) -> str | No
         then = before.get(name, now)
         if then["place"] != now["place"] and then["contents"] != now["contents"]:
             return f"{out} holds the label map of another image that is called {name} too. {remedy}"
-    write_json(path, facts | {"images": dict(sorted((before | images).items()))})
+    write_json(path, facts | {"images": without_stale(out, before, images)})
     return None
 
 
