@@ -22,6 +22,7 @@ from wsss.data.photographs import TaggedPhotographs
 from wsss.data.voc import VocDataset
 from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
+from wsss.pseudo.labels import save_pseudo_label
 from wsss.segmentation.predictor import load_predictor
 
 pytestmark = pytest.mark.usefixtures("tiny_weights")
@@ -121,6 +122,51 @@ def test_corrected_maps_stay_and_teach_the_network(run: Command, photos: Path) -
     Image.new("L", (3, 3), 1).save(out / "coffee.png")
     with pytest.raises(WsssError, match=r"coffee\.png"):
         run(*given)
+
+
+def test_corrected_maps_are_not_lost_when_a_photograph_comes_to_them(run: Command, photos: Path) -> None:
+    """They are named, and what is said to do keeps them."""
+    run("label", "--depth", "none", "--out", "labels")
+    old, new = photos.parent / "labels", photos.parent / "new"
+    label = np.array(Image.open(old / "coffee.png"))
+    label[:9] = 2 - label[:9]
+    save_pseudo_label(old / "coffee.png", label)
+    shutil.copy(photos / "chelsea.jpg", photos / "another.jpg")
+    with (photos.parent / "tags.csv").open("a") as file:
+        file.write("another.jpg,cat\n")
+    with pytest.raises(WsssError, match=r"1 maps in labels were corrected by hand: copy them over the new ones"):
+        run("label", "--depth", "none", "--out", "labels")
+    run("label", "--depth", "none", "--out", "new")
+    assert (old / "classes.txt").read_bytes() == (new / "classes.txt").read_bytes()
+    shutil.copy(old / "coffee.png", new / "coffee.png")
+    assert "corrected by hand, and kept as they are: 1 photograph (coffee)" in run(
+        "label", "--depth", "none", "--out", "new"
+    )
+    np.testing.assert_array_equal(np.array(Image.open(new / "coffee.png")), label)
+
+
+def test_files_that_do_not_fit_are_named_before_anything_is_trained(run: Command, photos: Path) -> None:
+    """Depth maps and masks of all photographs, not of the first alone."""
+    depth, masks = photos.parent / "depth", photos.parent / "masks"
+    for folder in (depth, masks):
+        folder.mkdir()
+    for path in sorted(photos.glob("*.jpg"))[:2]:
+        width, height = Image.open(path).size
+        np.save(depth / f"{path.stem}.npy", np.linspace(1, 3, height * width).reshape(height, width))
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(masks / "coffee.png")
+    (masks / "classes.txt").write_text("cat\ncup\nmoped\nperson\n")
+    given = ["--depth", "files:depth", "--depth-kind", "metric"]
+    with pytest.raises(WsssError, match=r"no depth for image coffee.*There are 1 more such files\."):
+        run("label", *given, "--out", "labels")
+    with pytest.raises(WsssError, match=r"coffee\.png"):
+        run("label", "--depth", "none", "--tune-masks", "masks", "--out", "labels")
+    assert not list((photos.parent / "runs").rglob("classifier/*.safetensors"))
+
+
+def test_no_depth_and_a_method_that_looks_at_it_are_refused(run: Command) -> None:
+    for method in ("depth", "cam+par-depth"):
+        with pytest.raises(WsssError, match=f"{re.escape(method)} looks at depth, and --depth none says that"):
+            run("label", "--depth", "none", "--method", method, "--out", "labels")
 
 
 def test_with_depth_maps_and_two_masks(run: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,6 +404,17 @@ def test_a_label_folder_becomes_coco_and_is_read_again(run: Command, photos: Pat
         assert (sample.required_mask == np.array(Image.open(photos.parent / "labels" / f"{sample.id}.png"))).all()
 
 
+def test_labels_of_photographs_that_were_replaced_are_not_exported(run: Command, photos: Path) -> None:
+    run("label", "--depth", "none", "--out", "labels")
+    Image.open(photos / "coffee.jpg").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photos / "coffee.jpg")
+    exported = ["export", "--images", "photos", "--labels", "labels", "--out", "voc"]
+    with pytest.raises(
+        WsssError, match=r"1 photograph \(coffee\.jpg\) in photos changed after the label maps in labels"
+    ):
+        CliRunner().invoke(app, exported, catch_exceptions=False)
+    assert not (photos.parent / "voc").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
@@ -369,6 +426,7 @@ def test_a_label_folder_becomes_coco_and_is_read_again(run: Command, photos: Pat
         ("--images photos --tags tags.csv --data voc", "leave out --val, --data and --root"),
         ("--images photos --labels labels --format cam-npy", "a folder of label maps has no class maps"),
         ("--format cam-npy --val", "true masks have no class maps"),
+        ("--images photos --labels labels --classes cat --limit 1", "--classes, --limit would change nothing"),
         ("--images photos --labels photos", "has no classes.txt"),
         ("--images photos --labels gone", "is no folder"),
     ],

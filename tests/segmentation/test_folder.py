@@ -12,6 +12,7 @@ import torch
 import torchvision
 from PIL import Image
 
+from wsss.data.labelled import LabelledPhotographs
 from wsss.data.registry import open_dataset
 from wsss.errors import WsssError
 from wsss.io import read_image
@@ -103,6 +104,15 @@ def test_corrected_maps_stay(
     predict_folder(predictor, images, again, progress=False)
     for name in ("b.png", "c.png", "d.png"):
         assert (out / name).read_bytes() == (again / name).read_bytes()
+
+
+def test_maps_of_replaced_photographs_are_not_handed_over(checkpoint: Path, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict_folder(load_predictor(checkpoint), images, out, progress=False)
+    assert len(LabelledPhotographs(images, out)) == 3
+    Image.fromarray(255 - read_image(images / "b.png")).save(images / "b.png")
+    with pytest.raises(WsssError, match=r"1 photograph \(b\.png\) in .* changed after the label maps"):
+        LabelledPhotographs(images, out)
 
 
 def test_what_is_there_is_not_made_again(

@@ -1,5 +1,6 @@
 """The commands that hand over: labels and class maps to other toolboxes, networks as ONNX."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -67,7 +68,7 @@ def export(
             "own photographs are no --data with a --root and a split val: leave out --val, --data and --root"
         )
     if images and labels:
-        return _export_folder(images, labels, out, form, method)
+        return _export_folder(images, labels, out, form, method, options.typed)
     if images and tags:
         run, name, _ = open_labels(options, images, tags, method, tune_masks, preset)
     else:
@@ -104,7 +105,9 @@ def _export_run(run: "Run", name: str, out: Path, form: Format, val: bool) -> li
     return [*lists, write(run.data("report"), None, out, "val", progress=run.progress)] if val else lists
 
 
-def _export_folder(images: Path, labels: Path, out: Path, form: Format, method: str | None) -> Made:
+def _export_folder(
+    images: Path, labels: Path, out: Path, form: Format, method: str | None, typed: Sequence[str]
+) -> Made:
     from wsss.checks import require_apart
     from wsss.data.labelled import LabelledPhotographs
     from wsss.machine.processes import tell
@@ -114,6 +117,12 @@ def _export_folder(images: Path, labels: Path, out: Path, form: Format, method: 
         raise WsssError(
             "a folder of label maps has no class maps, and is of the method that made it: give --tags in place of "
             "--labels, or leave out --format cam-npy and --method"
+        )
+    used = {"--images", "--labels", "--out", "--format", "--json", "--quiet", "--runs", "--device"}
+    if without_use := [name for name in typed if name not in used]:
+        raise WsssError(
+            f"a folder of label maps is exported as it is, and {', '.join(without_use)} would change nothing: leave "
+            "that out"
         )
     data = LabelledPhotographs(images, labels)
     require_apart(out, images, labels)

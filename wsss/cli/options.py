@@ -123,7 +123,11 @@ def _absolute(depth: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What is said of a run on the command line, by `--set` and in a `--config` file; None where nothing is said."""
+    """What is said of a run on the command line, by `--set` and in a `--config` file; None where nothing is said.
+
+    Attributes:
+        typed: the options of the command that somebody typed, as `--classes`.
+    """
 
     profile: str = "default"
     data: str = "tabletop"
@@ -133,6 +137,7 @@ class RunOptions:
     depth_kind: str | Sequence[str] | None = None
     sources: Sequence[str] | None = None
     seed: int | None = None
+    typed: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, Any]:
         """By the names of `Config`.
@@ -232,7 +237,7 @@ def of_a_run(*without: str, opens: bool = True) -> Callable[[Command], Command]:
             options["root"] = Path(options["root"])
         by_default: dict[str, Any] = {name: chosen[name] for name in ("profile", "data") if name in chosen}
         with environment(WSSS_SETTINGS=None if rest == before else json.dumps(rest)):
-            return command(options=RunOptions(**by_default | options), **given)
+            return command(options=RunOptions(**by_default | options, typed=_all_typed(context)), **given)
 
     return adds(own, handle, first=True, handed="options")
 
@@ -248,8 +253,18 @@ def _typed(chosen: dict[str, Any], context: typer.Context | None) -> dict[str, A
     """The options that somebody typed; without a command line those that differ from their defaults."""
     if context is None:
         return {name: value for name, value in chosen.items() if value != _OF_A_RUN[name][1]}
-    sources = {name: context.get_parameter_source(name) for name in chosen}
-    return {name: chosen[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+    return {name: value for name, value in chosen.items() if _is_typed(context, name)}
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _all_typed(context: typer.Context | None) -> tuple[str, ...]:
+    """The options, as `--classes`, that somebody typed."""
+    params = context.command.params if context else ()
+    return tuple(one.opts[0] for one in params if context and _is_typed(context, one.name or ""))
 
 
 def _as_settings(typed: dict[str, Any]) -> dict[str, Any]:

@@ -79,9 +79,15 @@ def open_labels(
     options: RunOptions, images: Path, tags: str, method: str | None, tune_masks: Path | None, preset: str | None
 ) -> "tuple[Run, str, str | None]":
     """The run of `wsss label`, the method of its labels, and the depth source that could not be had, if any."""
-    from wsss.experiments.own_photographs import default_method
+    from wsss.depth.names import NO_DEPTH
+    from wsss.errors import WsssError
+    from wsss.experiments.own_photographs import default_method, looks_at_depth
 
     name = method or default_method(options.depth)
+    if options.depth == NO_DEPTH and looks_at_depth(name):
+        raise WsssError(
+            f"{name} looks at depth, and --depth none says that there is none: give --method rgb-region, or other depth"
+        )
     only: dict[str, Any] = dict.fromkeys(("methods", "pseudo_methods", "label_methods"), (name,))
     chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
     run, missing = _with_depth(options, images, tags, [name], **only, **chosen)
@@ -131,6 +137,7 @@ def label(
     from wsss.experiments.own_photographs import (
         require_label_folder,
         require_usable_depth,
+        require_usable_files,
         write_label_folder,
         write_network,
     )
@@ -147,6 +154,8 @@ def label(
     require_label_folder(run, name, out)
     run.say_left_out()
     _warn_of_few(run)
+    if not any(out.glob("*.png")):  # else they were read when those were made
+        require_usable_files(run, name)
     facts = write_label_folder(run, name, out, missing)
     page = review_labels(run, name, out, facts)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")

@@ -1,6 +1,8 @@
 """A folder of photographs, and a folder of label maps of them that `wsss label` or `wsss predict` has written."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,11 +12,12 @@ from wsss.data.tags import counted, photographs_in
 from wsss.data.vocabulary import read_class_names
 from wsss.errors import WsssError
 from wsss.io import is_turned, read_image, read_json
+from wsss.machine.contents import file_hashes
 
 __all__ = ["LabelledPhotographs"]
 
 FACTS = "labels.json"
-"""File in such a folder that names the classes where `classes.txt` does not."""
+"""File in such a folder that names the classes where `classes.txt` does not, and knows what the photographs held."""
 
 
 class LabelledPhotographs(FolderDataset):
@@ -31,7 +34,8 @@ class LabelledPhotographs(FolderDataset):
         """Find the photographs of a folder that have a label map.
 
         Raises:
-            WsssError: no such folder, no classes, or no label map of a photograph.
+            WsssError: no such folder, no classes, no label map of a photograph, or a photograph that is another one
+                than was labelled.
         """
         self.root = existing_folder(root, "Give the folder of photographs with --images.")
         self.labels = existing_folder(labels, "Give a folder of `wsss label` or `wsss predict` with --labels.")
@@ -43,6 +47,12 @@ class LabelledPhotographs(FolderDataset):
             raise WsssError(
                 f"{labels} holds no label map of a photograph in {root}: that of {next(iter(files.values()))} would be "
                 f"{next(iter(files))}.png. Give the folder of the photographs that were labelled with --images."
+            )
+        changed = _changed(self.labels, {name: self.root / file for name, file in self._file.items()})
+        if changed:
+            raise WsssError(
+                f"{counted([self._file[name] for name in changed])} in {root} changed after the label maps in {labels} "
+                "were made. Label them again (a new --out), or move them out of the folder."
             )
         without = [file for name, file in files.items() if name not in self._file]
         self.left_out = (f"{counted(without)} without a label map in {labels}",) if without else ()
@@ -56,11 +66,28 @@ class LabelledPhotographs(FolderDataset):
         return [self.root / self._file[name]]
 
 
+def _facts(folder: Path) -> dict[str, Any]:
+    known = read_json(folder / FACTS) if (folder / FACTS).is_file() else None
+    return known if isinstance(known, dict) else {}
+
+
+def _changed(labels: Path, photographs: dict[str, Path]) -> list[str]:
+    """Names of the photographs that hold something else than when their label maps were made, as far as is known."""
+    known = _facts(labels)
+    made = known.get("photographs_sha256")  # of `wsss label`
+    if not isinstance(made, dict):  # of `wsss predict`
+        images = known.get("images")
+        of_each: Iterable[tuple[str, Any]] = images.items() if isinstance(images, dict) else ()
+        made = {name: one.get("contents") for name, one in of_each if isinstance(one, dict)}
+    asked = [name for name in photographs if made.get(name)]
+    now = file_hashes(photographs[name] for name in asked)
+    return [name for name, found in zip(asked, now, strict=True) if found != made[name]]
+
+
 def _classes(folder: Path) -> tuple[str, ...]:
     if (folder / "classes.txt").is_file():
         return read_class_names(folder)
-    known = read_json(folder / FACTS) if (folder / FACTS).is_file() else None
-    classes = known.get("classes") if isinstance(known, dict) else None
+    classes = _facts(folder).get("classes")
     if not isinstance(classes, list) or not classes:
         raise WsssError(
             f"{folder} has no classes.txt or {FACTS} that names the classes of its label maps. Give a folder of "

@@ -85,6 +85,10 @@ class TaggedPhotographs(FolderDataset):
     def _files(self, name: str) -> list[Path]:
         return [self.root / self._file[name]]
 
+    def photographs(self) -> dict[str, Path]:
+        """The file of each photograph, by id."""
+        return {name: self.root / self._file[name] for name in self.ids}
+
     def fingerprint(self) -> str:
         """As of `FolderDataset`, and over the tags, and the masks with the names of their ids, wherever these lie."""
         tags = [sorted(self._tags[name] & set(self.classes)) for name in self.ids]

@@ -71,8 +71,8 @@ def files_depth(
         path = _file_of(folder, pattern, name)
         if path is None:
             raise WsssError(
-                f"no depth for image {name} in {folder} (looked for {', '.join(looked_for(pattern, name))}): add it or "
-                "take the id out of the split"
+                f"no depth for image {name} in {folder} (looked for {', '.join(looked_for(pattern, name))}): add it, "
+                "or leave the image out of the split, or of the tags"
             )
         return read_depth_file(path)
 

@@ -1,17 +1,21 @@
 """Labels of one's own photographs, in a folder of one's own: what `wsss label` writes."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from wsss.checks import require_folder
+from wsss.data.base import Dataset
 from wsss.data.masks import read_class_mask
+from wsss.data.photographs import TaggedPhotographs
 from wsss.depth.estimators import require_hub_model
 from wsss.depth.monocular import load_depth_network
 from wsss.depth.names import NO_DEPTH
 from wsss.errors import WsssError
 from wsss.io import atomic_path, file_hash, read_json, write_json
+from wsss.machine.contents import file_hashes
+from wsss.machine.progress import progress_bar
 from wsss.methods.names import MethodName
 from wsss.methods.registry import method
 from wsss.paths import runs_folder, short_path
@@ -25,6 +29,7 @@ __all__ = [
     "learned_in_place_of_hub",
     "require_label_folder",
     "require_usable_depth",
+    "require_usable_files",
     "write_label_folder",
     "write_network",
 ]
@@ -102,6 +107,32 @@ def require_usable_depth(run: Run, name: str) -> None:
     run.depth_of("train", parts.source)(0)
 
 
+def require_usable_files(run: Run, name: str) -> None:
+    """Raise a `WsssError` where a depth map or a mask does not fit its photograph: all are read, before hours of
+    training.
+
+    It names the first, and says how many more there are.
+    """
+    wrong: list[str] = []
+
+    def tried(read: Callable[[int], object], count: int, text: str) -> None:
+        for index in progress_bar(range(count), text, shown=run.progress):
+            try:
+                read(index)
+            except WsssError as error:
+                wrong.append(str(error))
+
+    source = MethodName.parse(name).source
+    if looks_at_depth(name) and run.depth_spec(source).startswith("files:"):
+        tried(run.depth_of("train", source), len(run.data("train")), "check depth")
+    if not run.preset:
+        masks = run.data("tune")
+        tried(lambda index: masks[index].mask, len(masks), "check masks")
+    if wrong:
+        more = f" There are {len(wrong) - 1} more such files." if len(wrong) > 1 else ""
+        raise WsssError(f"{wrong[0]}{more}")
+
+
 def require_label_folder(run: Run, name: str, out: Path) -> None:
     """Raise a `WsssError` unless a folder is free for the labels of method `name`, or holds just these."""
     require_folder(out)
@@ -109,6 +140,11 @@ def require_label_folder(run: Run, name: str, out: Path) -> None:
     if (out / FACTS).exists():
         held = read_json(out / FACTS)
         if not isinstance(held, dict) or held.get("key") != run.label_key(name):
+            if kept := _changed_maps(held, out):
+                remedy = (
+                    f"Give another folder with --out. {len(kept)} maps in {out} were corrected by hand: copy them over "
+                    "the new ones if both folders have the same classes.txt, and give the command again."
+                )
             raise WsssError(f"{out} holds other label maps, of other photographs, tags or settings ({FACTS}). {remedy}")
     elif found := next((path for path in sorted(out.rglob("*.png")) if path.name[0] != "."), None):
         raise WsssError(
@@ -149,13 +185,19 @@ def _corrected(run: Run, out: Path) -> list[str]:
     """Ids of the label maps in a folder that are no longer as they were made."""
     if not (out / FACTS).exists():
         return []
-    made, data = read_json(out / FACTS).get("maps_sha256", {}), run.data("train")
-    there = {each: out / f"{each}.png" for each in data.ids if (out / f"{each}.png").is_file()}
-    changed = [each for each, path in there.items() if each in made and file_hash(path) != made[each]]
+    data = run.data("train")
+    changed = [each for each in _changed_maps(read_json(out / FACTS), out) if each in data.ids]
     for each in changed:
         size = data[data.ids.index(each)].image.shape[:2]
-        read_class_mask(there[each], size, len(data.classes))
+        read_class_mask(out / f"{each}.png", size, len(data.classes))
     return changed
+
+
+def _changed_maps(facts: object, out: Path) -> list[str]:
+    """Ids of the label maps of a folder that hold something else than `labels.json` says."""
+    made = facts.get("maps_sha256") if isinstance(facts, dict) else None
+    there = {each: out / f"{each}.png" for each in made} if isinstance(made, dict) else {}
+    return [each for each, path in there.items() if path.is_file() and made and file_hash(path) != made[each]]
 
 
 def write_network(run: Run, name: str, out: Path, corrected: bool = False) -> Path:
@@ -178,6 +220,12 @@ def _depth_of(run: Run, name: str) -> str:
     return f"{kind}:{short_path(place)}" if kind in ("files", "learned") else spec
 
 
+def _hashes(data: Dataset) -> dict[str, str]:
+    """Of the file of each photograph, by id; of data that are no such folder nothing."""
+    files = data.photographs() if isinstance(data, TaggedPhotographs) else {}
+    return dict(zip(files, file_hashes(files.values()), strict=True))
+
+
 def _facts(run: Run, name: str, known: dict[str, Any], instead_of: str | None) -> dict[str, Any]:
     data, preset, config = run.data("train"), run.preset, run.config
     return {
@@ -198,6 +246,7 @@ def _facts(run: Run, name: str, known: dict[str, Any], instead_of: str | None) -
         "images": len(data),
         "left_out": run.left_out(),
         "data_sha256": data.fingerprint(),
+        "photographs_sha256": _hashes(data),
         "config_sha256": run.config_hash,
         "key": run.label_key(name),
     }
