@@ -20,6 +20,7 @@ __all__ = [
     "content_hash",
     "file_hash",
     "is_turned",
+    "picture_size",
     "read_array",
     "read_image",
     "read_json",
@@ -198,6 +199,15 @@ def is_turned(source: str | os.PathLike[str]) -> bool:
             return _orientation(image) != 1
     except Exception:  # said when the image itself is read
         return False
+
+
+def picture_size(source: str | os.PathLike[str]) -> tuple[int, int]:
+    """`(H, W)` of an image file as it is stored, from its head; `(1, 1)` of a broken one: `read_image` explains it."""
+    try:
+        with Image.open(source, formats=FORMATS) as image:
+            return image.height, image.width
+    except Exception:  # Pillow raises a dozen types on a broken file
+        return 1, 1
 
 
 def read_palette(source: str | os.PathLike[str]) -> np.ndarray | None:

@@ -163,6 +163,15 @@ def test_files_that_do_not_fit_are_named_before_anything_is_trained(run: Command
     assert not list((photos.parent / "runs").rglob("classifier/*.safetensors"))
 
 
+def test_large_photographs_are_said_to_take_long(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsss.cli.photographs.LARGE", 80 * 60)
+    said: list[str] = []
+    monkeypatch.setattr("wsss.machine.processes.tell", said.append)
+    run("label", "--depth", "none", "--out", "labels")
+    (line,) = [one for one in said if "megapixels" in one]
+    assert line.startswith("1 photograph (astronaut) of more than 0 megapixels: each may take minutes.")
+
+
 def test_no_depth_and_a_method_that_looks_at_it_are_refused(run: Command) -> None:
     for method in ("depth", "cam+par-depth"):
         with pytest.raises(WsssError, match=f"{re.escape(method)} looks at depth, and --depth none says that"):

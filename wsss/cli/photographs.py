@@ -1,5 +1,6 @@
 """The commands for one's own photographs, of which there are tags, and masks of none or a few."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,9 @@ PresetName = Annotated[
         help="Of parameters and threshold without masks; default: photographs. The others leave a data set out."
     ),
 ]
+
+LARGE = 2 * 10**6
+"""Pixels of a photograph from which on it is said that it takes long."""
 
 FEW = 20
 """Masks below which it is said that so few may choose by chance."""
@@ -102,6 +106,22 @@ def _warn_of_few(run: "Run") -> None:
         tell(f"{masks} masks choose parameters and threshold: fewer than {FEW} may choose by chance")
 
 
+def _warn_of_large(run: "Run") -> None:
+    from wsss.data.photographs import TaggedPhotographs
+    from wsss.data.tags import counted
+    from wsss.io import picture_size
+    from wsss.machine.processes import tell
+
+    data = run.data("train")
+    files = data.photographs() if isinstance(data, TaggedPhotographs) else {}
+    large = [name for name, path in files.items() if math.prod(picture_size(path)) > LARGE]
+    if large:
+        tell(
+            f"{counted(large)} of more than {LARGE // 10**6} megapixels: each may take minutes. 1,000 pixels on the "
+            "long side are enough: make smaller copies first, as `mogrify -resize 1000x1000 -path SMALL DIR/*.jpg` does"
+        )
+
+
 def _resolved(folder: Path | None) -> str | None:
     return str(typed_path(folder).resolve()) if folder else None
 
@@ -154,6 +174,7 @@ def label(
     require_label_folder(run, name, out)
     run.say_left_out()
     _warn_of_few(run)
+    _warn_of_large(run)
     if not any(out.glob("*.png")):  # else they were read when those were made
         require_usable_files(run, name)
     facts = write_label_folder(run, name, out, missing)
@@ -201,6 +222,7 @@ def compare(
     for name in names:
         require_usable_depth(run, name)
     run.say_left_out()
+    _warn_of_large(run)
     chosen = read_preset(preset or PHOTOGRAPHS)
     found = compare_methods(run, chosen, names)
     _print_worth(run, found, chosen.name)

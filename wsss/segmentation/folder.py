@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from wsss.checks import require_apart, require_folder
 from wsss.data.palette import class_colours, overlay
 from wsss.data.picture_files import SUFFIXES, is_foreign, is_picture, refusal, require_writable_name
 from wsss.errors import WsssError, in_one_line
-from wsss.io import content_hash, file_hash, read_image, read_json, write_json, write_png
+from wsss.io import content_hash, file_hash, picture_size, read_image, read_json, write_json, write_png
 from wsss.machine.processes import agreed, gathered, is_main, share, tell
 from wsss.machine.progress import progress_bar
 from wsss.machine.runtime import pick_device
@@ -79,7 +78,7 @@ def _readable(
     """
     for path in paths:
         try:
-            require(f"image {path}", _size(path))
+            require(f"image {path}", picture_size(path))
             image = read_image(path, turn=True)
         except WsssError as error:
             if skip is None:
@@ -88,15 +87,6 @@ def _readable(
             continue
         read.append(path)
         yield image
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """`(H, W)` of an image file from its first bytes; `(1, 1)` of a broken one, which `read_image` explains."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except Exception:  # Pillow raises a dozen types on a broken file
-        return 1, 1
 
 
 def predict_folder(
