@@ -158,6 +158,16 @@ def test_pictures_that_cannot_be_read_are_named_or_skipped(
     assert [name in str(error) for error in skipped] == [True]
 
 
+@pytest.mark.parametrize("name", ["a.gif", "b.CR2"])
+def test_what_a_picture_was_converted_from_is_passed_over(
+    images: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (images / name).write_bytes(b"a picture")
+    assert [path.name for path in image_files(images)] == ["a.jpg", "b.png", "c.PNG"]
+    said = f"passed over in {images}, beside a picture of the same name that is read: 1 file ({name})"
+    assert said in capsys.readouterr().err.splitlines()
+
+
 def test_photographs_that_are_stored_turned_are_turned(checkpoint: Path, images: Path, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

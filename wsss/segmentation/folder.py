@@ -14,7 +14,8 @@ from PIL import Image
 
 from wsss.checks import require_apart, require_folder
 from wsss.data.palette import class_colours, overlay
-from wsss.data.picture_files import SUFFIXES, is_foreign, is_picture, refusal, require_writable_name
+from wsss.data.picture_files import SUFFIXES, refusal, require_writable_name, sorted_out
+from wsss.data.tags import counted
 from wsss.errors import WsssError, in_one_line
 from wsss.io import content_hash, file_hash, read_image, read_json, write_json, write_png
 from wsss.machine.processes import agreed, gathered, is_main, share, tell
@@ -40,7 +41,8 @@ def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -
     entered.
 
     Args:
-        skip: told of each picture of a kind that cannot be read, such as `.heic`; None stops at the first one.
+        skip: told of each picture of a kind that cannot be read, such as `.heic`, unless one of the same name that can
+            be read lies beside it; None stops at the first one.
 
     Raises:
         WsssError: there is no such folder, no image in it, two images with the same name but for the suffix, or
@@ -49,8 +51,7 @@ def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -
     if not folder.is_dir():
         raise WsssError(f"there is no folder {folder} of images")
     present = sorted(path for path in folder.iterdir() if path.name[0] != ".")
-    files = [path for path in present if is_picture(path.name) and path.is_file()]
-    foreign = [path for path in present if is_foreign(path.name) and path.is_file()]
+    files, beside, foreign = sorted_out(path for path in present if path.is_file())
     for path in foreign:
         if skip is None:
             raise refusal(path)
@@ -63,7 +64,10 @@ def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -
         if path.stem in stems:
             raise WsssError(f"{stems[path.stem]} and {path} would have the same label map. Rename one.")
         stems[path.stem] = path
-    known = {*files, *foreign}
+    if beside:
+        pairs = counted([path.name for path in beside], "file")
+        tell(f"passed over in {folder}, beside a picture of the same name that is read: {pairs}")
+    known = {*files, *beside, *foreign}
     others = [f"{path.name}/" if path.is_dir() else path.name for path in present if path not in known]
     if others:
         more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
