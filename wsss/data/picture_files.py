@@ -66,7 +66,7 @@ def files_below(folder: Path) -> tuple[list[Path], list[Path]]:
     Hidden files and folders are none. Links to folders are followed, except to one that holds the link.
     """
     found, closed = [], []
-    waiting = [(folder, (Path(os.path.realpath(folder)),))]
+    waiting: list[tuple[Path, tuple[Path, ...]]] = [(folder, (Path(os.path.realpath(folder)),))]
     while waiting:
         place, above = waiting.pop()
         try:
