@@ -349,7 +349,7 @@ def test_names_of_photographs_are_kept(tmp_path: Path, name: str, export: Callab
     Image.fromarray(PICTURE).save(photos / f"{name}.jpg", quality=95)
     write_png(labels / f"{name}.png", TWO)
     write_json(labels / "labels.json", {"classes": list(CLASSES)})
-    assert photographs_in(photos) == (f"{name}.jpg",) == tuple(path.name for path in image_files(photos))
+    assert photographs_in(photos).files == (f"{name}.jpg",) == tuple(path.name for path in image_files(photos))
     listed = export(LabelledPhotographs(photos, labels), labels, out, "train", progress=False)
     if export is export_voc:
         assert listed.read_text(encoding="utf-8").splitlines() == [name]

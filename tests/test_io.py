@@ -14,7 +14,16 @@ from PIL import Image, ImageOps
 
 from wsss.data.palette import voc_palette
 from wsss.errors import WsssError
-from wsss.io import atomic_path, content_hash, read_image, read_json, read_palette, write_json, write_png
+from wsss.io import (
+    atomic_path,
+    content_hash,
+    read_image,
+    read_json,
+    read_palette,
+    temporary_stem,
+    write_json,
+    write_png,
+)
 from wsss.paths import short_path
 
 
@@ -41,6 +50,25 @@ def test_the_new_file_replaces_the_old_at_the_end(tmp_path: Path) -> None:
         assert target.read_text() == text
     assert list(target.parent.iterdir()) == [target]
     assert target.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("sign", ["x", "\u00e9", "\u65e5"])
+@pytest.mark.parametrize("suffix", [".png", ".json", ".safetensors", ""])
+def test_names_of_every_length_that_a_file_may_have_can_be_written(tmp_path: Path, sign: str, suffix: str) -> None:
+    """The temporary name is no longer than a name may be, ends as the file does, and is no other file's."""
+    width = len(sign.encode())
+    for count in sorted({*range(225 // width, 256 // width)}):
+        stem = f"{sign * count}"[: (255 - len(suffix)) // width]
+        target = tmp_path / f"{stem}{suffix}"
+        with atomic_path(target) as path:
+            assert len(path.name.encode()) <= 255
+            assert path.name.startswith(f".{temporary_stem(target)}.")
+            assert path.name.endswith(f".part{suffix}")
+            path.write_text("here")
+        assert target.read_text() == "here"
+    alike = {temporary_stem(tmp_path / f"{'x' * 240}{number}{suffix}") for number in range(9)}
+    assert len(alike) == 9
+    assert temporary_stem(tmp_path / f"{'x' * 200}{suffix}") == "x" * 200
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

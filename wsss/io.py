@@ -26,6 +26,7 @@ __all__ = [
     "read_json",
     "read_palette",
     "read_toml",
+    "temporary_stem",
     "write_array",
     "write_json",
     "write_png",
@@ -43,6 +44,25 @@ LEAST_OF_16_BITS = 0x4000
 nearly black."""
 
 
+LONGEST_NAME = 255
+"""Bytes that a file's name may have in the file systems in use."""
+
+_ADDED = len("..12345678.part")
+"""What `tempfile` and `atomic_path` add to a stem: dots, random signs, a mark."""
+
+_DIGITS = 16  # of the hash in a stem that was cut
+
+
+def temporary_stem(target: Path) -> str:
+    """What the temporary names of a file begin with, after a dot: its stem, or what fits of that and a hash of it."""
+    stem = os.fsencode(target.stem)
+    room = LONGEST_NAME - _ADDED - len(os.fsencode(target.suffix))
+    if len(stem) <= room:
+        return target.stem
+    digits = hashlib.sha256(stem).hexdigest()[:_DIGITS]
+    return f"{stem[: max(0, room - _DIGITS - 1)].decode('utf-8', 'ignore')}~{digits}"
+
+
 @contextmanager
 def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it to `target` when the block ends without an error.
@@ -56,7 +76,8 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=f".part{target.suffix}", dir=target.parent)
+        prefix, suffix = f".{temporary_stem(target)}.", f".part{target.suffix}"
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=target.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary

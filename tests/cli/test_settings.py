@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from wsss import cli
 from wsss.cli import options
+from wsss.cli.method_names import classes_of
 from wsss.cli.settings import layered, settings_of_file, settings_of_pairs
 from wsss.config import Config
 from wsss.errors import WsssError
@@ -95,6 +96,25 @@ VALUES = [
     ("depth=files:nowhere=here", "files:nowhere=here"),
     ("crops.exclude=blur", "blur"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "classes"),
+    [
+        ("cat, dog", ("cat", "dog")),
+        ('dog,"cat, black"', ("dog", "cat, black")),
+        ('5" disc,cat', ('5" disc', "cat")),
+        ('"cat, ""black"""', ('cat, "black"',)),
+    ],
+)
+def test_a_class_with_a_comma_is_named_in_quotes(typed: str, classes: tuple[str, ...]) -> None:
+    assert classes_of(typed) == classes
+
+
+def test_quotes_that_do_not_end_are_said() -> None:
+    with pytest.raises(WsssError, match=r"--classes .*one that has a comma itself in quotes") as caught:
+        classes_of('dog,"cat\n')
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("pair", "value"), VALUES, ids=[pair for pair, _ in VALUES])

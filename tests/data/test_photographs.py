@@ -95,3 +95,46 @@ def test_keys_are_of_contents(photos: Path, tmp_path: Path) -> None:
     changed = keys()
     assert changed[0] != named[0]
     assert len({before, named, changed}) == 3
+
+
+def test_classes_that_no_photograph_shows_are_left_out_unless_named(photos: Path) -> None:
+    names = [f"n{number}" for number in range(300)]
+    (photos.parent / "tags.csv").write_text(f"file,{','.join(names)}\n" + f"a,0,1{',0' * 298}\nb,1,0{',0' * 298}\n")
+    data = opened(photos)
+    assert data.classes == ("n0", "n1")
+    assert [sample.labels.tolist() for sample in data] == [[False, True], [True, False]]
+    assert data.left_out[-1] == "298 classes (n2, n3, n4, …) that no photograph shows"
+    chosen = opened(photos, classes=("n299", "n1"))
+    assert [sample.labels.tolist() for sample in chosen] == [[False, True], [False, False]]
+    assert not [sentence for sentence in chosen.left_out if "classes" in sentence]
+
+
+def test_tags_that_may_not_be_meant_are_said(photos: Path) -> None:
+    def doubts(text: str, **more) -> tuple[str, ...]:
+        (photos.parent / "tags.csv").write_text(text)
+        return opened(photos, **more).doubts
+
+    assert doubts("a,cat\nb,dog\n") == ()
+    assert doubts("a,Cat\nb,cat\nc,dog\nd,DOG\n") == (
+        "classes that differ in capitals alone are not the same: Cat, cat; DOG, dog",
+    )
+    assert doubts("a,Cat\nb,cat\nc,dog\n", classes=["cat"]) == (
+        "classes that differ in capitals alone are not the same: Cat, cat",
+    )
+    assert doubts("a,Cat\nb,cat\nc,dog\n", classes=["dog"]) == ()
+    (alone,) = doubts("a,cat\nb,cat;dog\n", classes=["cat"])
+    assert alone.startswith("every photograph shows cat, the only class")
+    assert doubts("a,cat\nb,\n") == ()
+
+
+def test_accents_in_classes_may_be_written_in_two_ways(photos: Path) -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    (photos.parent / "tags.csv").write_text(f"a,{apart}\nb,dog\n", encoding="utf-8")
+    masks = photos.parent / "masks"
+    for written in (composed, apart):
+        (masks / "classes.txt").write_text(f"dog\ncow\n{written}\n", encoding="utf-8")
+        assert opened(photos, "tune", masks=masks)[0].required_mask[1:5, 0].tolist() == [2, 0, 1, 255]
+        assert opened(photos, classes=[written]).classes == (composed,)
+    (masks / "classes.txt").write_text(f"dog\n{apart}\n{composed}\n", encoding="utf-8")
+    with pytest.raises(WsssError, match=r"classes\.txt names .* twice, with accents written in two ways"):
+        opened(photos, "tune", masks=masks)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.depth.test_sources import SIZE, Memory, ramp
 from wsss.cli.options import _absolute
@@ -55,6 +56,20 @@ def test_matching_takes_the_maps_alone(tmp_path: Path) -> None:
     (tmp_path / "d_depth.npy").mkdir()
     assert matching(tmp_path, "{id}_depth") == ["a_depth.npy", "b_depth.tiff"]
     assert matching(tmp_path, "{id}_depth.npy") == ["a_depth.npy"]
+
+
+@pytest.mark.parametrize("suffix", ["NPY", "PNG", "TIFF", "TIF"])
+def test_suffixes_may_be_in_capitals(tmp_path: Path, suffix: str) -> None:
+    values = (1000 * ramp()).astype(np.uint16)
+    with (tmp_path / f"000.{suffix}").open("wb") as file:
+        np.save(file, values) if suffix == "NPY" else Image.fromarray(values).save(
+            file, {"TIF": "TIFF"}.get(suffix, suffix)
+        )
+    assert matching(tmp_path, "{id}") == [f"000.{suffix}"]
+    for pattern in ("", "/{id}", f"/{{id}}.{suffix}"):
+        assert (open_depth(f"files:{tmp_path}{pattern}", Memory(1), "metric")(0)[:, 0] > 0.95).all()
+    save(tmp_path / "000.npy", ramp()[:, ::-1])  # goes before one in capitals, which may be a preview
+    assert (open_depth(f"files:{tmp_path}", Memory(1), "metric")(0)[:, -1] > 0.95).all()
 
 
 def test_ids_may_be_paths(tmp_path: Path) -> None:

@@ -83,6 +83,23 @@ def test_the_reference_photographs_keep_their_classes_and_images(
     assert "those in less than 5% of its images: bird, boat, bottle, car" in said
 
 
+def test_what_tags_leave_out_and_what_they_may_not_mean_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a", "b"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / f"{name}.png")
+    (tmp_path / "tags.csv").write_text("file,Cat,cat,dog\na,1,0,0\nb,0,1,0\n")
+    config = profile("smoke", "photographs", root=str(tmp_path / "photos"), tags=str(tmp_path / "tags.csv"))
+    run = Run(config, tmp_path / "cache", progress=False)
+    for _ in range(2):
+        run.say_left_out()
+    said = capsys.readouterr().err
+    assert said.count("photos, left out: 1 class (dog) that no photograph shows\n") == 1
+    assert said.count("photos: classes that differ in capitals alone are not the same: Cat, cat\n") == 1
+    assert run.left_out() == {"photographs": ["1 class (dog) that no photograph shows"]}
+
+
 def test_the_rendered_default_leaves_nothing_out() -> None:
     config = Config()
     assert (config.train_limit, config.tune_limit, config.report_limit, config.classes) == (None, None, None, None)

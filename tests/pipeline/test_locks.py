@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from wsss.errors import WsssError
-from wsss.io import read_json
-from wsss.pipeline.locks import Locks
+from wsss.io import atomic_path, read_json, temporary_stem
+from wsss.pipeline.locks import Locks, _sweep
 
 HOLDER = """
 import sys, time
@@ -105,3 +106,16 @@ def test_a_folder_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
     (tmp_path / "locks").write_text("in the way")
     with pytest.raises(WsssError, match=r"cannot lock in .*locks.*permissions"):
         Locks(tmp_path / "locks").acquire([tmp_path / "a"])
+
+
+@pytest.mark.parametrize("stem", ["a", "a[0]", "x" * 250])
+def test_what_a_stopped_process_left_of_a_file_goes_and_nothing_else_does(tmp_path: Path, stem: str) -> None:
+    target = tmp_path / "seeds" / f"{stem}.npz"
+    with suppress(RuntimeError), atomic_path(target) as path:
+        left = path.with_name(path.name)
+        raise RuntimeError
+    left.write_bytes(b"half")
+    other = temporary_stem(target.with_stem(f"{stem[:-1]}y"))
+    (target.parent / f".{other}.12345678.part.npz").write_bytes(b"half")
+    _sweep(target)
+    assert [path.name for path in target.parent.iterdir()] == [f".{other}.12345678.part.npz"]

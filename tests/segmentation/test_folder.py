@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -208,9 +209,10 @@ def test_what_is_passed_over_is_named(images: Path, capsys: pytest.CaptureFixtur
     for number in range(6):
         (images / f"sheet {number}.csv").write_text("1")
     (images / "more").mkdir()
+    (images / "more" / "text").write_text("1")
     assert [path.name for path in image_files(images)] == ["a.jpg", "b.png", "c.PNG"]
     assert (
-        f"passed over in {images}, no images: more/, notes.txt, sheet 0.csv, sheet 1.csv, sheet 2.csv and 3 more"
+        f"passed over in {images}, no images: more/text, notes.txt, sheet 0.csv, sheet 1.csv, sheet 2.csv and 3 more"
         in (capsys.readouterr().err)
     )
 
@@ -226,6 +228,40 @@ def test_pictures_that_cannot_be_read_are_named_or_skipped(
     labels = predict_folder(load_predictor(checkpoint), images, tmp_path / "out", skip=skipped.append, progress=False)
     assert [path.name for path in labels] == ["a.png", "b.png", "c.png"]
     assert [name in str(error) for error in skipped] == [True]
+
+
+def test_folders_are_entered_and_label_maps_lie_in_the_same_ones(
+    checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(images, tmp_path / "linked")
+    (images / "k").symlink_to(tmp_path / "linked")
+    (images / "k" / "round").symlink_to(images)
+    (images / "overlays").mkdir()
+    Image.new("RGB", (2, 2)).save(images / "overlays" / "a.png")
+    predictor, out = load_predictor(checkpoint), tmp_path / "out"
+    for _ in range(2):  # the second time the folder is known
+        labels = predict_folder(predictor, images, out, progress=False)
+        names = ["a.png", "b.png", "c.png", "k/a.png", "k/b.png", "k/c.png"]
+        assert [path.relative_to(out).as_posix() for path in labels] == names
+    for name in names:
+        assert read_image(out / "overlays" / name).shape[:2] == load_pseudo_label(out / name).shape
+    assert set(json.loads((out / "labels.json").read_text())["images"]) == {name.removesuffix(".png") for name in names}
+    assert f"passed over in {images}, in the folder of the overlays: 1 file (overlays/a.png)" in capsys.readouterr().err
+    (out / "labels.json").unlink()
+    for path in (*out.glob("*.png"), *out.glob("overlays/*.png"), *out.glob("overlays/*/*.png")):
+        path.unlink()
+    with pytest.raises(WsssError, match=r"holds k/a\.png already, and does not say"):
+        predict_folder(predictor, images, out, progress=False)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "b.CR2"])
+def test_what_a_picture_was_converted_from_is_passed_over(
+    images: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (images / name).write_bytes(b"a picture")
+    assert [path.name for path in image_files(images)] == ["a.jpg", "b.png", "c.PNG"]
+    said = f"passed over in {images}, beside a picture of the same name that is read: 1 file ({name})"
+    assert said in capsys.readouterr().err.splitlines()
 
 
 def test_photographs_that_are_stored_turned_are_turned(checkpoint: Path, images: Path, tmp_path: Path) -> None:

@@ -1,17 +1,39 @@
 """Names that are typed with commas between them."""
 
+import csv
 import os
 import re
 from pathlib import Path
 
-from wsss.errors import WsssError
+from wsss.errors import WsssError, first_line, in_one_line
 
-__all__ = ["methods_of", "names_of"]
+__all__ = ["classes_of", "methods_of", "names_of"]
 
 
 def names_of(text: str | None) -> tuple[str, ...] | None:
     """The comma-separated names of an option; None where it was not given."""
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+
+
+def classes_of(text: str | None) -> tuple[str, ...] | None:
+    """The classes of `--classes`; None where it was not given. A name with a comma is in quotes, as in CSV.
+
+    >>> classes_of('dog, "cat, black"')
+    ('dog', 'cat, black')
+
+    Raises:
+        WsssError: it cannot be read so.
+    """
+    if not text or '"' not in text:
+        return names_of(text)
+    try:
+        parts = next(csv.reader([text], skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise WsssError(
+            f"--classes {in_one_line(text)}: {first_line(error)}. Write names with commas between them, and one that "
+            "has a comma itself in quotes, as in --classes 'dog,\"cat, black\"'."
+        ) from error
+    return tuple(name.strip() for name in parts if name.strip())
 
 
 def methods_of(text: str | None, root: Path | None = None) -> tuple[str, ...] | None:

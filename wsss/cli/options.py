@@ -13,7 +13,7 @@ from wsss.cli.adding import Command, adds
 from wsss.cli.application import app
 from wsss.cli.environment import environment
 from wsss.cli.made import Made
-from wsss.cli.method_names import methods_of, names_of
+from wsss.cli.method_names import classes_of, methods_of, names_of
 from wsss.cli.settings import layered, place_from, settings_of_file, settings_of_pairs
 from wsss.errors import WsssError
 
@@ -76,7 +76,8 @@ Root = Annotated[Path | None, typer.Option(help="Folder of the data; tabletop ha
 Classes = Annotated[
     str | None,
     typer.Option(
-        help="Comma-separated class names; default: all that occur in the data (what is left out is printed)."
+        help="Comma-separated class names, one with a comma in quotes: 'dog,\"cat, black\"'; default: all that occur "
+        "in the data (what is left out is printed)."
     ),
 ]
 Depth = Annotated[
@@ -271,7 +272,7 @@ def _as_settings(typed: dict[str, Any]) -> dict[str, Any]:
     """Options of the command line by the names of `Config`, and of its types."""
     found = {name: value for name, value in typed.items() if name != "source"}
     if "classes" in typed:
-        found["classes"] = names_of(typed["classes"])
+        found["classes"] = classes_of(typed["classes"])
     if "depth" in typed:
         found["depth"] = _absolute(typed["depth"])
     if typed.get("depth_kind"):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from wsss.checks import finite
 from wsss.data.base import IGNORE
+from wsss.data.tag_names import composed
 from wsss.errors import WsssError
 from wsss.machine.lazy import needed
 
@@ -34,7 +35,7 @@ class Instances:
 
     Attributes:
         path: of the file, for messages.
-        categories: name by id, in the order of the ids.
+        categories: name by id, in the order of the ids, in Unicode's composed form: two may have one.
         images: each has `id` and `file_name`, and `height` and `width` where the file says them.
         annotations: of each image, by its id.
     """
@@ -85,7 +86,7 @@ def read_instances(path: Path) -> Instances:
         raise WsssError(
             f"{path} names the category {_repeated(list(categories.values()))!r} twice. Rename or remove one."
         )
-    return Instances(path, categories, held["images"], found)
+    return Instances(path, {key: composed(name) for key, name in categories.items()}, held["images"], found)
 
 
 def _repeated(values: Sequence[Any]) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from wsss.data.base import Sample, require_class_names
 from wsss.data.folder import FolderDataset, existing_folder
+from wsss.data.picture_files import refusal
 from wsss.data.tags import counted, photographs_in
 from wsss.data.vocabulary import read_class_names
 from wsss.errors import WsssError
@@ -40,8 +41,13 @@ class LabelledPhotographs(FolderDataset):
         self.root = existing_folder(root, "Give the folder of photographs with --images.")
         self.labels = existing_folder(labels, "Give a folder of `wsss label` or `wsss predict` with --labels.")
         self.name, self.split, self.classes = self.root.name, "train", _classes(self.labels)
-        files = {str(Path(file).with_suffix("")): file for file in photographs_in(self.root)}
-        self._file = {name: file for name, file in files.items() if (self.labels / f"{name}.png").is_file()}
+        photos = photographs_in(self.root)
+        files = {str(Path(file).with_suffix("")): file for file in photos.files}
+        self._file = {name: file for name, file in files.items() if self._is_labelled(name)}
+        if foreign := next(
+            (each for each in photos.foreign if self._is_labelled(str(Path(each).with_suffix("")))), None
+        ):
+            raise refusal(self.root / foreign)
         self.ids = tuple(self._file)
         if not self.ids:
             raise WsssError(
@@ -54,8 +60,12 @@ class LabelledPhotographs(FolderDataset):
                 f"{counted([self._file[name] for name in changed])} in {root} changed after the label maps in {labels} "
                 "were made. Label them again (a new --out), or move them out of the folder."
             )
-        without = [file for name, file in files.items() if name not in self._file]
-        self.left_out = (f"{counted(without)} without a label map in {labels}",) if without else ()
+        without = [*(file for name, file in files.items() if name not in self._file), *photos.foreign]
+        unlabelled = [f"{counted(without)} without a label map in {labels}"] if without else []
+        self.left_out = (*unlabelled, *photos.left_out)
+
+    def _is_labelled(self, name: str) -> bool:
+        return (self.labels / f"{name}.png").is_file()
 
     def _read(self, name: str) -> Sample:
         path = self.root / self._file[name]

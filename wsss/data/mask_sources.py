@@ -9,6 +9,7 @@ import numpy as np
 
 from wsss.data.coco import label_map_of, pycocotools_mask, read_instances
 from wsss.data.masks import Colours, read_class_mask
+from wsss.data.tag_names import composed
 from wsss.data.vocabulary import read_class_names
 from wsss.errors import WsssError
 from wsss.io import content_hash
@@ -84,7 +85,11 @@ def _names(folder: Path, classes: Sequence[str]) -> tuple[str, ...]:
             f"there is no {folder / MASK_CLASSES}, which says what the numbers of the masks mean: write the name "
             f"of id 1 into its first line, of id 2 into the second, … (such as {classes[0]})."
         )
-    names = read_class_names(folder)
+    names = tuple(map(composed, read_class_names(folder)))
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise WsssError(
+            f"{folder / MASK_CLASSES} names {repeated} twice, with accents written in two ways. Rename one."
+        )
     _require_named(classes, names, folder / MASK_CLASSES)
     return names
 

@@ -10,7 +10,9 @@ from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder
 from wsss.data.mask_sources import open_masks
 from wsss.data.splits import check_split
-from wsss.data.tags import OUTLINES, read_tags
+from wsss.data.tag_files import OUTLINES
+from wsss.data.tag_names import composed
+from wsss.data.tags import Tags, alike, counted, read_tags
 from wsss.io import content_hash, is_turned, read_image
 
 __all__ = ["SPLITS", "TaggedPhotographs"]
@@ -27,6 +29,7 @@ class TaggedPhotographs(FolderDataset):
     Attributes:
         has_masks: whether the split has masks.
         left_out: one sentence for each kind of thing that is not used.
+        doubts: one sentence for each thing about the tags that may not be meant.
     """
 
     def __init__(
@@ -46,7 +49,8 @@ class TaggedPhotographs(FolderDataset):
             tags: see `read_tags`.
             masks: of some of the photographs: a folder with `ID.png`, in the class ids that its `classes.txt` names; or
                 COCO's `instances.json`, see `wsss.data.mask_sources`.
-            classes: names that become labels 1…C in this order, the others background; None takes all.
+            classes: names that become labels 1…C in this order, the others background; None takes all that a
+                photograph shows.
             limit: keep that many ids, evenly spaced.
 
         Raises:
@@ -56,9 +60,15 @@ class TaggedPhotographs(FolderDataset):
         self.name, self.split, self.has_depth = self.root.name, split, False
         check_split(split, SPLITS, self.name)
         known = read_tags(tags, self.root)
-        self.vocabulary = known.classes
         self.left_out = tuple(each for each in known.left_out if each != OUTLINES or masks is None)
-        self.classes = known.classes if classes is None else check_classes(classes, known.classes, self.name)
+        having = frozenset[str]().union(*known.of.values())
+        shown = [name for name in known.classes if name in having]
+        if classes is None:
+            self.classes = tuple(shown)
+            self.left_out += _absent([name for name in known.classes if name not in having])
+        else:
+            self.classes = check_classes([composed(name) for name in classes], known.classes, self.name)
+        self.doubts = _doubts(known, shown, self.classes)
         self._file = {str(Path(file).with_suffix("")): file for file in known.of}
         self._tags = {name: known.of[file] for name, file in self._file.items()}
         self._masks = open_masks(masks, self._file, self.classes) if masks is not None and split == "tune" else None
@@ -68,14 +78,13 @@ class TaggedPhotographs(FolderDataset):
         self.ids = subset(tuple(name for name in self._file if not self._masks or name in self._masks.ids), limit)
 
     def _labels(self, name: str) -> np.ndarray:
-        """`(N,) bool` by the vocabulary."""
-        return np.array([one in self._tags[name] for one in self.vocabulary])
+        """`(C,) bool`."""
+        return np.array([one in self._tags[name] for one in self.classes])
 
     def _read(self, name: str) -> Sample:
         photograph, masks = self.root / self._file[name], self._masks
         image = read_image(photograph, turn=masks is None)
         sample = Sample(name, image, self._labels(name), None, turned=masks is None and is_turned(photograph))
-        sample = select_classes(sample, self.vocabulary, self.classes)
         if masks is None:
             return sample
         held = masks.read(name, (image.shape[0], image.shape[1]))
@@ -95,3 +104,19 @@ class TaggedPhotographs(FolderDataset):
         masks = self._masks
         held, names = (masks.identity(self.ids), masks.names) if masks else ([], ())
         return content_hash([super().fingerprint(), tags, held, names])
+
+
+def _absent(names: Sequence[str]) -> tuple[str, ...]:
+    return (f"{counted(names, 'class', 'classes')} that no photograph shows",) if names else ()
+
+
+def _doubts(known: Tags, shown: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
+    """What of tags may not be meant: classes that differ in capitals alone, and one class that all photographs show."""
+    pairs = [", ".join(names) for names in alike(shown) if set(names) & set(classes)]
+    doubts = [f"classes that differ in capitals alone are not the same: {'; '.join(pairs)}"] if pairs else []
+    if len(classes) == 1 and all(classes[0] in tags for tags in known.of.values()):
+        doubts.append(
+            f"every photograph shows {classes[0]}, the only class: nothing says what does not belong to it. Add "
+            "photographs without it, or other classes."
+        )
+    return tuple(doubts)

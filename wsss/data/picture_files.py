@@ -1,22 +1,32 @@
 """The files of a folder that are pictures, whatever the suffix; none is passed over in silence."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from wsss.errors import WsssError, in_one_line, is_one_line
 
-__all__ = ["FOREIGN", "SUFFIXES", "PictureFolder", "is_foreign", "is_picture", "refusal", "require_writable_name"]
+__all__ = [
+    "FOREIGN",
+    "SUFFIXES",
+    "PictureFolder",
+    "files_below",
+    "is_foreign",
+    "is_picture",
+    "refusal",
+    "require_writable_name",
+    "sorted_out",
+]
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff")
 """Of picture files that are read, in small or capital letters."""
 
 FOREIGN = (
     ".heic", ".heif", ".avif", ".jxl", ".jp2", ".gif", ".psd",
     ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2",
 )  # fmt: skip
-"""Of picture files that cannot be read here: they are refused by name, never passed over."""
+"""Of picture files that cannot be read here: they are refused by name, or it is said that they are left out."""
 
 
 def is_picture(name: str) -> bool:
@@ -32,9 +42,46 @@ def is_foreign(name: str) -> bool:
 def refusal(path: Path) -> WsssError:
     """What is said of a picture of a foreign kind."""
     return WsssError(
-        f"{path} is a picture of a kind that is not read here ({', '.join(SUFFIXES)} are). Convert it, for instance "
-        f"with ImageMagick: mogrify -format jpg {path.name}"
+        f"{in_one_line(str(path))} is a picture of a kind that is not read here ({', '.join(SUFFIXES)} are). Convert "
+        f"it and move it away, for instance with ImageMagick: mogrify -format jpg {in_one_line(path.name)}"
     )
+
+
+def sorted_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path], list[Path]]:
+    """The pictures among some files, foreign ones beside a picture of the same name, and the other foreign ones.
+
+    A foreign one beside a picture is what that was converted from, or a camera's raw file.
+    """
+    files = list(paths)
+    pictures = [path for path in files if is_picture(path.name)]
+    foreign = [path for path in files if is_foreign(path.name)]
+    names = {path.with_suffix("") for path in pictures}
+    beside = [path for path in foreign if path.with_suffix("") in names]
+    return pictures, beside, [path for path in foreign if path.with_suffix("") not in names]
+
+
+def files_below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """All files of a folder and of the folders in it, sorted, and the folders that cannot be opened.
+
+    Hidden files and folders are none. Links to folders are followed, except to one that holds the link.
+    """
+    found, closed = [], []
+    waiting: list[tuple[Path, tuple[Path, ...]]] = [(folder, (Path(os.path.realpath(folder)),))]
+    while waiting:
+        place, above = waiting.pop()
+        try:
+            names = os.listdir(place)
+        except OSError:
+            closed.append(place)
+            continue
+        for path in (place / name for name in names if name[0] != "."):
+            if os.path.isfile(path):
+                found.append(path)
+            elif os.path.isdir(path):
+                real = Path(os.path.realpath(path))
+                if not any(each.is_relative_to(real) for each in above):
+                    waiting.append((path, (*above, real)))
+    return sorted(found), sorted(closed)
 
 
 def require_writable_name(path: Path, name: str) -> None:

@@ -13,7 +13,7 @@ from wsss.data.base import Dataset, subset
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.depth.formats import read_depth_file
 from wsss.depth.names import KINDS
-from wsss.depth.patterns import WHOLE_FOLDER, looked_for, matching, present_in
+from wsss.depth.patterns import WHOLE_FOLDER, in_capitals, looked_for, matching, present_in
 from wsss.depth.specs import is_there
 from wsss.errors import WsssError
 
@@ -124,19 +124,21 @@ def files_depth(
 
 
 def _file_of(folder: Path, pattern: str, name: str) -> Path | None:
-    return next((path for each in looked_for(pattern, name) if is_there(path := folder / each, folder=False)), None)
+    names = (*looked_for(pattern, name), *in_capitals(pattern, name))
+    return next((path for each in names if is_there(path := folder / each, folder=False)), None)
 
 
 def _refuse_several(folder: Path, pattern: str, ids: Sequence[str]) -> None:
     """Refuse images with two files, such as a preview `ID.png` beside the map `ID.npy`, and two images with one."""
-    wanted = {name: looked_for(pattern, name) for name in ids}
+    wanted = {name: (looked_for(pattern, name), in_capitals(pattern, name)) for name in ids}
     try:
-        present = present_in(folder, (file for files in wanted.values() for file in files))
+        present = present_in(folder, (file for lists in wanted.values() for files in lists for file in files))
     except OSError as error:
         raise WsssError(f"cannot read depth folder {folder}: {error.strerror}. Check its permissions.") from error
     images: dict[str, str] = {}
     for name in ids:
-        files = [file for file in wanted[name] if file in present]
+        small, large = ([file for file in files if file in present] for files in wanted[name])
+        files = small or large
         if len(files) > 1:
             raise WsssError(
                 f"depth folder {folder} has {len(files)} files of image {name}: {', '.join(files)}. Keep the maps "

@@ -26,7 +26,7 @@ def read_depth_file(path: Path) -> NDArray[np.float32]:
     Raises:
         WsssError: unreadable, not a single-channel map, or not of real numbers.
     """
-    array = _READERS.get(path.suffix, _read_numpy)(path)
+    array = _READERS.get(path.suffix.lower(), _read_numpy)(path)
     if not np.issubdtype(array.dtype, np.integer) and not np.issubdtype(array.dtype, np.floating):
         raise WsssError(f"depth {path} holds {array.dtype}, not real numbers. Make the file again.")
     while array.ndim > 2 and 1 in array.shape:  # a channel or batch axis, but never the only row or column of a map
@@ -68,7 +68,7 @@ def _read_numpy(path: Path) -> NDArray[Any]:
         with loaded:
             arrays = [loaded[name] for name in loaded.files]
     except Exception as error:  # NumPy, zip and zlib raise a dozen types on a broken file
-        known = "" if path.suffix in SUFFIXES else f" (depth files are {', '.join(SUFFIXES)})"
+        known = "" if path.suffix.lower() in SUFFIXES else f" (depth files are {', '.join(SUFFIXES)})"
         raise WsssError(f"cannot read depth {path}: {error}{known}. Make the file again.") from error
     if len(arrays) != 1 or not isinstance(arrays[0], np.ndarray):
         raise WsssError(

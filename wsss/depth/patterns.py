@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wsss.errors import WsssError
 
-__all__ = ["SUFFIXES", "WHOLE_FOLDER", "looked_for", "matching", "present_in", "split_pattern"]
+__all__ = ["SUFFIXES", "WHOLE_FOLDER", "in_capitals", "looked_for", "matching", "present_in", "split_pattern"]
 
 SUFFIXES = (".png", ".npy", ".npz", ".tiff", ".tif")
 """Of files that may hold a depth map."""
@@ -50,7 +50,19 @@ def looked_for(pattern: str, image: str) -> list[str]:
     if "{number}" in pattern and not digits:
         raise WsssError(f"depth files {pattern}: the id of image {image} has no number. Write {{id}} in the pattern.")
     name = _HOLDER.sub(lambda holder: image if holder[1] == "id" else digits[-1], pattern)
-    return [name] if name.endswith(SUFFIXES) else [name + suffix for suffix in SUFFIXES]
+    return [name] if name.lower().endswith(SUFFIXES) else [name + suffix for suffix in SUFFIXES]
+
+
+def in_capitals(pattern: str, image: str) -> list[str]:
+    """What is `looked_for`, with suffixes in capitals; none where the pattern says the suffix.
+
+    >>> in_capitals("{id}", "a")[:2], in_capitals("{id}.npy", "a")
+    (['a.PNG', 'a.NPY'], [])
+    """
+    names = looked_for(pattern, image)
+    if len(names) == 1:
+        return []
+    return [name.removesuffix(suffix) + suffix.upper() for name, suffix in zip(names, SUFFIXES, strict=True)]
 
 
 def present_in(folder: Path, names: Iterable[str]) -> set[str]:
@@ -92,5 +104,6 @@ def _expression(pattern: str) -> re.Pattern[str]:
         return f"(?P<{text}>{'.+' if text == 'id' else '[0-9]+'})"
 
     pieces = [part(text, number % 2 == 1) for number, text in enumerate(_HOLDER.split(pattern))]
-    end = "" if pattern.endswith(SUFFIXES) else f"(?:{'|'.join(map(re.escape, SUFFIXES))})"
+    either = [re.escape(each) for suffix in SUFFIXES for each in (suffix, suffix.upper())]
+    end = "" if pattern.lower().endswith(SUFFIXES) else f"(?:{'|'.join(either)})"
     return re.compile("".join(pieces) + end, re.DOTALL)

@@ -185,6 +185,8 @@ class RunData:
         images, choice = self.left_out().get("images", {}), self._class_choice
         for sentence in self.left_out().get("photographs", ()):
             tell(f"{self.name}, left out: {sentence}")
+        for sentence in getattr(self.split("train"), "doubts", ()):
+            tell(f"{self.name}: {sentence}")
         for split, (used, listed) in images.items():
             tell(f"{self.name}, {self.split(split).split}: {used:,} of {listed:,} images, evenly spaced")
         if self.preset:

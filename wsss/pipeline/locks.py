@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from wsss.errors import WsssError
-from wsss.io import read_json, write_json
+from wsss.io import read_json, temporary_stem, write_json
 
 __all__ = ["Locks"]
 
@@ -122,6 +123,6 @@ def _holder(lock: Path) -> str:
 
 def _sweep(target: Path) -> None:
     """Remove temporary files that a stopped process left of a target, see `wsss.io.atomic_path`; the lock is held."""
-    folder, stem = (target, "*") if target.is_dir() else (target.parent, target.stem)
+    folder, stem = (target, "*") if target.is_dir() else (target.parent, escape(temporary_stem(target)))
     for left in folder.glob(f".{stem}.*.part*"):
         left.unlink(missing_ok=True)

@@ -13,28 +13,33 @@ from numpy.typing import NDArray
 
 from wsss.checks import require_apart, require_folder
 from wsss.data.palette import class_colours, overlay
-from wsss.data.picture_files import SUFFIXES, is_foreign, is_picture, refusal, require_writable_name
+from wsss.data.picture_files import SUFFIXES, files_below, refusal, require_writable_name, sorted_out
+from wsss.data.tags import counted
 from wsss.errors import WsssError, in_one_line
 from wsss.io import content_hash, file_hash, picture_size, read_image, read_json, write_json, write_png
 from wsss.machine.processes import agreed, gathered, is_main, share, tell
 from wsss.machine.progress import progress_bar
 from wsss.machine.runtime import pick_device
-from wsss.pseudo.labels import save_pseudo_label
+from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
 from wsss.segmentation.inference import NoMemory
 from wsss.segmentation.predictor import Predictor
 from wsss.segmentation.standing import FACTS, NAMED, Standing, corrected_map, note_maps, tell_corrected, without_stale
 
 __all__ = ["FACTS", "image_files", "predict_folder", "shares"]
 
+OVERLAYS = "overlays"
+"""Folder of the label maps laid over the images."""
+
 
 def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -> list[Path]:
-    """The image files of a folder, in the order of their names; hidden ones, such as half-written files, are none.
+    """The image files of a folder and of the folders in it, links followed, in the order of their paths.
 
-    What else lies there is passed over, which is said on the standard error: other files, and folders, which are not
-    entered.
+    Hidden ones, such as half-written files, are none. What else lies there is passed over, which is said on the
+    standard error: other files, folders that cannot be opened, and `overlays/`, since label maps have such a folder.
 
     Args:
-        skip: told of each picture of a kind that cannot be read, such as `.heic`; None stops at the first one.
+        skip: told of each picture of a kind that cannot be read, such as `.heic`, unless one of the same name that can
+            be read lies beside it; None stops at the first one.
 
     Raises:
         WsssError: there is no such folder, no image in it, two images with the same name but for the suffix, or
@@ -42,27 +47,38 @@ def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -
     """
     if not folder.is_dir():
         raise WsssError(f"there is no folder {folder} of images")
-    present = sorted(path for path in folder.iterdir() if path.name[0] != ".")
-    files = [path for path in present if is_picture(path.name) and path.is_file()]
-    foreign = [path for path in present if is_foreign(path.name) and path.is_file()]
+    found, closed = files_below(folder)
+    present = [path for path in found if path.relative_to(folder).parts[0] != OVERLAYS or path.parent == folder]
+    files, beside, foreign = sorted_out(present)
     for path in foreign:
         if skip is None:
             raise refusal(path)
         skip(refusal(path))
     if not files:
         raise WsssError(f"{folder} holds no image ({', '.join(SUFFIXES)})")
-    stems: dict[str, Path] = {}
+    stems: dict[Path, Path] = {}
     for path in files:
-        require_writable_name(path, path.name)
-        if path.stem in stems:
-            raise WsssError(f"{stems[path.stem]} and {path} would have the same label map. Rename one.")
-        stems[path.stem] = path
-    known = {*files, *foreign}
-    others = [f"{path.name}/" if path.is_dir() else path.name for path in present if path not in known]
-    if others:
+        inside = path.relative_to(folder)
+        require_writable_name(path, inside.as_posix())
+        other = stems.setdefault(inside.with_suffix(""), path)
+        if other != path:
+            raise WsssError(f"{other} and {path} would have the same label map. Rename one.")
+    known = {*files, *beside, *foreign}
+    for some, what, reason in (
+        (beside, "file", ", beside a picture of the same name that is read"),
+        (closed, "folder", ", not open to us"),
+        (set(found) - set(present), "file", f", in the folder of the {OVERLAYS}"),
+    ):
+        if some:
+            tell(f"passed over in {folder}{reason}: {counted([_seen(path, folder) for path in sorted(some)], what)}")
+    if others := [_seen(path, folder) for path in present if path not in known]:
         more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
         tell(f"passed over in {folder}, no images: {in_one_line(', '.join(others[:NAMED]))}{more}")
     return files
+
+
+def _seen(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _readable(
@@ -100,6 +116,8 @@ def predict_folder(
 ) -> list[Path]:
     """Write `out/ID.png`, a VOC-palette label map, and `out/overlays/ID.png` for every image of a folder.
 
+    The id of an image is its path below the folder without suffix, as in the folder of `wsss label`.
+
     Several processes share the images. A folder that holds label maps already is continued only if they are of the same
     network, and if no image has the name of another one labelled there. An image that was corrected in place, or moved,
     is the same. A label map that is there is not made again, and one that somebody has corrected stays as it is.
@@ -119,22 +137,27 @@ def predict_folder(
     require_apart(out, images)
     require_folder(out)
     files = image_files(images, skip)
-    problem = agreed(_claimed(out, predictor, files) if is_main() else None)
+    problem = agreed(_claimed(out, predictor, images, files) if is_main() else None)
     if problem:
         raise WsssError(problem)
     colours = class_colours(predictor.classes)
-    standing = Standing.of(out, [path.stem for path in files])
+    ids = {path: _id_of(path, images) for path in files}
+    standing = Standing.of(out, list(ids.values()))
 
     def draw(path: Path, label: NDArray[np.uint8]) -> None:
-        write_png(out / "overlays" / f"{path.stem}.png", overlay(read_image(path, turn=True), label, colours))
+        if overlays:
+            write_png(out / OVERLAYS / f"{ids[path]}.png", overlay(read_image(path, turn=True), label, colours))
+
+    def stands(path: Path) -> bool:
+        drawn = not overlays or (out / OVERLAYS / f"{ids[path]}.png").is_file()
+        return ids[path] in standing.corrected or (ids[path] in standing.done and drawn)
 
     own = [files[index] for index in share(len(files))]
-    there = [path for path in own if _stands(out, path, standing, overlays)]
+    there = [path for path in own if stands(path)]
     for path in there:
-        if path.stem in standing.corrected:
-            label = corrected_map(_target(out, path), read_image(path, turn=True).shape[:2], predictor.classes)
-            if overlays:
-                draw(path, label)
+        if ids[path] in standing.corrected:
+            size = read_image(path, turn=True).shape[:2]
+            draw(path, corrected_map(out / f"{ids[path]}.png", size, predictor.classes))
     read: list[Path] = []
     device = pick_device()
     require, asked = partial(predictor.require_memory, device=device), [path for path in own if path not in there]
@@ -143,28 +166,26 @@ def predict_folder(
     made: dict[str, str] = {}
     try:
         for path, label in bar:
-            if not standing.keeps(target := _target(out, path), label):
+            target = out / f"{ids[path]}.png"
+            if not standing.keeps(ids[path], target, label):
                 save_pseudo_label(target, label)
-                made[path.stem] = file_hash(target)
-                if overlays:
-                    draw(path, label)
+                made[ids[path]] = file_hash(target)
+            draw(path, load_pseudo_label(target))
     finally:
         if is_main():
             note_maps(out, made)
     made = dict(gathered(list(made.items())))
     if is_main():
         note_maps(out, made)
-    tell_corrected(gathered([path.stem for path in own if path.stem in standing.corrected]))
-    return sorted(_target(out, path) for part in gathered([[*there, *read]]) for path in part)
+    tell_corrected(gathered([ids[path] for path in own if ids[path] in standing.corrected]))
+    return sorted(out / f"{ids[path]}.png" for part in gathered([[*there, *read]]) for path in part)
 
 
-def _stands(out: Path, image: Path, standing: Standing, overlays: bool) -> bool:
-    """Whether nothing is to be made of an image: its label map was corrected, or is there as it was made."""
-    drawn = not overlays or (out / "overlays" / f"{image.stem}.png").is_file()
-    return image.stem in standing.corrected or (image.stem in standing.done and drawn)
+def _id_of(path: Path, images: Path) -> str:
+    return path.relative_to(images).with_suffix("").as_posix()
 
 
-def _claimed(out: Path, predictor: Predictor, files: Sequence[Path]) -> str | None:
+def _claimed(out: Path, predictor: Predictor, folder: Path, files: Sequence[Path]) -> str | None:
     """Mark a folder as that of a network's label maps of these images; what is wrong where it holds something else."""
     digest = hashlib.sha256()
     for name, tensor in sorted(predictor.network.state_dict().items()):
@@ -174,12 +195,11 @@ def _claimed(out: Path, predictor: Predictor, files: Sequence[Path]) -> str | No
     facts = {"classes": list(predictor.classes), "network_sha256": content_hash([digest.hexdigest(), settings])}
     path, remedy = out / FACTS, f"Give another folder with --out, or delete {out}."
     try:
-        found, images = read_json(path) if path.exists() else None, _identities(files)
+        found, images = read_json(path) if path.exists() else None, _identities(folder, files)
     except WsssError as error:
         return str(error)
     if found is None:
-        pictures = sorted(each for place in (out, out / "overlays") for each in place.glob("*.png"))
-        if held := next((each for each in pictures if each.name[0] != "."), None):
+        if held := next((each for each in files_below(out)[0] if each.suffix == ".png"), None):
             inside = held.relative_to(out)
             return f"{out} holds {inside} already, and does not say ({FACTS}) which network made it. {remedy}"
         found = facts
@@ -196,11 +216,11 @@ def _claimed(out: Path, predictor: Predictor, files: Sequence[Path]) -> str | No
     return None
 
 
-def _identities(files: Sequence[Path]) -> dict[str, dict[str, str]]:
-    """Of each image that may be read, by its name: hashes of the folder that it lies in, and of its contents."""
+def _identities(folder: Path, files: Sequence[Path]) -> dict[str, dict[str, str]]:
+    """Of each image that may be read, by its id: hashes of the folder that it lies in, and of its contents."""
     readable = [path for path in files if os.access(path, os.R_OK)]
-    places = {folder: content_hash(str(folder.resolve()))[:16] for folder in {path.parent for path in readable}}
-    return {path.stem: {"place": places[path.parent], "contents": file_hash(path)} for path in readable}
+    places = {each: content_hash(str(each.resolve()))[:16] for each in {path.parent for path in readable}}
+    return {_id_of(path, folder): {"place": places[path.parent], "contents": file_hash(path)} for path in readable}
 
 
 def _named(labels: Iterator[NDArray[np.uint8]], read: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
@@ -213,10 +233,6 @@ def _named(labels: Iterator[NDArray[np.uint8]], read: Sequence[Path]) -> Iterato
         except NoMemory as error:
             raise WsssError(f"{read[number]}: {error}") from error
         yield read[number], label
-
-
-def _target(out: Path, image: Path) -> Path:
-    return out / f"{image.stem}.png"
 
 
 def shares(labels: Sequence[Path], classes: Sequence[str]) -> dict[str, float]:

@@ -68,11 +68,11 @@ class Standing:
                 group.add(name)
         return found
 
-    def keeps(self, target: Path, label: NDArray[np.uint8]) -> bool:
+    def keeps(self, name: str, target: Path, label: NDArray[np.uint8]) -> bool:
         """Whether the map that lies there is not the one that is made now, so that somebody corrected it."""
-        if target.stem not in self.unknown or np.array_equal(read_image(target, mode=None), label):
+        if name not in self.unknown or np.array_equal(read_image(target, mode=None), label):
             return False
-        self.corrected.add(target.stem)
+        self.corrected.add(name)
         return True
 
 
