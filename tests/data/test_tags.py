@@ -118,6 +118,7 @@ WRONG = {
     "blank.csv": ("file,cat,dog\na.jpg,1,\n", "line 2: an empty column must be 0 or 1"),
     "twice.csv": ("file,cat,dog\na.jpg,1,0\na.jpg,0,1\n", "line 3: a.jpg stands in line 2 already"),
     "comma.csv": ("a.jpg,cat\nb.png,cat,dog\n", "line 2: it must be file,tag;tag"),
+    "quote.tsv": ('a.jpg\t"cat"s\n', "line 1: '\\t' expected"),
     "quote.csv": ('a.jpg,"cat\n', "line 1: unexpected end of data"),
     "strange.csv": (
         "other.jpg,cat\n",
