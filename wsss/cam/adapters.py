@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from wsss.cam.features import Sides
 from wsss.cam.logits import STRENGTHS, logits_of, noise, refuse_probabilities, require_logits
-from wsss.cam.passes import evaluating, formats, hook, structure_of, turn_of, unwrapped
+from wsss.cam.passes import evaluating, formats, hook, oblong_size, structure_of, turn_of, unwrapped
 from wsss.cam.sites import Call, Calls, Site, exact_site, gradient_site, unchanged
 from wsss.errors import WsssError, first_line
 
@@ -141,9 +141,11 @@ class AdaptedClassifier(nn.Module):
                 raise
             except Exception as error:  # of any network
                 failures.append(error)
+        remedy = "Give a network that takes (N,3,H,W), and its image size with size="
+        if size := oblong_size(self.model):
+            remedy = f"It is made for images of {size[0]}×{size[1]} pixels: give a network for square ones"
         raise WsssError(
-            f"{self.name} fails on an image of {self.side}×{self.side} pixels: {first_line(failures[0])}. Give a "
-            "network that takes (N,3,H,W), and its image size with size="
+            f"{self.name} fails on an image of {self.side}×{self.side} pixels: {first_line(failures[0])}. {remedy}"
         ) from failures[0]
 
     def _outputs_with_history(self) -> Tensor:

@@ -1,5 +1,6 @@
 """What a trained classifier of another library says of itself: normalisation, size, classes, softmax or sigmoid."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,7 +81,8 @@ def model_facts(
     for name, values in (("mean", mean), ("std", std)):
         if values is not None:
             listed = tuple(values) if isinstance(values, Iterable) else values
-            require_numbers(name, listed, 0 if name == "mean" else 1e-6, 255, count=3)
+            low, high = (0, math.inf) if name == "mean" else (1e-6, 255)  # a mean above 1 is explained below
+            require_numbers(name, listed, low, high, count=3)
     if size is not None:
         require_number("size", size, 16, 16384, whole=True)
     side = None if size is None else int(plain_number(size))
@@ -187,9 +189,9 @@ def _of_timm(model: nn.Module) -> ModelFacts:
     if not isinstance(config, Mapping) or "mean" not in config:
         return ModelFacts()
     data: Mapping[str, Any] = timm_data.resolve_model_data_config(model)
-    return ModelFacts(
-        _colour(data["mean"]), _colour(data["std"]), int(data["input_size"][-1]), _timm_names(model, config)
-    )
+    built = getattr(getattr(model, "patch_embed", None), "img_size", None)  # of the model, not of its weights
+    side = _side(built) or int(data["input_size"][-1])
+    return ModelFacts(_colour(data["mean"]), _colour(data["std"]), side, _timm_names(model, config))
 
 
 def _timm_names(model: nn.Module, config: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -4,13 +4,15 @@ import copy
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["evaluating", "formats", "hook", "structure_of", "turn_of", "unwrapped"]
+__all__ = ["evaluating", "formats", "hook", "oblong_size", "structure_of", "turn_of", "unwrapped"]
+
+T = TypeVar("T")
 
 _TURNS: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
 _ENTERING = threading.Lock()
@@ -65,7 +67,7 @@ def structure_of(model: nn.Module) -> nn.Module | None:
     return _copied(model, shared)
 
 
-def _copied(value: Any, shared: dict[int, Any]) -> Any:
+def _copied(value: T, shared: dict[int, Any]) -> T | None:
     """A deep copy but for what is shared; None where that fails."""
     try:
         return copy.deepcopy(value, dict(shared))
@@ -76,6 +78,13 @@ def _copied(value: Any, shared: dict[int, Any]) -> Any:
 def formats(model: nn.Module) -> list[torch.dtype]:
     """Number formats of the weights, in the order of the parameters: more than one where parts are of 16 bits."""
     return list(dict.fromkeys(one.dtype for one in model.parameters() if one.is_floating_point()))
+
+
+def oblong_size(model: nn.Module) -> tuple[int, int] | None:
+    """H and W of the images that a network says it was built for, where they differ; else None."""
+    said = (getattr(module, name, None) for module in model.modules() for name in ("img_size", "image_size"))
+    pairs = (tuple(size) for size in said if isinstance(size, tuple | list) and len(size) == 2)
+    return next((pair for pair in pairs if pair[0] != pair[1]), None)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
