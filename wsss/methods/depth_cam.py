@@ -125,7 +125,7 @@ class DepthCAM:
         Raises:
             WsssError: an argument is not what it must be, or the model has no class maps.
         """
-        if require_info(info) is None:
+        if (info := require_info(info)) is None:
             model, info = adapted(
                 model,
                 classes,
