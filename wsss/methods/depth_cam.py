@@ -209,7 +209,7 @@ class DepthCAM:
     def each(
         self,
         images: Iterable[Photograph] | Tensor,
-        classes: Sequence[str | int] | None = None,
+        classes: Iterable[str | int] | None = None,
         *,
         depth: Iterable[Depth] | None = None,
         kind: str | None = None,
