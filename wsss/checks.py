@@ -18,9 +18,9 @@ __all__ = [
     "OPTIONAL",
     "check_settings",
     "finite",
+    "plain_number",
     "plain_settings",
     "require_apart",
-    "require_images",
     "require_number",
     "require_numbers",
     "setting",
@@ -178,27 +178,26 @@ def finite(value: float) -> bool:
         return False
 
 
+def plain_number(value: Any) -> Any:
+    """A single number of NumPy or torch as one of Python's; anything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+
+
 def require_number(name: str, value: Any, low: float, high: float = math.inf, *, whole: bool = False) -> None:
     """Raise a `WsssError` unless `value` is a finite number in [low, high], and an integer where `whole`.
 
+    Numbers of NumPy and torch are some, too.
+
     >>> require_number("vote", 0.5, 0, 1)
     """
-    _require(name, value, int if whole else float, _Limits(low, high))
+    _require(name, plain_number(value), int if whole else float, _Limits(low, high))
 
 
 def require_numbers(name: str, values: Any, low: float, high: float = math.inf, *, count: int | None = None) -> None:
     """Raise a `WsssError` unless `values` is a list or tuple of (`count`) finite numbers in [low, high]."""
+    values = [plain_number(each) for each in values] if isinstance(values, tuple | list) else values
     members = (float, ...) if count is None else (float,) * count
     _require(name, values, tuple[members], _Limits(low, high))  # type: ignore[valid-type]
-
-
-def require_images(processes: int, images: int, what: str) -> None:
-    """Raise a `WsssError` unless there is an image for each of several processes in every batch of a training."""
-    if processes > max(1, images):
-        raise WsssError(
-            f"{processes} processes share each batch of {what}, which has {images} images: start {images} processes at "
-            "most, or give a larger --batch-size"
-        )
 
 
 def require_apart(

@@ -20,6 +20,7 @@ __all__ = [
     "content_hash",
     "file_hash",
     "is_turned",
+    "orientation_of",
     "picture_size",
     "read_array",
     "read_image",
@@ -27,6 +28,7 @@ __all__ = [
     "read_palette",
     "read_toml",
     "temporary_stem",
+    "turned",
     "write_array",
     "write_json",
     "write_png",
@@ -190,7 +192,7 @@ def read_image(
                 return np.array(image)
             if mode is None:
                 raise ValueError("it has a palette, so its numbers are colours and no measurements")
-            orientation, array = _orientation(image), _photograph(image)
+            orientation, array = orientation_of(image), _photograph(image)
     except Exception as error:  # Pillow raises a dozen types on a broken file
         raise WsssError(
             f"cannot read image {source}: {error}. Replace the file or take its id out of the split."
@@ -209,7 +211,7 @@ def read_image(
             f"{source} is stored turned or mirrored (EXIF orientation {orientation}), and its mask or depth may not "
             f"be. Turn the pixels for good, for instance with ImageMagick: mogrify -auto-orient {Path(source).name}"
         )
-    return array if orientation == 1 else np.array(_turned(array, orientation))
+    return turned(array, orientation)
 
 
 def is_turned(source: str | os.PathLike[str]) -> bool:
@@ -217,7 +219,7 @@ def is_turned(source: str | os.PathLike[str]) -> bool:
     read."""
     try:
         with Image.open(source, formats=FORMATS) as image:
-            return _orientation(image) != 1
+            return orientation_of(image) != 1
     except Exception:  # said when the image itself is read
         return False
 
@@ -255,11 +257,13 @@ def _has_16_bits(image: Image.Image) -> bool:
     )
 
 
-def _turned(array: np.ndarray, orientation: int) -> Image.Image:
-    """A picture that is stored with an EXIF orientation, as it is to be viewed."""
+def turned(array: np.ndarray, orientation: int) -> np.ndarray:
+    """A picture `H×W×3 uint8` that is stored with an EXIF orientation 1…8, as it is to be viewed."""
+    if orientation == 1:
+        return array
     picture = Image.fromarray(array)
     picture.getexif()[_EXIF_ORIENTATION] = orientation
-    return ImageOps.exif_transpose(picture)
+    return np.array(ImageOps.exif_transpose(picture))
 
 
 def _verify(source: str | os.PathLike[str]) -> None:
@@ -269,7 +273,7 @@ def _verify(source: str | os.PathLike[str]) -> None:
         image.verify()
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """How the picture is to be turned for viewing, 2…8; 1 where it is stored as it is shown, or does not say."""
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)

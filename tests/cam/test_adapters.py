@@ -1,7 +1,10 @@
 """Class maps of other libraries' classifiers, against the formulas computed from hooks of the test's own."""
 
 import copy
+import threading
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -13,7 +16,7 @@ import torchvision
 import transformers
 from torch import Tensor, nn
 
-from wsss.cam import adapters
+from wsss.cam import passes
 from wsss.cam.adapters import AdaptedClassifier
 from wsss.cam.sites import Site
 from wsss.errors import WsssError
@@ -369,7 +372,176 @@ class Preprocessed(nn.Module):
 
 def test_wrappers_are_looked_through() -> None:
     model = Functional()
-    assert adapters._unwrapped(nn.DataParallel(model)) is model
+    assert passes.unwrapped(nn.DataParallel(model)) is model
     preprocessed = Preprocessed(model)
-    assert adapters._unwrapped(preprocessed) is preprocessed
-    assert adapters._unwrapped(torch.compile(model)) is model  # type: ignore[arg-type]
+    assert passes.unwrapped(preprocessed) is preprocessed
+    assert passes.unwrapped(torch.compile(model)) is model  # type: ignore[arg-type]
+
+
+class Resizing(nn.Module):
+    """Tokens that do not follow the image, which is resized within."""
+
+    def __init__(self, size: tuple[int, int] = (SIDE, SIDE)) -> None:
+        super().__init__()
+        self.size = size
+        self.net = timm.create_model("vit_tiny_patch16_224", img_size=size, num_classes=CLASSES, depth=2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(F.interpolate(images, self.size))
+
+
+@pytest.mark.parametrize("build", [Resizing, of_timm("crossvit_tiny_240")])
+def test_tokens_that_do_not_follow_the_image_are_those_of_one_size(build: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    model = build()
+    adapted = AdaptedClassifier(model, 240)
+    height, width = adapted.present_maps(torch.randn(1, 3, 96, 128), [0])[0].shape[2:]
+    assert adapted.fixed
+    assert height == width > 1
+
+
+def test_tokens_that_do_not_cover_the_image_are_refused_when_they_come() -> None:
+    site = Site("norm", "tokens", 1, exact=False)
+    assert site.cells(torch.zeros(1, 17, 5), (64, 64)).shape == (1, 5, 4, 4)
+    with pytest.raises(WsssError, match="norm gives 16 tokens, which do not cover an image of 48×80 pixels evenly"):
+        site.cells(torch.zeros(1, 17, 5), (48, 80))
+
+
+class Ending(Functional):
+    """A classifier whose logits go through something at the end."""
+
+    def __init__(self, end: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.end = end
+
+    def forward(self, images: Tensor) -> Any:
+        return self.end(super().forward(images))
+
+
+@pytest.mark.parametrize(
+    "end", [torch.sigmoid, lambda x: x.softmax(1), lambda x: x.exp() / x.exp().sum(1, keepdim=True), F.hardsigmoid,
+            lambda x: x[:, :1].sigmoid().flatten(1)],
+)  # fmt: skip
+def test_probabilities_are_refused(end: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(
+        WsssError, match=r"Ending gives probabilities, .*: leave its last softmax or sigmoid out"
+    ) as one:
+        AdaptedClassifier(Ending(end), SIDE)
+    assert "\n" not in str(one.value)
+
+
+def test_what_may_be_probabilities_is_warned_of_and_logits_are_not() -> None:
+    with pytest.warns(UserWarning, match=r"all outputs of Ending .* lie in \[0, 1\]"):
+        AdaptedClassifier(Ending(lambda x: 1 / (1 + (-x).exp())), SIDE)
+    model = Functional()
+    nn.init.zeros_(model.fc.weight)
+    nn.init.constant_(model.fc.bias, 0.3)  # all in [0, 1], but of a linear layer
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AdaptedClassifier(model, SIDE)
+
+
+@pytest.mark.parametrize("end", [lambda x: {"logits": x}, lambda x: (x, None), lambda x: x[..., None, None]])
+def test_logits_in_another_form_are_found(end: Callable[[Tensor], Any]) -> None:
+    model = Ending(end)
+    images = torch.randn(2, 3, SIDE, SIDE)
+    torch.testing.assert_close(
+        AdaptedClassifier(model, SIDE).present_maps(images, [0])[1], Functional.forward(model, images)
+    )
+
+
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        (lambda x: {"out": x}, r"must give logits \(N, classes\) of images \(N,3,H,W\), not dict"),
+        (lambda x: (), "not tuple"),
+        (lambda x: x * torch.nan, "gives NaN for an image of noise: look for NaN among its weights"),
+        (lambda x: x.detach() ** 3, r"whose forward has no torch\.no_grad\(\) or detach\(\)"),
+    ],
+)
+def test_what_gives_no_logits_is_named(end: Callable[[Tensor], Any], message: str) -> None:
+    with pytest.raises(WsssError, match=message) as caught:
+        AdaptedClassifier(Ending(end), SIDE)
+    assert "\n" not in str(caught.value)
+
+
+class Keeping(Functional):
+    """It counts, remembers the last size, and holds what cannot be copied; outputs of its parts are whole numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls, self.lock = 0, threading.Lock()
+        self.part = nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.calls += 1
+        self.input_size = images.shape[-2:]
+        self.activations = self.conv(images)
+        self.part(self.part(images > 0).long())
+        return super().forward(images)
+
+
+def test_what_a_network_keeps_does_not_make_it_one_of_one_size() -> None:
+    model = Keeping()
+    model(torch.randn(1, 3, SIDE, SIDE))
+    adapted = AdaptedClassifier(model, SIDE)
+    assert not adapted.fixed
+    assert adapted.present_maps(torch.randn(1, 3, 96, 128), [0])[0].shape == (1, 1, 12, 16)
+
+
+class Remembering(Functional):
+    """Once it saw a small image, it goes on otherwise."""
+
+    factor = 1.0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.factor = 2.0 if images.shape[2] < SIDE else self.factor
+        return self.factor * super().forward(images)
+
+
+class Uncopied(Functional):
+    def __deepcopy__(self, memo: object) -> nn.Module:
+        raise TypeError("not this one")
+
+
+@pytest.mark.parametrize("build", [Remembering, Uncopied])
+def test_one_that_remembers_sizes_or_cannot_be_tried_is_of_one_size(build: Callable[[], nn.Module]) -> None:
+    assert AdaptedClassifier(build(), SIDE).fixed
+
+
+def test_images_are_in_a_number_format_that_the_network_takes() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1))
+            self.net = Functional().double()
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.net(images)
+
+    model = Mixed()
+    adapted = AdaptedClassifier(model, SIDE)
+    images = torch.randn(1, 3, SIDE, SIDE)
+    torch.testing.assert_close(adapted.present_maps(images, [0])[1], model(images.double()).float())
+
+
+def test_adapters_of_one_network_take_turns() -> None:
+    """Each of several threads gets the maps that it asked for."""
+    model = Functional()
+    several = [AdaptedClassifier(model, SIDE) for _ in range(4)]
+    assert len({id(passes.turn_of(one.model)) for one in several}) == 1
+    images = [torch.randn(1, 3, SIDE, SIDE) for _ in several]
+    expected = [one.present_maps(image, [0])[0] for one, image in zip(several, images, strict=True)]
+
+    def ask(number: int) -> bool:
+        found = (several[number].present_maps(images[number], [0])[0] for _ in range(20))
+        return all(torch.equal(one, expected[number]) for one in found)
+
+    with ThreadPoolExecutor(len(several)) as pool:
+        assert all(pool.map(ask, range(len(several))))
+
+
+def test_networks_of_images_that_are_not_square_are_named() -> None:
+    model = timm.create_model("vit_tiny_patch16_224", img_size=(64, 96), num_classes=CLASSES, depth=1)
+    with pytest.raises(WsssError, match="It is made for images of 64×96 pixels: give a network for square ones"):
+        AdaptedClassifier(model, SIDE)

@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -111,10 +112,32 @@ def test_the_activation_is_that_of_transformers_own_pipeline(kind: str | None, l
     assert model_facts(model, mean=HALF, std=HALF).activation == activation
 
 
+def test_labels_are_in_the_order_of_their_numbers() -> None:
+    model = nn.Identity()
+    config: Any = transformers.AutoConfig.for_model("vit")
+    model.config = config
+    config.id2label = {str(number): f"c{number}" for number in range(12)}
+    assert silently(model, mean=HALF, std=HALF).classes == tuple(f"c{number}" for number in range(12))
+    config.id2label = {"cat": "cat", "dog": "dog"}  # of which output nothing is said
+    assert silently(model, mean=HALF, std=HALF).classes is None
+
+
+def test_a_model_of_timm_that_was_built_for_another_size_has_that() -> None:
+    model = timm.create_model("vit_tiny_patch16_224", img_size=64, depth=1)
+    assert silently(model).side == 64
+
+
+def test_numbers_of_numpy_and_torch_will_do(vision: nn.Module) -> None:
+    told = {"mean": np.full(3, 0.5, np.float32), "std": torch.full((3,), 0.5), "size": np.int64(64)}
+    facts = silently(vision, **told)
+    assert (facts.mean, facts.std, facts.side, type(facts.side)) == (HALF, HALF, 64, int)
+
+
 def test_names_of_outputs() -> None:
     known = ModelFacts(classes=("crane", "cat", "crane"))
     assert class_names(None, known, 3) == ("crane (0)", "cat", "crane (2)")
-    assert class_names(["a", "b", "c"], known, 3) == ("a", "b", "c")
+    for names in (["a", "b", "c"], np.array(["a", "b", "c"]), iter("abc")):
+        assert class_names(names, known, 3) == ("a", "b", "c")
     assert class_names(None, known, 2) == ("0", "1")
     assert class_names(None, ModelFacts(), 2) == ("0", "1")
 
@@ -133,6 +156,9 @@ def test_probabilities() -> None:
     [
         ({"activation": "relu"}, "activation must be one of softmax, sigmoid, not 'relu'"),
         ({"mean": [0.5]}, "mean must be a list of 3 numbers"),
+        ({"mean": 0.5}, "mean must be a list of 3 numbers of at least 0, not 0.5"),
+        ({"mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)}, r"mean is \(123.7, .* divide mean and std by 255"),
+        ({"size": True}, "size must be an integer"),
         ({"std": [0, 1, 1]}, "std must be a list of 3 numbers"),
         ({"size": 2.5}, "size must be an integer"),
         ({"weights": "DEFAULT"}, "weights must be an entry of torchvision's weights"),
@@ -151,6 +177,7 @@ def test_wrong_arguments_are_named(vision: nn.Module, told: dict[str, Any], mess
         (["a", "b"], "classes has 2 names, but the model 3 outputs"),
         ("abc", "classes must be a list of names"),
         ([1, 2, 3], "classes must be a list of names"),
+        (3, "classes must be a list of names"),
     ],
 )
 def test_wrong_names_are_refused(classes: Any, message: str) -> None:

@@ -102,7 +102,8 @@ def test_classes_that_are_not_named_are_predicted(cam: DepthCAM, monkeypatch: py
 
 
 def test_a_method_without_a_choice_has_scores_but_no_label(cam: DepthCAM) -> None:
-    found = cam("photo.png", ["dog"], method="grid")
+    with pytest.warns(UserWarning, match="nothing was chosen for method 'grid'"):
+        found = cam("photo.png", ["dog"], method="grid")
     assert found.scores.shape == (1, 48, 70)
     with pytest.raises(WsssError, match=r"no threshold was chosen .* result\.label\(0\.4\)"):
         found.label()
@@ -152,6 +153,8 @@ def test_a_result_of_a_checkpoint_is_drawn_and_saved(cam: DepthCAM, tmp_path: Pa
     found = cam("photo.png", ["dog"])
     assert len(found.plot().axes) == 4
     assert (found.save(tmp_path / "out") / "result.json").exists()
+    with pytest.warns(UserWarning, match="nothing was chosen"):
+        unchosen = cam("photo.png", ["dog"], method="grid")
     with pytest.raises(WsssError, match=r"no threshold was chosen .* result\.label\(0\.4\)"):
-        cam("photo.png", ["dog"], method="grid").save(tmp_path / "other")
+        unchosen.save(tmp_path / "other")
     assert not (tmp_path / "other").exists()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.errors import WsssError
@@ -46,6 +46,18 @@ def test_a_photograph_that_is_to_be_turned_is_turned_where_no_depth_goes_with_it
     np.testing.assert_array_equal(pixels_of(tmp_path / "turned.png", turn=True), np.rot90(PIXELS, -1))
     with pytest.raises(WsssError, match="stored turned"):
         pixels_of(tmp_path / "turned.png")
+    with Image.open(tmp_path / "turned.png") as picture:
+        np.testing.assert_array_equal(pixels_of(picture, turn=True), np.rot90(PIXELS, -1))
+        with pytest.raises(WsssError, match=r"stored turned .* give PIL\.ImageOps\.exif_transpose\(image\)"):
+            pixels_of(picture)
+        np.testing.assert_array_equal(pixels_of(ImageOps.exif_transpose(picture)), np.rot90(PIXELS, -1))
+
+
+def test_pixels_are_a_copy() -> None:
+    for given in (PIXELS.copy(), torch.from_numpy(PIXELS.copy()).permute(2, 0, 1)):
+        found = pixels_of(given)
+        given[:] = 0
+        np.testing.assert_array_equal(found, PIXELS)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +94,16 @@ def test_depth_of_every_form_is_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(nearness(form, "metric", (6, 8)), expected)
     np.testing.assert_array_equal(nearness(-metres, "inverse", (6, 8)), normalise_inverse_depth(-metres))
     assert nearness(metres, "metric", (12, 16)).shape == (12, 16)
+    halves = torch.from_numpy(metres).bfloat16()
+    np.testing.assert_array_equal(nearness(halves, "metric", (6, 8)), nearness(halves.float(), "metric", (6, 8)))
+
+
+def test_depth_of_64_bits_keeps_them_until_it_is_normalised() -> None:
+    far = 1e6 + np.linspace(0, 1e-2, 48).reshape(6, 8)  # in float32 all one number
+    np.testing.assert_array_equal(nearness(far * 1000, "inverse", (6, 8)), normalise_inverse_depth(far * 1000))
+    np.testing.assert_array_equal(
+        nearness(far.astype(np.float32), "inverse", (6, 8)), normalise_inverse_depth(far.astype(np.float32))
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,6 +113,7 @@ def test_depth_of_every_form_is_the_same(tmp_path: Path) -> None:
         (np.zeros((6, 8)), "disparity", "not 'disparity'"),
         (np.zeros((6, 8, 1)), "metric", "depth must be an array H×W"),
         (np.zeros((6, 8), bool), "metric", "real numbers, not bool"),
+        (np.zeros((12, 12)), "metric", r"depth is \(12, 12\) \(H, W\), .* not the aspect ratio of the image, \(6, 8\)"),
         (np.zeros((8, 6)), "metric", r"depth is \(8, 6\) \(H, W\), but the image \(6, 8\): turn it"),
     ],
 )
@@ -101,6 +124,8 @@ def test_other_depth_is_named(depth: Any, kind: Any, message: str) -> None:
 
 def test_classes_by_name_synonym_and_index() -> None:
     assert class_numbers(CLASSES, ["scooter", 0, "crane (3)", np.int64(4)]) == [1, 0, 3, 4]  # type: ignore[list-item]
+    assert class_numbers(CLASSES, torch.tensor([1, 2])) == [1, 2]
+    assert class_numbers(CLASSES, iter(np.array(["cat"]))) == [0]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +136,9 @@ def test_classes_by_name_synonym_and_index() -> None:
         ([-1], "no class -1"),
         ([True], "does not know class True"),
         (["cat", 0], "names 'cat' twice"),
+        ([np.True_], "does not know class True"),
+        (3, r"must be a list, as in classes=\[3\]"),
+        (torch.tensor(3), r"must be a list, as in classes=\[3\]"),
         ("cat", r"must be a list, as in classes=\['cat'\]"),
     ],
 )

@@ -1,7 +1,9 @@
 """`DepthCAM(model)` with classifiers of other libraries: what it gives, what it costs, what it refuses."""
 
+import copy
 import importlib
 import json
+import pickle
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -462,6 +464,7 @@ def test_files_of_a_result(
         "depth",
         "inverse",
     )
+    assert facts["model"]["fixed"] is False
     assert (facts["model"]["name"], facts["model"]["maps"], facts["model"]["activation"]) == ("ResNet", "exact", None)
 
 
@@ -509,8 +512,69 @@ def test_panels_of_the_figure(cam: DepthCAM, image: NDArray[np.uint8], disparity
     np.testing.assert_array_equal(np.asarray(shown), found.plain[1])
     with pytest.raises(WsssError, match="does not know class 'bus'; it knows tram, car"):
         found.plot("bus")
+    with pytest.raises(WsssError, match=r"a figure is of a class by its name, one of tram, car, not 0"):
+        found.plot(0)  # type: ignore[arg-type]
     plain = DepthCAM(cam.model, cam.info, choices={})
-    assert titles(plain(image, ["tram"], method="grid").plot())[-1] == "scores, grid"  # nothing was chosen for it
+    with pytest.warns(UserWarning, match="nothing was chosen for method 'grid'") as caught:
+        result = plain(image, ["tram"], method="grid")
+    assert caught[0].filename == __file__
+    assert titles(result.plot())[-1] == "scores, grid"
+
+
+def test_results_and_cams_are_copied_pickled_and_compared_as_things(
+    image: NDArray[np.uint8], disparity: NDArray[np.float32]
+) -> None:
+    torch.manual_seed(0)
+    cam = DepthCAM(nn.Conv2d(3, len(NAMES), 8, stride=8), classes=NAMES, mean=HALF, std=HALF, size=SIDE)
+    result = cam(image, ["tram"], depth=disparity, kind="inverse")
+    other = pickle.loads(pickle.dumps(result))
+    np.testing.assert_array_equal(other.scores, result.scores)
+    np.testing.assert_array_equal(other.plain, result.plain)
+    again = copy.deepcopy(cam)(image, ["tram"], depth=disparity, kind="inverse")
+    np.testing.assert_array_equal(again.scores, result.scores)
+    assert result == result
+    assert result != other
+    assert len({result, other, result.evidence, result.look, cam}) == 5
+
+
+def test_a_result_keeps_its_own_pixels(cam: DepthCAM, image: NDArray[np.uint8]) -> None:
+    given = image.copy()
+    result, expected = cam(given, ["tram"]), cam(image, ["tram"]).plain
+    given[:] = 0
+    np.testing.assert_array_equal(result.image, image)
+    np.testing.assert_array_equal(result.plain, expected)
+    np.testing.assert_array_equal(result.label(np.float32(0.5)), result.label(0.5))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "depth@shuffled"}, r"'depth@shuffled' names a source of depth, .* give method='depth' and depth="),
+        ({"method": "oracle-box"}, "'oracle-box' needs the true boxes"),
+        ({"method": 5}, "method must be the name of one, .* not 5"),
+        ({"method": ""}, "unknown method ''"),
+        ({"depth": None, "kind": "rubbish"}, "kind must be metric .* not 'rubbish'"),
+        ({"depth": np.zeros((120, 90))}, "not the aspect ratio of the image"),
+        ({"classes": 3}, r"classes must be a list, as in classes=\[3\]"),
+    ],
+)
+def test_calls_that_cannot_be_what_they_say_are_refused(
+    cam: DepthCAM, image: NDArray[np.uint8], disparity: NDArray[np.float32], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(WsssError, match=message) as caught:
+        cam(image, **{"classes": ["car"], "depth": disparity, "kind": "inverse", **options})
+    assert "\n" not in str(caught.value)
+
+
+def test_arguments_whose_meaning_is_clear_are_taken(resnet: nn.Module, image: NDArray[np.uint8]) -> None:
+    told: dict[str, Any] = {"mean": HALF, "std": HALF, "size": SIDE}
+    cam = DepthCAM(resnet, classes=(name for name in NAMES), device="cpu", **told)
+    assert (cam.classes, cam.device) == (NAMES, torch.device("cpu"))
+    assert [one.names for one in cam.each([image] * 2, iter(["car"]))] == [("car",)] * 2
+    with pytest.raises(WsssError, match=r"info must be .* not tuple: give names of classes as .*classes="):
+        DepthCAM(resnet, NAMES, **told)  # type: ignore[arg-type]
+    with pytest.raises(WsssError, match="device must be one of torch, such as 'cpu' or 'cuda', not 'gpu'"):
+        DepthCAM(resnet, device="gpu", **told)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,7 @@ is not read from its code, but tried: the mean of its last feature maps must be 
 networks are given gradient maps (LayerCAM: Jiang et al., IEEE TIP 2021).
 """
 
-import copy
 import math
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,10 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsss.cam.features import Sides
-from wsss.cam.sites import Call, Calls, Site, exact_site, gradient_site
+from wsss.cam.logits import STRENGTHS, logits_of, noise, refuse_probabilities, require_logits
+from wsss.cam.passes import evaluating, formats, hook, oblong_size, structure_of, turn_of, unwrapped
+from wsss.cam.sites import Call, Calls, Site, exact_site, gradient_site, unchanged
 from wsss.errors import WsssError, first_line
 
-__all__ = ["AdaptedClassifier", "evaluating"]
+__all__ = ["AdaptedClassifier"]
 
 OPTIONS: tuple[dict[str, bool], ...] = ({}, {"interpolate_pos_encoding": True})
 """Ways to call a network; the second has vision transformers of Hugging Face take images of any size."""
@@ -50,26 +50,16 @@ class AdaptedClassifier(nn.Module):
 
     def __init__(self, model: nn.Module, side: int) -> None:
         super().__init__()
-        self.model = _unwrapped(model)
+        self.model = unwrapped(model)
         self.name = type(self.model).__name__
         self.side, self.step, self.fixed, self.sides = side, 1, False, Sides()
-        self.options = OPTIONS[0]
-        self._turn = threading.RLock()  # hooks of two threads would be given each other's maps
-        try:
-            probe = self._probe(side, side)
-            with self._calls(False) as calls, torch.no_grad():
-                logits = self._logits(probe)
-        except WsssError:
-            raise
-        except Exception as error:  # of any network
-            raise WsssError(
-                f"{self.name} fails on an image of {side}×{side} pixels: {first_line(error)}. Give a network that "
-                "takes (N,3,H,W), and its image size with size="
-            ) from error
-        if not logits.any():
-            raise WsssError(f"{self.name} gives logits of 0 whatever the image: give a trained classifier")
+        self.options, self.format = OPTIONS[0], 0
+        calls, logits = self._first_pass()
+        require_logits(logits, self.name)
+        if logits.min() >= 0 and logits.max() <= 1:
+            refuse_probabilities(self._outputs_with_history(), self.name, stacklevel=4)  # where a DepthCAM is made
         self.outputs = logits.shape[1]
-        self.site = exact_site(calls, logits, (side, side)) or self._gradient_site(probe)
+        self.site = exact_site(calls, logits, (side, side)) or self._gradient_site()
         self._find_sides()
 
     @property
@@ -93,7 +83,7 @@ class AdaptedClassifier(nn.Module):
         """
         if flip:
             images = torch.cat([images, images.flip(3)])
-        with self._turn, evaluating(self.model), torch.inference_mode(False), torch.no_grad():
+        with turn_of(self.model), evaluating(self.model), torch.inference_mode(False), torch.no_grad():
             maps, logits = self._exact(images, present) if self.exact else self._by_gradient(images, present)
         if not flip:
             return maps, logits
@@ -106,7 +96,7 @@ class AdaptedClassifier(nn.Module):
 
     def _exact(self, images: Tensor, present: Sequence[int]) -> tuple[Tensor, Tensor]:
         found: list[Tensor] = []
-        with _hook(self._module(self.site.name), lambda _m, _i, output: found.append(output)):
+        with hook(self._module(self.site.name), lambda _m, _i, output: found.append(output)):
             images = self._fitted(images)
             logits = self._logits(images)
         cells = self.site.cells(found[-1], images.shape[2:])
@@ -126,7 +116,7 @@ class AdaptedClassifier(nn.Module):
             torch.set_grad_enabled(True)
             return found[-1].clone()  # what follows may work in place
 
-        with _hook(self._module(self.site.name), begin_gradients):
+        with hook(self._module(self.site.name), begin_gradients):
             images = self._fitted(images)
             logits = self._logits(images)
         features, size = found[-1], images.shape[2:]
@@ -138,30 +128,59 @@ class AdaptedClassifier(nn.Module):
         empty = self.site.cells(features.detach(), size)[:, :0]
         return (torch.stack(maps, dim=1) if maps else empty).float().detach(), logits.detach().float()
 
-    def _gradient_site(self, probe: Tensor) -> Site:
-        with self._calls(True) as calls, torch.enable_grad():
+    def _first_pass(self) -> tuple[Calls, Tensor]:
+        """What its modules give for an image of noise, and its logits, in the first number format that it takes."""
+        kinds, failures = formats(self.model), []
+        if not kinds:
+            raise WsssError(f"{self.name} has no weights: give a trained classifier")
+        for self.format in range(len(kinds)):
+            try:
+                with self._calls(False) as calls, torch.no_grad():
+                    return calls, self._logits(self._probe(self.side, self.side))
+            except WsssError:
+                raise
+            except Exception as error:  # of any network
+                failures.append(error)
+        remedy = "Give a network that takes (N,3,H,W), and its image size with size="
+        if size := oblong_size(self.model):
+            remedy = f"It is made for images of {size[0]}×{size[1]} pixels: give a network for square ones"
+        raise WsssError(
+            f"{self.name} fails on an image of {self.side}×{self.side} pixels: {first_line(failures[0])}. {remedy}"
+        ) from failures[0]
+
+    def _outputs_with_history(self) -> Tensor:
+        """Its outputs `(N,C)` for noise of several strengths, as autograd sees them."""
+        images = self._placed(noise(self.side, self.side, STRENGTHS)).requires_grad_()
+        with self._calls(True):
+            return self._logits(images)
+
+    def _gradient_site(self) -> Site:
+        probe = self._probe(self.side, self.side)
+        with self._calls(True) as calls:
             logits = self._logits(probe.requires_grad_())
-            site = gradient_site(calls, logits, (self.side, self.side))
+            site = gradient_site(calls, logits, (self.side, self.side)) if logits.requires_grad else None
         if site is None:
             raise WsssError(
                 f"{self.name} has no feature maps that its logits depend on: give a network of convolutions or of "
-                "tokens that cover the image"
+                "tokens that cover the image, whose forward has no torch.no_grad() or detach()"
             )
         return site
 
     def _find_sides(self) -> None:
         """Whether the network takes images of other sizes, and what their sides are multiples of."""
         self.step = step = _step(self.side, self._grid_height())
-        probe = self._probe(max(step, self.side - step), self.side + step)
+        own, probe = self._probe(self.side, self.side), self._probe(max(step, self.side - step), self.side + step)
         model = self.model
         for options in OPTIONS:
-            self.model = _structure_of(model)  # some networks remember sizes on which they then fail
-            self.options, self.sides = options, Sides(step, step)
+            with turn_of(model):  # whose hooks would be copied, too
+                tried = structure_of(model)  # some networks remember sizes, on which they then fail or go on otherwise
+            if tried is None:
+                break
+            self.model, self.options, self.sides = tried, options, Sides(step, step)
             try:
-                self.present_maps(self._probe(self.side, self.side), [0])
-                before = _settings(self.model)
+                before = self.present_maps(own, [0])
                 self.present_maps(probe, [0])
-                if _settings(self.model) == before:
+                if all(map(unchanged, before, self.present_maps(own, [0]))):
                     return
             except Exception:  # of any network
                 continue
@@ -177,29 +196,22 @@ class AdaptedClassifier(nn.Module):
     def _fitted(self, images: Tensor) -> Tensor:
         height, width = images.shape[2:]
         size = (self.side,) * 2 if self.fixed else (self.sides.nearest(height), self.sides.nearest(width))
-        like = next(self.model.parameters())
         images = images.clone() if images.is_inference() else images
         if images.shape[2:] != size:
             images = F.interpolate(images, size=size, mode="bilinear", antialias=self.fixed)
-        return images.to(like.device, like.dtype).contiguous()
+        return self._placed(images)
+
+    def _placed(self, images: Tensor) -> Tensor:
+        """Images where the weights are, in their number format."""
+        like = next(one for one in self.model.parameters() if one.is_floating_point())
+        kinds = formats(self.model) if self.format else [like.dtype]
+        return images.to(like.device, kinds[min(self.format, len(kinds) - 1)]).contiguous()
 
     def _logits(self, images: Tensor) -> Tensor:
-        output: Any = self.model(images, **self.options)
-        if not isinstance(output, Tensor):
-            output = getattr(output, "logits", output[0] if isinstance(output, tuple | list) else None)
-        if isinstance(output, Tensor) and output.dim() == 4:
-            output = output.mean(dim=(2, 3))
-        if not isinstance(output, Tensor) or output.dim() != 2 or len(output) != len(images):
-            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise WsssError(f"{self.name} must give logits (N, classes) of images (N,3,H,W), not {shape}")
-        return output
+        return logits_of(self.model(images, **self.options), images, self.name)
 
     def _probe(self, height: int, width: int) -> Tensor:
-        like = next(self.model.parameters(), None)
-        if like is None:
-            raise WsssError(f"{self.name} has no weights: give a trained classifier")
-        noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
-        return noise.to(like.device, like.dtype)
+        return self._placed(noise(height, width))
 
     def _module(self, name: str) -> nn.Module:
         return self.model.get_submodule(name)
@@ -213,72 +225,25 @@ class AdaptedClassifier(nn.Module):
 
             def remember(_module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
                 calls.pop(name, None)
-                if isinstance(output, Tensor):
+                if isinstance(output, Tensor) and output.is_floating_point():
                     given = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
                     calls[name] = Call(_module, given, output)
 
             hooks.append(module.register_forward_hook(remember))
         try:
-            with self._turn, evaluating(self.model), torch.inference_mode(False), torch.set_grad_enabled(gradients):
+            with (
+                turn_of(self.model),
+                evaluating(self.model),
+                torch.inference_mode(False),
+                torch.set_grad_enabled(gradients),
+            ):
                 yield calls
         finally:
             for hook in hooks:
                 hook.remove()
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode; afterwards each of its modules is in the mode that it was in."""
-    trained = [module for module in model.modules() if module.training]
-    try:
-        if trained:  # setting a flag of a module is slow: a small network has hundreds, and a pass takes milliseconds
-            model.eval()
-        yield
-    finally:
-        for module in trained:
-            module.training = True
-
-
-@contextmanager
-def _hook(module: nn.Module, hook: Any) -> Iterator[None]:
-    def without_answer(*arguments: Any) -> Any:
-        answer = hook(*arguments)
-        return answer if isinstance(answer, Tensor) else None
-
-    handle = module.register_forward_hook(without_answer)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _structure_of(model: nn.Module) -> nn.Module:
-    """A copy that shares the weights."""
-    tensors = [*model.parameters(), *model.buffers()]
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
-
-
-def _settings(model: nn.Module) -> dict[tuple[str, str], object]:
-    """Plain values that modules have beside their weights."""
-    plain = bool, int, float, str, tuple
-    return {
-        (name, key): value
-        for name, module in model.named_modules()
-        for key, value in vars(module).items()
-        if isinstance(value, plain)
-    }
-
-
 def _step(side: int, cells: int) -> int:
     """Pixels per cell; a power of two where convolutions without padding leave out a part of the image's edge."""
     exact: int = side // cells if side % cells == 0 else 2 ** round(math.log2(side / cells))
     return exact
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The network itself, out of `torch.compile` or `DataParallel`, in which hooks are not called."""
-    compiled = getattr(model, "_orig_mod", None)
-    if isinstance(compiled, nn.Module):
-        return _unwrapped(compiled)
-    parallel = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
-    return _unwrapped(model.get_submodule("module")) if parallel else model

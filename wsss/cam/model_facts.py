@@ -1,14 +1,15 @@
 """What a trained classifier of another library says of itself: normalisation, size, classes, softmax or sigmoid."""
 
+import math
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
 
-from wsss.checks import require_number, require_numbers
+from wsss.checks import plain_number, require_number, require_numbers
 from wsss.errors import WsssError
 from wsss.machine.lazy import lazy
 
@@ -79,11 +80,19 @@ def model_facts(
         raise WsssError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {activation!r}")
     for name, values in (("mean", mean), ("std", std)):
         if values is not None:
-            require_numbers(name, tuple(values), 0 if name == "mean" else 1e-6, 255, count=3)
+            listed = tuple(values) if isinstance(values, Iterable) else values
+            low, high = (0, math.inf) if name == "mean" else (1e-6, 255)  # a mean above 1 is explained below
+            require_numbers(name, listed, low, high, count=3)
     if size is not None:
         require_number("size", size, 16, 16384, whole=True)
-    given = ModelFacts(_colour(mean), _colour(std), size, None, activation)
+    side = None if size is None else int(plain_number(size))
+    given = ModelFacts(_colour(mean), _colour(std), side, None, activation)
     known = _together(given, _of_weights(weights), _of_processor(processor), _of_timm(model), _of_transformers(model))
+    if known.mean and max(known.mean) > 1:
+        raise WsssError(
+            f"mean is {tuple(round(each, 4) for each in known.mean)}, and is that of images in [0, 1]: of numbers from "
+            "0 to 255 divide mean and std by 255, and give mean= and std="
+        )
     missing = [what for what, fact in (("normalised", known.mean and known.std), ("sized", known.side)) if not fact]
     if missing:
         warnings.warn(
@@ -95,7 +104,7 @@ def model_facts(
     return _together(known, IMAGENET)
 
 
-def class_names(classes: Sequence[str] | None, known: ModelFacts, outputs: int) -> tuple[str, ...]:
+def class_names(classes: Iterable[str] | None, known: ModelFacts, outputs: int) -> tuple[str, ...]:
     """Different names of a model's outputs: those given, else those known, else their numbers.
 
     Outputs that are called alike are told apart by their number, as in `crane (134)`.
@@ -103,17 +112,21 @@ def class_names(classes: Sequence[str] | None, known: ModelFacts, outputs: int) 
     Raises:
         WsssError: there is not one name for each output.
     """
-    if classes is not None and (isinstance(classes, str) or not all(isinstance(name, str) for name in classes)):
-        raise WsssError(f"classes must be a list of names, one for each of the model's {outputs} outputs")
-    if classes is not None and len(classes) != outputs:
-        raise WsssError(
-            f"classes has {len(classes)} names, but the model {outputs} outputs: name each of them, in order"
-        )
-    names = classes or known.classes
+    given = None if classes is None else _names(classes, outputs)
+    if given is not None and len(given) != outputs:
+        raise WsssError(f"classes has {len(given)} names, but the model {outputs} outputs: name each of them, in order")
+    names = given or known.classes
     if names is None or len(names) != outputs:
         return tuple(map(str, range(outputs)))
     count = Counter(names)
     return tuple(f"{name} ({output})" if count[name] > 1 else name for output, name in enumerate(names))
+
+
+def _names(classes: Iterable[str], outputs: int) -> tuple[str, ...]:
+    listed = () if isinstance(classes, str) or not isinstance(classes, Iterable) else tuple(classes)
+    if not listed or not all(isinstance(name, str) for name in listed):
+        raise WsssError(f"classes must be a list of names, one for each of the model's {outputs} outputs")
+    return tuple(map(str, listed))
 
 
 def probabilities_of(logits: Tensor, activation: str) -> Tensor:
@@ -176,9 +189,9 @@ def _of_timm(model: nn.Module) -> ModelFacts:
     if not isinstance(config, Mapping) or "mean" not in config:
         return ModelFacts()
     data: Mapping[str, Any] = timm_data.resolve_model_data_config(model)
-    return ModelFacts(
-        _colour(data["mean"]), _colour(data["std"]), int(data["input_size"][-1]), _timm_names(model, config)
-    )
+    built = getattr(getattr(model, "patch_embed", None), "img_size", None)  # of the model, not of its weights
+    side = _side(built) or int(data["input_size"][-1])
+    return ModelFacts(_colour(data["mean"]), _colour(data["std"]), side, _timm_names(model, config))
 
 
 def _timm_names(model: nn.Module, config: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -196,13 +209,23 @@ def _of_transformers(model: nn.Module) -> ModelFacts:
     config = getattr(model, "config", None)
     if config is None or not hasattr(config, "id2label"):
         return ModelFacts()
-    names = tuple(str(name) for _, name in sorted(config.id2label.items()))
-    kind, labels = getattr(config, "problem_type", None), len(names)
+    names = _in_order(config.id2label)
+    kind, labels = getattr(config, "problem_type", None), len(config.id2label)
     activation = {"multi_label_classification": "sigmoid", "single_label_classification": "softmax"}.get(kind or "")
     if activation is None and kind is None:  # as transformers' own pipeline does
         activation = "softmax" if labels > 1 else "sigmoid"
     own = ModelFacts(None, None, _side(getattr(config, "image_size", None)), names, activation)
     return _together(_saved_processor(getattr(config, "_name_or_path", "")), own)
+
+
+def _in_order(labels: Mapping[Any, Any]) -> tuple[str, ...] | None:
+    """Names by the number of their output, which may be written as text; None where these are not 0, 1, 2…"""
+    try:
+        by_number = {int(number): str(name) for number, name in labels.items()}
+    except (TypeError, ValueError):
+        return None
+    numbers = sorted(by_number)
+    return tuple(by_number[number] for number in numbers) if numbers == list(range(len(labels))) else None
 
 
 def _saved_processor(place: str) -> ModelFacts:

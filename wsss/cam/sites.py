@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Call", "Calls", "Site", "exact_site", "gradient_site"]
+from wsss.errors import WsssError
+
+__all__ = ["Call", "Calls", "Site", "exact_site", "gradient_site", "unchanged"]
 
 MOST_PREFIXES = 16
 """Tokens before those of the image: of the class, of a teacher, registers."""
@@ -61,12 +63,17 @@ class Site:
     exact: bool = True
 
     def cells(self, output: Tensor, size: tuple[int, ...]) -> Tensor:
-        """A module's output for images of `size` (H, W) as `(N,D,h,w)`."""
+        """A module's output for images of `size` (H, W) as `(N,D,h,w)`; a `WsssError` where its tokens do not fit."""
         if self.layout == "cells":
             output = output.permute(0, 3, 1, 2)
         elif self.layout == "tokens":
-            height, _ = _grid(output.shape[1] - self.prefixes, size) or (1, 0)
-            output = output[:, self.prefixes :].transpose(1, 2).unflatten(2, (height, -1))
+            grid = _grid(output.shape[1] - self.prefixes, size)
+            if grid is None:
+                raise WsssError(
+                    f"{self.name} gives {output.shape[1] - self.prefixes} tokens, which do not cover an image of "
+                    f"{size[0]}×{size[1]} pixels evenly: give a network whose tokens do"
+                )
+            output = output[:, self.prefixes :].transpose(1, 2).unflatten(2, grid)
         return THEN[self.then](output)
 
 
@@ -115,6 +122,12 @@ def gradient_site(calls: Calls, logits: Tensor, size: tuple[int, int]) -> Site |
                 return found
             others.append(found)
     return others[0] if others else None
+
+
+def unchanged(before: Tensor, after: Tensor) -> bool:
+    """Whether two results of one computation are the same but for rounding."""
+    tolerance = TOLERANCE * float(before.abs().amax())
+    return before.shape == after.shape and bool(((before - after).abs() <= tolerance).all())
 
 
 def _is_linear(call: Call) -> bool:

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from wsss.cam.classifier import Classifier, ClassifierInfo
 from wsss.cam.maps import image_probabilities, step_of
-from wsss.checks import require_images
 from wsss.data.transforms import colour_jitter, normalise_batch, random_scale_crop_flip, scaled_size, to_tensor
 from wsss.machine.lazy import lazy
-from wsss.machine.processes import num_processes
+from wsss.machine.processes import num_processes, require_images
 from wsss.machine.runtime import seed_everything, to_device
 from wsss.networks.batches import Batches, Samples, held
 from wsss.networks.freezing import freeze_early, train_mode

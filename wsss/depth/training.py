@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from wsss.checks import require_images
 from wsss.data.base import Dataset, Sample, data_key
 from wsss.data.transforms import colour_jitter, normalise_batch, resize_long_side
 from wsss.depth.estimators import FOLDS, fold_path
@@ -20,7 +19,7 @@ from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.contents import weights_hash
-from wsss.machine.processes import agreed, is_main, made_by_main, num_processes, wait
+from wsss.machine.processes import agreed, is_main, made_by_main, num_processes, require_images, wait
 from wsss.machine.runtime import seed_everything
 from wsss.networks.backbones import backbone_state, encoder_model, load_encoder, normalisation, weights_identity
 from wsss.networks.batches import Batches, Mapped, Samples, held

@@ -36,6 +36,7 @@ __all__ = [
     "num_processes",
     "on_cpu",
     "own_cores",
+    "require_images",
     "share",
     "speaks",
     "summed",
@@ -159,6 +160,15 @@ def num_processes() -> int:
     """How many processes work on this run."""
     state = _state()
     return state.num_processes if state else 1
+
+
+def require_images(processes: int, images: int, what: str) -> None:
+    """Raise a `WsssError` unless there is an image for each of several processes in every batch of a training."""
+    if processes > max(1, images):
+        raise WsssError(
+            f"{processes} processes share each batch of {what}, which has {images} images: start {images} processes at "
+            "most, or give a larger --batch-size"
+        )
 
 
 def is_main() -> bool:

@@ -26,6 +26,7 @@ from wsss.machine.memory import require_memory
 from wsss.machine.parallel import images_at_once
 from wsss.machine.runtime import pick_device
 from wsss.methods import parameters
+from wsss.methods.asked import asked_device, asked_method, require_info, warn_unchosen
 from wsss.methods.choice import Choice
 from wsss.methods.crops import Box, true_boxes
 from wsss.methods.evidence import Look, evidence_key, gather
@@ -47,7 +48,7 @@ Depths = Mapping[str | None, DepthSource]
 """The depth source of each `@source` that the methods in question name; the run's own under None."""
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, eq=False)
 class DepthCAM:
     """Class activation maps that depth guides, of one image at a time, by any trained image classifier.
 
@@ -92,10 +93,10 @@ class DepthCAM:
         self,
         model: nn.Module,
         info: ClassifierInfo | None = None,
-        classes: Sequence[str] | None = None,
+        classes: Iterable[str] | None = None,
         regions: RegionParameters = _PRESET.regions,
         crops: CropParameters = _PRESET.crops,
-        device: torch.device | None = None,
+        device: torch.device | str | None = None,
         choices: Mapping[str, Choice] | None = None,
         colour: ColourParameters = _PRESET.colour,
         *,
@@ -124,7 +125,7 @@ class DepthCAM:
         Raises:
             WsssError: an argument is not what it must be, or the model has no class maps.
         """
-        if info is None:
+        if (info := require_info(info)) is None:
             model, info = adapted(
                 model,
                 classes,
@@ -138,7 +139,7 @@ class DepthCAM:
             classes, choices = info.classes, _PRESET.choices if choices is None else choices
             if is_fixed(model):
                 crops, colour = replace(crops, scales=(1.0,)), replace(colour, scales=(1.0,), flip=False)
-        place = device or next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+        place = asked_device(device) or next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
         names = info.classes if classes is None else tuple(classes)
         values = model, info, names, regions, crops, place, choices or {}, colour, images_at_once(place)
         for name, value in zip(self.__dataclass_fields__, values, strict=True):
@@ -167,7 +168,7 @@ class DepthCAM:
     def __call__(
         self,
         image: Photograph,
-        classes: Sequence[str | int] | None = None,
+        classes: Iterable[str | int] | None = None,
         *,
         depth: Depth | None = None,
         kind: str | None = None,
@@ -181,15 +182,15 @@ class DepthCAM:
                 classifier finds more likely than not, and of a softmax the likeliest one.
             depth: `h×w`, real numbers in any unit, or a file (PNG, npy, npz); resized to the image.
             kind: `metric` where its numbers grow with distance, `inverse` where they grow with nearness (disparity).
-            method: a key of `METHODS`; None takes `depth` where there is depth, and else `cam`.
+            method: a key of `METHODS` but for `oracle-box`; None takes `depth` where there is depth, and else `cam`.
+                One without a choice has plain parameters, its crops and regions no weight, and a warning says so.
 
         Raises:
             WsssError: an argument is not what it must be, or a class is none of the classifier's.
         """
+        name = asked_method(method, kind, depth is not None)
         pixels = pixels_of(image, turn=depth is None)
-        name = method or ("cam" if depth is None else "depth")
-        if depth is None and method_of(name).uses_depth:
-            raise WsssError("depth-guided crops need depth: give depth= and kind=, or method='cam'")
+        warn_unchosen(name, tuple(self.choices), stacklevel=2)
         near = None if depth is None else nearness(depth, kind, (pixels.shape[0], pixels.shape[1]))
         present = self._likely(pixels) if classes is None else class_numbers(self.classes, classes)
         look, choice = self.look("the image", pixels, present), self.choices.get(name)
@@ -199,7 +200,7 @@ class DepthCAM:
         facts = {"model": facts_of(self.model, self.info, self.device), "kind": kind}
         return replace(found, method=name, depth=near, sources=sources, facts=facts)
 
-    def plain(self, image: Photograph, classes: Sequence[str | int] | None = None) -> NDArray[np.float32]:
+    def plain(self, image: Photograph, classes: Iterable[str | int] | None = None) -> NDArray[np.float32]:
         """The plain CAM `(K,H,W) float32` in [0, 1] by one pass (`Look.plain`); arguments and errors as of a call."""
         pixels = pixels_of(image, turn=True)
         present = self._likely(pixels) if classes is None else class_numbers(self.classes, classes)
@@ -208,7 +209,7 @@ class DepthCAM:
     def each(
         self,
         images: Iterable[Photograph] | Tensor,
-        classes: Sequence[str | int] | None = None,
+        classes: Iterable[str | int] | None = None,
         *,
         depth: Iterable[Depth] | None = None,
         kind: str | None = None,
@@ -219,6 +220,7 @@ class DepthCAM:
         Args:
             depth: of each image, in the same order; a `WsssError` unless they are as many.
         """
+        classes = tuple(classes) if isinstance(classes, Iterator) else classes
         depths = repeat(None) if depth is None else iter(depth)
         for number, image in enumerate(images):
             near = next(depths, None)

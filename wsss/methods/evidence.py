@@ -37,7 +37,7 @@ from wsss.methods.trust import edge_ranks
 __all__ = ["Look", "evidence_key", "gather"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Look:
     """One image under one classifier: passes over the whole image are made once, whichever methods ask for them.
 

@@ -23,7 +23,7 @@ from wsss.methods.regions import Regions
 __all__ = ["Evidence", "crop_evidence", "crop_means", "fuse", "region_means", "region_votes", "shared"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What the classifier says about one image: of the whole at several scales, and of its crops.
 

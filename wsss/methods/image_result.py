@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from wsss.analysis.thresholds import pseudo_label
-from wsss.checks import require_apart, require_number
+from wsss.checks import plain_number, require_apart, require_number
 from wsss.data.palette import voc_palette
 from wsss.errors import WsssError
 from wsss.io import atomic_path, write_json, write_png
@@ -27,7 +26,7 @@ __all__ = ["ImageResult"]
 FILES = ("scores.npz", "label.png", "figure.png", "result.json")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageResult:
     """What one method makes of one image; K classes are looked for.
 
@@ -57,7 +56,7 @@ class ImageResult:
     choice: Choice | None = None
     depth: NDArray[np.float32] | None = None
     sources: tuple[Path, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def plain(self) -> NDArray[np.float32]:
@@ -92,7 +91,12 @@ class ImageResult:
         Args:
             name: the class whose maps are shown; None shows the largest of all.
             threshold: of the label map, see `label`; without any it is left out.
+
+        Raises:
+            WsssError: none of `names` is called so, or the threshold is outside [0, 1].
         """
+        if name is not None and not isinstance(name, str):
+            raise WsssError(f"a figure is of a class by its name, one of {', '.join(self.names)}, not {name!r:.60}")
         rows = slice(None) if name is None else [class_number(self.names, name)]
         chosen = self._chosen(threshold) if threshold is not None or self.threshold is not None else None
         shown = Shown(
@@ -164,4 +168,4 @@ class ImageResult:
         if chosen is None:
             raise WsssError("no threshold was chosen for this method: give one, as in result.label(0.4)")
         require_number("threshold", chosen, 0, 1)
-        return chosen
+        return plain_number(chosen)  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """A trained classifier of another library in the form that the methods ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ __all__ = ["adapted", "facts_of", "is_fixed"]
 
 
 def adapted(
-    model: nn.Module, classes: Sequence[str] | None = None, **told: Any
+    model: nn.Module, classes: Iterable[str] | None = None, **told: Any
 ) -> tuple[AdaptedClassifier, ClassifierInfo]:
     """A classifier whose class maps the methods can ask for, and what is known of it.
 
@@ -51,7 +51,7 @@ def is_fixed(model: nn.Module) -> bool:
 
 
 def facts_of(model: nn.Module, info: ClassifierInfo, device: torch.device) -> dict[str, Any]:
-    """What files of results say of a classifier."""
+    """What files of results say of a classifier; `fixed` where it takes images of one size alone."""
     by_gradient = model.site.name if isinstance(model, AdaptedClassifier) and not model.exact else None
     return {
         "name": info.backbone,
@@ -60,5 +60,6 @@ def facts_of(model: nn.Module, info: ClassifierInfo, device: torch.device) -> di
         "mean": list(info.mean),
         "std": list(info.std),
         "side": info.base_side,
+        "fixed": is_fixed(model),
         "device": str(device),
     }

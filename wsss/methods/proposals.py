@@ -29,7 +29,7 @@ CAM_BOX_MARGIN = 0.5
 RANDOM_SIDES = (0.25, 0.75)  # of the shorter side of the image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Proposal:
     """Where to look, and what votes.
 

@@ -21,7 +21,7 @@ __all__ = ["Regions", "aligned_depths", "continuous_parts", "depth_levels", "dep
 FloatMap = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Regions:
     """A partition of the image.
 

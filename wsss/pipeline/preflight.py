@@ -1,12 +1,11 @@
 """What is checked before a run computes anything: it would otherwise stop after hours."""
 
 from wsss.cam.features import check_class_maps
-from wsss.checks import require_images
 from wsss.config import Config
 from wsss.depth.names import SOURCES
 from wsss.depth.specs import innermost
 from wsss.errors import WsssError
-from wsss.machine.processes import num_processes
+from wsss.machine.processes import num_processes, require_images
 from wsss.methods.names import MethodName
 from wsss.methods.registry import method
 from wsss.pseudo.refinement import REFINEMENTS, require_one_reading
