@@ -45,7 +45,6 @@ LEAST_OF_16_BITS = 0x4000
 """A photograph of 16 bits whose values all lie below this has 14 bits or fewer in them: its upper 8 bits would be
 nearly black."""
 
-
 LONGEST_NAME = 255
 """Bytes that a file's name may have in the file systems in use."""
 
@@ -202,9 +201,8 @@ def read_image(
     if deep and array.max() < LEAST_OF_16_BITS >> 8:
         raise WsssError(
             f"{source} has 16 bits a channel, but no value above {int(array.max()) * 256 + 255:,} of 65,535: its "
-            "numbers seem to "
-            "have 12 bits or so, and it would be read as nearly black. Save it with 8 bits a channel, stretched to "
-            "their range."
+            "numbers seem to have 12 bits or so, and it would be read as nearly black. Save it with 8 bits a "
+            "channel, stretched to their range."
         )
     if orientation != 1 and not turn:
         raise WsssError(
@@ -215,8 +213,7 @@ def read_image(
 
 
 def is_turned(source: str | os.PathLike[str]) -> bool:
-    """Whether a photograph is to be turned for viewing (EXIF); False where that cannot be read. Only its head is
-    read."""
+    """Whether a photograph is to be turned for viewing (EXIF), by its head; False where that cannot be read."""
     try:
         with Image.open(source, formats=FORMATS) as image:
             return orientation_of(image) != 1
@@ -234,10 +231,7 @@ def picture_size(source: str | os.PathLike[str]) -> tuple[int, int]:
 
 
 def read_palette(source: str | os.PathLike[str]) -> np.ndarray | None:
-    """The palette of an image file, `(N,3) uint8` RGB; None where it has none, or is no image.
-
-    Only the head of the file is read.
-    """
+    """The palette of an image file, `(N,3) uint8` RGB, from its head; None where it has none, or is no image."""
     try:
         with Image.open(source, formats=FORMATS) as image:
             if image.mode != "P" or image.palette is None:
