@@ -43,7 +43,8 @@ _VERSION = 1  # of that file
 def default_method(depth: str | None) -> str:
     """The method where nobody names one: `depth`, and regions of colour where it is said that there is none.
 
-    By a preset of other data the two cannot be told apart; see the records of `wsss presets --measure`.
+    By a preset of other data measured depth is ahead of colour, and rough predicted depth behind it; see the records of
+    `wsss presets --measure`.
 
     Args:
         depth: the source that was named, if any.
