@@ -2,11 +2,18 @@
 
 import doctest
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from wsss.depth.names import SOURCES
+from wsss.machine.plugins import Registry
+from wsss.methods.names import _ENTERED
+from wsss.methods.registry import METHODS, PROPOSALS
 from wsss.paths import PACKAGE
+from wsss.pseudo.refinement import REFINEMENTS
 
 NOT_HERE = {
     "wsss.machine.lazy",  # of an environment without embreex
@@ -20,6 +27,20 @@ MODULES = sorted(
 )
 
 
+@pytest.fixture
+def nothing_stays() -> Iterator[None]:
+    """What an example enters under a name is taken out again."""
+    registries: tuple[Registry[Any], ...] = (SOURCES, METHODS, REFINEMENTS)
+    before = [set(registry.loaded()) for registry in registries]
+    yield
+    for registry, known in zip(registries, before, strict=True):
+        for name in set(registry.loaded()) - known:
+            del registry[name]
+            PROPOSALS.pop(name, None)
+    _ENTERED.clear()
+
+
+@pytest.mark.usefixtures("nothing_stays")
 @pytest.mark.parametrize("name", [name for name in MODULES if name not in NOT_HERE])
 def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # for examples that write a file

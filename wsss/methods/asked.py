@@ -31,12 +31,12 @@ def asked_method(name: Any, kind: Any, has_depth: bool) -> str:
     if parts.source:
         raise WsssError(
             f"method {name!r} names a source of depth, and a call has its own: give method={parts.base!r} and depth= "
-            f"of that source, or compare sources on a data set with `wsss run --methods {name}`"
+            f"of that source, or compare sources on a data set with `wsss crops --methods {name}`"
         )
     if plan.proposal == "oracle":
         raise WsssError(
             f"method {name!r} needs the true boxes, which a photograph does not have: take another one, or measure it "
-            f"on a data set with masks by `wsss run --methods {name}`"
+            f"on a data set with masks by `wsss crops --methods {name}`"
         )
     if plan.uses_depth and not has_depth:
         raise WsssError("depth-guided crops need depth: give depth= and kind=, or method='cam'")
