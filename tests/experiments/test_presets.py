@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from wsss.errors import WsssError
-from wsss.experiments.committed import earlier_version
 from wsss.experiments.presets import make_presets
 from wsss.io import read_json
 from wsss.methods.presets import PRESETS_FILE
@@ -21,10 +20,6 @@ def records() -> list[Any]:
     return list(load_records(RESULTS))
 
 
-@pytest.mark.skipif(
-    earlier_version(RESULTS) is not None,
-    reason="the committed records, and with them the presets, are of an earlier version",
-)
 def test_the_file_is_made_from_the_committed_records(records: list[Any]) -> None:
     assert read_json(PRESETS_FILE) == make_presets(records), "run `wsss presets`"
 

@@ -1,16 +1,11 @@
 """Presets: what other data say, where there is nothing to choose on."""
 
-from pathlib import Path
-
 import pytest
 
 from wsss.errors import WsssError
-from wsss.experiments.committed import earlier_version
 from wsss.methods.parameters import FusionParameters
 from wsss.methods.presets import PHOTOGRAPHS, preset_for, preset_names, read_preset
 from wsss.methods.registry import METHODS
-
-RESULTS = Path(__file__).parents[2] / "results"
 
 
 def test_no_data_set_gets_a_preset_that_was_chosen_on_it() -> None:
@@ -26,7 +21,7 @@ def test_every_choice_is_one_of_the_methods_trials(name: str) -> None:
     for base in preset.methods:
         method = METHODS[base]
         choice = preset.choice(f"{base}@learned" if method.uses_depth else base)
-        assert choice.parameters in method.trials or earlier_version(RESULTS)  # presets are of the records
+        assert choice.parameters in method.trials
         assert (choice.chosen_on, choice.miou, choice.trials) == ("preset", None, 0)
         assert 0.1 < choice.threshold < 0.7
         assert choice.plain()["chosen_on"] == "preset"
