@@ -153,6 +153,7 @@ def label(
     Depth is --depth files:DIR, learned:FILE or hf:MODEL; where none is named it is predicted by a model of the Hugging
     Face hub, offline by the newest network of train-depth. --depth none takes regions of colour instead.
     """
+    from wsss.data.labelled import FACTS
     from wsss.data.tags import counted
     from wsss.experiments.own_photographs import (
         require_label_folder,
@@ -175,7 +176,7 @@ def label(
     run.say_left_out()
     _warn_of_few(run)
     _warn_of_large(run)
-    if not any(out.glob("*.png")):  # else they were read when those were made
+    if not (out / FACTS).exists():  # else they were read before that was written
         require_usable_files(run, name)
     facts = write_label_folder(run, name, out, missing)
     page = review_labels(run, name, out, facts)

@@ -15,10 +15,10 @@ from wsss.errors import WsssError
 from wsss.io import is_turned, read_image, read_json
 from wsss.machine.contents import file_hashes
 
-__all__ = ["LabelledPhotographs"]
+__all__ = ["FACTS", "LabelledPhotographs"]
 
 FACTS = "labels.json"
-"""File in such a folder that names the classes where `classes.txt` does not, and knows what the photographs held."""
+"""File that says what a folder's label maps are of and made of; it is written before the first of them."""
 
 
 class LabelledPhotographs(FolderDataset):

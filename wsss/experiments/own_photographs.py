@@ -7,6 +7,7 @@ from typing import Any
 
 from wsss.checks import require_folder
 from wsss.data.base import Dataset
+from wsss.data.labelled import FACTS
 from wsss.data.masks import read_class_mask
 from wsss.data.photographs import TaggedPhotographs
 from wsss.depth.estimators import require_hub_model
@@ -34,10 +35,7 @@ __all__ = [
     "write_network",
 ]
 
-FACTS = "labels.json"
-"""File that says what a folder's label maps are made of. It is written before the first of them."""
-
-_VERSION = 1  # of that file
+_VERSION = 1  # of `labels.json`
 
 
 def default_method(depth: str | None) -> str:

@@ -17,7 +17,7 @@ from wsss.data.picture_files import SUFFIXES, files_below, refusal, require_writ
 from wsss.data.tags import counted
 from wsss.errors import WsssError, in_one_line
 from wsss.io import content_hash, file_hash, picture_size, read_image, read_json, write_json, write_png
-from wsss.machine.processes import agreed, gathered, is_main, share, tell
+from wsss.machine.processes import agreed, gathered, is_main, num_processes, share, tell
 from wsss.machine.progress import progress_bar
 from wsss.machine.runtime import pick_device
 from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
@@ -167,16 +167,18 @@ def predict_folder(
     try:
         for path, label in bar:
             target = out / f"{ids[path]}.png"
-            if not standing.keeps(ids[path], target, label):
-                save_pseudo_label(target, label)
-                made[ids[path]] = file_hash(target)
-            draw(path, load_pseudo_label(target))
+            if standing.keeps(ids[path], target, label):
+                draw(path, load_pseudo_label(target))
+                continue
+            save_pseudo_label(target, label)
+            made[ids[path]] = file_hash(target)
+            draw(path, label)
     finally:
         if is_main():
             note_maps(out, made)
-    made = dict(gathered(list(made.items())))
-    if is_main():
-        note_maps(out, made)
+    others = dict(gathered(list(made.items())))
+    if is_main() and num_processes() > 1:
+        note_maps(out, others)
     tell_corrected(gathered([ids[path] for path in own if ids[path] in standing.corrected]))
     return sorted(out / f"{ids[path]}.png" for part in gathered([[*there, *read]]) for path in part)
 

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss.data.labelled import FACTS
 from wsss.data.masks import read_class_mask
 from wsss.errors import in_one_line
 from wsss.io import file_hash, read_image, read_json, write_json
 from wsss.machine.processes import tell
 
 __all__ = ["FACTS", "Standing", "note_maps", "tell_corrected", "without_stale"]
-
-FACTS = "labels.json"
-"""File that says what a folder's label maps mean: network, classes and images. It is written before the first map."""
 
 NAMED = 5
 """How many files are named in one line."""
