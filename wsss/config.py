@@ -134,6 +134,7 @@ class Config:
         series_rooms: rooms in each controlled series of `tabletop`, at least; their classes take turns.
         tags: of `photographs`: where their image labels are, see `wsss.data.tags.read_tags`.
         tune_masks: of `photographs`: folder, or COCO file, of the few masks that there are, None for none.
+        photograph_side: of `photographs`: larger ones are looked at with that many pixels on the long side.
         preset: which of `wsss.methods.presets` gives parameters and thresholds where `tune` has no masks; None takes
             the one for the data set.
     """
@@ -164,6 +165,7 @@ class Config:
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     tags: str | None = setting(None, optional=True)
     tune_masks: str | None = setting(None, optional=True)
+    photograph_side: int | None = setting(None, 64, 16384, optional=True)
     preset: str | None = setting(None, optional=True)
     sources: tuple[str, ...] = setting((), optional=True)
     kinds: tuple[str, ...] = setting((), optional=True)

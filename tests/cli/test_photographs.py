@@ -163,13 +163,61 @@ def test_files_that_do_not_fit_are_named_before_anything_is_trained(run: Command
     assert not list((photos.parent / "runs").rglob("classifier/*.safetensors"))
 
 
-def test_large_photographs_are_said_to_take_long(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsss.cli.photographs.LARGE", 80 * 60)
+def _of_double_size(folder: Path) -> None:
+    """Photographs of 160 pixels on the long side in place of those of 80."""
+    for path in folder.glob("*.jpg"):
+        with Image.open(path) as picture:
+            large = picture.resize((picture.width * 2, picture.height * 2))
+        large.save(path)
+
+
+def test_large_photographs_get_label_maps_of_their_own_size(
+    run: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked at as small copies; maps, boxes, corrections and depth are in the photographs' own pixels."""
+    _of_double_size(photos)
+    depth = photos.parent / "depth"
+    depth.mkdir()
+    sizes = {}
+    for path in photos.glob("*.jpg"):
+        with Image.open(path) as picture:
+            sizes[path.stem] = picture.size[::-1]
+        np.save(depth / f"{path.stem}.npy", np.linspace(1, 3, np.prod(sizes[path.stem])).reshape(sizes[path.stem]))
     said: list[str] = []
     monkeypatch.setattr("wsss.machine.processes.tell", said.append)
+    given = ("label", "--depth", "files:depth", "--depth-kind", "metric", "--side", "80", "--out", "labels")
+    run(*given)
+    assert [one for one in said if "--side" in one] == [
+        "4 photographs (astronaut, chelsea, coffee, …) of more than 80 pixels on the long side: looked at with as many "
+        "(--side). Label maps have the photographs' own size."
+    ]
+    out = photos.parent / "labels"
+    for name, size in sizes.items():
+        read_class_mask(out / f"{name}.png", size, 4)
+    with (out / "review.csv").open(newline="") as file:
+        boxes = [row for row in csv.DictReader(file) if row["bottom"]]
+    assert boxes
+    assert all(int(row["bottom"]) <= sizes[row["photograph"]][0] for row in boxes)
+    assert max(int(row["right"]) for row in boxes) > 80
+    save_pseudo_label(out / "coffee.png", np.full(sizes["coffee"], 1, np.uint8))
+    assert "corrected by hand, and kept as they are: 1 photograph (coffee)" in run(*given, "--network")
+    save_pseudo_label(out / "coffee.png", np.full((53, 80), 1, np.uint8))  # of the small copy
+    with pytest.raises(WsssError, match=r"coffee\.png is \(53, 80\)"):
+        run(*given)
+    exported = ("export", "--depth", "files:depth", "--depth-kind", "metric", "--side", "80", "--out", "voc")
+    run(*exported)
+    for folder, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
+        for name, size in sizes.items():
+            with Image.open(photos.parent / "voc" / folder / f"{name}.{suffix}") as picture:
+                assert picture.size[::-1] == size
+
+
+def test_a_side_that_no_photograph_exceeds_changes_nothing(run: Command, photos: Path) -> None:
+    """What was made with another one is found again; of larger photographs other maps are other labels."""
     run("label", "--depth", "none", "--out", "labels")
-    (line,) = [one for one in said if "megapixels" in one]
-    assert line.startswith("1 photograph (astronaut) of more than 0 megapixels: each may take minutes.")
+    run("label", "--depth", "none", "--out", "labels", "--side", "4000")
+    with pytest.raises(WsssError, match="holds other label maps, of other photographs, tags or settings"):
+        run("label", "--depth", "none", "--out", "labels", "--side", "64")
 
 
 def test_no_depth_and_a_method_that_looks_at_it_are_refused(run: Command) -> None:
@@ -431,7 +479,8 @@ def test_labels_of_photographs_that_were_replaced_are_not_exported(run: Command,
         ("--images photos", "either --labels DIR or --tags FILE"),
         ("--labels labels", "either --labels DIR or --tags FILE"),
         ("--images photos --labels labels --tags tags.csv", "either --labels DIR or --tags FILE"),
-        ("--tune-masks masks", "--tune-masks and --preset go with --tags"),
+        ("--tune-masks masks", "--tune-masks, --preset and --side go with --tags"),
+        ("--images photos --labels labels --side 500", "--tune-masks, --preset and --side go with --tags"),
         ("--images photos --labels labels --val", "leave out --val, --data and --root"),
         ("--images photos --tags tags.csv --data voc", "leave out --val, --data and --root"),
         ("--images photos --labels labels --format cam-npy", "a folder of label maps has no class maps"),

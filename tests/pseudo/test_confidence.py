@@ -22,6 +22,13 @@ def test_regions_their_areas_and_margins() -> None:
     assert [one["margin"] for one in found] == pytest.approx([1 / 3, 0.5], abs=1e-6)
 
 
+def test_boxes_are_in_the_pixels_of_the_photograph() -> None:
+    label = np.zeros((10, 20), np.uint8)
+    label[6:, 10:] = 1
+    found = region_facts(label, label[None].astype(np.float32), np.array([1]), 0.5, (31, 60))
+    assert [one["box"] for one in found] == [[19, 30, 31, 60]]
+
+
 def test_specks_and_empty_maps_are_no_regions() -> None:
     scores, label = np.ones((1, 40, 50), np.float32), np.zeros((40, 50), np.uint8)
     label[3, 3] = 1  # one of 2,000 pixels

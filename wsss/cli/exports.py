@@ -8,12 +8,13 @@ import typer
 
 from wsss.cli.made import Made
 from wsss.cli.options import RunOptions, app, of_a_run
-from wsss.cli.photographs import PresetName, TuneMasks, open_labels
+from wsss.cli.photographs import PresetName, Side, TuneMasks, open_labels
 from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
 
 if TYPE_CHECKING:
+    from wsss.data.base import Dataset
     from wsss.pipeline import Run
 
 __all__: list[str] = []  # importing this module enters its commands
@@ -51,6 +52,7 @@ def export(
     ] = None,
     tune_masks: TuneMasks = None,
     preset: PresetName = None,
+    side: Side = None,
 ) -> Made:
     """Write images and labels, or class maps, in a format that other toolboxes read.
 
@@ -61,8 +63,8 @@ def export(
 
     if (images is None) != (labels is None and tags is None) or (labels and tags):
         raise WsssError("own photographs are exported with --images DIR and either --labels DIR or --tags FILE")
-    if not tags and (tune_masks or preset):
-        raise WsssError("--tune-masks and --preset go with --tags: they say how `wsss label` chose")
+    if not tags and (tune_masks or preset or side):
+        raise WsssError("--tune-masks, --preset and --side go with --tags: they say how `wsss label` made its maps")
     if images and (val or options.root or options.data not in ("tabletop", "photographs")):
         raise WsssError(
             "own photographs are no --data with a --root and a split val: leave out --val, --data and --root"
@@ -70,7 +72,7 @@ def export(
     if images and labels:
         return _export_folder(images, labels, out, form, method, options.typed)
     if images and tags:
-        run, name, _ = open_labels(options, images, tags, method, tune_masks, preset)
+        run, name, _ = open_labels(options, images, tags, method, tune_masks, preset, side)
     else:
         run = options.open()
         name = method or run.config.label_methods[-1]
@@ -78,7 +80,8 @@ def export(
         raise WsssError("true masks have no class maps: leave out --val, or take another --format")
     run.require_apart(out, MethodName.parse(name).source, inputs=[run.cache])
     run.require_runs_apart()
-    require_same_export(run.data("train"), out, "train", form=form)
+    train = run.data("train")
+    require_same_export(train if form == "cam-npy" else _at_own_size(train), out, "train", form=form)
     if val:
         require_same_export(run.data("report"), out, "val", form=form)
     if tags:
@@ -96,13 +99,21 @@ def _export_run(run: "Run", name: str, out: Path, form: Format, val: bool) -> li
     from wsss.pseudo.export import export_coco, export_voc
 
     train = run.data("train")
+    whole = _at_own_size(train)
     if form == "cam-npy":
         choice, key = run.choose_labels([name])[name], run.label_key(name)
         maps = run.labeller(name)
         return [export_cams(maps, name, choice, train, out, "train", identity=key, progress=run.progress)]
     write = export_coco if form == "coco" else export_voc
-    lists = [write(train, run.pseudo_folder(name), out, "train", progress=run.progress)]
+    lists = [write(whole, run.pseudo_folder(name), out, "train", progress=run.progress)]
     return [*lists, write(run.data("report"), None, out, "val", progress=run.progress)] if val else lists
+
+
+def _at_own_size(data: "Dataset") -> "Dataset":
+    """Photographs as they are, as label maps are too, though labels were made on smaller copies."""
+    from wsss.data.photographs import TaggedPhotographs
+
+    return data.at_own_size() if isinstance(data, TaggedPhotographs) else data
 
 
 def _export_folder(

@@ -1,6 +1,5 @@
 """The commands for one's own photographs, of which there are tags, and masks of none or a few."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from wsss.experiments.worth import Worth
     from wsss.pipeline import Run
 
-__all__ = ["PresetName", "TuneMasks", "open_labels"]  # importing this module enters its commands
+__all__ = ["PresetName", "Side", "TuneMasks", "open_labels"]  # importing this module enters its commands
 
 Images = Annotated[Path, typer.Option(help="Folder of photographs; it is only read.")]
 TagFile = Annotated[
@@ -42,8 +41,15 @@ PresetName = Annotated[
     ),
 ]
 
-LARGE = 2 * 10**6
-"""Pixels of a photograph from which on it is said that it takes long."""
+Side = Annotated[
+    int | None,
+    typer.Option(
+        min=64,
+        max=16384,
+        help="Larger photographs are looked at with that many pixels on the long side; label maps have their own size. "
+        "Default: 1024.",
+    ),
+]
 
 FEW = 20
 """Masks below which it is said that so few may choose by chance."""
@@ -80,7 +86,13 @@ def _with_depth(
 
 
 def open_labels(
-    options: RunOptions, images: Path, tags: str, method: str | None, tune_masks: Path | None, preset: str | None
+    options: RunOptions,
+    images: Path,
+    tags: str,
+    method: str | None,
+    tune_masks: Path | None,
+    preset: str | None,
+    side: int | None,
 ) -> "tuple[Run, str, str | None]":
     """The run of `wsss label`, the method of its labels, and the depth source that could not be had, if any."""
     from wsss.depth.names import NO_DEPTH
@@ -93,7 +105,7 @@ def open_labels(
             f"{name} looks at depth, and --depth none says that there is none: give --method rgb-region, or other depth"
         )
     only: dict[str, Any] = dict.fromkeys(("methods", "pseudo_methods", "label_methods"), (name,))
-    chosen = {"tune_masks": _resolved(tune_masks), "preset": preset}
+    chosen = {"tune_masks": _resolved(tune_masks), "preset": preset, "photograph_side": side}
     run, missing = _with_depth(options, images, tags, [name], **only, **chosen)
     return run, name, missing
 
@@ -106,19 +118,17 @@ def _warn_of_few(run: "Run") -> None:
         tell(f"{masks} masks choose parameters and threshold: fewer than {FEW} may choose by chance")
 
 
-def _warn_of_large(run: "Run") -> None:
+def _say_reduced(run: "Run") -> None:
     from wsss.data.photographs import TaggedPhotographs
     from wsss.data.tags import counted
-    from wsss.io import picture_size
     from wsss.machine.processes import tell
 
     data = run.data("train")
-    files = data.photographs() if isinstance(data, TaggedPhotographs) else {}
-    large = [name for name, path in files.items() if math.prod(picture_size(path)) > LARGE]
+    large = data.reduced if isinstance(data, TaggedPhotographs) else ()
     if large:
         tell(
-            f"{counted(large)} of more than {LARGE // 10**6} megapixels: each may take minutes. 1,000 pixels on the "
-            "long side are enough: make smaller copies first, as `mogrify -resize 1000x1000 -path SMALL DIR/*.jpg` does"
+            f"{counted(large)} of more than {run.config.photograph_side:,} pixels on the long side: looked at with as "
+            "many (--side). Label maps have the photographs' own size."
         )
 
 
@@ -147,6 +157,7 @@ def label(
     ] = False,
     tune_masks: TuneMasks = None,
     preset: PresetName = None,
+    side: Side = None,
 ) -> Made:
     """Label photographs of which there are tags alone: train the classifier, write pseudo-labels and a page for review.
 
@@ -168,14 +179,14 @@ def label(
 
     if network:  # said now, not after the classifier's training
         needed("segmentation_models_pytorch", "--network")
-    run, name, missing = open_labels(options, images, tags, method, tune_masks, preset)
+    run, name, missing = open_labels(options, images, tags, method, tune_masks, preset, side)
     run.require_apart(out)
     run.require_runs_apart()
     require_usable_depth(run, name)
     require_label_folder(run, name, out)
     run.say_left_out()
     _warn_of_few(run)
-    _warn_of_large(run)
+    _say_reduced(run)
     if not (out / FACTS).exists():  # else they were read before that was written
         require_usable_files(run, name)
     facts = write_label_folder(run, name, out, missing)
@@ -206,6 +217,7 @@ def compare(
         ),
     ],
     preset: PresetName = None,
+    side: Side = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, too.")] = None,
 ) -> Made:
     """Say by a few masks what plain maps, zoom, colour and depth are worth on own photographs, and which to use."""
@@ -216,14 +228,15 @@ def compare(
     from wsss.methods.presets import PHOTOGRAPHS, read_preset
 
     names = tuple(name for name in COMPARED if name != "depth" or options.depth != NO_DEPTH)
-    run, _ = _with_depth(options, images, tags, names, methods=names, tune_masks=_resolved(tune_masks), preset=preset)
+    chosen_on = {"tune_masks": _resolved(tune_masks), "preset": preset, "photograph_side": side}
+    run, _ = _with_depth(options, images, tags, names, methods=names, **chosen_on)
     run.require_runs_apart()
     if out is not None:
         run.require_apart(out)
     for name in names:
         require_usable_depth(run, name)
     run.say_left_out()
-    _warn_of_large(run)
+    _say_reduced(run)
     chosen = read_preset(preset or PHOTOGRAPHS)
     found = compare_methods(run, chosen, names)
     _print_worth(run, found, chosen.name)

@@ -43,6 +43,7 @@ class Sample:
             cut off, 0 where not, NaN where it was not asked; None where the data has no such marks.
         turned: the photograph is stored turned (EXIF), and `image` is as it is to be viewed: maps in other files may
             not be.
+        full_size: `(H, W)` of the photograph where `image` is a smaller copy of it; None where it is the photograph.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Sample:
     marked_occluded: np.ndarray | None = None
     marked_truncated: np.ndarray | None = None
     turned: bool = False
+    full_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         height_width = self.image.shape[:2]
@@ -63,6 +65,11 @@ class Sample:
             array = getattr(self, name)
             if array is not None and array.shape != height_width:
                 raise WsssError(f"sample {self.id}: {name} is {array.shape}, but the image is {height_width}")
+
+    @property
+    def own_size(self) -> tuple[int, int]:
+        """`(H, W)` of the photograph itself."""
+        return self.full_size or (self.image.shape[0], self.image.shape[1])
 
     @property
     def truth(self) -> np.ndarray:

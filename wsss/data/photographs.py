@@ -1,6 +1,8 @@
 """A folder of photographs with image tags, and with masks of none or a few of them."""
 
+import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,12 @@ from wsss.data.base import Sample, subset
 from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder
 from wsss.data.mask_sources import open_masks
+from wsss.data.reduced import reduced
 from wsss.data.splits import check_split
 from wsss.data.tag_files import OUTLINES
 from wsss.data.tag_names import composed
 from wsss.data.tags import Tags, alike, counted, read_tags
-from wsss.io import content_hash, is_turned, read_image
+from wsss.io import content_hash, is_turned, picture_size, read_image
 
 __all__ = ["SPLITS", "TaggedPhotographs"]
 
@@ -40,6 +43,7 @@ class TaggedPhotographs(FolderDataset):
         masks: Path | None = None,
         classes: Sequence[str] | None = None,
         limit: int | None = None,
+        side: int | None = None,
     ) -> None:
         """Open a split.
 
@@ -52,12 +56,14 @@ class TaggedPhotographs(FolderDataset):
             classes: names that become labels 1…C in this order, the others background; None takes all that a
                 photograph shows.
             limit: keep that many ids, evenly spaced.
+            side: larger photographs, and their masks, are reduced to that many pixels on the long side; None keeps
+                their own size.
 
         Raises:
             WsssError: no such folder, split or class, tags that cannot be read, or masks that fit no photograph.
         """
         self.root = existing_folder(root, "Give the folder of photographs with --images.")
-        self.name, self.split, self.has_depth = self.root.name, split, False
+        self.name, self.split, self.has_depth, self.side = self.root.name, split, False, side
         check_split(split, SPLITS, self.name)
         known = read_tags(tags, self.root)
         self.left_out = tuple(each for each in known.left_out if each != OUTLINES or masks is None)
@@ -71,6 +77,7 @@ class TaggedPhotographs(FolderDataset):
         self.doubts = _doubts(known, shown, self.classes)
         self._file = {str(Path(file).with_suffix("")): file for file in known.of}
         self._tags = {name: known.of[file] for name, file in self._file.items()}
+        self._long: dict[str, int] = {}  # sides of photographs, as they are asked for
         self._masks = open_masks(masks, self._file, self.classes) if masks is not None and split == "tune" else None
         self.has_masks = self._masks is not None
         if self._masks:
@@ -85,11 +92,11 @@ class TaggedPhotographs(FolderDataset):
         photograph, masks = self.root / self._file[name], self._masks
         image = read_image(photograph, turn=masks is None)
         sample = Sample(name, image, self._labels(name), None, turned=masks is None and is_turned(photograph))
-        if masks is None:
-            return sample
-        held = masks.read(name, (image.shape[0], image.shape[1]))
-        truth = select_classes(Sample(name, image, np.zeros(len(masks.names), bool), held), masks.names, self.classes)
-        return Sample(name, image, sample.labels, truth.mask)
+        if masks is not None:
+            held = masks.read(name, sample.own_size)
+            known = Sample(name, image, np.zeros(len(masks.names), bool), held)
+            sample = replace(sample, mask=select_classes(known, masks.names, self.classes).mask)
+        return sample if self.side is None else reduced(sample, self.side)
 
     def _files(self, name: str) -> list[Path]:
         return [self.root / self._file[name]]
@@ -98,12 +105,29 @@ class TaggedPhotographs(FolderDataset):
         """The file of each photograph, by id."""
         return {name: self.root / self._file[name] for name in self.ids}
 
+    @property
+    def reduced(self) -> tuple[str, ...]:
+        """Ids of the photographs that are larger than `side`."""
+        if self.side is None:
+            return ()
+        for name in self.ids:
+            if name not in self._long:
+                self._long[name] = max(picture_size(self.root / self._file[name]))
+        return tuple(name for name in self.ids if self._long[name] > self.side)
+
+    def at_own_size(self) -> "TaggedPhotographs":
+        """The same photographs, none of them reduced."""
+        same = copy.copy(self)
+        same.side = None
+        return same
+
     def fingerprint(self) -> str:
-        """As of `FolderDataset`, and over the tags, and the masks with the names of their ids, wherever these lie."""
+        """As of `FolderDataset`, and over the tags, the masks with the names of their ids, wherever these lie, and
+        the side where a photograph is larger."""
         tags = [sorted(self._tags[name] & set(self.classes)) for name in self.ids]
         masks = self._masks
         held, names = (masks.identity(self.ids), masks.names) if masks else ([], ())
-        return content_hash([super().fingerprint(), tags, held, names])
+        return content_hash([super().fingerprint(), tags, held, names, *([self.side] if self.reduced else [])])
 
 
 def _absent(names: Sequence[str]) -> tuple[str, ...]:

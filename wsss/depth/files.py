@@ -103,7 +103,7 @@ def files_depth(
 
     def depth_of(index: int) -> NDArray[np.float32]:
         name, sample = dataset.ids[index], dataset[index]
-        size, depth = sample.image.shape[:2], read(name)
+        size, depth = sample.own_size, read(name)
         file = _file_of(folder, pattern, name)
         if sample.turned:
             raise WsssError(
@@ -118,7 +118,7 @@ def files_depth(
                     f"depth {file} is {depth.shape} (H, W), which is not the aspect ratio of its image, {size}: it may "
                     "be turned, cropped or another image's. Make it again from the image as it is."
                 )
-        return resized(depth, size)
+        return resized(depth, sample.image.shape[:2])
 
     return depth_of
 
@@ -169,7 +169,7 @@ def _is_stretched_grid(dataset: Dataset, folder: Path, pattern: str) -> bool:
     names = subset(matching(folder, pattern), SIGN_SAMPLE)
     sizes = {read_depth_file(folder / name).shape for name in names}
     chosen = subset([str(index) for index in range(len(dataset))], SIGN_SAMPLE)
-    images = [dataset[int(index)].image.shape[:2] for index in chosen]
+    images = [dataset[int(index)].own_size for index in chosen]
     grid = sizes.pop()
     if sizes or any(2 * max(grid) > max(size) for size in images):
         return False

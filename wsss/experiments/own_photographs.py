@@ -187,7 +187,7 @@ def _corrected(run: Run, out: Path) -> list[str]:
     data = run.data("train")
     changed = [each for each in _changed_maps(read_json(out / FACTS), out) if each in data.ids]
     for each in changed:
-        size = data[data.ids.index(each)].image.shape[:2]
+        size = data[data.ids.index(each)].own_size
         read_class_mask(out / f"{each}.png", size, len(data.classes))
     return changed
 
@@ -243,6 +243,7 @@ def _facts(run: Run, name: str, known: dict[str, Any], instead_of: str | None) -
         "backbone": config.classifier.backbone,
         "seed": config.seed,
         "images": len(data),
+        "photograph_side": config.photograph_side,
         "left_out": run.left_out(),
         "data_sha256": data.fingerprint(),
         "photographs_sha256": _hashes(data),

@@ -120,7 +120,8 @@ class RunData:
         if not config.root or not config.tags:
             raise WsssError("photographs need a folder and tags: `wsss label --images DIR --tags FILE --out DIR`")
         masks = Path(config.tune_masks) if config.tune_masks else None
-        return TaggedPhotographs(Path(config.root), name, config.tags, masks, self.classes)
+        root, side = Path(config.root), config.photograph_side
+        return TaggedPhotographs(root, name, config.tags, masks, self.classes, side=side)
 
     def has_masks(self, split: str) -> bool:
         """Whether any pixel of a split has a label: images may come with their classes alone."""

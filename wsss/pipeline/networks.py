@@ -18,11 +18,11 @@ from wsss.analysis.tally import Tally
 from wsss.checks import plain_settings
 from wsss.config import ALGORITHM_VERSION, SCORING_VERSION
 from wsss.data.base import Sample
+from wsss.data.reduced import nearest
 from wsss.data.transforms import resize_long_side
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
 from wsss.machine.contents import file_hashes
-from wsss.machine.lazy import lazy
 from wsss.machine.parallel import image_bar
 from wsss.machine.processes import share
 from wsss.machine.runtime import give_back_memory, seed_everything
@@ -214,13 +214,4 @@ def _labelled(sample: Sample, folder: Path | None, side: int) -> Pair:
     """An image with a long side of `side`, and its label map from `folder`; None takes the true one."""
     mask = sample.required_mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
     image = resize_long_side(sample.image, side)
-    return image, _nearest(mask, image.shape[:2])
-
-
-def _nearest(mask: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
-    if mask.shape == size:
-        return mask
-    nearest = lazy("torchvision.transforms").InterpolationMode.NEAREST_EXACT
-    resize = lazy("torchvision.transforms.v2.functional").resize
-    resized: NDArray[np.uint8] = resize(torch.from_numpy(mask)[None], list(size), nearest)[0].numpy()
-    return resized
+    return image, nearest(mask, image.shape[:2])

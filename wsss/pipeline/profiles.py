@@ -69,6 +69,7 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "pseudo_methods": ("depth",),
         "label_methods": ("depth",),
         "classifier": ClassifierConfig(epochs=6),
+        "photograph_side": 1024,
     },
 }
 

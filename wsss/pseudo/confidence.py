@@ -15,7 +15,11 @@ SMALLEST = 0.001
 
 
 def region_facts(
-    label: NDArray[np.uint8], scores: NDArray[np.float32], classes: NDArray[np.int64], threshold: float
+    label: NDArray[np.uint8],
+    scores: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    threshold: float,
+    size: tuple[int, int] | None = None,
 ) -> list[dict[str, Any]]:
     """What is known of each region of a label map, the largest first.
 
@@ -26,6 +30,7 @@ def region_facts(
         label: `H×W`, 0 background, 1…C, 255 ignored.
         scores: `(K,H,W)` in [0, 1], of `classes (K,)`.
         threshold: scores below it are background.
+        size: `(H, W)` of the photograph, in whose pixels boxes are; None where the label map has its size.
 
     Returns:
         `class` (1…C), `area` (share of the image), `margin` in [0, 1] and `box` (top, left, bottom, right).
@@ -40,9 +45,12 @@ def region_facts(
             area = float(inside.sum() / label.size)
             if area >= SMALLEST:
                 margin = float(above[place][inside].mean())
-                found.append({"class": number, "area": area, "margin": margin, "box": _box(place)})
+                box = _box(place, label.shape, size or label.shape)
+                found.append({"class": number, "area": area, "margin": margin, "box": box})
     return sorted(found, key=lambda one: -one["area"])
 
 
-def _box(place: Sequence[slice]) -> list[int]:
-    return [int(place[0].start), int(place[1].start), int(place[0].stop), int(place[1].stop)]
+def _box(place: Sequence[slice], seen: Sequence[int], size: Sequence[int]) -> list[int]:
+    """Top, left, bottom and right of a place in a map of the size `seen`, in pixels of one of `size`."""
+    edges = place[0].start, place[1].start, place[0].stop, place[1].stop
+    return [round(edge * size[axis % 2] / seen[axis % 2]) for axis, edge in enumerate(edges)]

@@ -17,6 +17,7 @@ from wsss.analysis.score import Score, joined_scores
 from wsss.analysis.tally import Tally
 from wsss.analysis.thresholds import THRESHOLDS, choose_threshold, choose_two_thresholds, pseudo_label
 from wsss.data.base import Dataset, Sample
+from wsss.data.reduced import enlarged
 from wsss.machine.blocks import Blocks, at_once, share_of
 from wsss.machine.parallel import each_image
 from wsss.machine.processes import gathered
@@ -160,6 +161,8 @@ def write_labels(
 ) -> dict[str, Score]:
     """Write the pseudo-labels of every label method as `ID.png` into its folder, and score them.
 
+    They have the size of the photograph, whatever that of the sample's image (`Sample.full_size`).
+
     Args:
         choices: per method, from `choose_labels`.
         data: the train split.
@@ -215,8 +218,8 @@ def _label_block(
             base = MethodName.parse(name).seeds
             cost = cost_of(base, labeller.cam, sample, evidence, time.perf_counter() - start)
             tallies[name].add_scored(index, sample, label, instances, refined, present + 1)
-            save_pseudo_label(folders[name] / f"{sample.id}.png", label)
-            shown = region_facts(label, refined, present + 1, choice.threshold) if regions else []
+            save_pseudo_label(folders[name] / f"{sample.id}.png", enlarged(label, sample.own_size))
+            shown = region_facts(label, refined, present + 1, choice.threshold, sample.own_size) if regions else []
             found[name] = cost, boundary_counts(sample.truth, label), (sample.id, shown)
             look.forget(name, [other for other in choices if other not in found])
         return found
