@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for
 from wsss.cam.maps import class_maps
-from wsss.cam.training import mean_average_precision, predict_probabilities, train_classifier
+from wsss.cam.training import (
+    hardly_learnt,
+    loss_of_shares,
+    mean_average_precision,
+    predict_probabilities,
+    train_classifier,
+)
 from wsss.data.transforms import to_tensor
 from wsss.errors import WsssError
 
@@ -131,6 +137,21 @@ def test_mean_average_precision_by_hand(images: int, classes: int, seed: int) ->
     else:
         expected = 100 * np.mean([average_precision(labels[:, c], scores[:, c]) for c in present])
         assert found == pytest.approx(expected)
+
+
+@given(st.integers(1, 30), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_loss_of_shares_is_torchs_of_the_classes_shares(images: int, classes: int, seed: int) -> None:
+    labels = np.random.default_rng(seed).random((images, classes)) < 0.4
+    shares = torch.from_numpy(labels.mean(axis=0)).clamp(1e-12, 1 - 1e-12)
+    logits = shares.logit().expand(images, -1)
+    expected = torch.nn.functional.multilabel_soft_margin_loss(logits, torch.from_numpy(labels).double())
+    assert loss_of_shares(labels) == pytest.approx(expected.item(), abs=1e-9)
+
+
+def test_who_has_hardly_learnt() -> None:
+    assert hardly_learnt(0.545, 0.604)
+    assert not hardly_learnt(0.264, 0.604)
+    assert not hardly_learnt(0.1, 0.0)  # every image shows every class: there is nothing to learn
 
 
 def test_a_training_that_diverges_says_so() -> None:

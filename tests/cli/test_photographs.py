@@ -212,6 +212,28 @@ def test_large_photographs_get_label_maps_of_their_own_size(
                 assert picture.size[::-1] == size
 
 
+def test_a_classifier_that_has_hardly_learnt_says_so(
+    run: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the numbers that say it, in the file and on the page too; one that has learnt does not."""
+    said: list[str] = []
+    monkeypatch.setattr("wsss.machine.processes.tell", said.append)
+    run("label", "--depth", "none", "--out", "labels")
+    (line,) = [one for one in said if "hardly learnt" in one]
+    assert re.match(
+        r"the classifier has hardly learnt: its loss is 0\.\d\d, and that of the classes' shares alone 0\.56", line
+    )
+    assert "--epochs 4" in line
+    out = photos.parent / "labels"
+    assert json.loads((out / "labels.json").read_text())["classifier_doubt"] == line
+    assert "The classifier has hardly learnt" in (out / "review.html").read_text()
+    said.clear()
+    monkeypatch.setattr("wsss.cam.training.LEARNT", 9)
+    run("label", "--depth", "none", "--out", "again")
+    assert not [one for one in said if "hardly learnt" in one]
+    assert json.loads((photos.parent / "again" / "labels.json").read_text())["classifier_doubt"] is None
+
+
 def test_a_side_that_no_photograph_exceeds_changes_nothing(run: Command, photos: Path) -> None:
     """What was made with another one is found again; of larger photographs other maps are other labels."""
     run("label", "--depth", "none", "--out", "labels")
@@ -244,7 +266,7 @@ def test_with_depth_maps_and_two_masks(run: Command, photos: Path, monkeypatch: 
     told: list[str] = []
     monkeypatch.setattr("wsss.machine.processes.tell", told.append)
     output = run("label", *depth, "--tune-masks", "masks", "--out", "labels")
-    assert told[-1].startswith("2 masks choose parameters and threshold: fewer than 20 may choose by chance")
+    assert told[-2].startswith("2 masks choose parameters and threshold: fewer than 20 may choose by chance")
     assert "4 label maps of depth@files in labels" in output
     facts = json.loads((photos.parent / "labels" / "labels.json").read_text())
     assert (facts["chosen_on"], facts["preset"], facts["tune_images"]) == ("tune", None, 2)

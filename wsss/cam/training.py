@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.special import entr
 from torch import Tensor, nn
 
 from wsss.cam.classifier import Classifier, ClassifierInfo
@@ -23,12 +24,15 @@ from wsss.networks.gradients import quick_gradients
 from wsss.networks.training_loop import by_epoch, fit
 from wsss.networks.training_state import CHECKPOINT_EVERY
 
-__all__ = ["PREDICTED_THRESHOLD", "mean_average_precision", "train_classifier"]
+__all__ = ["PREDICTED_THRESHOLD", "hardly_learnt", "loss_of_shares", "mean_average_precision", "train_classifier"]
 
 metrics = lazy("sklearn.metrics")
 
 SCALE_RANGE = (0.65, 1.4)
 """Random magnification. Wider, and the crop often loses the object that its image label names."""
+
+LEARNT = 0.85
+"""Part of the loss of the classes' shares alone: a training that ends above it has hardly learnt."""
 
 ENCODER_RATE = 0.2  # learning rate of the pretrained backbone relative to the new head
 WEIGHT_DECAY = 0.01
@@ -114,6 +118,24 @@ def train_classifier(
         checkpoint_every=checkpoint_every,
     )
     return by_epoch(losses, epochs)
+
+
+def loss_of_shares(labels: NDArray[np.bool_]) -> float:
+    """The loss of a classifier that looks at no image, and gives each class its share of the images.
+
+    Args:
+        labels: `(N,C) bool`.
+
+    >>> round(loss_of_shares(np.array([[True, False], [False, False]])), 3)  # ln 2 of one class, 0 of the other
+    0.347
+    """
+    shares = labels.mean(axis=0)
+    return float((entr(shares) + entr(1 - shares)).mean())
+
+
+def hardly_learnt(loss: float, of_shares: float) -> bool:
+    """Whether a training has ended near the loss that the classes' shares alone have."""
+    return loss > LEARNT * of_shares > 0
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,7 @@ def label(
         write_network,
     )
     from wsss.machine.lazy import needed
+    from wsss.machine.processes import tell
     from wsss.pipeline.cards import write_card
     from wsss.report.review import review_labels
 
@@ -191,6 +192,8 @@ def label(
         require_usable_files(run, name)
     facts = write_label_folder(run, name, out, missing)
     page = review_labels(run, name, out, facts)
+    if doubt := facts["classifier_doubt"]:
+        tell(doubt)
     typer.echo(f"{facts['images']} label maps of {facts['method']} in {out}; {facts['scores']}")
     if corrected := facts["corrected"]:
         typer.echo(f"corrected by hand, and kept as they are: {counted(corrected)}")
@@ -225,6 +228,7 @@ def compare(
     from wsss.experiments.own_photographs import require_usable_depth
     from wsss.experiments.worth import COMPARED, advice, compare_methods, plain_worth
     from wsss.io import write_json
+    from wsss.machine.processes import tell
     from wsss.methods.presets import PHOTOGRAPHS, read_preset
 
     names = tuple(name for name in COMPARED if name != "depth" or options.depth != NO_DEPTH)
@@ -239,6 +243,8 @@ def compare(
     _say_reduced(run)
     chosen = read_preset(preset or PHOTOGRAPHS)
     found = compare_methods(run, chosen, names)
+    if doubt := run.classifier_doubt():
+        tell(doubt)
     _print_worth(run, found, chosen.name)
     typer.echo(advice(found))
     facts: dict[str, Any] = {"masks": len(run.data("tune")), "preset": chosen.name, "advice": advice(found)}

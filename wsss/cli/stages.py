@@ -71,11 +71,14 @@ def train(
 ) -> Made:
     """Train the classifier, choose every method's parameters on the tune split, and write both as one checkpoint, with
     a model card beside it."""
+    from wsss.machine.processes import tell
     from wsss.pipeline.cards import write_card
 
     run = options.open()
     path = out or run.folder / run.data_name / "classifier.safetensors"
     run.export_classifier(path, options.methods(methods) or run.config.methods)
+    if doubt := run.classifier_doubt():
+        tell(doubt)
     scores = run.classifier_report()["map"]
     typer.echo(f"mAP {scores['tune']:.1f} on tune, {scores['report']:.1f} on {run.config.report_split}")
     card = write_card(run, path)

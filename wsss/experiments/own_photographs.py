@@ -241,6 +241,7 @@ def _facts(run: Run, name: str, known: dict[str, Any], instead_of: str | None) -
         "refinement": known["refinement"] if MethodName.parse(name).refinement else None,
         "thresholds": {key: known[key] for key in ("low", "high")},
         "backbone": config.classifier.backbone,
+        "classifier_doubt": run.classifier_doubt(),
         "seed": config.seed,
         "images": len(data),
         "photograph_side": config.photograph_side,

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from wsss.cam.classifier import Classifier, ClassifierInfo, build_classifier, info_for, load_classifier, save_classifier
 from wsss.cam.features import features_version
-from wsss.cam.training import PREDICTED_THRESHOLD, mean_average_precision, predict_probabilities, train_classifier
+from wsss.cam.training import (
+    PREDICTED_THRESHOLD,
+    hardly_learnt,
+    loss_of_shares,
+    mean_average_precision,
+    predict_probabilities,
+    train_classifier,
+)
 from wsss.config import ALGORITHM_VERSION
 from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
@@ -96,12 +103,27 @@ class ClassifierStage:
             checkpoint=self.path.with_suffix(".state"),
         )
         give_back_memory()
-        return {"classifier": (model, info, {"history": history, "seconds": time.perf_counter() - start})}
+        report = {"history": history, "loss_of_shares": loss_of_shares(labels), "seconds": time.perf_counter() - start}
+        return {"classifier": (model, info, report)}
 
     def report(self) -> dict[str, Any]:
         """`{"history": [{"epoch", "loss"}], "map": {"tune", "report"} in percent, "seconds"}` of the training."""
         _ = self.trained
         return {**read_json(self.path.with_suffix(".json")), "map": self.average_precision()}
+
+    def doubt(self) -> str | None:
+        """That the classifier has hardly learnt, in one line; None where it has, or where its training did not say."""
+        _ = self.trained
+        held = read_json(self.path.with_suffix(".json"))
+        loss, shares = held["history"][-1]["loss"], held.get("loss_of_shares", 0.0)
+        if not hardly_learnt(loss, shares):
+            return None
+        more = 4 * self.config.classifier.epochs
+        return (
+            f"the classifier has hardly learnt: its loss is {loss:.2f}, and that of the classes' shares alone "
+            f"{shares:.2f}. Its maps are worth little. Give more epochs (--epochs {more}), more images or another "
+            "--seed."
+        )
 
     def average_precision(self) -> dict[str, float]:
         """mAP in percent of the classifier's image labels on `tune` and `report`; NaN where a split shows none of the

@@ -178,6 +178,10 @@ class Run:
         """`{"history": [{"epoch", "loss"}], "map": {"tune", "report"} in percent, "seconds"}` of the training."""
         return self._classifier.report()
 
+    def classifier_doubt(self) -> str | None:
+        """See `ClassifierStage.doubt`."""
+        return self._classifier.doubt()
+
     def average_precision(self) -> dict[str, float]:
         """mAP in percent of the classifier on `tune` and `report`; NaN where a split shows none of the classes."""
         return self._classifier.average_precision()

@@ -128,6 +128,7 @@ def _heading(facts: Mapping[str, Any]) -> list[str]:
         origin.get(facts["chosen_on"], "Parameters and threshold are those of a file."),
         "“sure” is the classifier’s probability of the class (“seen”) times how far the scores of the region pass the "
         "threshold. It orders the photographs; it is no probability of being right.",
+        *([f"{doubt[0].upper()}{doubt[1:]}"] if (doubt := facts["classifier_doubt"]) else []),
         *([_CORRECTED.format(len(facts["corrected"]))] if facts["corrected"] else []),
     ]
 
