@@ -536,6 +536,9 @@ def test_train_exports_a_checkpoint_and_says_how_good_it_is(monkeypatch, tmp_pat
         def classifier_report(self) -> dict[str, Any]:
             return {"map": {"tune": 71.26, "report": 69.5}}
 
+        def classifier_doubt(self) -> str:
+            return "the classifier has hardly learnt"
+
     monkeypatch.setattr(cli.options, "open_run_of", lambda *_, **__: Opened())
     carded: list[Path] = []
     monkeypatch.setattr("wsss.pipeline.cards.write_card", lambda run, path: carded.append(path))
@@ -545,6 +548,7 @@ def test_train_exports_a_checkpoint_and_says_how_good_it_is(monkeypatch, tmp_pat
     assert out.read_text() == "cam"
     assert carded == [out]
     assert "mAP 71.3 on tune, 69.5 on test" in result.output
+    assert "the classifier has hardly learnt" in result.stderr
 
 
 def test_outputs_of_other_crops_are_not_kept(capsys, monkeypatch, tabletop_root: Path, tmp_path: Path) -> None:
