@@ -264,6 +264,59 @@ def test_the_plain_map_is_that_of_the_packages(package: str, case: Case, image: 
     np.testing.assert_allclose(plain[0], stretched(expected).numpy(), atol=1e-3)
 
 
+LAYERS = {
+    "torchvision resnet18": "layer2",
+    "torchvision densenet121": "features.transition2",
+    "timm mobilenetv3_small_050": "blocks.2.0",
+    "timm swin_tiny_patch4_window7_224": "layers.1",
+    "transformers resnet": "resnet.encoder.stages.1",
+    "transformers vit": "vit.layers.1",
+}
+"""Layers that somebody might name."""
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_maps_of_a_layer_that_is_named_are_layercam(name: str, image: NDArray[np.uint8]) -> None:
+    torch.manual_seed(0)
+    case = made(name)._replace(features=LAYERS[name], head=None)
+    logits_of(case.model.train(), torch.randn(4, 3, SIDE, SIDE))
+    library = pytest.importorskip("pytorch_grad_cam")
+    targets = importlib.import_module("pytorch_grad_cam.utils.model_targets")
+    square = image[:SIDE, :SIDE]
+    cam = DepthCAM(case.model, classes=NAMES, layer=LAYERS[name], **case.told)
+    with Passes(case.model) as passes, torch.no_grad():
+        plain = cam.plain(square, [4])
+    wrapped, more = Logits(case.model.eval()), {"reshape_transform": partial(cells_of, case)}
+    with library.LayerCAM(wrapped, [wrapped.get_submodule(f"model.{LAYERS[name]}")], **more) as theirs:
+        found = theirs(input_tensor=passes.batches[0], targets=[targets.ClassifierOutputTarget(4)])
+    expected = F.interpolate(torch.from_numpy(found)[None], size=(SIDE, SIDE), mode="bilinear")[0, 0]
+    np.testing.assert_allclose(plain[0], stretched(expected).numpy(), atol=1e-3)
+    result = cam(image, [4, 0], method="zoom")
+    assert result.facts["model"]["maps"] == f"LayerCAM of {LAYERS[name]}"
+    assert result.scores.shape == (2, HEIGHT, WIDTH)
+
+
+def test_every_method_of_the_preset_takes_a_network_of_one_size(image: NDArray[np.uint8]) -> None:
+    torch.manual_seed(0)
+    case = made("timm swin_tiny_patch4_window7_224")
+    cam = DepthCAM(case.model, classes=NAMES, activation="softmax", **case.told)
+    depth = np.linspace(1, 2, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
+    for name in PRESET.choices:
+        more = {"depth": depth, "kind": "metric"} if METHODS[name].uses_depth else {}
+        assert cam(image, [4], method=name, **more).scores.shape == (1, HEIGHT, WIDTH)
+
+
+def test_a_layer_without_maps_is_refused(resnet: nn.Module) -> None:
+    told: dict[str, Any] = {"classes": NAMES, "mean": HALF, "std": HALF, "size": SIDE}
+    with pytest.raises(WsssError, match=r"ResNet has no layer 'layer5' that gives a tensor: name .* such as layer\d"):
+        DepthCAM(resnet, layer="layer5", **told)
+    with pytest.raises(WsssError, match="ResNet has no layer '' that"):
+        DepthCAM(resnet, layer="", **told)
+    for layer in ("avgpool", "fc"):
+        with pytest.raises(WsssError, match=f"the outputs of {layer} are no maps of cells"):
+            DepthCAM(resnet, layer=layer, **told)
+
+
 class Logits(nn.Module):
     """A classifier of transformers returns an object, which the packages do not take."""
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wsss.cam.features import Sides
 from wsss.cam.logits import STRENGTHS, logits_of, noise, refuse_probabilities, require_logits
 from wsss.cam.passes import evaluating, formats, hook, oblong_size, structure_of, turn_of, unwrapped
-from wsss.cam.sites import Call, Calls, Site, exact_site, gradient_site, unchanged
+from wsss.cam.sites import Call, Calls, Site, asked_call, exact_site, gradient_site, unchanged
 from wsss.errors import WsssError, first_line
 
 __all__ = ["AdaptedClassifier"]
@@ -36,6 +36,8 @@ class AdaptedClassifier(nn.Module):
     Args:
         model: images `(N,3,H,W)`, normalised → logits `(N,C)`, maps `(N,C,h,w)` of them, or an output with `.logits`.
         side: of the square images that it was made for, in pixels.
+        layer: name of the module whose outputs become maps, by their gradients; None finds where maps are exact, or
+            else the last one.
 
     Attributes:
         site: where maps are read.
@@ -45,10 +47,11 @@ class AdaptedClassifier(nn.Module):
         sides: of the images that it takes otherwise.
 
     Raises:
-        WsssError: it fails on such an image, or has neither logits nor feature maps that these depend on.
+        WsssError: it fails on such an image, or has neither logits nor feature maps that these depend on; or it has no
+            such module, or one whose outputs are no maps.
     """
 
-    def __init__(self, model: nn.Module, side: int) -> None:
+    def __init__(self, model: nn.Module, side: int, layer: str | None = None) -> None:
         super().__init__()
         self.model = unwrapped(model)
         self.name = type(self.model).__name__
@@ -59,7 +62,8 @@ class AdaptedClassifier(nn.Module):
         if logits.min() >= 0 and logits.max() <= 1:
             refuse_probabilities(self._outputs_with_history(), self.name, stacklevel=4)  # where a DepthCAM is made
         self.outputs = logits.shape[1]
-        self.site = exact_site(calls, logits, (side, side)) or self._gradient_site()
+        exact = None if layer is not None else exact_site(calls, logits, (side, side))
+        self.site = exact or self._gradient_site(layer)
         self._find_sides()
 
     @property
@@ -154,11 +158,17 @@ class AdaptedClassifier(nn.Module):
         with self._calls(True):
             return self._logits(images)
 
-    def _gradient_site(self) -> Site:
+    def _gradient_site(self, layer: str | None) -> Site:
         probe = self._probe(self.side, self.side)
         with self._calls(True) as calls:
             logits = self._logits(probe.requires_grad_())
-            site = gradient_site(calls, logits, (self.side, self.side)) if logits.requires_grad else None
+            wanted = calls if layer is None else asked_call(calls, layer, self.name)
+            site = gradient_site(wanted, logits, (self.side, self.side)) if logits.requires_grad else None
+        if site is None and layer is not None:
+            raise WsssError(
+                f"the outputs of {layer} are no maps of cells that cover the image and that the logits of {self.name} "
+                "depend on: name another layer, or leave it out"
+            )
         if site is None:
             raise WsssError(
                 f"{self.name} has no feature maps that its logits depend on: give a network of convolutions or of "

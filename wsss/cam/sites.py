@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from wsss.errors import WsssError
 
-__all__ = ["Call", "Calls", "Site", "exact_site", "gradient_site", "unchanged"]
+__all__ = ["Call", "Calls", "Site", "asked_call", "exact_site", "gradient_site", "unchanged"]
 
 MOST_PREFIXES = 16
 """Tokens before those of the image: of the class, of a teacher, registers."""
@@ -122,6 +123,22 @@ def gradient_site(calls: Calls, logits: Tensor, size: tuple[int, int]) -> Site |
                 return found
             others.append(found)
     return others[0] if others else None
+
+
+def asked_call(calls: Calls, layer: str, network: str) -> Calls:
+    """The call of one module alone, by its name.
+
+    Raises:
+        WsssError: no module is called so; the message names some that are like it.
+    """
+    if layer and layer in calls:
+        return {layer: calls[layer]}
+    names = [name for name in calls if name]
+    alike = get_close_matches(str(layer), names, 3, 0) or names[-3:]
+    raise WsssError(
+        f"{network} has no layer {layer!r} that gives a tensor: name one of its modules, such as {', '.join(alike)} "
+        "(model.named_modules() lists them)"
+    )
 
 
 def unchanged(before: Tensor, after: Tensor) -> bool:

@@ -34,7 +34,7 @@ from wsss.methods.fusion import Evidence, fuse
 from wsss.methods.given import MOST_LABELS, Depth, Photograph, class_numbers, nearness, pixels_of
 from wsss.methods.image_result import ImageResult
 from wsss.methods.names import MethodName
-from wsss.methods.own_model import adapted, facts_of, is_fixed
+from wsss.methods.own_model import adapted, facts_of, is_fixed, of_one_scale
 from wsss.methods.parameters import ColourParameters, CropParameters, FusionParameters, RegionParameters
 from wsss.methods.presets import MEASURED_DEPTH, read_preset
 from wsss.methods.registry import method as method_of
@@ -106,6 +106,7 @@ class DepthCAM:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         size: int | None = None,
+        layer: str | None = None,
     ) -> None:
         """Class activation maps of a model.
 
@@ -121,24 +122,19 @@ class DepthCAM:
             weights: those of torchvision that it has, such as `ResNet50_Weights.DEFAULT`.
             processor: the image processor of a model of transformers.
             mean, std, size: normalisation of images in [0, 1], and the side in pixels of those it was trained with.
+            layer: name of the module whose maps are read, by LayerCAM, such as `layer3`; None finds the last one.
 
         Raises:
             WsssError: an argument is not what it must be, or the model has no class maps.
         """
         if (info := require_info(info)) is None:
-            model, info = adapted(
-                model,
-                classes,
-                activation=activation,
-                weights=weights,
-                processor=processor,
-                mean=mean,
-                std=std,
-                size=size,
-            )
+            made_for: dict[str, Any] = {"mean": mean, "std": std, "size": size}
+            told: dict[str, Any] = {"activation": activation, "weights": weights, "processor": processor, **made_for}
+            model, info = adapted(model, classes, layer, **told)
             classes, choices = info.classes, _PRESET.choices if choices is None else choices
             if is_fixed(model):
                 crops, colour = replace(crops, scales=(1.0,)), replace(colour, scales=(1.0,), flip=False)
+                choices = of_one_scale(choices)
         place = asked_device(device) or next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
         names = info.classes if classes is None else tuple(classes)
         values = model, info, names, regions, crops, place, choices or {}, colour, images_at_once(place)
