@@ -8,7 +8,7 @@ import typer
 
 from wsss.cli.made import Made
 from wsss.cli.options import RunOptions, app, of_a_run
-from wsss.cli.photographs import PresetName, Side, TuneMasks, open_labels
+from wsss.cli.photographs import PresetName, Side, TuneMasks, open_labels, say_reduced
 from wsss.cli.training_options import trains
 from wsss.errors import WsssError
 from wsss.methods.names import MethodName
@@ -87,6 +87,8 @@ def export(
     if tags:
         require_usable_depth(run, name)
         run.say_left_out()
+        if form == "cam-npy":
+            say_reduced(run, "So are their class maps.")
     lists = _export_run(run, name, out, form, val)
     typer.echo(
         f"{'class maps' if form == 'cam-npy' else 'pseudo-labels'} of {name}; lists {', '.join(map(str, lists))}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wsss.experiments.worth import Worth
     from wsss.pipeline import Run
 
-__all__ = ["PresetName", "Side", "TuneMasks", "open_labels"]  # importing this module enters its commands
+__all__ = ["PresetName", "Side", "TuneMasks", "open_labels", "say_reduced"]  # importing this module enters its commands
 
 Images = Annotated[Path, typer.Option(help="Folder of photographs; it is only read.")]
 TagFile = Annotated[
@@ -118,7 +118,8 @@ def _warn_of_few(run: "Run") -> None:
         tell(f"{masks} masks choose parameters and threshold: fewer than {FEW} may choose by chance")
 
 
-def _say_reduced(run: "Run") -> None:
+def say_reduced(run: "Run", then: str = "Label maps have the photographs' own size.") -> None:
+    """Say which photographs are looked at as smaller copies, if any, and what that is for what is made."""
     from wsss.data.photographs import TaggedPhotographs
     from wsss.data.tags import counted
     from wsss.machine.processes import tell
@@ -128,7 +129,7 @@ def _say_reduced(run: "Run") -> None:
     if large:
         tell(
             f"{counted(large)} of more than {run.config.photograph_side:,} pixels on the long side: looked at with as "
-            "many (--side). Label maps have the photographs' own size."
+            f"many (--side). {then}"
         )
 
 
@@ -187,7 +188,7 @@ def label(
     require_label_folder(run, name, out)
     run.say_left_out()
     _warn_of_few(run)
-    _say_reduced(run)
+    say_reduced(run)
     if not (out / FACTS).exists():  # else they were read before that was written
         require_usable_files(run, name)
     facts = write_label_folder(run, name, out, missing)
@@ -240,7 +241,7 @@ def compare(
     for name in names:
         require_usable_depth(run, name)
     run.say_left_out()
-    _say_reduced(run)
+    say_reduced(run)
     chosen = read_preset(preset or PHOTOGRAPHS)
     found = compare_methods(run, chosen, names)
     if doubt := run.classifier_doubt():
