@@ -63,6 +63,14 @@ def test_profiles_differ_where_they_should() -> None:
     assert smoke.methods == default.methods == reference.methods == full.methods
 
 
+@pytest.mark.parametrize("name", ["default", "reference", "full"])
+def test_copies_of_large_photographs_are_as_large_as_the_finest_pass(name: str) -> None:
+    config = profile(name, "photographs")
+    finest = max(*config.colour.scales, *config.crops.scales)
+    assert config.photograph_side is not None
+    assert config.photograph_side >= finest * config.classifier.base_side
+
+
 def test_real_data_sets_differ_from_the_rendered_one() -> None:
     voc, nyu, table = profile(data="voc"), profile(data="nyuv2"), profile(data="tabletop")
     assert (voc.train_split, voc.report_split) == ("train_aug", "val")

@@ -47,7 +47,7 @@ Side = Annotated[
         min=64,
         max=16384,
         help="Larger photographs are looked at with that many pixels on the long side; label maps have their own size. "
-        "Default: 1024.",
+        "Default: 768, in the profile full 1536.",
     ),
 ]
 

@@ -69,7 +69,7 @@ _BY_DATA: dict[str, dict[str, Any]] = {
         "pseudo_methods": ("depth",),
         "label_methods": ("depth",),
         "classifier": ClassifierConfig(epochs=6),
-        "photograph_side": 1024,
+        "photograph_side": 768,  # as much as the finest pass of a preset sees
     },
 }
 
@@ -118,6 +118,7 @@ def _full(config: Config) -> Config:
         config,
         train_limit=None,
         tabletop_scenes=(4000, 400, 1000),
+        photograph_side=config.photograph_side and 2 * config.photograph_side,
         classifier=replace(config.classifier, backbone="resnet50", base_side=512, crop_side=448, epochs=12),
         segmentation=SegmentationConfig(
             encoder="resnet50", iterations=20_000, batch_size=16, crop_size=448, frozen_stages=0
