@@ -234,6 +234,31 @@ def test_a_classifier_that_has_hardly_learnt_says_so(
     assert json.loads((photos.parent / "again" / "labels.json").read_text())["classifier_doubt"] is None
 
 
+def test_few_photographs_have_more_epochs_unless_somebody_says_how_many(
+    run: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSSS_PROFILE", "default")
+    monkeypatch.setattr("wsss.experiments.own_photographs.STEPS", 9)
+    said: list[str] = []
+    monkeypatch.setattr("wsss.machine.processes.tell", said.append)
+
+    def epochs(out: str, *more: str) -> int:
+        said.clear()
+        run("label", "--depth", "none", "--out", out, *more)
+        made: int = json.loads((photos.parent / out / "labels.json").read_text())["epochs"]
+        return made
+
+    assert epochs("labels") == 9
+    assert "few photographs (4): the classifier has 9 epochs, not 6 (--epochs)" in said
+    assert epochs("labels") == 9  # and finds again what is there
+    for more in (("--epochs", "2"), ("--set", "classifier.epochs=2")):
+        assert epochs("two", *more) == 2
+        assert not [one for one in said if "few photographs" in one]
+    monkeypatch.setattr("wsss.experiments.own_photographs.STEPS", 3)
+    assert epochs("few") == 6
+    assert not [one for one in said if "few photographs" in one]
+
+
 def test_a_side_that_no_photograph_exceeds_changes_nothing(run: Command, photos: Path) -> None:
     """What was made with another one is found again; of larger photographs other maps are other labels."""
     run("label", "--depth", "none", "--out", "labels")

@@ -51,20 +51,34 @@ Side = Annotated[
     ),
 ]
 
+_EPOCHS = "classifier.epochs"
+
 FEW = 20
 """Masks below which it is said that so few may choose by chance."""
 
 
 def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run":
-    """The run; `--depth none` opens it without a source, since no method asks for one."""
+    """The run; `--depth none` opens it without a source, since no method asks for one.
+
+    Of few photographs the classifier has more epochs than the profile's, unless somebody says how many (`_EPOCHS`).
+    """
     from wsss.data.tags import FOLDERS
     from wsss.depth.names import NO_DEPTH
+    from wsss.experiments.own_photographs import enough_epochs
 
     own = replace(options, data="photographs", root=images)
     if options.depth == NO_DEPTH:
         own = replace(own, depth="constant")
-    place = tags if tags == FOLDERS else str(typed_path(tags).resolve())
-    return own.open(tags=place, **settings)
+    settings["tags"] = tags if tags == FOLDERS else str(typed_path(tags).resolve())
+    run = own.open(**settings)
+    if not _chooses_epochs(run):
+        return run
+    return own.open(**settings | {_EPOCHS: enough_epochs(len(run.data("train")), run.config.classifier)})
+
+
+def _chooses_epochs(run: "Run") -> bool:
+    """Whether epochs follow from the number of photographs: nobody said them, and it is not the profile of tests."""
+    return run.config.profile != "smoke" and _EPOCHS not in settings_of_environment()
 
 
 def _with_depth(
@@ -116,6 +130,15 @@ def _warn_of_few(run: "Run") -> None:
     masks = 0 if run.preset else len(run.data("tune"))
     if 0 < masks < FEW:
         tell(f"{masks} masks choose parameters and threshold: fewer than {FEW} may choose by chance")
+
+
+def _say_epochs(run: "Run") -> None:
+    from wsss.machine.processes import tell
+    from wsss.pipeline.profiles import profile
+
+    usual, epochs = profile(run.config.profile, "photographs").classifier.epochs, run.config.classifier.epochs
+    if _chooses_epochs(run) and epochs > usual:
+        tell(f"few photographs ({len(run.data('train'))}): the classifier has {epochs} epochs, not {usual} (--epochs)")
 
 
 def say_reduced(run: "Run", then: str = "Label maps have the photographs' own size.") -> None:
@@ -188,6 +211,7 @@ def label(
     require_label_folder(run, name, out)
     run.say_left_out()
     _warn_of_few(run)
+    _say_epochs(run)
     say_reduced(run)
     if not (out / FACTS).exists():  # else they were read before that was written
         require_usable_files(run, name)
@@ -241,6 +265,7 @@ def compare(
     for name in names:
         require_usable_depth(run, name)
     run.say_left_out()
+    _say_epochs(run)
     say_reduced(run)
     chosen = read_preset(preset or PHOTOGRAPHS)
     found = compare_methods(run, chosen, names)

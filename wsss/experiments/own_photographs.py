@@ -1,11 +1,13 @@
 """Labels of one's own photographs, in a folder of one's own: what `wsss label` writes."""
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from wsss.checks import require_folder
+from wsss.config import ClassifierConfig
 from wsss.data.base import Dataset
 from wsss.data.labelled import FACTS
 from wsss.data.masks import read_class_mask
@@ -27,6 +29,7 @@ from wsss.pseudo.refinement import REFINEMENTS
 __all__ = [
     "FACTS",
     "default_method",
+    "enough_epochs",
     "learned_in_place_of_hub",
     "require_label_folder",
     "require_usable_depth",
@@ -36,6 +39,23 @@ __all__ = [
 ]
 
 _VERSION = 1  # of `labels.json`
+
+STEPS = 300
+"""Training steps of the classifier that a small folder of photographs has, too: as many epochs as that takes."""
+
+MOST_EPOCHS = 60
+"""More than so many are not made of a few photographs unless they are asked for."""
+
+
+def enough_epochs(images: int, settings: ClassifierConfig) -> int:
+    """Epochs of the classifier that make `STEPS` steps of so many images, at most `MOST_EPOCHS`; those of the settings
+    where they are more.
+
+    >>> [enough_epochs(images, ClassifierConfig(epochs=6)) for images in (16, 100, 300, 1000)]
+    [60, 50, 17, 6]
+    """
+    steps = max(1, images // (settings.batch_size * (settings.accumulate or 1)))
+    return max(settings.epochs, min(MOST_EPOCHS, math.ceil(STEPS / steps)))
 
 
 def default_method(depth: str | None) -> str:
@@ -241,6 +261,7 @@ def _facts(run: Run, name: str, known: dict[str, Any], instead_of: str | None) -
         "refinement": known["refinement"] if MethodName.parse(name).refinement else None,
         "thresholds": {key: known[key] for key in ("low", "high")},
         "backbone": config.classifier.backbone,
+        "epochs": config.classifier.epochs,
         "classifier_doubt": run.classifier_doubt(),
         "seed": config.seed,
         "images": len(data),
