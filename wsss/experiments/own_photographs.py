@@ -43,7 +43,7 @@ _VERSION = 1  # of `labels.json`
 STEPS = 300
 """Training steps of the classifier that a small folder of photographs has, too: as many epochs as that takes."""
 
-MOST_EPOCHS = 200
+MOST_EPOCHS = 100
 """More than so many are not made of a few photographs unless they are asked for."""
 
 
@@ -52,7 +52,7 @@ def enough_epochs(images: int, settings: ClassifierConfig) -> int:
     where they are more.
 
     >>> [enough_epochs(images, ClassifierConfig(epochs=6)) for images in (16, 100, 300, 1000)]
-    [200, 50, 17, 6]
+    [100, 50, 17, 6]
     """
     steps = max(1, images // (settings.batch_size * (settings.accumulate or 1)))
     return max(settings.epochs, min(MOST_EPOCHS, math.ceil(STEPS / steps)))
