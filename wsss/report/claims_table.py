@@ -47,13 +47,14 @@ def claims_block(record: ClaimsRecord | None) -> str:
     """
     if record is None or not record["rows"]:
         raise WsssError("there is no record of the confirmatory comparisons. Make it with `wsss results`.")
+    made, listed = len(record["rows"]), record["size"]
+    missing = "Comparisons that are not there yet count as p = 1: until all are there, a verdict may change. "
     note = (
-        f"*{len(record['rows'])} of {record['size']} comparisons that were listed beforehand. Differences are means "
-        "over the training seeds, in points. Intervals and two-sided p values are of a paired bootstrap over scenes "
-        f"({record['resamples']:,} resamples); p (Holm) is corrected for the whole list. The other method is the one "
+        f"*{'All' if made == listed else f'{made} of'} {listed} comparisons that were listed beforehand. Differences "
+        "are means over the training seeds, in points. Intervals and two-sided p values are of a paired bootstrap over "
+        f"scenes ({record['resamples']:,} resamples); p (Holm) is corrected for the whole list. The other method is the one "
         f"that is best on the tune split. A gain or a loss has p (Holm) ≤ {record['alpha']:g} and the same sign with "
-        "every seed. Comparisons that are not there yet count as p = 1: until all are there, a verdict may change. "
-        f"No loss, and a share that has reached its aim, lie above the bound with p (Holm) ≤ {record['alpha']:g}; the "
-        "network on true masks must have converged, too.*\n"
+        f"every seed. {missing if made < listed else ''}No loss, and a share that has reached its "
+        f"aim, lie above the bound with p (Holm) ≤ {record['alpha']:g}; the network on true masks must have converged, too.*\n"
     )
     return f"{to_markdown(claims_table(record))}\n{note}"
