@@ -52,9 +52,10 @@ def claims_block(record: ClaimsRecord | None) -> str:
     note = (
         f"*{'All' if made == listed else f'{made} of'} {listed} comparisons that were listed beforehand. Differences "
         "are means over the training seeds, in points. Intervals and two-sided p values are of a paired bootstrap over "
-        f"scenes ({record['resamples']:,} resamples); p (Holm) is corrected for the whole list. The other method is the one "
-        f"that is best on the tune split. A gain or a loss has p (Holm) ≤ {record['alpha']:g} and the same sign with "
+        f"scenes ({record['resamples']:,} resamples); p (Holm) is corrected for the whole list. The other method is "
+        f"the one that is best on the tune split. A gain or a loss has p (Holm) ≤ {record['alpha']:g} and the same sign with "
         f"every seed. {missing if made < listed else ''}No loss, and a share that has reached its "
-        f"aim, lie above the bound with p (Holm) ≤ {record['alpha']:g}; the network on true masks must have converged, too.*\n"
+        f"aim, lie above the bound with p (Holm) ≤ {record['alpha']:g}; the network on true masks must have "
+        "converged, too.*\n"
     )
     return f"{to_markdown(claims_table(record))}\n{note}"
