@@ -14,7 +14,10 @@ MAPS = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), element
 
 
 def test_a_large_sample_is_reduced_with_its_mask_and_knows_its_own_size() -> None:
-    image, mask = np.zeros((30, 40, 3), np.uint8), np.repeat(np.uint8([0, 3, 255]), 10)[:, None].repeat(40, axis=1)
+    image, mask = (
+        np.zeros((30, 40, 3), np.uint8),
+        np.repeat(np.array([0, 3, 255], np.uint8), 10)[:, None].repeat(40, axis=1),
+    )
     small = reduced(Sample("a", image, np.ones(1, bool), mask, turned=True), 20)
     assert (small.image.shape, small.full_size, small.own_size, small.turned) == ((15, 20, 3), (30, 40), (30, 40), True)
     assert small.required_mask[:, 0].tolist() == [0] * 5 + [3] * 5 + [255] * 5

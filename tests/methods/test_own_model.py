@@ -302,7 +302,7 @@ def test_every_method_of_the_preset_takes_a_network_of_one_size(image: NDArray[n
     cam = DepthCAM(case.model, classes=NAMES, activation="softmax", **case.told)
     depth = np.linspace(1, 2, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
     for name in PRESET.choices:
-        more = {"depth": depth, "kind": "metric"} if METHODS[name].uses_depth else {}
+        more: dict[str, Any] = {"depth": depth, "kind": "metric"} if METHODS[name].uses_depth else {}
         assert cam(image, [4], method=name, **more).scores.shape == (1, HEIGHT, WIDTH)
 
 

@@ -53,8 +53,8 @@ def claims_block(record: ClaimsRecord | None) -> str:
         f"*{'All' if made == listed else f'{made} of'} {listed} comparisons that were listed beforehand. Differences "
         "are means over the training seeds, in points. Intervals and two-sided p values are of a paired bootstrap over "
         f"scenes ({record['resamples']:,} resamples); p (Holm) is corrected for the whole list. The other method is "
-        f"the one that is best on the tune split. A gain or a loss has p (Holm) ≤ {record['alpha']:g} and the same sign with "
-        f"every seed. {missing if made < listed else ''}No loss, and a share that has reached its "
+        f"the one that is best on the tune split. A gain or a loss has p (Holm) ≤ {record['alpha']:g} and the same "
+        f"sign with every seed. {missing if made < listed else ''}No loss, and a share that has reached its "
         f"aim, lie above the bound with p (Holm) ≤ {record['alpha']:g}; the network on true masks must have "
         "converged, too.*\n"
     )
