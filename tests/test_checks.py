@@ -98,7 +98,7 @@ def test_fields_that_came_later_may_be_missing_and_are_checked_too() -> None:
     with pytest.raises(WsssError, match="later must be an integer from 1 to 5, not 9"):
         settings_from(Settings, {**plain, "later": 9})
     optional = {one.name for one in fields(Config) if one.metadata.get("optional")}
-    assert optional == {"sources", "kinds", "tags", "tune_masks", "preset"}
+    assert optional == {"sources", "kinds", "tags", "tune_masks", "photograph_side", "preset"}
     assert not optional & set(Config().dictionary())
     assert Config(sources=("a=files:b",)).dictionary()["sources"] == ("a=files:b",)
 
