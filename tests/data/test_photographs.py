@@ -51,10 +51,10 @@ def test_train_is_every_tagged_photograph_without_a_mask(photos: Path) -> None:
 def test_larger_ones_and_their_masks_are_reduced_to_a_side(photos: Path) -> None:
     """Masks are compared with the photograph itself, and the fingerprint knows the side where it matters."""
     tune = opened(photos, "tune", masks=photos.parent / "masks", side=4)
-    assert (tune[0].image.shape, tune[0].own_size, tune.reduced) == ((3, 4, 3), (6, 8), ("a",))
+    assert (tune[0].image.shape, tune[0].own_size, tune.larger) == ((3, 4, 3), (6, 8), ("a",))
     assert set(np.unique(tune[0].required_mask)) <= {0, 1, 2, 3, 255}
     whole, large, small = opened(photos), opened(photos, side=8), opened(photos, side=4)
-    assert (large.reduced, small.reduced) == ((), ("a", "b", "c"))
+    assert (large.larger, small.larger) == ((), ("a", "b", "c"))
     assert whole.fingerprint() == large.fingerprint() != small.fingerprint()
     assert small.at_own_size().fingerprint() == whole.fingerprint()
     assert [sample.image.shape for sample in small.at_own_size()] == [(6, 8, 3)] * 3

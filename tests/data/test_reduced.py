@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from skimage.transform import resize
 
 from wsss.data.base import Sample
-from wsss.data.reduced import enlarged, nearest, reduced
+from wsss.data.reduced import enlarged, reduced, resized_label
 
 MAPS = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 1, 7, 255]))
 
@@ -55,7 +55,7 @@ def test_it_is_the_label_with_most_of_each_pixel(label: np.ndarray, times: int) 
 def test_reduced_again_it_is_the_map_it_was(label: np.ndarray, times: int) -> None:
     """By odd factors, whose middle pixels are the old ones."""
     size = label.shape[0] * times, label.shape[1] * times
-    assert (nearest(enlarged(label, size), label.shape) == label).all()
+    assert (resized_label(enlarged(label, size), label.shape) == label).all()
 
 
 def test_a_slanting_border_has_no_stairs() -> None:
@@ -65,4 +65,4 @@ def test_a_slanting_border_has_no_stairs() -> None:
         return int(np.diff(large.sum(axis=1).astype(int))[10:-10].max())
 
     assert largest_step(enlarged(label, (160, 160))) == 2
-    assert largest_step(nearest(label, (160, 160))) == 10
+    assert largest_step(resized_label(label, (160, 160))) == 10

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wsss.cam.features import Sides
 from wsss.cam.logits import STRENGTHS, logits_of, noise, refuse_probabilities, require_logits
 from wsss.cam.passes import evaluating, formats, hook, oblong_size, structure_of, turn_of, unwrapped
-from wsss.cam.sites import Call, Calls, Site, asked_call, exact_site, gradient_site, unchanged
+from wsss.cam.sites import Call, Calls, Site, exact_site, gradient_site, named_layer, unchanged
 from wsss.errors import WsssError, first_line
 
 __all__ = ["AdaptedClassifier"]
@@ -162,7 +162,7 @@ class AdaptedClassifier(nn.Module):
         probe = self._probe(self.side, self.side)
         with self._calls(True) as calls:
             logits = self._logits(probe.requires_grad_())
-            wanted = calls if layer is None else asked_call(calls, layer, self.name)
+            wanted = calls if layer is None else named_layer(calls, layer, self.name)
             site = gradient_site(wanted, logits, (self.side, self.side)) if logits.requires_grad else None
         if site is None and layer is not None:
             raise WsssError(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wsss.errors import WsssError
 
-__all__ = ["Call", "Calls", "Site", "asked_call", "exact_site", "gradient_site", "unchanged"]
+__all__ = ["Call", "Calls", "Site", "exact_site", "gradient_site", "named_layer", "unchanged"]
 
 MOST_PREFIXES = 16
 """Tokens before those of the image: of the class, of a teacher, registers."""
@@ -125,7 +125,7 @@ def gradient_site(calls: Calls, logits: Tensor, size: tuple[int, int]) -> Site |
     return others[0] if others else None
 
 
-def asked_call(calls: Calls, layer: str, network: str) -> Calls:
+def named_layer(calls: Calls, layer: str, network: str) -> Calls:
     """The call of one module alone, by its name.
 
     Raises:

@@ -24,7 +24,14 @@ from wsss.networks.gradients import quick_gradients
 from wsss.networks.training_loop import by_epoch, fit
 from wsss.networks.training_state import CHECKPOINT_EVERY
 
-__all__ = ["PREDICTED_THRESHOLD", "hardly_learnt", "loss_of_shares", "mean_average_precision", "train_classifier"]
+__all__ = [
+    "PREDICTED_THRESHOLD",
+    "hardly_learnt",
+    "loss_of_shares",
+    "mean_average_precision",
+    "steps_of_epoch",
+    "train_classifier",
+]
 
 metrics = lazy("sklearn.metrics")
 
@@ -105,7 +112,7 @@ def train_classifier(
             held(_Labelled(images, labels)),
             partial(_augmented, side=crop_side),
             batch_size,
-            steps=epochs * max(1, len(images) // (batch_size * accumulate)),
+            steps=epochs * steps_of_epoch(len(images), batch_size, accumulate),
             seed=seed,
             accumulate=accumulate,
         ),
@@ -118,6 +125,11 @@ def train_classifier(
         checkpoint_every=checkpoint_every,
     )
     return by_epoch(losses, epochs)
+
+
+def steps_of_epoch(images: int, batch_size: int, accumulate: int = 1) -> int:
+    """Training steps in which so many images are seen once, at least one."""
+    return max(1, images // (batch_size * accumulate))
 
 
 def loss_of_shares(labels: NDArray[np.bool_]) -> float:

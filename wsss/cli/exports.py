@@ -80,8 +80,7 @@ def export(
         raise WsssError("true masks have no class maps: leave out --val, or take another --format")
     run.require_apart(out, MethodName.parse(name).source, inputs=[run.cache])
     run.require_runs_apart()
-    train = run.data("train")
-    require_same_export(train if form == "cam-npy" else _at_own_size(train), out, "train", form=form)
+    require_same_export(_exported(run, form), out, "train", form=form)
     if val:
         require_same_export(run.data("report"), out, "val", form=form)
     if tags:
@@ -100,22 +99,22 @@ def _export_run(run: "Run", name: str, out: Path, form: Format, val: bool) -> li
     from wsss.pseudo.cam_files import export_cams
     from wsss.pseudo.export import export_coco, export_voc
 
-    train = run.data("train")
-    whole = _at_own_size(train)
+    train = _exported(run, form)
     if form == "cam-npy":
         choice, key = run.choose_labels([name])[name], run.label_key(name)
         maps = run.labeller(name)
         return [export_cams(maps, name, choice, train, out, "train", identity=key, progress=run.progress)]
     write = export_coco if form == "coco" else export_voc
-    lists = [write(whole, run.pseudo_folder(name), out, "train", progress=run.progress)]
+    lists = [write(train, run.pseudo_folder(name), out, "train", progress=run.progress)]
     return [*lists, write(run.data("report"), None, out, "val", progress=run.progress)] if val else lists
 
 
-def _at_own_size(data: "Dataset") -> "Dataset":
-    """Photographs as they are, as label maps are too, though labels were made on smaller copies."""
+def _exported(run: "Run", form: Format) -> "Dataset":
+    """The images that are written: with label maps photographs as they are, with class maps the copies these are of."""
     from wsss.data.photographs import TaggedPhotographs
 
-    return data.at_own_size() if isinstance(data, TaggedPhotographs) else data
+    data = run.data("train")
+    return data.at_own_size() if isinstance(data, TaggedPhotographs) and form != "cam-npy" else data
 
 
 def _export_folder(

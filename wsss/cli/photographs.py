@@ -52,6 +52,7 @@ Side = Annotated[
 ]
 
 _EPOCHS = "classifier.epochs"
+"""The setting that follows from the number of photographs where nobody gives it."""
 
 FEW = 20
 """Masks below which it is said that so few may choose by chance."""
@@ -73,7 +74,8 @@ def _open(options: RunOptions, images: Path, tags: str, **settings: Any) -> "Run
     run = own.open(**settings)
     if not _chooses_epochs(run):
         return run
-    return own.open(**settings | {_EPOCHS: enough_epochs(len(run.data("train")), run.config.classifier)})
+    epochs = enough_epochs(len(run.data("train")), run.config.classifier)
+    return run if epochs == run.config.classifier.epochs else own.open(**settings | {_EPOCHS: epochs})
 
 
 def _chooses_epochs(run: "Run") -> bool:
@@ -148,7 +150,7 @@ def say_reduced(run: "Run", then: str = "Label maps have the photographs' own si
     from wsss.machine.processes import tell
 
     data = run.data("train")
-    large = data.reduced if isinstance(data, TaggedPhotographs) else ()
+    large = data.larger if isinstance(data, TaggedPhotographs) else ()
     if large:
         tell(
             f"{counted(large)} of more than {run.config.photograph_side:,} pixels on the long side: looked at with as "

@@ -106,7 +106,7 @@ class TaggedPhotographs(FolderDataset):
         return {name: self.root / self._file[name] for name in self.ids}
 
     @property
-    def reduced(self) -> tuple[str, ...]:
+    def larger(self) -> tuple[str, ...]:
         """Ids of the photographs that are larger than `side`."""
         if self.side is None:
             return ()
@@ -127,7 +127,7 @@ class TaggedPhotographs(FolderDataset):
         tags = [sorted(self._tags[name] & set(self.classes)) for name in self.ids]
         masks = self._masks
         held, names = (masks.identity(self.ids), masks.names) if masks else ([], ())
-        return content_hash([super().fingerprint(), tags, held, names, *([self.side] if self.reduced else [])])
+        return content_hash([super().fingerprint(), tags, held, names, *([self.side] if self.larger else [])])
 
 
 def _absent(names: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 from wsss.data.base import Sample
 from wsss.data.transforms import resize_long_side
 
-__all__ = ["enlarged", "nearest", "reduced"]
+__all__ = ["enlarged", "reduced", "resized_label"]
 
 
 def reduced(sample: Sample, side: int) -> Sample:
@@ -21,11 +21,11 @@ def reduced(sample: Sample, side: int) -> Sample:
     if max(sample.image.shape[:2]) <= side:
         return sample
     image = resize_long_side(sample.image, side)
-    mask = None if sample.mask is None else nearest(sample.mask, image.shape[:2])
+    mask = None if sample.mask is None else resized_label(sample.mask, image.shape[:2])
     return replace(sample, image=image, mask=mask, full_size=sample.own_size)
 
 
-def nearest(label: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
+def resized_label(label: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
     """A label map brought to `size (H,W)`, each pixel as the nearest one."""
     if label.shape == size:
         return label

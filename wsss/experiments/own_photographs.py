@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from wsss.cam.training import steps_of_epoch
 from wsss.checks import require_folder
 from wsss.config import ClassifierConfig
 from wsss.data.base import Dataset
@@ -54,7 +55,7 @@ def enough_epochs(images: int, settings: ClassifierConfig) -> int:
     >>> [enough_epochs(images, ClassifierConfig(epochs=6)) for images in (16, 100, 300, 1000)]
     [100, 50, 17, 6]
     """
-    steps = max(1, images // (settings.batch_size * (settings.accumulate or 1)))
+    steps = steps_of_epoch(images, settings.batch_size, settings.accumulate)
     return max(settings.epochs, min(MOST_EPOCHS, math.ceil(STEPS / steps)))
 
 

@@ -108,14 +108,18 @@ class ClassifierStage:
 
     def report(self) -> dict[str, Any]:
         """`{"history": [{"epoch", "loss"}], "map": {"tune", "report"} in percent, "seconds"}` of the training."""
+        return {**self._kept_report(), "map": self.average_precision()}
+
+    def _kept_report(self) -> dict[str, Any]:
+        """What was written of the training, which is made if it is not there."""
         _ = self.trained
-        return {**read_json(self.path.with_suffix(".json")), "map": self.average_precision()}
+        kept: dict[str, Any] = read_json(self.path.with_suffix(".json"))
+        return kept
 
     def doubt(self) -> str | None:
         """That the classifier has hardly learnt, in one line; None where it has, or where its training did not say."""
-        _ = self.trained
-        held = read_json(self.path.with_suffix(".json"))
-        loss, shares = held["history"][-1]["loss"], held.get("loss_of_shares", 0.0)
+        kept = self._kept_report()
+        loss, shares = kept["history"][-1]["loss"], kept.get("loss_of_shares", 0.0)
         if not hardly_learnt(loss, shares):
             return None
         more = 4 * self.config.classifier.epochs

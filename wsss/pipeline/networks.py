@@ -18,7 +18,7 @@ from wsss.analysis.tally import Tally
 from wsss.checks import plain_settings
 from wsss.config import ALGORITHM_VERSION, SCORING_VERSION
 from wsss.data.base import Sample
-from wsss.data.reduced import nearest
+from wsss.data.reduced import resized_label
 from wsss.data.transforms import resize_long_side
 from wsss.errors import WsssError
 from wsss.io import content_hash, read_json, write_json
@@ -214,4 +214,4 @@ def _labelled(sample: Sample, folder: Path | None, side: int) -> Pair:
     """An image with a long side of `side`, and its label map from `folder`; None takes the true one."""
     mask = sample.required_mask if folder is None else load_pseudo_label(folder / f"{sample.id}.png")
     image = resize_long_side(sample.image, side)
-    return image, nearest(mask, image.shape[:2])
+    return image, resized_label(mask, image.shape[:2])

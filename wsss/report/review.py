@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsss.data.palette import class_colours, overlay
-from wsss.data.reduced import nearest
+from wsss.data.reduced import resized_label
 from wsss.io import atomic_path
 from wsss.machine.parallel import image_bar
 from wsss.pipeline.run import Run
@@ -104,7 +104,7 @@ def review_labels(run: Run, name: str, out: Path, facts: Mapping[str, Any]) -> P
         shown = [data.classes[number] for number in np.flatnonzero(sample.labels)]
         likely = dict(zip(data.classes, row.tolist(), strict=True))
         found.append(reviewed(sample.id, shown, likely, regions[sample.id], data.classes))
-        label = nearest(load_pseudo_label(out / f"{sample.id}.png"), sample.image.shape[:2])
+        label = resized_label(load_pseudo_label(out / f"{sample.id}.png"), sample.image.shape[:2])
         picture = thumbnail(sample.image, label, colours)
         with atomic_path(out / "review" / f"{sample.id}.jpg") as path:
             path.write_bytes(picture)
