@@ -18,14 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 1800  # for a busy machine; two idle cores need two minutes
 
 
-def test_an_earlier_version_of_the_records_is_said() -> None:
-    """As long as the committed records are of an earlier version of the code, and no longer."""
-    readme, results = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/results.md"))
-    earlier = (ROOT / "results" / "earlier.json").exists()
-    assert ("results/earlier.json" in readme) == earlier
-    assert ("## What is still to come" in results) == earlier
-
-
 BLOCKS = re.findall(
     r"^```bash ci\n(.*?)^```$",
     (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8"),

@@ -151,7 +151,7 @@ class Config:
     depth: str = "sensor"
     depth_kind: str | None = None
     seed: int = setting(0, 0, 2**32 - 1)
-    methods: tuple[str, ...] = ("cam", "zoom", "rgb-region", "crop-only", "region-only", "depth")
+    methods: tuple[str, ...] = ("cam", "zoom", "layers", "rgb-region", "crop-only", "region-only", "depth")
     pseudo_methods: tuple[str, ...] = ("cam", "cam+par", "depth", "depth+par-depth")
     label_methods: tuple[str, ...] = ("cam", "cam+par", "depth+par-depth")
     tabletop_side: int = setting(512, 32, 4096)

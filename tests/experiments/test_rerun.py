@@ -13,7 +13,6 @@ from wsss import cli
 from wsss.checks import settings_from
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
 from wsss.errors import WsssError
-from wsss.experiments.committed import earlier_version
 from wsss.experiments.evaluate import evaluate_folder
 from wsss.experiments.outcome import Outcome, differences
 from wsss.experiments.rerun import name_of_method, rerun_record, settings_of_record
@@ -147,10 +146,6 @@ def test_an_evaluation_is_made_anew(tiny_voc: Path, tiny_checkpoint: Path, tmp_p
         rerun_record(path, root=tiny_voc, checkpoint=tmp_path / "other.safetensors", progress=False)
 
 
-@pytest.mark.skipif(
-    earlier_version(RESULTS) is not None,
-    reason="the committed records are of an earlier version (results/earlier.json)",
-)
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*/*/*.json")), ids=lambda path: str(path.relative_to(RESULTS)))
 def test_every_committed_record_tells_its_settings(path: Path) -> None:
     record = read_json(path)

@@ -161,7 +161,7 @@ def test_parameters_are_not_rounded_but_facts_of_seeds_are_averaged() -> None:
     )
     assert record["parameters"] == [{"w": 0.00012}, {"w": 0.00012}]
     assert record["seconds_per_image"] == 0.3
-    assert (record["mAP"], record["tune_miou"]) == (65.0, 55.0)
+    assert (record["mAP"], record["mAP_per_seed"], record["tune_miou"]) == (65.0, [60.0, 70.0], 55.0)
     assert (record["scales"], record["flip"], record["tuning_trials"]) == ([0.5, 1.0], True, 12)
 
 

@@ -130,7 +130,7 @@ def test_the_table_of_claims_says_what_was_compared_and_decided() -> None:
         "of": "mIoU",
         "aim": "+25",
         "difference, 95 %": "+21.0 [19.0, 23.0]",
-        "each seed": "+20.0, +21.0, +22.1",
+        "each training run": "+20.0, +21.0, +22.1",
         "scenes": "9",
         "p": "< 0.001",
         "p (Holm)": "0.002",

@@ -37,7 +37,11 @@ def export(
         ),
     ] = "voc",
     method: Annotated[
-        str | None, typer.Option(help="Whose labels, such as depth+par-depth; default: the last of them.")
+        str | None,
+        typer.Option(
+            help="Whose labels, such as depth+par-depth. Default: with --tags as in label; else the last of the "
+            "setting label_methods."
+        ),
     ] = None,
     val: Annotated[bool, typer.Option(help="Also the reported split with its true masks, as val.")] = False,
     images: Annotated[

@@ -16,7 +16,7 @@ OnError = Literal["stop", "skip"]
 
 @app.command()
 def predict(
-    network: Annotated[Path, typer.Option(help="Network from `wsss segment`.")],
+    network: Annotated[Path, typer.Option(help="Network of segment or of label --network.")],
     images: Annotated[Path, typer.Option(help="Folder of images.")],
     out: Annotated[Path, typer.Option(help="Folder to fill with label maps, and with pictures in overlays/.")],
     overlays: Annotated[bool, typer.Option(help="Also the label maps laid over the images.")] = True,

@@ -27,6 +27,7 @@ __all__ = [
     "Depth",
     "DepthKind",
     "Methods",
+    "PhotographDepth",
     "Profile",
     "Root",
     "RunOptions",
@@ -86,6 +87,13 @@ Depth = Annotated[
         help="sensor; files:DIR (relative to the working folder or to --root) or files:DIR/{id}_depth.npy; hf:MODEL; "
         "learned (trained here on the depth of the train split) or learned:FILE; constant, shuffled, inverted, "
         "noisy:SEVERITY, also as shuffled+files:DIR."
+    ),
+]
+PhotographDepth = Annotated[
+    str | None,
+    typer.Option(
+        help="none (regions of colour); files:DIR (relative to the working folder) or files:DIR/{id}_depth.npy; "
+        "hf:MODEL; learned:FILE. Default: hf:depth-anything/Depth-Anything-V2-Small-hf."
     ),
 ]
 DepthKind = Annotated[
@@ -196,9 +204,9 @@ _FROM_ELSEWHERE: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--set",
                 metavar="NAME=VALUE",
-                help="A setting of the run, such as classifier.backbone=resnet50; repeatable. Options go before --set, "
-                "--set before --config, that before the environment (WSSS_PROFILE, WSSS_SETTINGS), and that before the "
-                "profile.",
+                help="A setting of the run, such as classifier.backbone=resnet50; repeatable. An option overrides "
+                "--set, --set overrides --config, that overrides the environment (WSSS_PROFILE, WSSS_SETTINGS), and "
+                "that the profile.",
             ),
         ],
         None,
@@ -206,7 +214,7 @@ _FROM_ELSEWHERE: dict[str, tuple[Any, Any]] = {
 }
 
 
-def of_a_run(*without: str, opens: bool = True) -> Callable[[Command], Command]:
+def of_a_run(*without: str, opens: bool = True, depth: Any = Depth) -> Callable[[Command], Command]:
     """Give a command the options that say which run it is about; it takes them as `options`, a `RunOptions`.
 
     Where a command has the options of training as well, these stand below, so that they go before `--set`::
@@ -220,8 +228,9 @@ def of_a_run(*without: str, opens: bool = True) -> Callable[[Command], Command]:
         without: options that the command does not have.
         opens: whether the command opens the run, which may then have any setting of `Config`, by `--set` and
             `--config`.
+        depth: annotation of its option `--depth`.
     """
-    added = {name: option for name, option in _OF_A_RUN.items() if name not in without}
+    added = {name: option for name, option in (_OF_A_RUN | {"depth": (depth, None)}).items() if name not in without}
     own: dict[str, tuple[Any, Any]] = dict(added, context=(typer.Context, None))
     if opens:
         own |= _FROM_ELSEWHERE

@@ -9,7 +9,7 @@ import typer
 
 from wsss.checks import settings_of_environment
 from wsss.cli.made import Made
-from wsss.cli.options import RunOptions, app, of_a_run
+from wsss.cli.options import PhotographDepth, RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
 from wsss.paths import short_path, typed_path
 
@@ -37,7 +37,8 @@ TuneMasks = Annotated[
 PresetName = Annotated[
     str | None,
     typer.Option(
-        help="Of parameters and threshold without masks; default: photographs. The others leave a data set out."
+        help="Parameters and threshold without masks: photographs (default), nyuv2 (chosen with measured depth), "
+        "without-nyuv2, without-voc-animals."
     ),
 ]
 
@@ -46,7 +47,7 @@ Side = Annotated[
     typer.Option(
         min=64,
         max=16384,
-        help="Larger photographs are looked at with that many pixels on the long side; label maps have their own size. "
+        help="Larger photographs are reduced to that many pixels on the long side; label maps have their own size. "
         "Default: 768, in the profile full 1536.",
     ),
 ]
@@ -153,8 +154,8 @@ def say_reduced(run: "Run", then: str = "Label maps have the photographs' own si
     large = data.larger if isinstance(data, TaggedPhotographs) else ()
     if large:
         tell(
-            f"{counted(large)} of more than {run.config.photograph_side:,} pixels on the long side: looked at with as "
-            f"many (--side). {then}"
+            f"{counted(large)} of more than {run.config.photograph_side:,} pixels on the long side: reduced to as "
+            f"many first (--side). {then}"
         )
 
 
@@ -163,7 +164,7 @@ def _resolved(folder: Path | None) -> str | None:
 
 
 @app.command()
-@of_a_run("data", "root")
+@of_a_run("data", "root", depth=PhotographDepth)
 @trains()
 def label(
     options: RunOptions,
@@ -233,7 +234,7 @@ def label(
 
 
 @app.command()
-@of_a_run("data", "root")
+@of_a_run("data", "root", depth=PhotographDepth)
 @trains()
 def compare(
     options: RunOptions,

@@ -85,7 +85,7 @@ def results(
 ) -> Made:
     """Make what is missing of the committed records, part by part, and merge all parts that are there (many hours).
 
-    A part goes on where it was broken off, and may be made on another machine.
+    An interrupted part goes on where it stopped, and may be made on another machine.
     """
     from wsss.experiments import parts as plan
     from wsss.machine.processes import is_main
@@ -125,7 +125,7 @@ def presets(
     """Make the presets for photographs without masks anew from the committed records.
 
     With --measure, records say what each data set loses by the preset that leaves it out, what a few masks are worth,
-    and what criteria without masks choose. Classifiers that are not in the cache are trained; a broken run goes on.
+    and what criteria without masks choose. Classifiers that are not in the cache are trained; what was interrupted goes on.
     """
     from wsss.experiments.plan import PRESET_IMAGES
     from wsss.experiments.preset_loss import measure_presets
@@ -198,7 +198,9 @@ def rerun(
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder of the stages; default: runs/rerun/, one a record, so that a broken rerun goes on."),
+        typer.Option(
+            help="Folder of the stages; default: runs/rerun/, one a record, where an interrupted one goes on."
+        ),
     ] = None,
 ) -> Made:
     """Make a record's numbers anew, from nothing but what it says of itself, and say whether they agree."""
@@ -271,7 +273,7 @@ def report(
     The committed records (`results`) must be complete, up to date and no smoke run; others are drawn as they are.
     """
     from wsss.checks import require_apart
-    from wsss.experiments.committed import check_once, earlier_version
+    from wsss.experiments.committed import check_once
     from wsss.experiments.plan import CLAIMS
     from wsss.records.store import load_records
     from wsss.report.chart_list import all_charts
@@ -285,8 +287,6 @@ def report(
     found = load_records(records)
     if committed := records.resolve() == Path("results").resolve():
         check_once(found, records)
-        if earlier := earlier_version(records):
-            typer.echo(f"{records} is of an earlier version, {earlier}", err=True)
         pages = pages or list(PAGES)
     charts = all_charts(found, records, figures)
     drawn = _said(draw_charts(charts))

@@ -127,7 +127,7 @@ def train_depth(
 def cam(
     options: RunOptions,
 ) -> Made:
-    """Score the CAM and its zoom control, which look at no depth."""
+    """Score the CAM and its zoom control, which use no depth."""
     run = options.open(methods=("cam", "zoom"))
     return Made({"records": _print_stage(run, "cam")}, run.folder, "records in results/")
 
@@ -139,7 +139,7 @@ def crops(
     options: RunOptions,
     methods: Methods = None,
 ) -> Made:
-    """Score depth-guided crops beside the CAM."""
+    """Score seeds: the CAM, controls, crops and regions of depth, or those of --methods."""
     run = options.open(methods=options.methods(methods))
     return Made({"records": _print_stage(run, "cam")}, run.folder, "records in results/")
 

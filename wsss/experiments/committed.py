@@ -33,11 +33,7 @@ from wsss.records.store import (
     stale_facts,
 )
 
-__all__ = ["check_committed", "check_once", "committed_names", "earlier_version"]
-
-EARLIER = "earlier.json"
-"""File beside the records: they are whole, but of an earlier version of the code. It says of which, why, and `without`
-which methods, or `data/stage/name` of records, that the code has now."""
+__all__ = ["check_committed", "check_once", "committed_names"]
 
 
 def committed_names(config: Config, stage: Stage) -> tuple[str, ...]:
@@ -50,29 +46,10 @@ def committed_names(config: Config, stage: Stage) -> tuple[str, ...]:
     return tuple(config.full_name(method) for method in methods[stage])
 
 
-def earlier_version(root: Path) -> str | None:
-    """Of which earlier commit the records below `root` are, and why; None where they are of this code."""
-    path = root / EARLIER
-    if not path.exists():
-        return None
-    found = read_json(path)
-    try:
-        return f"commit {found['commit']}: {found['why']}"
-    except (KeyError, TypeError) as error:
-        raise WsssError(f"{path} must hold `commit` and `why`; it lacks {error}.") from error
-
-
-def _without(root: Path) -> set[str]:
-    """Methods and label methods that came after the earlier version which the records below `root` are of."""
-    return set(read_json(root / EARLIER).get("without", ())) if (root / EARLIER).exists() else set()
-
-
 def check_committed(records: Sequence[Record], root: Path) -> None:
     """Refuse records that are not all that `make results` makes, or not what the code would make now.
 
-    Where `earlier.json` says that they are of an earlier version, they must be whole, but for the methods that it says
-    were not there yet, and need not be fresh. Otherwise
-    real data need not be there: its records are checked for their settings, those of `tabletop` for their data as well.
+    Real data need not be there: its records are checked for their settings, those of `tabletop` for their data as well.
     How many seeds a record has is not checked; the tables say it.
 
     Args:
@@ -83,7 +60,7 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
         WsssError: a record is missing, stale, left over or of the smoke profile; the message names it and the remedy.
     """
     check_not_smoke(records)
-    fresh, expected, without = earlier_version(root) is None, 0, _without(root)
+    expected = 0
     for data in RESULT_METHODS:
         config = profile("reference", data)
         # Data in VOC layout has the name of its folder.
@@ -91,8 +68,6 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
         for stage in STAGES:
             for name in committed_names(config, stage):
                 parts = MethodName.parse(name)
-                if parts.base in without or f"{data}/{stage}/{name}" in without:
-                    continue
                 record = find_record(
                     own,
                     data=own[0]["data"] if own else data,
@@ -105,9 +80,8 @@ def check_committed(records: Sequence[Record], root: Path) -> None:
                 if data == "tabletop":
                     names = ("test" if split == "report" else split for split in hashed_splits(stage))
                     digest = content_hash([FROZEN[name] for name in names])
-                if fresh:
-                    check_fresh(record, config_hash(config), digest, algorithms_of(stage))
-    if fresh and len(records) > expected:
+                check_fresh(record, config_hash(config), digest, algorithms_of(stage))
+    if len(records) > expected:
         raise WsssError(
             f"{root} holds {len(records)} records, but `make results` makes {expected}. Delete those left over."
         )
@@ -120,20 +94,17 @@ def _check_others(root: Path) -> None:
     ablation = load_ablation(ablation_path(root, "tabletop", 0))
     if ablation is None:
         raise WsssError(f"there is no record {ablation_path(root, 'tabletop', 0)}. Make it with `make results`.")
-    others = [row["variant"] for row in ablation["rows"]] != [each.name for each in VARIANTS]
-    if others and earlier_version(root) is None:
+    if [row["variant"] for row in ablation["rows"]] != [each.name for each in VARIANTS]:
         raise WsssError(
             f"{ablation_path(root, 'tabletop', 0)} has other rows than the code. Make it with `make results`."
         )
     paths: dict[Path, AblationRecord | SeriesRecord] = {ablation_path(root, "tabletop", 0): ablation}
     paths |= {series_path(root, name): load_series(series_path(root, name)) for name in SERIES}
     for path, record in paths.items():
-        stale = stale_facts(record["provenance"], *wanted)
-        if record["profile"] == "smoke" or (stale and earlier_version(root) is None):
+        if record["profile"] == "smoke" or stale_facts(record["provenance"], *wanted):
             raise WsssError(f"{path} is stale, or of the smoke profile. Make it with `make results`.")
     _check_presets(root)
-    if earlier_version(root) is None:
-        _check_parts(root)
+    _check_parts(root)
 
 
 def _check_parts(root: Path) -> None:
@@ -163,8 +134,7 @@ def _check_presets(root: Path) -> None:
         record, data = found[name], name if name in RESULT_METHODS else "voc"
         made, wanted = record["provenance"], config_hash(profile("reference", data, report_limit=PRESET_IMAGES))
         now = wanted, ALGORITHM_VERSION["cam"], preset_for(name).whole_identity
-        stale = (made["config_sha256"], made["algorithm_version"], made["preset_sha256"]) != now
-        if stale and earlier_version(root) is None:
+        if (made["config_sha256"], made["algorithm_version"], made["preset_sha256"]) != now:
             raise WsssError(f"the record of what the preset for {name} is worth is stale. {remedy}")
 
 

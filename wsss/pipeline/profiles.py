@@ -99,7 +99,11 @@ def _smoke(config: Config) -> Config:
 
 def _short(config: Config) -> Config:
     # A first run: fewer images and steps, in minutes; what it finds is beside the committed records, not in them. Of
-    # pseudo-labels there are those that networks learn from, and unrefined ones.
+    # pseudo-labels there are those that networks learn from, and unrefined ones. A network of own photographs is to be
+    # used, so it learns as long as those of the records.
+    iterations = config.segmentation.iterations
+    if config.data != "photographs":
+        iterations = min(iterations, 100)
     labels = tuple(name for name in config.label_methods if name != "cam")  # the refined are the better ones
     return replace(
         config,
@@ -108,7 +112,7 @@ def _short(config: Config) -> Config:
         series_rooms=3,
         pseudo_methods=tuple(name for name in config.pseudo_methods if name in labels or "+" not in name),
         label_methods=labels,
-        segmentation=replace(config.segmentation, iterations=min(config.segmentation.iterations, 100)),
+        segmentation=replace(config.segmentation, iterations=iterations),
     )
 
 

@@ -166,6 +166,7 @@ def _choices(scores: Sequence[Score]) -> dict[str, Any]:
         "tuning_trials": facts.get("trials"),
         "constants_tried": facts.get("constants_tried"),
         "mAP": mean_fact(scores, "mAP"),
+        "mAP_per_seed": [score.facts.get("mAP") for score in scores],
         "history": [score.facts["history"] for score in scores] if "history" in facts else None,
     }
 

@@ -61,6 +61,7 @@ class Record(RecordPlace, total=False):
         tuning_trials, constants_tried: fusion parameters that one was chosen from; and settings of regions, crops and
             passes that the data set's were chosen from (`wsss.experiments.constants`), each with all these trials; None
             where no record of such a search is in the tree.
+        mAP, mAP_per_seed: mean average precision of the classifier's image labels, mean and of each seed.
         tune_miou, tune_per_seed: mIoU on the split that chose parameters and threshold, by which tables find the best
             control: mean, and of each seed.
         strata, strata_absolute: a cell for each size and occlusion; see `wsss.analysis.strata.strata_table`.
@@ -102,6 +103,7 @@ class Record(RecordPlace, total=False):
     tuning_trials: int | None
     constants_tried: int | None
     mAP: float | None
+    mAP_per_seed: list[float | None]
     history: list[list[dict[str, float]]] | None
     object_miou: Numbers
     strata: list[Numbers]

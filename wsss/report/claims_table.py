@@ -11,7 +11,7 @@ __all__ = ["claims_block", "claims_table"]
 
 
 def claims_table(record: ClaimsRecord) -> pd.DataFrame:
-    """A row for each comparison: what was aimed at, the difference with its interval, each seed, p values, verdict."""
+    """A row for each comparison: what was aimed at, the difference with interval, each training run, p values, verdict."""
     rows = [_row(row) for row in record["rows"]]
     return pd.DataFrame(rows).set_index(["data", "comparison"])
 
@@ -27,7 +27,7 @@ def _row(row: Numbers) -> dict[str, str]:
         "of": row["measure"],
         "aim": f"≥ {number_text(row['bound'], 0)} (lower bound)" if row["kind"] == "no loss" else aimed,
         "difference, 95 %": interval + (" %" if share else ""),
-        "each seed": ", ".join((number_text if share else signed)(value) for value in row["per_seed"]),
+        "each training run": ", ".join((number_text if share else signed)(value) for value in row["per_seed"]),
         "scenes": str(row["num_scenes"]),
         "p": _p_text(row["p"]),
         "p (Holm)": _p_text(row["p_holm"]),
@@ -51,10 +51,10 @@ def claims_block(record: ClaimsRecord | None) -> str:
     missing = "Comparisons that are not there yet count as p = 1: until all are there, a verdict may change. "
     note = (
         f"*{'All' if made == listed else f'{made} of'} {listed} comparisons that were listed beforehand. Differences "
-        "are means over the training seeds, in points. Intervals and two-sided p values are of a paired bootstrap over "
+        "are means over the training runs, in points. Intervals and two-sided p values are of a paired bootstrap over "
         f"scenes ({record['resamples']:,} resamples); p (Holm) is corrected for the whole list. The other method is "
         f"the one that is best on the tune split. A gain or a loss has p (Holm) ≤ {record['alpha']:g} and the same "
-        f"sign with every seed. {missing if made < listed else ''}No loss, and a share that has reached its "
+        f"sign in every training run. {missing if made < listed else ''}No loss, and a share that has reached its "
         f"aim, lie above the bound with p (Holm) ≤ {record['alpha']:g}; the network on true masks must have "
         "converged, too.*\n"
     )

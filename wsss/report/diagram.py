@@ -119,7 +119,7 @@ def method_diagram(steps: Steps) -> Figure:
         _picture(figure, places[0], "1  image").imshow(steps.image)
         near = _picture(figure, places[1], "2  depth")
         near.imshow(steps.depth, cmap=DEPTH_COLOURS, vmin=0, vmax=1)
-        layers = _picture(figure, places[2], "3  layers of depth")
+        layers = _picture(figure, places[2], "3  regions of depth")
         layers.imshow(steps.layers)
         draw_boxes(layers, steps.boxes)
         for ax, crop in zip(

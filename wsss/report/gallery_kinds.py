@@ -92,7 +92,7 @@ QUESTIONS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
             Kind(
                 "method-diagram",
                 "The method, step by step",
-                "Diagram: image and depth give layers, and layers give crops in which the other layers are painted "
+                "Diagram: image and depth give regions, and regions give crops in which other things are painted "
                 "out. The same classifier sees the crops; their evidence goes back into the map and the label.",
             ),
             Kind(

@@ -222,12 +222,13 @@ def _main_tables(records: Sequence[Record], more: Callable[[str], str] = lambda 
 
 
 def _classifier_text(rows: Sequence[Record]) -> str:
-    """How well the classifier tells what is in these images, over as many training seeds as there are."""
+    """How well the classifiers tell what is in these images: mean, and each of as many as there are."""
     known = max(rows, key=lambda record: len(record["seeds"]))
     if known["mAP"] is None:
         return ""
-    seeds = ", ".join(map(str, known["seeds"]))
-    return f"; mAP of the classifier's image labels {number_text(known['mAP'])} % (training seeds {seeds})"
+    each = ", ".join(number_text(value) for value in known.get("mAP_per_seed") or ())
+    seeds = f" (training seeds {', '.join(map(str, known['seeds']))}: {each})" if each else ""
+    return f"; mAP of the classifier's image labels {number_text(known['mAP'])} %{seeds}"
 
 
 def _tabletop_seeds(records: Sequence[Record]) -> str:

@@ -43,6 +43,7 @@ KEYS: dict[str, dict[str, str]] = {
         "predicted_labels": "mIoU where the classes of an image are predicted",
         "subset": "mIoU on the images that nobody had looked at before",
         "mAP": "mean average precision of the classifier's image labels",
+        "mAP_per_seed": "the same of each seed",
         "errors": "what becomes of the pixels of objects",
     },
     "Choices": {

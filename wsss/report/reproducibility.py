@@ -45,7 +45,7 @@ def _row(claim: Claim, row: Numbers | None, records: Sequence[Record]) -> dict[s
         "claim": _claimed(claim),
         "of": claim.measure,
         "what came of it": _outcome(row),
-        "table": f"[{_table(claim)}]({RESULTS})",
+        "table": _table(claim),
         "command": _command(claim),
         "time": _time_text(claim, records),
         "same processor": "0",
@@ -70,12 +70,12 @@ def _outcome(row: Numbers | None) -> str:
 
 
 def _table(claim: Claim) -> str:
-    """The marked table of the results page that has the two methods."""
+    """Link to the part of the results page that has the two methods."""
     if claim.stage == "segmentation":
-        return "networks"
-    if claim.measure.startswith(("IoU of objects", "recall of objects")):
-        return "tabletop-strata" if claim.data == "tabletop" else "nyuv2-strata"
-    return "tabletop-seeds" if claim.data == "tabletop" else "real-seeds"
+        return f"[networks]({RESULTS}#segmentation-networks)"
+    if claim.data == "tabletop":
+        return f"[rendered scenes]({RESULTS}#rendered-scenes-seeds-on-the-test-split-of-tabletop)"
+    return f"[photographs]({RESULTS}#photographs-nyuv2-with-kinect-depth-voc-animals-with-rough-predicted-depth)"
 
 
 def _command(claim: Claim) -> str:
@@ -91,7 +91,7 @@ def _time_text(claim: Claim, records: Sequence[Record]) -> str:
     if not all(made):
         return MISSING
     hours = sum(part["cpu_s"] for parts in made for part in parts) / HOUR
-    return f"{number_text(hours)} h ({len(made[0])} seed{'s' if len(made[0]) > 1 else ''})"
+    return f"{number_text(hours)} h ({len(made[0])} run{'s' if len(made[0]) > 1 else ''})"
 
 
 def _parts(records: Sequence[Record], data: str, stage: Stage) -> Iterator[dict[str, Any]]:
@@ -116,8 +116,8 @@ def claim_list_block(listed: Sequence[Claim], claims: ClaimsRecord | None, recor
     compared = len(claims["rows"]) if claims else 0
     note = (
         f"*{compared} of {len(listed)} comparisons are computed. Differences are in points, with their 95 % intervals. "
-        "Time: of one core, over the training seeds that are there; – where no record keeps it. Same processor: "
-        "the largest difference that is allowed, in points. Another processor: how far apart the training seeds are, "
+        "Time: of one core, over the training runs that are there; – where no record keeps it. Same processor: "
+        "the largest difference that is allowed, in points. Another processor: how far apart the training runs are, "
         "which is what another training may differ by; – where it is not computed yet.*\n"
     )
     return f"{to_markdown(claim_list_table(listed, claims, records))}\n{note}"

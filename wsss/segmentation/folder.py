@@ -15,7 +15,7 @@ from wsss.checks import require_apart, require_folder
 from wsss.data.palette import class_colours, overlay
 from wsss.data.picture_files import SUFFIXES, files_below, refusal, require_writable_name, sorted_out
 from wsss.data.tags import counted
-from wsss.errors import WsssError, in_one_line
+from wsss.errors import WsssError
 from wsss.io import content_hash, file_hash, picture_size, read_image, read_json, write_json, write_png
 from wsss.machine.processes import agreed, gathered, is_main, num_processes, share, tell
 from wsss.machine.progress import progress_bar
@@ -23,7 +23,7 @@ from wsss.machine.runtime import pick_device
 from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
 from wsss.segmentation.inference import NoMemory
 from wsss.segmentation.predictor import Predictor
-from wsss.segmentation.standing import FACTS, NAMED, Standing, corrected_map, note_maps, tell_corrected, without_stale
+from wsss.segmentation.standing import FACTS, Standing, corrected_map, note_maps, tell_corrected, without_stale
 
 __all__ = ["FACTS", "image_files", "predict_folder", "shares"]
 
@@ -72,8 +72,7 @@ def image_files(folder: Path, skip: Callable[[WsssError], None] | None = None) -
         if some:
             tell(f"passed over in {folder}{reason}: {counted([_seen(path, folder) for path in sorted(some)], what)}")
     if others := [_seen(path, folder) for path in present if path not in known]:
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        tell(f"passed over in {folder}, no images: {in_one_line(', '.join(others[:NAMED]))}{more}")
+        tell(f"passed over in {folder}, no images: {counted(others, 'file')}")
     return files
 
 

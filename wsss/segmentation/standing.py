@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 
 from wsss.data.labelled import FACTS
 from wsss.data.masks import read_class_mask
-from wsss.errors import in_one_line
+from wsss.data.tags import counted
 from wsss.io import file_hash, read_image, read_json, write_json
 from wsss.machine.processes import tell
 
 __all__ = ["FACTS", "Standing", "note_maps", "tell_corrected", "without_stale"]
-
-NAMED = 5
-"""How many files are named in one line."""
 
 Identity = Mapping[str, str]
 """Of an image: hashes of its folder (`place`) and of its `contents`, and of the label map that was made (`map`)."""
@@ -90,5 +87,4 @@ def note_maps(out: Path, made: Mapping[str, str]) -> None:
 def tell_corrected(names: Sequence[str]) -> None:
     """Say which maps were left as they are, if there are any."""
     if names:
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        tell(f"corrected by hand, and kept as they are: {in_one_line(', '.join(sorted(names)[:NAMED]))}{more}")
+        tell(f"corrected by hand, and kept as they are: {counted(sorted(names), 'label map')}")
