@@ -1,8 +1,9 @@
 """Profiles and settings."""
 
 import json
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from wsss.data.registry import dataset_names
 from wsss.errors import WsssError
 from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS, RESULT_TEACHERS
 from wsss.methods.names import MethodName
+from wsss.methods.presets import read_preset
 from wsss.methods.registry import METHODS, method
 from wsss.pipeline.profiles import PROFILES, profile
 
@@ -69,6 +71,18 @@ def test_copies_of_large_photographs_are_as_large_as_the_finest_pass(name: str) 
     finest = max(*config.colour.scales, *config.crops.scales)
     assert config.photograph_side is not None
     assert config.photograph_side >= finest * config.classifier.base_side
+
+
+def test_settings_of_parts_go_before_a_preset() -> None:
+    given: Any = {"regions.jump": 0.05, "crops.count": 3, "colour.scale": 9.0, "classifier.epochs": 7}
+    config, preset = profile("default", "photographs", **given), read_preset("photographs")
+    assert (config.regions, config.crops) == (replace(preset.regions, jump=0.05), replace(preset.crops, count=3))
+    assert (config.colour, config.classifier.epochs) == (replace(preset.colour, scale=9.0), 7)
+
+
+def test_networks_of_own_photographs_learn_as_long_as_those_of_the_records() -> None:
+    short, long = (profile(name).segmentation.iterations for name in ("default", "reference"))
+    assert profile("default", "photographs").segmentation.iterations == long > short
 
 
 def test_real_data_sets_differ_from_the_rendered_one() -> None:

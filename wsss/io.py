@@ -26,7 +26,9 @@ __all__ = [
     "read_image",
     "read_json",
     "read_palette",
+    "read_table",
     "read_toml",
+    "rgb_pixels",
     "temporary_stem",
     "turned",
     "write_array",
@@ -64,6 +66,10 @@ def temporary_stem(target: Path) -> str:
     return f"{stem[: max(0, room - _DIGITS - 1)].decode('utf-8', 'ignore')}~{digits}"
 
 
+_UMASK = os.umask(0)  # there is no way to ask but to set it
+os.umask(_UMASK)
+
+
 @contextmanager
 def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it to `target` when the block ends without an error.
@@ -82,7 +88,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~_UMASK)
         os.replace(temporary, target)
     except OSError as error:
         reason = error.strerror or error
@@ -105,6 +111,14 @@ def read_json(source: str | os.PathLike[str]) -> Any:
         return json.loads(Path(source).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise WsssError(f"cannot read {source}: {error}. Delete it and run the stage again.") from error
+
+
+def read_table(source: str | os.PathLike[str]) -> dict[str, Any]:
+    """`read_json` of a file that holds names with values; anything else is a `WsssError` that names it."""
+    found = read_json(source)
+    if not isinstance(found, dict):
+        raise WsssError(f"cannot read {source}: it holds a {type(found).__name__}, no table. Delete it and run again.")
+    return found
 
 
 def write_array(target: Path, array: np.ndarray) -> None:
@@ -191,7 +205,7 @@ def read_image(
                 return np.array(image)
             if mode is None:
                 raise ValueError("it has a palette, so its numbers are colours and no measurements")
-            orientation, array = orientation_of(image), _photograph(image)
+            orientation, array = orientation_of(image), rgb_pixels(image)
     except Exception as error:  # Pillow raises a dozen types on a broken file
         raise WsssError(
             f"cannot read image {source}: {error}. Replace the file or take its id out of the split."
@@ -276,7 +290,7 @@ def orientation_of(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 < value <= 8 else 1
 
 
-def _photograph(image: Image.Image) -> np.ndarray | None:
+def rgb_pixels(image: Image.Image) -> np.ndarray | None:
     """`H×W×3 uint8` of an image of any mode; None where a channel has 32 bits."""
     if image.mode in _ONE_16_BIT_CHANNEL:  # Pillow would cut the values off at 255
         grey = (np.array(image) >> 8).astype(np.uint8)

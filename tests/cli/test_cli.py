@@ -160,6 +160,14 @@ def test_help_is_quick() -> None:
 def test_unknown_names_are_one_line(capsys, monkeypatch) -> None:
     assert "unknown method 'magic'" in fail(capsys, monkeypatch, "crops", "--data", "nyuv2", "--methods", "cam,magic")
     assert "zoom looks at no depth" in fail(capsys, monkeypatch, "crops", "--data", "nyuv2", "--methods", "zoom@sensor")
+    for command in ("series", "presets"):
+        assert "--seeds 0,x: x is no number" in fail(capsys, monkeypatch, command, "--seeds", "0,x")
+
+
+@pytest.mark.parametrize("command", ["train", "train-depth"])
+def test_checkpoints_are_named_as_such(capsys, monkeypatch, command: str) -> None:
+    """What is written beside `NAME.safetensors` is `NAME.json` and `NAME.md`."""
+    assert "ends in .safetensors" in fail(capsys, monkeypatch, command, "--data", "nyuv2", "--out", "depth.json")
 
 
 @pytest.mark.parametrize(

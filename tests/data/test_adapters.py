@@ -117,6 +117,7 @@ def test_targets(target: Any, labels: list[int]) -> None:
         ((picture(), [{"bbox": [0, 0, 1, 1]}]), "class number, several, or a mask, not dict"),
         ((picture(), True), "class number, several, or a mask"),
         ((picture(), None), "class number, several, or a mask"),
+        ((picture().convert("F"), 0), "the image has mode F, whose range is unknown"),
         ((ToTensor()(picture()), 0), "leave out the transform to a tensor"),
         ((picture(), Image.fromarray(np.full((6, 8), 7, np.uint8))), r"its mask holds 7, but class ids are 0…2"),
         ((picture(), np.zeros((6, 8), np.float32)), r"a mask must be H×W of class ids"),
@@ -128,6 +129,12 @@ def test_rows_that_fit_no_form_are_named(row: tuple[Any, Any], message: str) -> 
     assert "data set x" in str(caught.value)
     assert "train-000000" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_pictures_of_16_bits_keep_their_range() -> None:
+    ramp = np.linspace(0, 65535, 48).reshape(6, 8).astype(np.uint16)
+    (sample,) = as_dataset([(Image.fromarray(ramp), 0)], name="x", classes=["a", "b"])
+    assert np.array_equal(sample.image, np.repeat((ramp >> 8).astype(np.uint8)[..., None], 3, axis=2))
 
 
 def test_what_is_no_data_set_is_refused() -> None:

@@ -86,6 +86,24 @@ def test_a_fingerprint_of_its_own_is_asked_and_no_sample_read() -> None:
         ({"mask": np.zeros((6, 8), np.int64)}, r"its mask must be \(6, 8\) uint8"),
         ({"depth": np.full((6, 8), 2, np.float32)}, r"inverse depth in \[0, 1\]"),
         ({"depth": np.full((6, 8), np.nan, np.float32)}, r"inverse depth in \[0, 1\]"),
+        ({"instances": np.zeros((6, 8), np.float32)}, r"its instances must be integers \(6, 8\)"),
+        ({"instances": np.zeros((6, 8), np.uint16)}, "its instance_classes must be class ids 1…2"),
+        (
+            {"instances": np.zeros((6, 8), np.uint16), "instance_classes": np.array([3], np.uint8)},
+            "its instance_classes must be class ids 1…2",
+        ),
+        (
+            {"instances": np.full((6, 8), 3, np.uint16), "instance_classes": np.array([1, 2], np.uint8)},
+            "its instances hold 3 to 3, but there are 2 instance_classes",
+        ),
+        (
+            {
+                "instances": np.ones((6, 8), np.uint16),
+                "instance_classes": np.array([1], np.uint8),
+                "occlusion": np.zeros(2, np.float32),
+            },
+            "its occlusion has 2 entries, but there are 1 instance_classes",
+        ),
     ],
 )
 def test_a_sample_that_is_not_as_it_must_be_is_named(changes: dict[str, Any], message: str) -> None:

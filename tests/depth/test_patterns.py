@@ -138,6 +138,19 @@ def test_the_key_is_of_the_files_that_match_alone(tmp_path: Path) -> None:
     assert source_identity(spec) != before
 
 
+def test_the_key_is_of_maps_in_linked_folders_too(tmp_path: Path) -> None:
+    """They are read, so another map there is another depth."""
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    save(tmp_path / "other" / "b.npy", ramp())
+    (folder / "a").symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "back").symlink_to(folder)  # no endless way
+    assert matching(folder, "{id}") == ["a/b.npy"]
+    before = source_identity(f"files:{folder}")
+    save(tmp_path / "other" / "b.npy", ramp() + 1)
+    assert source_identity(f"files:{folder}") != before
+
+
 def test_names_in_records_tell_patterns_of_one_folder_apart() -> None:
     near, far = "files:/data/phone/{id}_depth.npy", "files:/data/phone/{id}_smooth.npy"
     assert source_name(near) == "phone"

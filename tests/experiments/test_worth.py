@@ -5,7 +5,7 @@ import pytest
 
 from wsss.analysis import mean_iou
 from wsss.analysis.thresholds import THRESHOLDS
-from wsss.experiments.worth import Worth, advice, plain_worth, worth_of
+from wsss.experiments.worth import Packed, Worth, advice, plain_worth, worth_of
 from wsss.methods.presets import read_preset
 from wsss.methods.registry import METHODS
 
@@ -20,12 +20,16 @@ def counts(right: np.ndarray) -> np.ndarray:
     return out
 
 
+def packed(each: np.ndarray) -> list[Packed]:
+    return [Packed.of(one) for one in each]
+
+
 def test_each_image_is_scored_with_what_the_others_choose() -> None:
     """Image 0 is best with trial 1, all others with trial 0: image 0 gets trial 0, whatever is best for itself."""
     right = np.full((4, len(METHODS["depth"].trials), 47), 20)
     right[1:, 0] = 80
     right[0, 0], right[0, 1] = 40, 100
-    (found,) = worth_of({"depth": counts(right)}, PRESET)
+    (found,) = worth_of({"depth": packed(counts(right))}, PRESET)
     expected = counts(np.array([40, 80, 80, 80]))
     assert found.miou == pytest.approx(float(mean_iou(expected.sum(axis=0))))
     assert found.interval[0] <= found.miou <= found.interval[1]
@@ -35,12 +39,12 @@ def test_the_presets_trial_and_threshold_are_looked_up() -> None:
     right = np.full((3, len(METHODS["depth"].trials), 47), 50)
     choice = PRESET.choice("depth")
     right[:, METHODS["depth"].trials.index(choice.parameters), list(THRESHOLDS).index(choice.threshold)] = 90
-    (found,) = worth_of({"depth": counts(right)}, PRESET)
+    (found,) = worth_of({"depth": packed(counts(right))}, PRESET)
     assert found.preset == pytest.approx(float(mean_iou(counts(np.array([90])).sum(axis=0))))
 
 
 def test_equal_methods_differ_by_nothing() -> None:
-    same = counts(np.random.default_rng(0).integers(20, 90, (8, len(METHODS["depth"].trials), 47)))
+    same = packed(counts(np.random.default_rng(0).integers(20, 90, (8, len(METHODS["depth"].trials), 47))))
     first, second = worth_of({"rgb-region": same, "depth": same}, PRESET)
     assert first.against == {"depth": (0.0, (0.0, 0.0))}
     assert second.miou == first.miou

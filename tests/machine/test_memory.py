@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from wsss.errors import WsssError
 from wsss.machine import memory
-from wsss.machine.memory import free_memory, is_out_of_memory
+from wsss.machine.memory import free_memory, is_out_of_memory, require_memory
 
 
 @pytest.fixture
@@ -66,3 +67,11 @@ def test_address_space_is_a_limit(machine: Path, monkeypatch) -> None:
 )
 def test_what_says_that_memory_was_refused(error: BaseException, is_one: bool) -> None:
     assert is_out_of_memory(error) is is_one
+
+
+def test_flat_images_need_the_square_of_their_long_side(monkeypatch) -> None:
+    """A square crop reaches beyond them."""
+    monkeypatch.setattr(memory, "free_memory", lambda: 4e9)
+    require_memory("a", (1000, 1000), 2, 4)
+    with pytest.raises(WsssError, match="image a has 20000×40 pixels"):
+        require_memory("a", (40, 20000), 2, 4)

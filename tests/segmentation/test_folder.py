@@ -144,6 +144,11 @@ def test_a_broken_image_is_named_or_skipped(checkpoint: Path, images: Path, tmp_
     labels = predict_folder(load_predictor(checkpoint), images, tmp_path / "out", skip=skipped.append, progress=False)
     assert [path.name for path in labels] == ["a.png", "c.png"]
     assert ["b.png" in str(error) for error in skipped] == [True]
+    for path in images.iterdir():
+        path.write_bytes(b"broken")
+    none = predict_folder(load_predictor(checkpoint), images, tmp_path / "none", skip=skipped.append, progress=False)
+    with pytest.raises(WsssError, match="none of the images could be read"):
+        shares(none, ("cat",))
 
 
 def test_unusable_folders_are_named(images: Path, tmp_path: Path) -> None:

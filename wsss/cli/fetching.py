@@ -18,7 +18,7 @@ def fetch(
         Path | None, typer.Option(help="Folder to fill. Default: weights/NAME in $WSSS_CACHE or ~/.cache/wsss.")
     ] = None,
 ) -> Made:
-    """Download released weights with their model card, by https, and check their SHA-256; what was interrupted goes on."""
+    """Download released weights with their model card by https, check their SHA-256; what was interrupted goes on."""
     from wsss.networks.pretrained import WEIGHTS
     from wsss.networks.released import fetch_weights, read_registry
 

@@ -7,12 +7,27 @@ from pathlib import Path
 
 from wsss.errors import WsssError, first_line, in_one_line
 
-__all__ = ["classes_of", "methods_of", "names_of"]
+__all__ = ["classes_of", "methods_of", "names_of", "seeds_of"]
 
 
 def names_of(text: str | None) -> tuple[str, ...] | None:
     """The comma-separated names of an option; None where it was not given."""
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+
+
+def seeds_of(text: str | None) -> tuple[int, ...]:
+    """The random seeds of `--seeds`; none where it was not given.
+
+    >>> seeds_of("0, 2")
+    (0, 2)
+
+    Raises:
+        WsssError: one is no number from 0 on.
+    """
+    for each in names_of(text) or ():
+        if not (each.isascii() and each.isdigit()):
+            raise WsssError(f"--seeds {in_one_line(text or '')}: {in_one_line(each)} is no number from 0 on")
+    return tuple(map(int, names_of(text) or ()))
 
 
 def classes_of(text: str | None) -> tuple[str, ...] | None:

@@ -10,7 +10,8 @@ import typer
 from wsss.checks import settings_of_environment
 from wsss.cli.application import app
 from wsss.cli.made import Made
-from wsss.cli.options import Root, RunOptions, Seed, methods_of, names_of, of_a_run, open_run_of
+from wsss.cli.method_names import methods_of, seeds_of
+from wsss.cli.options import Root, RunOptions, Seed, of_a_run, open_run_of
 from wsss.cli.settings import place_from
 from wsss.errors import WsssError
 
@@ -118,14 +119,15 @@ def presets(
         bool,
         typer.Option("--measure", help="Then measure on each data set what the preset without it loses (an hour)."),
     ] = False,
-    seeds: Annotated[str, typer.Option(help="Seeds of training, comma-separated; of --measure.")] = "0",
+    seeds: Annotated[str, typer.Option(help="Random seeds of training, comma-separated; of --measure.")] = "0",
     nyuv2: NyuFolder = NYUV2,
     voc: VocFolder = VOC,
 ) -> Made:
     """Make the presets for photographs without masks anew from the committed records.
 
     With --measure, records say what each data set loses by the preset that leaves it out, what a few masks are worth,
-    and what criteria without masks choose. Classifiers that are not in the cache are trained; what was interrupted goes on.
+    and what criteria without masks choose. Classifiers that are not in the cache are trained. An interrupted command
+    goes on.
     """
     from wsss.experiments.plan import PRESET_IMAGES
     from wsss.experiments.preset_loss import measure_presets
@@ -134,14 +136,12 @@ def presets(
     from wsss.pipeline import open_run
     from wsss.records.store import load_records
 
+    numbers = seeds_of(seeds)
     write_presets(make_presets(load_records(Path("results"))))
     if not measure:
         return Made({"presets": PRESETS_FILE}, PRESETS_FILE, what="The presets")
     runs = [
-        [
-            open_run("reference", name, seed=int(seed), root=root, report_limit=PRESET_IMAGES)
-            for seed in seeds.split(",")
-        ]
+        [open_run("reference", name, seed=seed, root=root, report_limit=PRESET_IMAGES) for seed in numbers]
         for name, root in _folders(("voc", voc), ("nyuv2", nyuv2))
     ]
     records = measure_presets(runs, Path("results"), typer.echo)
@@ -166,7 +166,7 @@ def ablate(options: RunOptions, out: Out = None) -> Made:
 @of_a_run("data", "root", "classes", "depth", "seed")
 def series(
     options: RunOptions,
-    seeds: Annotated[str | None, typer.Option(help="Seeds of training, comma-separated.  [default: 0]")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Random seeds of training, comma-separated.  [default: 0]")] = None,
     methods: Annotated[str, typer.Option(help="Comma-separated method names.")] = "cam",
     out: Annotated[Path | None, typer.Option(help="Record tree; default: runs/PROFILE/results.")] = None,
 ) -> Made:
@@ -174,7 +174,7 @@ def series(
     from wsss.experiments.series import measure_series
 
     compared = methods_of(methods) or ("cam",)
-    each: list[dict[str, Any]] = [{"seed": int(seed)} for seed in names_of(seeds) or ()] or [{}]
+    each: list[dict[str, Any]] = [{"seed": seed} for seed in seeds_of(seeds)] or [{}]
     runs = [options.open(methods=compared, **seed) for seed in each]
     paths = measure_series(runs, compared, out or runs[0].folder / "results")
     for path in paths:

@@ -10,6 +10,7 @@ import typer
 from wsss.cli.made import Made, facts_of
 from wsss.cli.options import Methods, RunOptions, app, of_a_run
 from wsss.cli.training_options import trains
+from wsss.errors import WsssError
 
 if TYPE_CHECKING:
     from wsss.pipeline import Run
@@ -33,6 +34,12 @@ def _print_stage(run: "Run", stage: "Stage") -> list[dict[str, Any]]:
     for path in written:
         typer.echo(f"record {short_path(path)}")
     return facts_of(records, written)
+
+
+def _require_checkpoint(out: Path | None) -> None:
+    """Raise a `WsssError` unless a file of `--out` is named as checkpoints are: beside it lie other files."""
+    if out is not None and out.suffix != ".safetensors":
+        raise WsssError(f"--out {out}: the name of a checkpoint ends in .safetensors")
 
 
 def _places(what: str, places: Mapping[str, Path]) -> None:
@@ -74,6 +81,7 @@ def train(
     from wsss.machine.processes import tell
     from wsss.pipeline.cards import write_card
 
+    _require_checkpoint(out)
     run = options.open()
     path = out or run.folder / run.data_name / "classifier.safetensors"
     run.export_classifier(path, options.methods(methods) or run.config.methods)
@@ -98,6 +106,7 @@ def train_depth(
     from wsss.depth.training import train_with_folds
     from wsss.pipeline.cards import write_card
 
+    _require_checkpoint(out)
     run = options.open()
     path = out or run.folder / run.data_name / "depth.safetensors"
     config = run.config

@@ -16,6 +16,7 @@ from wsss.data.base import IGNORE, Sample, labels_of_mask
 from wsss.data.own import OwnDataset
 from wsss.data.splits import cut_tune, without
 from wsss.errors import WsssError, first_line
+from wsss.io import rgb_pixels
 
 __all__ = ["as_dataset", "as_splits"]
 
@@ -184,7 +185,10 @@ def _classes_of(source: Any) -> Sequence[str]:
 
 def _pixels(image: Any) -> np.ndarray:
     if isinstance(image, Image):
-        return np.array(image.convert("RGB"))
+        pixels = rgb_pixels(image)
+        if pixels is None:
+            raise ValueError(f"the image has mode {image.mode}, whose range is unknown: give 8 or 16 bits a channel")
+        return pixels
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise ValueError(

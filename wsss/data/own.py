@@ -111,11 +111,32 @@ def _check_sample(data: Dataset, name: str, sample: Any) -> None:
             raise WsssError(f"{what}: its mask must be {image.shape[:2]} uint8, as the image, not {_described(mask)}")
         if (odd := mask[(mask > len(data.classes)) & (mask < IGNORE)]).size:
             raise WsssError(f"{what}: its mask holds {odd[0]}, but class ids are 0…{len(data.classes)} and 255")
+    if problem := _wrong_instances(sample, len(data.classes)):
+        raise WsssError(f"{what}: {problem}")
     if depth is not None and not (_is_array(depth, np.float32, 2) and depth.min() >= 0 and depth.max() <= 1):
         raise WsssError(
             f"{what}: its depth must be H×W float32 inverse depth in [0, 1], larger = nearer: make it with "
             "wsss.data.inverse_depth: normalise_inverse_depth(inverse_depth(values, kind))"
         )
+
+
+def _wrong_instances(sample: Sample, num_classes: int) -> str | None:
+    """What is wrong with the objects of a sample, if it has any: ids 0…N, and N entries of all that is said of them."""
+    objects = sample.instances
+    said = {name: getattr(sample, name) for name in ("occlusion", "marked_occluded", "marked_truncated")}
+    if objects is None:
+        return None
+    if not np.issubdtype(objects.dtype, np.integer) or objects.shape != sample.image.shape[:2]:
+        return f"its instances must be integers {sample.image.shape[:2]}, as the image, not {_described(objects)}"
+    ids = sample.instance_classes
+    if ids is None or any(not 1 <= one <= num_classes for one in np.asarray(ids).ravel().tolist()):
+        return f"its instance_classes must be class ids 1…{num_classes}, one an instance"
+    if objects.min() < 0 or objects.max() > len(ids):
+        return f"its instances hold {objects.min()} to {objects.max()}, but there are {len(ids)} instance_classes"
+    for name, values in said.items():
+        if values is not None and len(values) != len(ids):
+            return f"its {name} has {len(values)} entries, but there are {len(ids)} instance_classes"
+    return None
 
 
 def _is_array(value: Any, dtype: Any, axes: int) -> bool:
@@ -131,4 +152,6 @@ def _hash_of(sample: Sample) -> str:
     for name, value in vars(sample).items():
         if isinstance(value, np.ndarray):
             digest.update(f"{name} {value.dtype} {value.shape}".encode() + np.ascontiguousarray(value).tobytes())
+        elif name in ("turned", "full_size") and value:
+            digest.update(f"{name} {value}".encode())
     return digest.hexdigest()

@@ -60,8 +60,8 @@ def sorted_out(paths: Iterable[Path]) -> tuple[list[Path], list[Path], list[Path
     return pictures, beside, [path for path in foreign if path.with_suffix("") not in names]
 
 
-def files_below(folder: Path) -> tuple[list[Path], list[Path]]:
-    """All files of a folder and of the folders in it, sorted, and the folders that cannot be opened.
+def files_below(folder: Path, *, below: bool = True) -> tuple[list[Path], list[Path]]:
+    """All files of a folder and, with `below`, of the folders in it, sorted, and the folders that cannot be opened.
 
     Hidden files and folders are none. Links to folders are followed, except to one that holds the link.
     """
@@ -77,7 +77,7 @@ def files_below(folder: Path) -> tuple[list[Path], list[Path]]:
         for path in (place / name for name in names if name[0] != "."):
             if os.path.isfile(path):
                 found.append(path)
-            elif os.path.isdir(path):
+            elif below and os.path.isdir(path):
                 real = Path(os.path.realpath(path))
                 if not any(each.is_relative_to(real) for each in above):
                     waiting.append((path, (*above, real)))

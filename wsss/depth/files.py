@@ -170,8 +170,10 @@ def _is_stretched_grid(dataset: Dataset, folder: Path, pattern: str) -> bool:
     sizes = {read_depth_file(folder / name).shape for name in names}
     chosen = subset([str(index) for index in range(len(dataset))], SIGN_SAMPLE)
     images = [dataset[int(index)].own_size for index in chosen]
+    if len(sizes) != 1:
+        return False
     grid = sizes.pop()
-    if sizes or any(2 * max(grid) > max(size) for size in images):
+    if any(2 * max(grid) > max(size) for size in images):
         return False
     differ = sum(not fits(grid, size) for size in images)
     several = any(not fits(size, images[0]) for size in images)

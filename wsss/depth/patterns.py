@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from wsss.data.picture_files import files_below
 from wsss.errors import WsssError
 
 __all__ = ["SUFFIXES", "WHOLE_FOLDER", "in_capitals", "looked_for", "matching", "present_in", "split_pattern"]
@@ -82,13 +83,11 @@ def present_in(folder: Path, names: Iterable[str]) -> set[str]:
 def matching(folder: Path, pattern: str, *, below: bool = True) -> list[str]:
     """All files of a folder that hold the depth of some image, as seen from it and in order.
 
-    With `below` also those in folders of it. Hidden ones are left out. There are none in a folder that cannot be read.
+    With `below` also those in folders of it, linked ones too. Hidden ones are left out. There are none in a folder that
+    cannot be read.
     """
-    expected, found = _expression(pattern), []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if below and not name.startswith(".")]
-        part = Path(place).relative_to(folder)
-        found += [(part / name).as_posix() for name in files if not name.startswith(".")]
+    expected = _expression(pattern)
+    found = (path.relative_to(folder).as_posix() for path in files_below(folder, below=below)[0])
     return sorted(name for name in found if expected.fullmatch(name))
 
 

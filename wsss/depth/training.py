@@ -17,7 +17,7 @@ from wsss.data.transforms import colour_jitter, normalise_batch, resize_long_sid
 from wsss.depth.estimators import FOLDS, fold_path
 from wsss.depth.monocular import DepthNetwork, save_depth_network
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_json, write_json
+from wsss.io import content_hash, read_table, write_json
 from wsss.machine.contents import weights_hash
 from wsss.machine.processes import agreed, is_main, made_by_main, num_processes, require_images, wait
 from wsss.machine.runtime import seed_everything
@@ -264,7 +264,7 @@ def _require_same(checkpoint: Path, facts: dict[str, str]) -> None:
     """
     path = checkpoint.with_suffix(".json")
     kept = [each for each in (checkpoint, *(fold_path(checkpoint, fold) for fold in range(FOLDS))) if each.exists()]
-    found, remedy = read_json(path) if path.exists() else {}, "Give another file with --out, or delete it."
+    found, remedy = read_table(path) if path.exists() else {}, "Give another file with --out, or delete it."
     if found and set(found) != set(facts):
         raise WsssError(f"{path}, which would say what {checkpoint} is, holds something else. {remedy}")
     if kept and found != facts:

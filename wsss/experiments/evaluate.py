@@ -19,7 +19,7 @@ from wsss.depth.sources import open_depth
 from wsss.depth.specs import portable_spec, source_identity
 from wsss.errors import WsssError
 from wsss.experiments.foreign import choice_of, methods_of, open_foreign, sources_of, unreadable
-from wsss.io import content_hash, read_json
+from wsss.io import content_hash, read_table
 from wsss.machine.contents import weights_hash
 from wsss.machine.runtime import keep_freed_memory, pick_device
 from wsss.methods.depth_cam import DepthCAM, Depths
@@ -180,7 +180,7 @@ def _require_own_tree(out: Path, dataset: Dataset, checkpoint: Path) -> None:
     """Raise a `WsssError` if the records that new ones would lie among are not of this checkpoint and these classes."""
     digest = weights_hash(checkpoint)
     for path in sorted((out / dataset.name / "cam" / dataset.split).glob("[!.]*.json")):
-        settings = read_json(path).get("provenance", {}).get("settings") or {}
+        settings = read_table(path).get("provenance", {}).get("settings") or {}
         if settings.get("checkpoint_sha256") != digest or set(settings.get("classes", ())) != set(dataset.classes):
             raise WsssError(
                 f"{path} is of another checkpoint or other classes than those of {checkpoint} on {dataset.name}: "

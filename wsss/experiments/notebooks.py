@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wsss.errors import WsssError
-from wsss.io import atomic_path, content_hash, read_json, write_json
+from wsss.io import atomic_path, content_hash, read_table, write_json
 from wsss.machine.lazy import needed
 from wsss.machine.memory import peak_memory
 from wsss.paths import notebook_folder
@@ -135,7 +135,7 @@ def chapter_times(folder: Path) -> dict[str, float]:
     path = folder / TIMES
     if not path.exists():
         return {}
-    found = read_json(path)
+    found = read_table(path)
     try:
         return {str(name): float(one["seconds"]) for name, one in found["chapters"].items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -144,7 +144,7 @@ def chapter_times(folder: Path) -> dict[str, float]:
 
 def _keep_time(path: Path, name: str, seconds: float, parameters: Mapping[str, Any]) -> None:
     """Put the time of a notebook beside those of others."""
-    kept = read_json(path).get("chapters", {}) if path.exists() else {}
+    kept = read_table(path).get("chapters", {}) if path.exists() else {}
     chapters = {**kept, name: {"seconds": round(seconds, 1), "parameters": dict(parameters)}}
     made = provenance(cores=os.cpu_count(), peak_gigabytes=peak_memory())
     write_json(path, {"chapters": chapters, "provenance": made})

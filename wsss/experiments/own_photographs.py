@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from wsss.methods.names import MethodName
 from wsss.methods.registry import method
 from wsss.paths import runs_folder, short_path
 from wsss.pipeline.run import Run
-from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
 from wsss.pseudo.refinement import REFINEMENTS
 
 __all__ = [
@@ -97,8 +96,16 @@ def learned_in_place_of_hub(run: Run, names: Sequence[str]) -> Path | None:
         made = [path for path in runs_folder().glob("*/*/depth.safetensors") if path.parts[-3] != "smoke"]
         ids = set(run.data("train").ids)
         newest = sorted(made, key=lambda path: path.stat().st_mtime, reverse=True)
-        return next((path for path in newest if ids.isdisjoint(load_depth_network(path).trained_on)), None)
+        return next((path for path in newest if _is_strange_to(path, ids)), None)
     return None
+
+
+def _is_strange_to(path: Path, ids: Set[str]) -> bool:
+    """Whether a file holds a depth network that has learnt from none of these photographs."""
+    try:
+        return ids.isdisjoint(load_depth_network(path).trained_on)
+    except WsssError:  # broken, or of another kind
+        return False
 
 
 def require_usable_depth(run: Run, name: str) -> None:
@@ -195,9 +202,9 @@ def write_label_folder(run: Run, name: str, out: Path, instead_of: str | None = 
     write_json(out / FACTS, facts)
     with atomic_path(out / "classes.txt") as path:
         path.write_text("".join(f"{each}\n" for each in score.classes), encoding="utf-8")
-    for each in score.ids:
-        if each not in corrected:
-            save_pseudo_label(out / f"{each}.png", load_pseudo_label(folder / f"{each}.png"))
+    for each in (name for name in score.ids if name not in corrected):
+        with atomic_path(out / f"{each}.png") as path:  # byte by byte: by its hash it is known as not corrected
+            shutil.copyfile(folder / f"{each}.png", path)
     return facts
 
 
@@ -206,9 +213,10 @@ def _corrected(run: Run, out: Path) -> list[str]:
     if not (out / FACTS).exists():
         return []
     data = run.data("train")
-    changed = [each for each in _changed_maps(read_json(out / FACTS), out) if each in data.ids]
+    places = {each: place for place, each in enumerate(data.ids)}
+    changed = [each for each in _changed_maps(read_json(out / FACTS), out) if each in places]
     for each in changed:
-        size = data[data.ids.index(each)].own_size
+        size = data[places[each]].own_size
         read_class_mask(out / f"{each}.png", size, len(data.classes))
     return changed
 

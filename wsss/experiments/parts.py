@@ -29,7 +29,7 @@ from wsss.experiments.plan import (
 )
 from wsss.experiments.results import stage_methods, stage_part
 from wsss.experiments.series import measure_series
-from wsss.io import read_json
+from wsss.io import read_json, read_table
 from wsss.machine.processes import is_main
 from wsss.machine.stopwatch import Stopwatch
 from wsss.paths import runs_folder
@@ -146,7 +146,7 @@ def _why_part(run: Run, stage: Stage, folder: Path) -> str | None:
     path = part_path(folder, _data_name(run), run.config.seed, stage)
     if not path.exists():
         return "missing"
-    found = read_json(path)
+    found = read_table(path)
     data = run.data_hash(stage) if run.data_is_there else None
     stale = stale_facts(found.get("made", {}), run.config_hash, algorithms_of(stage), data)
     if stale:
@@ -159,7 +159,7 @@ def _why(run: Run, path: Path, stage: Stage, variants: Sequence[str] | None = No
     """Why an experiment's record at `path` is to be made; None where it is there."""
     if not path.exists():
         return "missing"
-    record = read_json(path)
+    record = read_table(path)
     stale = stale_facts(record.get("provenance", {}), run.config_hash, algorithms_of(stage))
     if stale:
         return f"of other {', '.join(stale)}"
@@ -217,7 +217,7 @@ def bring_parts(source: Path, folder: Path) -> list[Path]:
     for path in paths:
         part = load_part(path)
         target = part_path(folder, part.data, part.seed, part.stage)
-        if target.exists() and read_json(target) != read_json(path):
+        if target.exists() and read_json(target) != read_table(path):
             raise WsssError(f"{path} and {target} are of one part but not equal: delete the one that is not wanted")
         brought.append(save_part(folder, part))
     return brought

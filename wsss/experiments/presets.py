@@ -71,7 +71,10 @@ def _preset(records: Sequence[Record], data: Sequence[str]) -> dict[str, Any]:
                     "refinement": _usual(map(_refinement, _each(found, "refinement_parameters")), tried),
                     **{name: _mean(found, key) for name, key in _THRESHOLDS.items()},
                 }
-    settings = _of(records, data[-1], "cam", "cam", None)[0]["provenance"]["settings"]
+    plain = _of(records, data[-1], "cam", "cam", None)
+    if not plain:
+        raise WsssError(f"a preset of {', '.join(data)} needs the record of cam on {data[-1]}: run `make results`.")
+    settings = plain[0]["provenance"]["settings"]
     shared = {name: settings[name] for name in ("regions", "crops", "colour") if name in settings}
     return {"made_from": list(data), **shared, "methods": methods, "labels": labels}
 

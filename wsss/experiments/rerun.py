@@ -192,10 +192,9 @@ def name_of_method(path: Path, record: Record, config: Config) -> str:
     Raises:
         WsssError: no method of the configuration, or of the committed results, has the record's name.
     """
-    run = Run(config, progress=False)
     own = (*config.methods, *config.pseudo_methods, *config.label_methods)
-    known = (*own, *RESULT_METHODS[config.data], *RESULT_LABELS[config.data], FULL_SUPERVISION)
-    name = next((name for name in known if run.full_name(name) == full_name(record)), None)
+    known = (*own, *RESULT_METHODS.get(config.data, ()), *RESULT_LABELS.get(config.data, ()), FULL_SUPERVISION)
+    name = next((name for name in known if config.full_name(name) == full_name(record)), None)
     if name is None:
         raise WsssError(f"{path} does not say what {full_name(record)} is. Check out its commit.")
     return name

@@ -6,11 +6,12 @@ what it is scored on.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from wsss.analysis import bootstrap_miou, mean_iou, paired_bootstrap
 from wsss.analysis.thresholds import choose_threshold, threshold_place
@@ -63,16 +64,42 @@ def compare_methods(run: Run, preset: Preset, names: Sequence[str] = COMPARED) -
         )
     depths: Depths = {None: run.depth_of("tune")} if any(map(uses_depth, names)) else {}
     cam = run.depth_cam
-    counted = partial(image_counts, cam, data, trial_sweeps(cam, names, depths))
+    sweeps = trial_sweeps(cam, names, depths)
+
+    def counted(index: int) -> dict[str, Packed]:
+        return {name: Packed.of(one) for name, one in image_counts(cam, data, sweeps, index).items()}
+
     found = list(each_image(counted, range(len(data)), "compare", device=cam.device, progress=run.progress))
-    return worth_of({name: np.stack([one[name] for one in found]) for name in names}, preset)
+    return worth_of({name: [one[name] for one in found] for name in names}, preset)
 
 
-def worth_of(counts: Mapping[str, Counts], preset: Preset) -> list[Worth]:
+@dataclass(frozen=True)
+class Packed:
+    """Counts of one image, of which nearly all are 0, in little memory.
+
+    >>> counts = np.zeros((2, 47, 3, 4), np.int64)
+    >>> bool((Packed.of(counts).whole() == counts).all())
+    True
+    """
+
+    shape: tuple[int, ...]
+    held: csr_array
+
+    @classmethod
+    def of(cls, counts: Counts) -> "Packed":
+        """Of `(T,47,C+1,C+2)` counts, see `image_counts`."""
+        return cls(counts.shape, csr_array(counts.reshape(len(counts), -1)))
+
+    def whole(self) -> Counts:
+        """The counts again."""
+        return np.asarray(self.held.toarray().reshape(self.shape))
+
+
+def worth_of(counts: Mapping[str, Sequence[Packed]], preset: Preset) -> list[Worth]:
     """The methods' worth from their counts.
 
     Args:
-        counts: method → `(N,T,47,C+1,C+2)`, of N images, T trials and every threshold; see `image_counts`.
+        counts: method → of each image T trials at every threshold.
     """
     chosen = {name: _chosen_on_others(each) for name, each in counts.items()}
     return [
@@ -87,19 +114,19 @@ def worth_of(counts: Mapping[str, Counts], preset: Preset) -> list[Worth]:
     ]
 
 
-def _chosen_on_others(counts: Counts) -> Counts:
+def _chosen_on_others(counts: Sequence[Packed]) -> Counts:
     """Confusions `(N,C+1,C+2)` of each image, with what was chosen on the others."""
-    total = counts.sum(axis=0)
-    own = []
-    for each in counts:
+    total, own = reduce(np.add, (one.whole() for one in counts)), []
+    for each in (one.whole() for one in counts):
         trial, (threshold, _) = best_trial(total - each, choose_threshold)
         own.append(each[trial, threshold_place(threshold)])
     return np.stack(own)
 
 
-def _of_preset(name: str, counts: Counts, preset: Preset) -> Counts:
+def _of_preset(name: str, counts: Sequence[Packed], preset: Preset) -> Counts:
     choice = preset.choice(name)
-    return counts[:, method(name).trials.index(choice.parameters), threshold_place(choice.threshold)]
+    place = method(name).trials.index(choice.parameters), threshold_place(choice.threshold)
+    return np.stack([one.whole()[place] for one in counts])
 
 
 def advice(found: Sequence[Worth]) -> str:

@@ -1,11 +1,14 @@
 """Files from the web, checked by their SHA-256: whole under their name, or not there."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pooch
 import requests
+from filelock import FileLock
 
 from wsss.checks import switched_on
 from wsss.errors import WsssError, first_line
@@ -40,20 +43,11 @@ def download(url: str, sha256: str, target: Path) -> Path:
         if target.is_file() and file_hash(target) == sha256:
             return target
         raise WsssError(f"{target} is there and is another file than that of {url}. Delete it, or give another folder.")
-    part = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if part.exists() and _received(url, sha256, part):
-            os.replace(part, target)
-            return target
-        part.unlink(missing_ok=True)  # of another file, or spoilt: from the beginning
-        if not _received(url, sha256, part):
-            part.unlink()
-            raise WsssError(
-                f"what comes from {url} is not the file that was named: its SHA-256 is another. Try again later, or "
-                "report it."
-            )
-        os.replace(part, target)
+        with _alone(target):
+            if not target.exists():
+                _fetch(url, sha256, target)
     except requests.RequestException as error:
         raise WsssError(
             f"cannot download {target.name} from {url}: {first_line(error)}. Check the network and try again: it goes "
@@ -64,6 +58,31 @@ def download(url: str, sha256: str, target: Path) -> Path:
             f"cannot write {target}: {error.strerror or error}. Check free space and permissions of its folder."
         ) from error
     return target
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Wait for other processes that download the same file: two that append to one would spoil it."""
+    lock = target.with_name(f".{target.name}.lock")
+    with FileLock(lock):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _fetch(url: str, sha256: str, target: Path) -> None:
+    """Go on with what is there of a file, or begin it."""
+    part = target.with_name(f".{target.name}.part")
+    if not (part.exists() and _received(url, sha256, part)):
+        part.unlink(missing_ok=True)  # of another file, or spoilt: from the beginning
+        if not _received(url, sha256, part):
+            part.unlink()
+            raise WsssError(
+                f"what comes from {url} is not the file that was named: its SHA-256 is another. Try again later, or "
+                "report it."
+            )
+    os.replace(part, target)
 
 
 def _received(url: str, sha256: str, part: Path) -> bool:

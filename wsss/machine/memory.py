@@ -100,7 +100,8 @@ def require_memory(image_id: str, size: tuple[int, int], classes: int, maps: int
         at_once: images that are worked on side by side, which are taken to be as large as this one.
     """
     height, width = size
-    needed = at_once * height * width * (4 * COPIES * classes * maps + WORKING_BYTES)
+    canvas = max(height, width) ** 2 - height * width  # a square crop of a flat image reaches beyond it
+    needed = at_once * (height * width * (4 * COPIES * classes * maps + WORKING_BYTES) + canvas * 4 * (classes + 3))
     if needed < UNNOTICED:
         return
     free = free_memory()

@@ -293,4 +293,10 @@ class DepthCAM:
         own = [float(probabilities[self.info.classes.index(name)]) for name in self.classes]
         if self.info.activation == "softmax":
             return [int(np.argmax(own))]
-        return [index for index, probability in enumerate(own) if probability > PREDICTED_THRESHOLD]
+        likely = [index for index, probability in enumerate(own) if probability > PREDICTED_THRESHOLD]
+        if len(likely) > MOST_LABELS:
+            raise WsssError(
+                f"{len(likely)} classes have a probability above {PREDICTED_THRESHOLD:g}, and a label map has numbers "
+                f"for {MOST_LABELS}: say with classes= which to look for"
+            )
+        return likely

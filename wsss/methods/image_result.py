@@ -132,7 +132,10 @@ class ImageResult:
         if folder.exists() and not folder.is_dir():
             raise WsssError(f"{folder} is a file, and a folder is to be filled: give another one")
         require_apart([folder / name for name in FILES], *self.sources, remedy="Give another folder.")
-        (folder / FILES[-1]).unlink(missing_ok=True)  # it says that the others belong together
+        try:
+            (folder / FILES[-1]).unlink(missing_ok=True)  # it says that the others belong together
+        except OSError as error:
+            raise WsssError(f"cannot write {folder / FILES[-1]}: {error.strerror}. Give another folder.") from error
         with atomic_path(folder / "scores.npz") as path, path.open("wb") as file:
             np.savez_compressed(
                 file,

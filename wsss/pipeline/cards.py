@@ -5,7 +5,7 @@ from typing import Any
 
 from wsss.checks import plain_settings
 from wsss.config import algorithms_of
-from wsss.io import read_json
+from wsss.io import read_table
 from wsss.machine.processes import is_main
 from wsss.methods.names import MethodName
 from wsss.pipeline.run import Run
@@ -61,7 +61,7 @@ def current_record(run: Run, folder: Path, stage: Stage, name: str) -> Path | No
     path = record_path(folder, place)
     if run.config.profile == "smoke" or not path.exists():  # smoke: its numbers are no results
         return None
-    made = read_json(path).get("provenance", {})
+    made = read_table(path).get("provenance", {})
     return None if stale_facts(made, run.config_hash, algorithms_of(stage), run.data_hash(stage)) else path
 
 

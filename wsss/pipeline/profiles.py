@@ -165,13 +165,14 @@ def profile(name: str = "default", data: str = "tabletop", *, own: bool = False,
     unknown = sorted(set(settings) - known)
     if unknown:
         raise WsssError(f"unknown setting {unknown[0]!r}; choose from {', '.join(sorted(known))}")
-    config = _with_parts(PROFILES[name](Config(profile=name, data=data, **_BY_DATA.get(data, _OF_OTHERS))), of_parts)
+    config = PROFILES[name](Config(profile=name, data=data, **_BY_DATA.get(data, _OF_OTHERS)))
     if data == "photographs":
         given_preset = read_preset(settings.get("preset") or PHOTOGRAPHS)
         config = replace(config, regions=given_preset.regions, crops=given_preset.crops, colour=given_preset.colour)
+    config = _with_parts(config, of_parts)
     root = settings.get("root")
-    own = data == "voc" and root is not None and Path(root).resolve().name not in REFERENCE_ROOTS
-    if own or data == "photographs":
+    foreign = data == "voc" and root is not None and Path(root).resolve().name not in REFERENCE_ROOTS
+    if foreign or data == "photographs":
         config = replace(config, train_limit=None, tune_limit=None, report_limit=None)
     given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items() if value is not None

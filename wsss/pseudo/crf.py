@@ -50,7 +50,8 @@ def dense_crf(
 
     height, width = image.shape[:2]
     odds = np.concatenate([np.full((1, height, width), threshold, np.float32), scores])
-    probabilities = np.clip(odds / odds.sum(axis=0), _LEAST, 1)
+    total = np.maximum(odds.sum(axis=0), np.finfo(np.float32).tiny)  # 0 where no score is, at a threshold of 0
+    probabilities = np.clip(odds / total, _LEAST, 1)
     field = densecrf.DenseCRF2D(width, height, len(odds))
     field.setUnaryEnergy(np.ascontiguousarray(unary_from_softmax(probabilities)))
     field.addPairwiseGaussian(sxy=_SMOOTH_SIDE, compat=_SMOOTH_WEIGHT)

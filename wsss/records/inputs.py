@@ -5,7 +5,7 @@ from pathlib import Path
 
 from wsss.depth.specs import KINDS_OF_PLACE, innermost, pattern_of, place_of, source_identity
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_json
+from wsss.io import content_hash, read_table
 
 __all__ = ["inputs_read", "name_it", "require_names_apart", "require_same_inputs"]
 
@@ -47,7 +47,7 @@ def require_same_inputs(path: Path, read: Mapping[str, Mapping[str, str | None]]
     """
     if not path.exists():
         return
-    before = read_json(path).get("provenance", {}).get("read", {})
+    before = read_table(path).get("provenance", {}).get("read", {})
     for name, now in read.items():
         then = before.get(name, now)
         if then["place"] != now["place"] and then["contents"] != now["contents"]:

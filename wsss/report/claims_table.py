@@ -11,7 +11,7 @@ __all__ = ["claims_block", "claims_table"]
 
 
 def claims_table(record: ClaimsRecord) -> pd.DataFrame:
-    """A row for each comparison: what was aimed at, the difference with interval, each training run, p values, verdict."""
+    """A row for each comparison: the aim, the difference with its interval, each training run, p values, verdict."""
     rows = [_row(row) for row in record["rows"]]
     return pd.DataFrame(rows).set_index(["data", "comparison"])
 

@@ -20,7 +20,7 @@ from wsss.io import content_hash, file_hash, picture_size, read_image, read_json
 from wsss.machine.processes import agreed, gathered, is_main, num_processes, share, tell
 from wsss.machine.progress import progress_bar
 from wsss.machine.runtime import pick_device
-from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
+from wsss.pseudo.labels import save_pseudo_label
 from wsss.segmentation.inference import NoMemory
 from wsss.segmentation.predictor import Predictor
 from wsss.segmentation.standing import FACTS, Standing, corrected_map, note_maps, tell_corrected, without_stale
@@ -153,13 +153,13 @@ def predict_folder(
 
     own = [files[index] for index in share(len(files))]
     there = [path for path in own if stands(path)]
-    for path in there:
-        if ids[path] in standing.corrected:
-            size = read_image(path, turn=True).shape[:2]
-            draw(path, corrected_map(out / f"{ids[path]}.png", size, predictor.classes))
-    read: list[Path] = []
     device = pick_device()
     require, asked = partial(predictor.require_memory, device=device), [path for path in own if path not in there]
+    seen: list[Path] = []
+    for image in _readable([path for path in there if ids[path] in standing.corrected], seen, skip, require):
+        target = out / f"{ids[seen[-1]]}.png"
+        draw(seen[-1], corrected_map(target, image.shape[:2], predictor.classes))
+    read: list[Path] = []
     labels = _named(predictor(_readable(asked, read, skip, require), device), read)
     bar = progress_bar(labels, "predict", len(asked), shown=progress and is_main())
     made: dict[str, str] = {}
@@ -167,7 +167,7 @@ def predict_folder(
         for path, label in bar:
             target = out / f"{ids[path]}.png"
             if standing.keeps(ids[path], target, label):
-                draw(path, load_pseudo_label(target))
+                draw(path, corrected_map(target, label.shape, predictor.classes))
                 continue
             save_pseudo_label(target, label)
             made[ids[path]] = file_hash(target)
@@ -237,7 +237,13 @@ def _named(labels: Iterator[NDArray[np.uint8]], read: Sequence[Path]) -> Iterato
 
 
 def shares(labels: Sequence[Path], classes: Sequence[str]) -> dict[str, float]:
-    """Percent of all pixels with each label, background first."""
+    """Percent of all pixels with each label, background first.
+
+    Raises:
+        WsssError: there is no label map.
+    """
+    if not labels:
+        raise WsssError("no label map was made: none of the images could be read")
     counts = np.zeros(256, np.int64)
     for path in labels:
         counts += np.bincount(read_image(path, mode=None).ravel(), minlength=256)

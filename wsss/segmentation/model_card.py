@@ -89,7 +89,7 @@ def model_card(
             pipeline_tag=TASKS[held.kind],
             tags=["weakly-supervised-segmentation", "class-activation-maps"],
             model_name=name if record else None,
-            eval_results=_results(held, record) if record else None,
+            eval_results=_results(record) if record else None,
         )
         head = data.to_yaml()
     except (TypeError, ValueError) as error:
@@ -111,7 +111,7 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _results(held: AnyCheckpoint, record: Record) -> Any:
+def _results(record: Record) -> Any:
     from huggingface_hub import EvalResult
 
     score = record["miou"].get("mean")

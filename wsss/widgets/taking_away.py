@@ -77,11 +77,11 @@ class OfRun:
         place = f"{where} <code>{html.escape(short_path(path))}</code>"
         said = f'<p role="status">The parameters are {place}. Run chapters 04 to 06 with them:</p>'
         chapters = "04_pseudo_labels,05_segmentation_training,06_miou_tables"
-        command = f"wsss run {_options(run, parameters.source)} --crops {path} --notebooks {chapters}"
+        command = f"wsss run {_options(run, parameters.source)} --crops {shlex.quote(str(path))} --notebooks {chapters}"
         return [
             HTML(said),
             _readable("command", command, 3),
-            _readable("or parameter", f'crops = "{path}"', 2),
+            _readable("or parameter", f"crops = {str(path)!r}", 2),
             _readable("file", text, 8),
         ]
 
@@ -131,5 +131,6 @@ def _options(run: Run, source: str | None) -> str:
         "depth": inline(source or config.depth, declared),
         "depth-kind": config.depths.kind(source),
         "root": config.root,
+        "classes": ",".join(f'"{name}"' if "," in name else name for name in config.classes or ()) or None,
     }
     return " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
