@@ -188,7 +188,7 @@ def test_large_photographs_get_label_maps_of_their_own_size(
     given = ("label", "--depth", "files:depth", "--depth-kind", "metric", "--side", "80", "--out", "labels")
     run(*given)
     assert [one for one in said if "--side" in one] == [
-        "4 photographs (astronaut, chelsea, coffee, …) of more than 80 pixels on the long side: looked at with as many "
+        "4 photographs (astronaut, chelsea, coffee, …) of more than 80 pixels on the long side: reduced to as many first "
         "(--side). Label maps have the photographs' own size."
     ]
     out = photos.parent / "labels"
