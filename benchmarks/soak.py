@@ -21,8 +21,9 @@ import psutil
 from PIL import Image
 
 from benchmarks.measure import CHECKOUT, machine
+from wsss.data.pictures import read_image
 from wsss.errors import WsssError
-from wsss.io import read_image, write_json
+from wsss.io import write_json
 
 __all__ = ["draw_photographs", "soak"]
 

@@ -18,9 +18,10 @@ import torch
 
 from wsss import cli
 from wsss.config import ClassifierConfig, Config, SegmentationConfig
+from wsss.data.pictures import write_png
 from wsss.data.voc import VocDataset
 from wsss.errors import WsssError
-from wsss.io import file_hash, read_json, write_json, write_png
+from wsss.io import file_hash, read_json, write_json
 from wsss.networks import backbones
 from wsss.pipeline import Run
 

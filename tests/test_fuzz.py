@@ -32,6 +32,7 @@ from wsss.cam.classifier import Classifier, info_for, load_classifier, save_clas
 from wsss.config import Config
 from wsss.data.annotations import xml_labels, xml_marks
 from wsss.data.download import extract, read_sbd_mask
+from wsss.data.pictures import read_image
 from wsss.data.splits import read_split
 from wsss.data.tabletop import CLASSES, TabletopDataset
 from wsss.data.voc import VOC_CLASSES, read_class_names
@@ -41,7 +42,7 @@ from wsss.depth.sources import open_depth
 from wsss.depth.specs import check_source
 from wsss.errors import WsssError
 from wsss.experiments.notebooks import parameters_of
-from wsss.io import read_image, read_json
+from wsss.io import read_json
 from wsss.methods.parameters import CropParameters, RegionParameters
 from wsss.paths import notebook_folder
 from wsss.pipeline.crop_file import CropSettings, read_crop_settings

@@ -31,12 +31,13 @@ from wsss.data.coco import annotations_of, category_list
 from wsss.data.labelled import LabelledPhotographs
 from wsss.data.mask_sources import open_masks
 from wsss.data.own import OwnDataset
+from wsss.data.pictures import write_png
 from wsss.data.tags import Tags, photographs_in, read_tags
 from wsss.data.vocabulary import read_class_names
 from wsss.depth.estimators import hub_depth
 from wsss.depth.specs import check_source
 from wsss.errors import WsssError, in_one_line, is_one_line
-from wsss.io import write_json, write_png
+from wsss.io import write_json
 from wsss.networks.pretrained import pretrained_file
 from wsss.networks.released import read_registry
 from wsss.pipeline.crop_file import read_crop_settings

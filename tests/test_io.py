@@ -13,17 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from wsss.data.palette import voc_palette
+from wsss.data.pictures import read_image, read_palette, write_png
 from wsss.errors import WsssError
-from wsss.io import (
-    atomic_path,
-    content_hash,
-    read_image,
-    read_json,
-    read_palette,
-    temporary_stem,
-    write_json,
-    write_png,
-)
+from wsss.io import atomic_path, content_hash, read_json, temporary_stem, write_json
 from wsss.paths import short_path
 
 

@@ -9,10 +9,11 @@ import pytest
 from wsss import cli
 from wsss.cam.classifier import load_classifier
 from wsss.data.nyuv2 import NyuV2Dataset
+from wsss.data.pictures import read_image
 from wsss.data.voc import VOC_CLASSES, VocDataset
 from wsss.depth.files import files_depth, read_depth_file
 from wsss.errors import WsssError
-from wsss.io import file_hash, read_image, read_json
+from wsss.io import file_hash, read_json
 from wsss.pipeline.crop_file import read_crop_settings
 from wsss.segmentation.folder import image_files
 from wsss.segmentation.predictor import load_predictor

@@ -1,4 +1,4 @@
-"""Everything that can be set, in frozen dataclasses, and the four profiles.
+"""Everything that can be set, in frozen dataclasses; `wsss.pipeline.profiles` has the profiles.
 
 A stage's cache key is the hash of the parts it depends on, so that what is here decides what is computed anew.
 """

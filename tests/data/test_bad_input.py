@@ -11,13 +11,14 @@ import pytest
 from PIL import Image
 
 from wsss.data.download import Archive, extract
+from wsss.data.pictures import read_image
 from wsss.data.splits import read_split
 from wsss.data.tabletop import TabletopDataset
 from wsss.data.tabletop_rendering import render_series
 from wsss.data.voc import VocDataset, read_class_names
 from wsss.data.vocabulary import choose_classes
 from wsss.errors import WsssError
-from wsss.io import read_image, read_json
+from wsss.io import read_json
 
 FIRST = "2012_000008"  # of val: a cat and a dog
 SIZE = (40, 48)

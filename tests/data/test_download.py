@@ -11,9 +11,9 @@ import pytest
 from scipy.io import savemat
 
 from wsss.data.download import SBD, VOC2012, Archive, default_root, download_voc2012, extract, fetch, read_sbd_mask
+from wsss.data.pictures import read_image
 from wsss.data.voc import VocDataset
 from wsss.errors import WsssError
-from wsss.io import read_image
 
 SBD_MASK = np.pad(np.full((20, 10), 12, dtype=np.uint8), ((10, 10), (0, 38)))
 

@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 from tests.conftest import write_palette_png
 from wsss import cli
 from wsss.config import ClassifierConfig
+from wsss.data.pictures import read_image
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
 from wsss.experiments.notebooks import NOTEBOOKS
 from wsss.experiments.rerun import rerun_record
 from wsss.experiments.results import write_stage
-from wsss.io import read_image, read_json, write_json
+from wsss.io import read_json, write_json
 from wsss.pipeline import Run, open_run
 from wsss.pipeline.profiles import profile
 from wsss.records.inputs import inputs_read, name_it, require_same_inputs

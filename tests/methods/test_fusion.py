@@ -13,7 +13,7 @@ from wsss.cam.maps import normalise_maps
 from wsss.errors import WsssError
 from wsss.methods.crops import Crop
 from wsss.methods.diffusion import diffusion, walk
-from wsss.methods.fusion import Evidence, crop_evidence, crop_means, fuse, region_means, region_votes, shared
+from wsss.methods.fusion import Evidence, crop_evidence, crop_means, fuse, region_averages, region_means, shared
 from wsss.methods.parameters import FusionParameters
 from wsss.methods.regions import Regions
 from wsss.methods.registry import METHODS
@@ -113,7 +113,7 @@ def test_a_vote_is_constant_inside_regions(crop_weight: float) -> None:
     assert given_.regions is not None
     given_ = replace(given_, partitions=given_.partitions[:1])
     maps = torch.rand(2, 9, 13)
-    votes = region_votes(maps, given_, crop_weight)
+    votes = region_averages(maps, given_, crop_weight)
     labels = torch.from_numpy(given_.regions.labels)  # type: ignore[union-attr]
     seen = crop_means(given_, labels)
     for region in (1, 2, 3):
@@ -129,10 +129,10 @@ def test_partitions_vote_side_by_side_and_crops_only_in_the_first() -> None:
     given_ = evidence()
     maps = torch.rand(2, 9, 13)
     first, second = (pixel_means(maps, regions.labels) for regions in given_.partitions)
-    np.testing.assert_allclose(region_votes(maps, given_, 0.0).numpy(), (first + second) / 2, atol=1e-5)
-    alone = region_votes(maps, replace(given_, partitions=given_.partitions[:1]), 2.0).numpy()
+    np.testing.assert_allclose(region_averages(maps, given_, 0.0).numpy(), (first + second) / 2, atol=1e-5)
+    alone = region_averages(maps, replace(given_, partitions=given_.partitions[:1]), 2.0).numpy()
     assert not np.allclose(alone, first, atol=1e-3)
-    np.testing.assert_allclose(region_votes(maps, given_, 2.0).numpy(), (alone + second) / 2, atol=1e-5)
+    np.testing.assert_allclose(region_averages(maps, given_, 2.0).numpy(), (alone + second) / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize("trust", [0.0, 0.4, 1.0])
@@ -148,7 +148,7 @@ def test_fusion_is_what_it_says(trust: float, colour: float, crop_weight: float)
     whole = (levels[0] + 3 * levels[1]) / 4
     gated = given_.crops.numpy().clip(0) * given_.crop_probabilities.numpy()[:, :, None, None] ** 2
     maps = (whole + crop_weight * gated.max(axis=0)) / (1 + crop_weight)
-    vote = region_votes(torch.from_numpy(whole), given_, crop_weight).numpy()
+    vote = region_averages(torch.from_numpy(whole), given_, crop_weight).numpy()
     vote = trust * vote + (1 - trust) * maps
     vote = (1 - colour) * vote + colour * pixel_means(torch.from_numpy(whole), halves((9, 13)).labels)
     expected = 0.25 * maps + 0.75 * vote
@@ -289,9 +289,9 @@ def test_sharing_spreads_a_vote_and_keeps_an_even_one() -> None:
     one_sided, even = torch.zeros(1, 9, 13), torch.ones(1, 9, 13)
     one_sided[..., :7] = 1.0
     given_ = replace(evidence(), partitions=(regions,), crops=None, plan=())
-    near, far = (region_votes(one_sided, given_, 0.0, reach) for reach in (0.5, 0.9))
+    near, far = (region_averages(one_sided, given_, 0.0, reach) for reach in (0.5, 0.9))
     assert 0 < near[0, 0, -1] < far[0, 0, -1] < far[0, 0, 0] < near[0, 0, 0] < 1
-    torch.testing.assert_close(region_votes(even, given_, 0.0, 0.9), even)
+    torch.testing.assert_close(region_averages(even, given_, 0.0, 0.9), even)
 
 
 @pytest.mark.parametrize("reach", [0.0, 0.9])
@@ -300,7 +300,7 @@ def test_the_second_opinion_shares_its_votes(reach: float) -> None:
     given_ = replace(evidence(), joint=second)
     scores = fuse(given_, FusionParameters(vote=1.0, colour=1.0, reach=reach))
     alone = replace(given_, partitions=(second,), joint=None, crops=None, plan=(), trust=1.0)
-    expected = region_votes(given_.levels.relu().mean(dim=0), alone, 0.0, reach)
+    expected = region_averages(given_.levels.relu().mean(dim=0), alone, 0.0, reach)
     torch.testing.assert_close(scores, normalise_maps(expected))
 
 

@@ -11,10 +11,11 @@ from PIL import Image
 
 from tests.pipeline.test_full_supervision import OBJECT, XML, configured
 from wsss import cli
+from wsss.data.pictures import read_image
 from wsss.errors import WsssError
 from wsss.experiments.own_photographs import write_label_folder
 from wsss.experiments.results import write_stage
-from wsss.io import read_image, read_json
+from wsss.io import read_json
 from wsss.methods.presets import preset_for, read_preset
 from wsss.paths import checkout_folder
 from wsss.pipeline import open_run

@@ -14,9 +14,9 @@ import torchvision
 from PIL import Image
 
 from wsss.data.labelled import LabelledPhotographs
+from wsss.data.pictures import read_image
 from wsss.data.registry import open_dataset
 from wsss.errors import WsssError
-from wsss.io import read_image
 from wsss.pseudo.export import export_voc
 from wsss.pseudo.labels import load_pseudo_label, save_pseudo_label
 from wsss.segmentation.folder import image_files, predict_folder, shares

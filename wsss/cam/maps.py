@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from wsss.cam.adapters import AdaptedClassifier
 from wsss.cam.classifier import ClassifierInfo
 from wsss.cam.model_facts import ACTIVATIONS, probabilities_of
-from wsss.data.transforms import _STEP, resize_image, scaled_size, to_tensor
+from wsss.data.transforms import STEP, resize_image, scaled_size, to_tensor
 from wsss.machine.runtime import autocast, to_device
 
 __all__ = [
@@ -49,7 +49,7 @@ class LevelMaps:
 def step_of(model: nn.Module) -> int:
     """Pixels of which the sides of a classifier's images are multiples: 16, or what its backbone asks for (`Sides`)."""
     step: int = getattr(getattr(model, "sides", None), "step", 1)
-    return _STEP if _STEP % step == 0 else step
+    return STEP if STEP % step == 0 else step
 
 
 @torch.inference_mode()

@@ -14,9 +14,9 @@ from PIL.Image import Image
 
 from wsss.data.base import IGNORE, Sample, labels_of_mask
 from wsss.data.own import OwnDataset
+from wsss.data.pictures import rgb_pixels
 from wsss.data.splits import cut_tune, without
 from wsss.errors import WsssError, first_line
-from wsss.io import rgb_pixels
 
 __all__ = ["as_dataset", "as_splits"]
 

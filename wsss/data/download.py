@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
+from wsss.data.pictures import write_png
 from wsss.data.splits import read_split, without
 from wsss.errors import WsssError
-from wsss.io import atomic_path, write_png
+from wsss.io import atomic_path
 from wsss.machine.downloads import download
 from wsss.machine.progress import progress_bar
 from wsss.paths import cache_folder

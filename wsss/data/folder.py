@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from wsss.data.base import Sample
+from wsss.data.pictures import read_image
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_image
+from wsss.io import content_hash
 from wsss.machine.contents import file_hashes
 
 __all__ = ["FolderDataset", "existing_folder", "is_file", "read_uint8_map"]

@@ -9,10 +9,11 @@ import numpy as np
 from wsss.data.base import Sample, require_class_names
 from wsss.data.folder import FolderDataset, existing_folder
 from wsss.data.picture_files import refusal
+from wsss.data.pictures import is_turned, read_image
 from wsss.data.tags import counted, photographs_in
 from wsss.data.vocabulary import read_class_names
 from wsss.errors import WsssError
-from wsss.io import is_turned, read_image, read_json
+from wsss.io import read_json
 from wsss.machine.contents import file_hashes
 
 __all__ = ["FACTS", "LabelledPhotographs"]

@@ -8,8 +8,8 @@ import numpy as np
 from wsss.data.base import IGNORE
 from wsss.data.folder import read_uint8_map
 from wsss.data.palette import voc_palette
+from wsss.data.pictures import read_palette
 from wsss.errors import WsssError
-from wsss.io import read_palette
 
 __all__ = ["check_masks", "moved_colours", "read_class_mask"]
 

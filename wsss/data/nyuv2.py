@@ -15,9 +15,9 @@ from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
 from wsss.data.folder import FolderDataset, existing_folder, read_uint8_map
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
 from wsss.data.picture_files import PictureFolder
+from wsss.data.pictures import read_image
 from wsss.data.splits import check_split, cut_scenes, read_split, without
 from wsss.errors import WsssError
-from wsss.io import read_image
 
 __all__ = ["NYU40_IDS", "SCENES_FILE", "SPLITS", "NyuV2Dataset", "nyu40_to_things", "read_scenes"]
 

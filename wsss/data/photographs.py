@@ -11,12 +11,13 @@ from wsss.data.base import Sample, subset
 from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder
 from wsss.data.mask_sources import open_masks
+from wsss.data.pictures import is_turned, picture_size, read_image
 from wsss.data.reduced import reduced
 from wsss.data.splits import check_split
 from wsss.data.tag_files import OUTLINES
 from wsss.data.tag_names import composed
 from wsss.data.tags import Tags, alike, counted, read_tags
-from wsss.io import content_hash, is_turned, picture_size, read_image
+from wsss.io import content_hash
 
 __all__ = ["SPLITS", "TaggedPhotographs"]
 

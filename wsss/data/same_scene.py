@@ -25,8 +25,9 @@ from sklearn.linear_model import LogisticRegression
 
 from wsss.data.nyuv2 import SCENES_FILE
 from wsss.data.picture_files import PictureFolder
+from wsss.data.pictures import read_image
 from wsss.data.splits import read_split
-from wsss.io import atomic_path, read_image
+from wsss.io import atomic_path
 
 __all__ = ["Look", "boundary_features", "compared", "find_cuts", "looked_at", "scene_lines"]
 

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from wsss.data.base import IGNORE, Sample, labels_of_mask, subset
+from wsss.data.pictures import read_image
 from wsss.data.scenes import CLASSES
 from wsss.data.series import SERIES
 from wsss.errors import WsssError
-from wsss.io import content_hash, read_image, read_json
+from wsss.io import content_hash, read_json
 from wsss.machine.contents import file_hashes
 from wsss.paths import cache_folder
 

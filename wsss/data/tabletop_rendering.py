@@ -19,11 +19,12 @@ from wsss.data.croissant import FILE as CARD
 from wsss.data.croissant import tabletop_croissant
 from wsss.data.depth_camera import as_measured
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
+from wsss.data.pictures import write_png
 from wsss.data.scenes import draw_scene, scene_kind
 from wsss.data.series import SERIES, draw_series_scene, series_identity, series_length, series_place
 from wsss.data.tabletop import FROZEN, TabletopDataset, TabletopSpec, default_root
 from wsss.errors import WsssError
-from wsss.io import read_json, write_json, write_png
+from wsss.io import read_json, write_json
 from wsss.machine.processes import end_with_parent, usable_cores
 from wsss.machine.progress import progress_bar
 

@@ -14,6 +14,7 @@ from wsss.data.base import IGNORE
 from wsss.machine.lazy import lazy
 
 __all__ = [
+    "STEP",
     "colour_jitter",
     "normalise_batch",
     "random_scale_crop_flip",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-_STEP = 16  # sides are multiples of the output stride, so that cells and pixels stay aligned
+STEP = 16  # sides are multiples of the output stride, so that cells and pixels stay aligned
 _LEAST = 32
 
 T, F = lazy("torchvision.transforms"), lazy("torchvision.transforms.v2.functional")
@@ -126,7 +127,7 @@ def _padded_window(array: np.ndarray, top: int, left: int, window: int, fill: np
     return result
 
 
-def scaled_size(height: int, width: int, base_side: int, scale: float, step: int = _STEP) -> tuple[int, int]:
+def scaled_size(height: int, width: int, base_side: int, scale: float, step: int = STEP) -> tuple[int, int]:
     """Size `(height, width)` at `scale` of an image whose long side is `base_side` at scale 1.
 
     Sides are multiples of `step` and at least 32, so a very flat image does not keep its aspect ratio.

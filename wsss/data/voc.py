@@ -17,10 +17,11 @@ from wsss.data.classes import check_classes, select_classes
 from wsss.data.folder import FolderDataset, existing_folder, is_file, read_uint8_map
 from wsss.data.masks import Colours, check_masks, read_class_mask
 from wsss.data.picture_files import PictureFolder
+from wsss.data.pictures import is_turned, read_image
 from wsss.data.splits import check_split, cut_tune, read_split, without
 from wsss.data.vocabulary import VOC_CLASSES, read_class_names
 from wsss.errors import WsssError
-from wsss.io import content_hash, is_turned, read_image
+from wsss.io import content_hash
 
 __all__ = ["SPLITS", "VOC_CLASSES", "VocDataset", "instance_classes", "read_class_names"]
 

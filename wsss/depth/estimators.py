@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from wsss.data.base import Dataset
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
+from wsss.data.pictures import read_image, write_png
 from wsss.depth.monocular import DepthNetwork, load_depth_network, predict_inverse_depth
 from wsss.depth.specs import is_there
 from wsss.errors import WsssError, first_line
-from wsss.io import read_image, write_png
 from wsss.machine.lazy import needed
 from wsss.machine.runtime import pick_device
 from wsss.paths import typed_path

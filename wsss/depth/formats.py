@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wsss.data.pictures import read_image
 from wsss.depth.patterns import SUFFIXES
 from wsss.errors import WsssError
-from wsss.io import read_image
 
 __all__ = ["read_depth_file"]
 

@@ -69,7 +69,7 @@ def open_depth(
             - `constant`: flat, a control;
             - a name that `register_depth_source` entered;
             - `shuffled`, `inverted`, `noisy:SEVERITY` or a name of `NOISE_LEVELS`: wrong depth made from the
-              from another source's after a `+`, as in `shuffled+files:DIR`.
+              sensor's, or from another source's after a `+`, as in `shuffled+files:DIR`.
         kind: of files and hub models, `metric` (larger = farther) or `inverse`; of files it must be stated.
         seed: of shuffling and noise.
         cache: folder in which predictions are kept, one file per image and source; None predicts anew each time.

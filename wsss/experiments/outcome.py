@@ -8,7 +8,7 @@ from wsss.records.provenance import package_versions
 from wsss.records.record import Record
 from wsss.records.store import full_name
 
-__all__ = ["AGREEMENT", "Outcome", "differences"]
+__all__ = ["AGREEMENT", "Outcome", "compared_facts", "differences"]
 
 
 AGREEMENT = 0.1
@@ -88,7 +88,7 @@ def differences(old: Any, new: Any, place: str = "") -> list[str]:
     return [] if old == new else [place]
 
 
-def _compared(record: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+def compared_facts(record: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Differences in what both records hold, apart from what is other each time."""
     shared = [key for key in record if key in other and key not in _OTHER_EACH_TIME]
     return differences({key: record[key] for key in shared}, {key: other[key] for key in shared})

@@ -12,7 +12,7 @@ from wsss.depth.declared import declarations, take_inline
 from wsss.depth.specs import innermost, resolve_place, with_innermost
 from wsss.errors import WsssError
 from wsss.experiments.evaluate import evaluate_folder
-from wsss.experiments.outcome import Outcome, _compared
+from wsss.experiments.outcome import Outcome, compared_facts
 from wsss.experiments.plan import RESULT_LABELS, RESULT_METHODS
 from wsss.experiments.results import write_stage
 from wsss.io import file_hash, read_json
@@ -81,7 +81,7 @@ def rerun_record(
         else:
             own = cache or runs_folder() / "rerun" / f"{path.stem}-{file_hash(path)[:12]}"
             new = _made(asked, Path(folder), own)
-    return Outcome(record, new, tuple(_compared(record, new)))
+    return Outcome(record, new, tuple(compared_facts(record, new)))
 
 
 @dataclass(frozen=True)

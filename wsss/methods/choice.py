@@ -16,7 +16,7 @@ class Choice:
     """Fusion parameters and background threshold of one method.
 
     Attributes:
-        threshold: scores below it are background, in [0, 1].
+        threshold: scores up to it are background, in [0, 1].
         miou: of the choice on the tune split, in percent; None where that has no masks.
         trials: how many parameters it was chosen from.
         chosen_on: None for the tune split; `file` where a file gives parameters and threshold, `preset` where those

@@ -73,7 +73,7 @@ def sharing(
     lab: NDArray[np.float32] | None = None,
     barrier: float = RegionParameters.barrier,
 ) -> Regions:
-    """`regions` with the walk by which they share votes: between neighbours of like colour and, with depth, across
+    """`regions` with the walk by which they share scores: between neighbours of like colour and, with depth, across
     borders where depth does not jump.
 
     Args:

@@ -295,8 +295,5 @@ class DepthCAM:
             return [int(np.argmax(own))]
         likely = [index for index, probability in enumerate(own) if probability > PREDICTED_THRESHOLD]
         if len(likely) > MOST_LABELS:
-            raise WsssError(
-                f"{len(likely)} classes have a probability above {PREDICTED_THRESHOLD:g}, and a label map has numbers "
-                f"for {MOST_LABELS}: say with classes= which to look for"
-            )
+            raise WsssError(f"{len(likely)} classes are likely, more than {MOST_LABELS}: say which by classes=")
         return likely

@@ -1,4 +1,4 @@
-"""Neighbouring regions that are alike share their votes.
+"""Neighbouring regions that are alike share their scores.
 
 Regions are smaller than objects: a dog is a dark and a light one. A random walk over the regions, which crosses a
 border the more easily the longer it is and the more alike its two sides are, carries what is known of one to the rest
@@ -99,9 +99,9 @@ def walk(labels: NDArray[np.integer], distances: Matrix) -> Matrix:
 
 
 def diffusion(step: Matrix, reach: float) -> Matrix:
-    """Share of every other region in a region's vote, `(R,R)`; each row sums to 1 (personalised PageRank, Page et al.
+    """Share of every other region in a region's score, `(R,R)`; each row sums to 1 (personalised PageRank, Page et al.
     1999).
 
-    The walk goes on with probability `reach` after each step, so that 0 keeps votes as they are.
+    The walk goes on with probability `reach` after each step, so that 0 keeps scores as they are.
     """
     return np.asarray((1 - reach) * np.linalg.inv(np.eye(len(step)) - reach * step))

@@ -1,8 +1,6 @@
-"""The methods that are compared: the same classifier, the same image labels, other looks at the image.
+"""What a method gathers of an image: maps of the whole image and of crops, regions, and trust in depth (`gather`).
 
-Each method is a plan of forward passes (`gather`) and a grid of fusion parameters (`trials`), one of which is
-chosen on the tune split. All plans cost the same megapixels within 6 %. (Where `depth` hears the second opinion alone,
-crops do not matter.)
+Methods that ask for the same passes, crops or regions share them (`Look`).
 """
 
 import time

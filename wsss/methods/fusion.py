@@ -1,9 +1,8 @@
 """Puts the crops' evidence back into the CAM. Everything is in rectified logits and normalised once, at the end.
 
-Three ways lead from evidence to the map. *Crops* are pasted back where they were cut. *Regions* of depth vote, as far
-as depth is
-trusted: every pixel of a region gets the region's mean, first of the whole image's maps, then also of the crops that
-looked at it. A *second opinion*, regions of colour and depth that share their votes with neighbours, votes beside them.
+Three ways lead from evidence to the map. *Crops* are pasted back where they were cut. *Regions* of depth average, as
+far as depth is trusted: every pixel of a region gets the region's mean, first of the whole image's maps, then also of
+the crops of it. *Joint regions*, of colour and depth, average beside them, and share their means with neighbours.
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from wsss.methods.diffusion import diffusion
 from wsss.methods.parameters import FusionParameters
 from wsss.methods.regions import Regions
 
-__all__ = ["Evidence", "crop_evidence", "crop_means", "fuse", "region_means", "region_votes", "shared"]
+__all__ = ["Evidence", "crop_evidence", "crop_means", "fuse", "region_averages", "region_means", "shared"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +35,9 @@ class Evidence:
         crops: `(N,K,H,W) float32` class maps of the crops, likewise, zero outside their boxes; None without crops.
         crop_probabilities: `(N,K)`, the classifier's probability of each class in each crop as a whole.
         plan: the N crops, whose regions are those of the first partition.
-        partitions: whose regions vote; empty where none do.
-        joint: a partition by colour and depth together as a second opinion, or None.
-        trust: share of the partitions' vote that counts, in [0, 1].
+        partitions: whose regions are averaged over; empty where none are.
+        joint: a partition by colour and depth together, or None.
+        trust: share of the partitions' averages that counts, in [0, 1].
     """
 
     levels: Tensor
@@ -56,7 +55,7 @@ class Evidence:
 
     @property
     def regions(self) -> Regions | None:
-        """The partition that the crops belong to; None where no region votes."""
+        """The partition that the crops belong to; None where nothing is averaged over regions."""
         return self.partitions[0] if self.partitions else None
 
     def once(self, key: object, compute: Callable[[], Tensor]) -> Tensor:
@@ -105,32 +104,32 @@ def shared(means: Tensor, regions: Regions, reach: float) -> Tensor:
     return torch.cat([means[:, :1], means[:, 1:] @ shares.T], dim=1)
 
 
-def region_votes(maps: Tensor, evidence: Evidence, crop_weight: float, reach: float = 0.0) -> Tensor:
-    """The partitions' vote, their mean, `(K,H,W)`: constant inside each region of a single partition.
+def region_averages(maps: Tensor, evidence: Evidence, crop_weight: float, reach: float = 0.0) -> Tensor:
+    """Region averages, the mean over the partitions, `(K,H,W)`: constant inside each region of a single partition.
 
     Args:
         maps: `(K,H,W)` rectified maps of the whole image.
         crop_weight: weight of the crops' mean beside the whole image's, in regions that crops have looked at.
         reach: see `FusionParameters`.
     """
-    votes = torch.zeros_like(maps)
+    averages = torch.zeros_like(maps)
     for number, regions in enumerate(evidence.partitions):
         labels = _labels(regions)
         means = region_means(maps, labels, len(regions))
         if number == 0 and evidence.crops is not None and crop_weight > 0:
             for region, seen in crop_means(evidence, labels).items():
                 means[:, region] = (means[:, region] + crop_weight * seen) / (1 + crop_weight)
-        votes += _on_pixels(shared(means, regions, reach), labels)
-    return votes / len(evidence.partitions)
+        averages += _on_pixels(shared(means, regions, reach), labels)
+    return averages / len(evidence.partitions)
 
 
 def _labels(regions: Regions) -> Tensor:
     return torch.from_numpy(regions.labels).long()
 
 
-def _on_pixels(votes: Tensor, labels: Tensor) -> Tensor:
-    """Votes `(K,R+1)` as maps `(K,H,W)`: `votes[:, labels]` in a third of its time."""
-    return votes.index_select(1, labels.flatten()).view(len(votes), *labels.shape)
+def _on_pixels(means: Tensor, labels: Tensor) -> Tensor:
+    """Means `(K,R+1)` of regions as maps `(K,H,W)`: `means[:, labels]` in a third of its time."""
+    return means.index_select(1, labels.flatten()).view(len(means), *labels.shape)
 
 
 def _weighted(levels: Tensor, level_weights: tuple[float, ...]) -> Tensor:
@@ -159,7 +158,7 @@ def fuse(evidence: Evidence, parameters: FusionParameters) -> Tensor:
     if e.partitions and p.vote > 0:
         reach = p.reach if any(regions.step is not None for regions in e.partitions) else 0.0
         key = ("vote", level_weights, p.crop_weight, reach)
-        vote = e.once(key, lambda: region_votes(whole, e, p.crop_weight, reach))
+        vote = e.once(key, lambda: region_averages(whole, e, p.crop_weight, reach))
         vote = e.trust * vote + (1 - e.trust) * maps
         if e.joint is not None and p.colour > 0:
             regions = e.joint

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from wsss.checks import plain_number
 from wsss.data.inverse_depth import inverse_depth, normalise_inverse_depth
+from wsss.data.pictures import orientation_of, read_image, turned
 from wsss.depth.files import fits, read_depth_file, resized
 from wsss.errors import WsssError
-from wsss.io import orientation_of, read_image, turned
 from wsss.methods.asked import require_kind
 
 __all__ = ["MOST_LABELS", "Depth", "Photograph", "class_number", "class_numbers", "nearness", "pixels_of"]

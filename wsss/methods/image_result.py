@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from wsss.analysis.thresholds import pseudo_label
 from wsss.checks import plain_number, require_apart, require_number
 from wsss.data.palette import voc_palette
+from wsss.data.pictures import write_png
 from wsss.errors import WsssError
-from wsss.io import atomic_path, write_json, write_png
+from wsss.io import atomic_path, write_json
 from wsss.methods.choice import Choice
 from wsss.methods.evidence import Look
 from wsss.methods.fusion import Evidence

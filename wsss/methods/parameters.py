@@ -43,7 +43,7 @@ class RegionParameters:
         min_area: smallest region, as a share of the image; smaller ones join their nearest region.
         max_regions: how many are kept, largest first.
         guides: radii in pixels of guided filters that align depth with the image; each gives a partition of its own,
-            and they vote side by side. 0 takes depth as it is.
+            and their averages are averaged. 0 takes depth as it is.
         barrier: jump of depth along a border that makes it e times harder to share scores across it; 0 asks colour
             alone.
         trust: border alignment at and below which depth is not believed, and from which on it is believed entirely.
@@ -139,9 +139,9 @@ class FusionParameters:
         level_weights: one weight per scale; empty for all alike.
         crop_weight: weight of the crops' evidence beside the whole image's, ≥ 0.
         gate: exponent of a crop's class probability; 0 lets every crop speak, large values only the sure ones.
-        vote: 0 keeps the maps, 1 replaces them by the regions' votes.
-        colour: share of the second opinion's regions, of colour and depth, in the vote.
-        reach: how far regions share their votes, in [0, 1): the probability with which their walk goes on after each
+        vote: 0 keeps the maps, 1 replaces them by the regions' averages.
+        colour: share of the joint regions, of colour and depth, in these averages.
+        reach: how far regions share their scores, in [0, 1): the probability with which their walk goes on after each
             step.
     """
 
@@ -150,7 +150,7 @@ class FusionParameters:
     gate: float = setting(1.0, 0)
     vote: float = setting(0.0, 0, 1)
     colour: float = setting(0.0, 0, 1)
-    reach: float = setting(0.0, 0, below=1)  # a walk that never ends has no vote
+    reach: float = setting(0.0, 0, below=1)  # a walk that never ends has no mean
 
     def __post_init__(self) -> None:
         check_settings(self, "fusion: ")

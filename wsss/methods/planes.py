@@ -64,7 +64,7 @@ def find_planes(
         min_fraction: smallest share of the image that a plane covers. Below it there is no further plane.
         max_planes: how often to search.
         trials: random triples per search.
-        sample: pixels that vote in a search; the found plane is then fitted to all its pixels.
+        sample: pixels that count in a search; the found plane is then fitted to all its pixels.
         seed: of the random triples.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Who says where to look: depth layers, and the controls that look at no depth.
+"""Who says where to look: regions of depth, and the controls that use no depth.
 
 A proposal is a list of tight boxes, which `crop_plan` turns into a fixed number of square crops, and the partitions
-whose regions vote. Every control goes through the same crops, votes and fusion as depth does.
+whose regions are averaged over. Every control goes through the same crops, averages and fusion as depth does.
 """
 
 import zlib
@@ -31,14 +31,14 @@ RANDOM_SIDES = (0.25, 0.75)  # of the shorter side of the image
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """Where to look, and what votes.
+    """Where to look, and what is averaged over.
 
     Attributes:
         tight: boxes to look at, in order of importance.
-        partitions: partitions of the image whose regions vote, the one that the boxes belong to first; may be empty.
-        joint: a partition by colour and depth together that votes beside them, as a second opinion; None without.
-        trust: share of the partitions' vote that counts, in [0, 1]; the CAM takes the rest. How much depth counts in
-            `joint`, too.
+        partitions: partitions of the image into regions, the one that the boxes belong to first; may be empty.
+        joint: a partition by colour and depth together that is averaged over beside them; None without.
+        trust: share of the partitions' averages that counts, in [0, 1]; the CAM takes the rest. How much depth
+            counts in `joint`, too.
         margin: context of the boxes as a share of their longer side; None takes the crops' own.
         layered: whether crops leave out the other regions of the first partition (`CropParameters.exclude`).
     """

@@ -1,7 +1,7 @@
 """From depth to regions: what stands apart from the planes and from its neighbours at a depth jump.
 
 Planes are regions like the others, since a bed or a table top *is* a plane; whether one is an object is decided later
-by its vote.
+by its mean score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class Regions:
             enough.
         is_plane: `(R,) bool`, whether region r (index r − 1) is a part of a support plane.
         nearness: `(R,) float32`, mean inverse depth of region r; None for regions that were not cut from depth.
-        step: `(R,R)`, a step of the walk by which regions share their votes (see `wsss.methods.diffusion`); None where
+        step: `(R,R)`, a step of the walk by which regions share their scores (see `wsss.methods.diffusion`); None where
             they do not.
     """
 

@@ -1,1 +1,1 @@
-"""From class activation maps to pseudo-labels: thresholding and palette PNGs."""
+"""From class activation maps to pseudo-labels: refinement, thresholds, palette PNGs, and exports for other tools."""

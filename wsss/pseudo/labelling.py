@@ -40,7 +40,7 @@ class LabelChoice:
     """Refinement and the two thresholds of one label method.
 
     Attributes:
-        low, high: scores below `low` are background, from `high` on a class; between them a pixel is ignored.
+        low, high: scores up to `low` are background, above `high` a class; between them a pixel is ignored.
         threshold: the single one that is best.
         miou, trials: as of `Choice`.
         facts: what else is said of it: of a file that gives the threshold, what it gives.

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from wsss.data.palette import voc_palette
+from wsss.data.pictures import read_image, write_png
 from wsss.errors import WsssError
-from wsss.io import read_image, write_png
 
 __all__ = ["load_pseudo_label", "save_pseudo_label"]
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from wsss.checks import require_apart, require_folder
 from wsss.data.palette import class_colours, overlay
 from wsss.data.picture_files import SUFFIXES, files_below, refusal, require_writable_name, sorted_out
+from wsss.data.pictures import picture_size, read_image, write_png
 from wsss.data.tags import counted
 from wsss.errors import WsssError
-from wsss.io import content_hash, file_hash, picture_size, read_image, read_json, write_json, write_png
+from wsss.io import content_hash, file_hash, read_json, write_json
 from wsss.machine.processes import agreed, gathered, is_main, num_processes, share, tell
 from wsss.machine.progress import progress_bar
 from wsss.machine.runtime import pick_device

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from wsss.data.labelled import FACTS
 from wsss.data.masks import read_class_mask
+from wsss.data.pictures import read_image
 from wsss.data.tags import counted
-from wsss.io import file_hash, read_image, read_json, write_json
+from wsss.io import file_hash, read_json, write_json
 from wsss.machine.processes import tell
 
 __all__ = ["FACTS", "Standing", "note_maps", "tell_corrected", "without_stale"]
