@@ -104,14 +104,24 @@ def image_counts(cam: DepthCAM, data: Dataset, sweeps: Mapping[str, Sweep], inde
     return counts
 
 
-def trial_sweeps(cam: DepthCAM, names: Sequence[str], depths: Depths) -> dict[str, Sweep]:
-    """What `sweep` tries of methods whose parameters and thresholds are chosen from their whole grids."""
+Given = Mapping[str, tuple[FusionParameters, float]]
+"""By method: parameters and threshold that are not chosen."""
+
+
+def trial_sweeps(cam: DepthCAM, names: Sequence[str], depths: Depths, given: Given | None = None) -> dict[str, Sweep]:
+    """What `sweep` tries of methods: their whole grids, or the parameters and the threshold that are given for them."""
+    fixed = given or {}
 
     def fused(name: str, look: Look, sample: Sample, index: int) -> Iterator[NDArray[np.float32]]:
         evidence = cam.evidence(name, look, sample, depths, index)
-        return (fuse(evidence, parameters).numpy() for parameters in method(name).trials)
+        return (fuse(evidence, parameters).numpy() for parameters in _trials(name, fixed))
 
-    return {name: Sweep(len(method(name).trials), THRESHOLDS, partial(fused, name)) for name in names}
+    thresholds = {name: np.array([fixed[name][1]]) if name in fixed else THRESHOLDS for name in names}
+    return {name: Sweep(len(_trials(name, fixed)), thresholds[name], partial(fused, name)) for name in names}
+
+
+def _trials(name: str, given: Given) -> Sequence[FusionParameters]:
+    return (given[name][0],) if name in given else method(name).trials
 
 
 def best_trial(
@@ -134,7 +144,7 @@ def choose_parameters(
     data: Dataset,
     depths: Depths,
     *,
-    given: Mapping[str, tuple[FusionParameters, float]] | None = None,
+    given: Given | None = None,
     blocks: Blocks[NDArray[np.int64]] = at_once,
     progress: bool = True,
 ) -> dict[str, Choice]:
@@ -146,21 +156,13 @@ def choose_parameters(
         given: methods that have no choice: their parameters and threshold are only scored.
         blocks: keeps what was counted of a block of images; see `wsss.machine.blocks`.
     """
-    fixed = {name: pair for name, pair in (given or {}).items() if name in names}
-    trials = {name: (fixed[name][0],) if name in fixed else method(name).trials for name in names}
-    thresholds = {name: np.array([fixed[name][1]]) if name in fixed else THRESHOLDS for name in names}
-
-    def fused(name: str, look: Look, sample: Sample, index: int) -> Iterator[NDArray[np.float32]]:
-        evidence = cam.evidence(name, look, sample, depths, index)
-        return (fuse(evidence, parameters).numpy() for parameters in trials[name])
-
-    sweeps = {name: Sweep(len(trials[name]), thresholds[name], partial(fused, name)) for name in names}
+    fixed, chosen = given or {}, {}
+    sweeps = trial_sweeps(cam, names, depths, fixed)
     totals = sweep(cam, data, sweeps, f"tune {', '.join(names)}", blocks=blocks, progress=progress)
-    chosen = {}
-    for name in names:
-        best, (threshold, miou) = best_trial(totals[name], partial(choose_threshold, thresholds=thresholds[name]))
+    for name, one in sweeps.items():
+        best, (threshold, miou) = best_trial(totals[name], partial(choose_threshold, thresholds=one.thresholds))
         file = "file" if name in fixed else None
-        chosen[name] = Choice(trials[name][best], threshold, miou, len(trials[name]), file)
+        chosen[name] = Choice(_trials(name, fixed)[best], threshold, miou, one.trials, file)
     return chosen
 
 
