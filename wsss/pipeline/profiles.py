@@ -103,7 +103,7 @@ def _short(config: Config) -> Config:
     # used, so it learns as long as those of the records.
     iterations = config.segmentation.iterations
     if config.data != "photographs":
-        iterations = min(iterations, 100)
+        iterations = min(iterations, 300)
     labels = tuple(name for name in config.label_methods if name != "cam")  # the refined are the better ones
     return replace(
         config,
