@@ -8,7 +8,7 @@ from wsss.config import ALGORITHM_VERSION, Config, algorithms_of, config_hash, h
 from wsss.data.series import SERIES
 from wsss.data.tabletop import FROZEN
 from wsss.errors import WsssError
-from wsss.experiments.plan import PRESET_IMAGES, RESULT_LABELS, RESULT_METHODS, RESULT_TEACHERS, VARIANTS
+from wsss.experiments.plan import CLAIMS, PRESET_IMAGES, RESULT_LABELS, RESULT_METHODS, RESULT_TEACHERS, VARIANTS
 from wsss.io import content_hash, file_hash, read_json, write_json
 from wsss.methods.names import MethodName
 from wsss.methods.presets import preset_for, preset_names
@@ -108,13 +108,13 @@ def _check_others(root: Path) -> None:
 
 
 def _check_parts(root: Path) -> None:
-    """Of each data set the doubled trainings; and of each record, that it was merged from the parts that lie there."""
-    for data in sorted({path.parents[2].name for path in root.glob("*/parts/seed-*/*.json")}):
-        own = data if data in RESULT_METHODS else "voc"
+    """The doubled trainings that a listed comparison needs; and of each record, that it was merged from the parts that
+    lie there."""
+    for data in sorted({claim.data for claim in CLAIMS if claim.kind == "share"}):
         path = doubled_path(root, data, 0)
         made = read_json(path)["provenance"] if path.exists() else {}
-        if stale_facts(made, config_hash(profile("reference", own)), algorithms_of("segmentation")):
-            raise WsssError(f"{path} is missing or stale. Make it with `wsss results doubled-{own}`.")
+        if stale_facts(made, config_hash(profile("reference", data)), algorithms_of("segmentation")):
+            raise WsssError(f"{path} is missing or stale. Make it with `wsss results doubled-{data}`.")
     for record in load_records(root):
         for one in record["provenance"].get("parts", ()):
             path = part_path(root, record["data"], one["seed"], record["stage"])
