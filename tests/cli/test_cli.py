@@ -141,6 +141,7 @@ def test_help_lists_the_options(command: str) -> None:
     options = {p for param in known.params for p in param.opts}
     assert COMMANDS[command] <= options
     assert all(option in result.output for option in options)
+    assert all("\n" not in paragraph for paragraph in known.help.split("\n\n"))  # the terminal breaks lines
 
 
 def test_no_command_prints_the_help() -> None:

@@ -1,5 +1,6 @@
 """The application, and what every command of it has: `--runs`, `--json`, `--quiet`, `--device`, and a last line."""
 
+import inspect
 import io
 import sys
 from collections.abc import Callable
@@ -63,13 +64,19 @@ _SHARED: dict[str, tuple[Any, Any]] = {
 }
 
 
+def _paragraphs(command: Command) -> str:
+    """What a command's docstring says, each paragraph in one line: the width of a terminal breaks it."""
+    return "\n\n".join(" ".join(each.split()) for each in (inspect.getdoc(command) or "").split("\n\n"))
+
+
 class _Application(typer.Typer):
     """A command that is entered has the options that all of them share."""
 
     def command(self, name: str | None = None, **more: Any) -> Callable[[Any], Any]:
-        enter = super().command(name, **more)
+        enter_as = super().command
 
         def entered(command: Command) -> Command:
+            enter = enter_as(name, help=_paragraphs(command), **more)
             called = name or command.__name__.replace("_", "-")
             shared = _SHARED if called in _WITHOUT_DEVICE else _DEVICE | _SHARED
             enter(adds(shared, lambda *given: _say(called, *given))(command))

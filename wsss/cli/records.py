@@ -151,7 +151,7 @@ def presets(
 @app.command()
 @of_a_run("data", "root", "classes", "depth", "depth_kind", "source")
 def ablate(options: RunOptions, out: Out = None) -> Made:
-    """Change or switch off steps of the method in turn, on the tune split of `tabletop` (half an hour; resumable)."""
+    """Change or switch off steps of the method in turn, on the tune split of `tabletop` (an hour; resumable)."""
     from wsss.experiments.ablation import ablate as measure
     from wsss.records.store import ablation_path
 
