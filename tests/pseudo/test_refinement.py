@@ -160,6 +160,12 @@ class TestCrf:
             assert (found[0] > 0.5).all() == kept
             assert (found[1] < 0.5).all()
 
+    def test_pixels_without_a_score_have_probabilities_at_a_threshold_of_0(self) -> None:
+        image, scores, _ = noisy_square()
+        scores[:, :, :20] = 0
+        found = dense_crf(image, scores, 0.0)
+        assert np.isfinite(found).all()
+
     def test_sizes_are_not_mixed_up(self) -> None:
         image, scores, _ = noisy_square()
         turned = dense_crf(image.transpose(1, 0, 2), scores.transpose(0, 2, 1).copy(), 0.3)

@@ -1,5 +1,6 @@
 """The explorer: ranges, the pure drawing, its caches, the static stand-in and the panel, with a random classifier."""
 
+import shlex
 from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -313,6 +314,8 @@ def test_copied_parameters_are_those_of_the_panel(run: Any, panel: ExplorerPanel
     assert given.threshold == p.threshold
     command = panel.exported.children[1].value
     assert command.startswith("wsss run --profile default --data tabletop --seed 0 --depth sensor --crops ")
+    assert str(path) in shlex.split(command)  # whatever signs its name has
+    assert panel.exported.children[2].value == f"crops = {str(path)!r}"
     assert path.read_text() == panel.exported.children[3].value
 
 
