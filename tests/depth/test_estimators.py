@@ -517,7 +517,7 @@ def test_depth_that_every_network_has_seen_is_refused(checkpoint) -> None:
     fold_path(path, 0).unlink()
     depth = learned_depth(path, Squares())
     depth(1)
-    with pytest.raises(WsssError, match=r"depth\.safetensors was trained on image image-0.*train-depth --folds"):
+    with pytest.raises(WsssError, match=r"depth\.safetensors was trained on an image image-0.*train-depth --folds"):
         depth(0)
 
 

@@ -186,8 +186,8 @@ def learned_depth(checkpoint: Path, dataset: Dataset) -> Estimator:
         network = next((one for one in networks() if name not in one.trained_on), None)
         if network is None:
             raise WsssError(
-                f"every depth network at {checkpoint} was trained on image {name}: train its folds too "
-                "(`wsss train-depth --folds`)"
+                f"every depth network at {checkpoint} was trained on an image {name}: train its folds too "
+                "(`wsss train-depth --folds`), or rename yours if it is another image"
             )
         return normalise_inverse_depth(predict_inverse_depth(network, dataset[index].image, device))
 
