@@ -60,6 +60,7 @@ def test_blocks_run_as_written(block: str, tiny_voc: Path, tmp_path: Path) -> No
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "WSSS_PROFILE": "smoke", "WSSS_RUNS": str(tmp_path / "runs"), "WSSS_CACHE": str(tmp_path / "cache"),
         "DIR": str(tiny_voc), "DEPTHDIR": str(tiny_voc / "DepthMETER"), "OTHER": str(tiny_voc),
+        "OTHERDEPTH": str(tiny_voc / "DepthMETER"),
     }  # fmt: skip
     command = ["bash", "-euo", "pipefail", "-c", block]
     done = subprocess.run(

@@ -89,7 +89,7 @@ def test_every_stage_leaves_its_files(finished: Run, cache: Path) -> None:
     stages = ("classifier", "choice", "seeds", "label-choice", "labels", "pseudo", "network", "networks")
     count = {stage: len(list((cache / stage).glob("*"))) for stage in stages}
     assert count == {
-        "classifier": 2, "choice": 6, "seeds": 6, "label-choice": 4, "labels": 4, "pseudo": 4, "network": 8, "networks": 4,
+        "classifier": 2, "choice": 7, "seeds": 7, "label-choice": 4, "labels": 4, "pseudo": 4, "network": 8, "networks": 4,
     }  # fmt: skip
     report = finished.classifier_report()
     assert len(report["history"]) == 1
