@@ -225,7 +225,7 @@ def test_images_whose_maps_do_not_fit_into_memory_are_named(tiny_voc: Path, tmp_
 def test_forty_eight_megapixels_need_more_than_a_laptop_has(monkeypatch) -> None:
     monkeypatch.setattr(wsss.machine.memory, "free_memory", lambda: 16e9)
     with pytest.raises(
-        WsssError, match=r"image big has 8000×6000 pixels: its maps of 20 classes need about 129\.6 GB.*16\.0 GB"
+        WsssError, match=r"image big has 8000×6000 pixels: its maps of 20 classes need about 131\.1 GB.*16\.0 GB"
     ):
         require_memory("big", (6000, 8000), 20, 15)
     require_memory("photograph", (500, 500), 20, 15)

@@ -283,6 +283,7 @@ def test_records_come_from_the_cache_and_are_stable(finished: Run, tmp_path: Pat
     names = sorted(str(path.relative_to(tmp_path)) for path in written)
     assert names == [
         "tabletop/cam/test/cam.json", "tabletop/cam/test/crop-only@sensor.json", "tabletop/cam/test/depth@sensor.json",
+        "tabletop/cam/test/layers.json",
         "tabletop/cam/test/region-only@sensor.json", "tabletop/cam/test/rgb-region.json", "tabletop/cam/test/zoom.json",
         "tabletop/pseudo/train/cam+par.json", "tabletop/pseudo/train/cam.json",
         "tabletop/pseudo/train/depth@sensor+par-depth.json", "tabletop/pseudo/train/depth@sensor.json",

@@ -18,6 +18,8 @@ __all__ = ["ablation_charts", "ablation_figure", "ablation_table"]
 COLOURS = (OKABE_ITO[5], OKABE_ITO[4])
 """Of the first row of a group, and of the changed ones."""
 
+_TITLES = {"depth": "where depth is from"}  # of groups, where their name is a method's too
+
 
 def ablation_table(record: AblationRecord) -> pd.DataFrame:
     """One row for each variant: mIoU, interval, difference from the first of its group, cost."""
@@ -59,11 +61,12 @@ def ablation_figure(record: AblationRecord) -> Figure:
                 text = ax.text(row["interval"][1] + 1, place, f"{row['miou']:.1f}", va="center", fontsize="small")
                 text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
             ax.set(yticks=places, yticklabels=[row["variant"] for row in rows], xlim=(0, 100))
-            ax.set_title(f"{group} ({rows[0]['method'].partition('@')[0]})", loc="left", fontsize="medium")
+            title = f"{_TITLES.get(group, group)} ({rows[0]['method'].partition('@')[0]})"
+            ax.set_title(title, loc="left", fontsize="medium")
             ax.grid(visible=False, axis="y")
             ax.invert_yaxis()
         axes[-1].set_xlabel(
-            f"mIoU on {record['data']}, tune, seed {record['seed']} (%), with 95 % interval over scenes"
+            f"mIoU (%) with 95 % interval over scenes; {record['data']}, tune, seed {record['seed']}", loc="right"
         )
     return figure
 
