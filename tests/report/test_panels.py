@@ -158,7 +158,7 @@ def test_crop_views_hide_other_things(view):
 
 def test_walk_figures_have_their_panels(view):
     one = np.zeros((24, 32), np.float32)
-    assert len(walk.layers_figure(view.sample, one, view.evidence.regions, view.evidence.plan).axes) == 5
+    assert len(walk.regions_figure(view.sample, one, view.evidence.regions, view.evidence.plan).axes) == 5
     figure = walk.crops_figure([view.sample.image], view, CLASSES)
     assert figure.axes[0].get_title() == "box 0.90"
     several = replace(

@@ -41,7 +41,7 @@ class Steps:
     Attributes:
         image: `H×W×3 uint8`.
         depth: `H×W float32` inverse depth in [0, 1].
-        layers: `H×W×3 uint8`, regions of depth in colours.
+        regions: `H×W×3 uint8`, of depth, in colours.
         boxes: of the crops that are shown, `(top, left, bottom, right)`.
         crops: pictures `side×side×3 uint8`, as the classifier sees them.
         answers: of each crop its likeliest class and that class's probability, such as `mug 0.93`.
@@ -52,7 +52,7 @@ class Steps:
 
     image: NDArray[np.uint8]
     depth: NDArray[np.float32]
-    layers: NDArray[np.uint8]
+    regions: NDArray[np.uint8]
     boxes: Sequence[tuple[int, int, int, int]]
     crops: Sequence[NDArray[np.uint8]]
     answers: Sequence[str]
@@ -109,7 +109,7 @@ def diagram_of(run: "Run") -> Figure:
 
 
 def method_diagram(steps: Steps) -> Figure:
-    """Image + depth → layers → crops → the same classifier → evidence of the crops → put back → label.
+    """Image + depth → regions → crops → the same classifier → evidence of the crops → put back → label.
 
     Letters are large enough to be read where the diagram is 700 pixels wide.
     """
@@ -119,9 +119,9 @@ def method_diagram(steps: Steps) -> Figure:
         _picture(figure, places[0], "1  image").imshow(steps.image)
         near = _picture(figure, places[1], "2  depth")
         near.imshow(steps.depth, cmap=DEPTH_COLOURS, vmin=0, vmax=1)
-        layers = _picture(figure, places[2], "3  regions of depth")
-        layers.imshow(steps.layers)
-        draw_boxes(layers, steps.boxes)
+        regions = _picture(figure, places[2], "3  regions of depth")
+        regions.imshow(steps.regions)
+        draw_boxes(regions, steps.boxes)
         for ax, crop in zip(
             _quarters(figure, places[3], "4  crops: the others\npainted over"), steps.crops, strict=False
         ):

@@ -26,8 +26,8 @@ __all__ = [
     "crop_views",
     "crops_figure",
     "fusion_figure",
-    "layers_figure",
     "region_picture",
+    "regions_figure",
     "scales_figure",
     "things_first",
     "window_around",
@@ -86,7 +86,7 @@ def region_picture(regions: Regions) -> NDArray[np.uint8]:
     return np.round(255 * np.concatenate([np.zeros((1, 3)), colours])).astype(np.uint8)[regions.labels]
 
 
-def layers_figure(sample: Sample, depth: NDArray[np.float32], regions: Regions, plan: Sequence[Crop]) -> Figure:
+def regions_figure(sample: Sample, depth: NDArray[np.float32], regions: Regions, plan: Sequence[Crop]) -> Figure:
     """Image, inverse depth, support planes alone, all regions, and the boxes of the crops."""
     planes = Regions(np.where(np.append(False, regions.is_plane)[regions.labels], regions.labels, 0), regions.is_plane)
     panels = [sample.image, depth, region_picture(planes), region_picture(regions), sample.image]

@@ -62,7 +62,7 @@ def render(parameters: ExplorerParameters, explorer: Explorer) -> Figure:
 
 
 def draw(view: ExplorerView) -> Figure:
-    """Image with crops, depth with layers, CAM before and after, pseudo-label, and truth.
+    """Image with crops, depth with regions, CAM before and after, pseudo-label, and truth.
 
     Without a mask the control, regions of colour, is in its place.
     """
@@ -90,7 +90,7 @@ def _panels(view: ExplorerView) -> list[Panel]:
     before, after = (_measure(view, label) for label in (view.before.label, view.label))
     return [
         Panel(f"image, {len(view.evidence.plan)} crops", image, boxes),
-        Panel(f"inverse depth, {len(regions)} layers", _layers(view.depth, regions.labels)),
+        Panel(f"inverse depth, {len(regions)} regions", _regions(view.depth, regions.labels)),
         Panel(f"CAM before: {what}{before}", _heat(image, view.map_of(view.before.scores))),
         Panel(f"CAM after: {what}{after}", _heat(image, view.map_of(view.scores))),
         Panel("pseudo-label", label_on_image(image, view.label, colours)),
@@ -119,8 +119,8 @@ def _coloured(values: NDArray[np.floating], name: str) -> Picture:
     return pixels
 
 
-def _layers(depth: NDArray[np.float32], labels: NDArray[np.int32]) -> Picture:
-    """Depth, nearer is brighter, with the borders of its layers in white."""
+def _regions(depth: NDArray[np.float32], labels: NDArray[np.int32]) -> Picture:
+    """Depth, nearer is brighter, with the borders of its regions in white."""
     return np.where(border_pixels(labels)[..., None], np.uint8(255), _coloured(depth, DEPTH_COLOURS))
 
 

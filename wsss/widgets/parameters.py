@@ -18,8 +18,8 @@ SLIDERS = (
     SliderSpec("plane_tolerance", "plane tolerance", 0.001, 0.05, 60, "inverse depth",
                "How far a pixel may lie from floor, table or wall and still be part of it.", log=True, looks=True),
     SliderSpec("jump", "depth jump", 0.002, 0.1, 60, "inverse depth",
-               "Smallest step between neighbouring pixels that cuts a layer in two.", log=True, looks=True),
-    SliderSpec("max_regions", "layers", 1, 60, 59, "at most",
+               "Smallest step between neighbouring pixels that cuts a region in two.", log=True, looks=True),
+    SliderSpec("max_regions", "regions", 1, 60, 59, "at most",
                "How many regions of depth are kept, largest first.", looks=True),
     SliderSpec("min_area", "minimum area", 0.0002, 0.02, 60, "of the image",
                "Smaller regions join their nearest neighbour.", log=True, looks=True),
@@ -40,10 +40,7 @@ SLIDERS = (
     SliderSpec("threshold", "background threshold", 0.02, 0.94, 46, "score",
                "Pixels whose strongest score is below become background."),
 )  # fmt: skip
-"""The sliders, those first that take new crops.
-
-The method has no count of layers: the most regions that are kept stand in for it.
-"""
+"""The sliders, those first that take new crops."""
 
 _LIMITS = {spec.name: (spec.low, spec.high) for spec in SLIDERS}
 _REGIONS, _CROPS = ("plane_tolerance", "jump", "max_regions", "min_area"), ("context", "count")
