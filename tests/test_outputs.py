@@ -404,11 +404,11 @@ def test_a_depth_network_of_another_training_is_not_taken_for_this_one(tabletop_
 def test_train_replaces_nothing_but_a_classifier(scene: Path, tiny_checkpoint: Path, there: str) -> None:
     from wsss.segmentation.network import save_network
 
-    out = scene / "there.png"
+    out = scene / "there.safetensors"
     if there == "folder":
         out.mkdir()
     elif there == "photograph":
-        Image.new("RGB", (8, 8)).save(out)
+        Image.new("RGB", (8, 8)).save(out, format="PNG")
     else:
         save_network(out, build_network(1, "Unet", "tu-mobilenetv3_small_050"), {"classes": '["cat"]'})
     before = contents(scene)

@@ -107,7 +107,7 @@ def test_table_and_figure_show_every_row(record: Any) -> None:
     assert [ax.get_title(loc="left") for ax in figure.axes] == [
         "steps (depth)",
         "left out of crops (crop-only)",
-        "depth (depth)",
+        "where depth is from (depth)",
     ]
     for ax, (first, second) in zip(figure.axes, zip(SOME[::2], SOME[1::2], strict=True), strict=True):
         assert [label.get_text() for label in ax.get_yticklabels()] == [first.name, second.name]

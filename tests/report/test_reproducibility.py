@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.test_tables import CLAIMS as COMPARED
 from tests.report.test_tables import record
+from tests.test_readability import read
 from wsss.errors import WsssError
 from wsss.experiments.outcome import AGREEMENT
 from wsss.experiments.parts import parts_named
@@ -71,8 +72,8 @@ def test_rows_are_found_by_what_was_claimed_not_by_what_was_chosen() -> None:
 
 def test_the_time_is_that_of_the_stages_that_are_needed_each_part_once() -> None:
     times = {(row["data"], row["claim"].split(":")[0]): row["time"] for _, row in rows()}
-    assert times["tabletop", "seeds"] == "1.5 h (2 seeds)"
-    assert times["tabletop", "network"] == "2.1 h (2 seeds)"
+    assert times["tabletop", "seeds"] == "1.5 h (2 runs)"
+    assert times["tabletop", "network"] == "2.1 h (2 runs)"
     assert times["nyuv2", "seeds"] == times["voc-animals", "seeds"] == "–"
 
 
@@ -87,11 +88,11 @@ def test_commands_make_parts_that_there_are() -> None:
 
 
 def test_tables_are_those_of_the_results_page() -> None:
-    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    page = read((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
     for _, row in rows():
-        ((name, place),) = re.findall(r"^\[(.+)\]\((.+)\)$", row["table"])
+        ((place, anchor),) = re.findall(r"^\[.+\]\((.+)#(.+)\)$", row["table"])
         assert place == "docs/results.md"
-        assert f"<!-- table:{name} -->" in page
+        assert anchor in page.anchors
 
 
 def test_what_the_records_took() -> None:

@@ -39,7 +39,7 @@ def _print_stage(run: "Run", stage: "Stage") -> list[dict[str, Any]]:
 def _require_checkpoint(out: Path | None) -> None:
     """Raise a `WsssError` unless a file of `--out` is named as checkpoints are: beside it lie other files."""
     if out is not None and out.suffix != ".safetensors":
-        raise WsssError(f"--out {out}: the name of a checkpoint ends in .safetensors")
+        raise WsssError(f"--out {out}: the name of a checkpoint ends in .safetensors. Give another file with --out.")
 
 
 def _places(what: str, places: Mapping[str, Path]) -> None:
