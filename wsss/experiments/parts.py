@@ -217,7 +217,7 @@ def bring_parts(source: Path, folder: Path) -> list[Path]:
     for path in paths:
         part = load_part(path)
         target = part_path(folder, part.data, part.seed, part.stage)
-        if target.exists() and read_json(target) != read_table(path):
+        if target.exists() and read_json(target) != read_json(path):
             raise WsssError(f"{path} and {target} are of one part but not equal: delete the one that is not wanted")
         brought.append(save_part(folder, part))
     return brought
