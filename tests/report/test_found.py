@@ -166,6 +166,6 @@ def test_the_table_has_a_row_for_each_data_set() -> None:
     assert found_block(RECORDS).count("\n|") == 3 + 4
     assert "¹" not in found_block(RECORDS)
     once = [*RECORDS[:3], compared("depth@sensor", 70.0, pair("rgb-region", 25.0, [24.0])), *RECORDS[4:]]
-    assert found_block(once).endswith("over scenes. ¹ One training run.*\n")
+    assert found_block(once).endswith("not over training runs. ¹ One training run.*\n")
     with pytest.raises(WsssError, match="no record"):
         found_table([])

@@ -31,7 +31,7 @@ def found_block(records: Sequence[Record], claims: ClaimsRecord | None = None) -
     sentences = "".join(f"- {sentence}\n" for sentence in found_sentences(records, claims))
     tables = table_blocks(records)
     mark = f" {ONE_RUN} One training run." if ONE_RUN in sentences + tables else ""
-    return f"{sentences}\n{tables}\n*Brackets: 95 % intervals over scenes.{mark}*\n"
+    return f"{sentences}\n{tables}\n*Brackets: 95 % intervals over scenes, not over training runs.{mark}*\n"
 
 
 def found_sentences(records: Sequence[Record], claims: ClaimsRecord | None = None) -> list[str]:
