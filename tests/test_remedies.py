@@ -20,6 +20,7 @@ COMMAND = r"""(?:^\s*|`|f"|-m )wsss (?=[a-z])"""
 """What stands before the name of a command: in a block of code, between backticks, in a string, behind a launcher."""
 
 FOREIGN = {
+    "--dist",
     # of torchrun, accelerate and pip
     "--nproc-per-node", "--nnodes", "--node-rank", "--rdzv-backend", "--rdzv-endpoint", "--standalone", "--multi_gpu",
     "--num_processes", "--help", "--index-url",
