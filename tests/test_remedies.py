@@ -20,11 +20,11 @@ COMMAND = r"""(?:^\s*|`|f"|-m )wsss (?=[a-z])"""
 """What stands before the name of a command: in a block of code, between backticks, in a string, behind a launcher."""
 
 FOREIGN = {
-    "--dist",
     # of torchrun, accelerate and pip
     "--nproc-per-node", "--nnodes", "--node-rank", "--rdzv-backend", "--rdzv-endpoint", "--standalone", "--multi_gpu",
     "--num_processes", "--help", "--index-url",
     "--no-merges",  # of git
+    "--dist",  # of pytest-xdist
     "--partial", "--base-url", "--without",  # of .ci/release.py
 }  # fmt: skip
 CODE = sorted(ROOT.glob("wsss/**/*.py"))
