@@ -126,7 +126,7 @@ def _wrong_instances(sample: Sample, num_classes: int) -> str | None:
     said = {name: getattr(sample, name) for name in ("occlusion", "marked_occluded", "marked_truncated")}
     if objects is None:
         return None
-    if not np.issubdtype(objects.dtype, np.integer) or objects.shape != sample.image.shape[:2]:
+    if not np.issubdtype(objects.dtype, np.integer):  # `Sample` has looked at the shape
         return f"its instances must be integers {sample.image.shape[:2]}, as the image, not {_described(objects)}"
     ids = sample.instance_classes
     if ids is None or any(not 1 <= one <= num_classes for one in np.asarray(ids).ravel().tolist()):
