@@ -13,7 +13,7 @@ __all__ = ["cache_folder", "checkout", "checkout_folder", "notebook_folder", "ru
 PACKAGE = Path(__file__).resolve().parent
 """Folder of this package's sources."""
 
-VERSION = "0.1.0"
+VERSION = "1.0.0"
 """Of this project."""
 
 PROJECT = "wsss-depth-cam"

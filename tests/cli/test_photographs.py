@@ -105,7 +105,9 @@ def test_corrected_maps_stay_and_teach_the_network(run: Command, photos: Path) -
         picture.point(lambda number: 2 - number).save(out / "coffee.png")  # 2 is the cup
     mended = (out / "coffee.png").read_bytes()
     (out / "chelsea.png").unlink()  # made anew
+    assert "network.safetensors may have learnt before maps were corrected" in run(*given)
     told = run(*given, "--network")
+    assert "may have learnt" not in told
     assert "corrected by hand, and kept as they are: 1 photograph (coffee)" in told
     assert (out / "coffee.png").read_bytes() == mended
     assert (out / "chelsea.png").is_file()

@@ -65,14 +65,7 @@ def export(
     from wsss.experiments.own_photographs import require_usable_depth
     from wsss.pseudo.export import require_same_export
 
-    if (images is None) != (labels is None and tags is None) or (labels and tags):
-        raise WsssError("own photographs are exported with --images DIR and either --labels DIR or --tags FILE")
-    if not tags and (tune_masks or preset or side):
-        raise WsssError("--tune-masks, --preset and --side go with --tags: they say how `wsss label` made its maps")
-    if images and (val or options.root or options.data not in ("tabletop", "photographs")):
-        raise WsssError(
-            "own photographs are no --data with a --root and a split val: leave out --val, --data and --root"
-        )
+    _require_fitting(options, images, labels, tags, made_by_label=bool(tune_masks or preset or side), val=val)
     if images and labels:
         return _export_folder(images, labels, out, form, method, options.typed)
     if images and tags:
@@ -97,6 +90,20 @@ def export(
         f"{'class maps' if form == 'cam-npy' else 'pseudo-labels'} of {name}; lists {', '.join(map(str, lists))}"
     )
     return Made({"method": run.full_name(name), "format": form, "lists": lists}, out)
+
+
+def _require_fitting(
+    options: RunOptions, images: Path | None, labels: Path | None, tags: str | None, *, made_by_label: bool, val: bool
+) -> None:
+    """A `WsssError` where options of `export` contradict each other; `made_by_label`: one of `wsss label` is given."""
+    if (images is None) != (labels is None and tags is None) or (labels and tags):
+        raise WsssError("own photographs are exported with --images DIR and either --labels DIR or --tags FILE")
+    if not tags and made_by_label:
+        raise WsssError("--tune-masks, --preset and --side go with --tags: they say how `wsss label` made its maps")
+    if images and (val or options.root or options.data not in ("tabletop", "photographs")):
+        raise WsssError(
+            "own photographs are no --data with a --root and a split val: leave out --val, --data and --root"
+        )
 
 
 def _export_run(run: "Run", name: str, out: Path, form: Format, val: bool) -> list[Path]:

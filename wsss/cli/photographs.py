@@ -179,9 +179,7 @@ def label(
             help="Such as depth, rgb-region, zoom, cam, depth+par; default: depth, with --depth none rgb-region."
         ),
     ] = None,
-    network: Annotated[
-        bool, typer.Option(help="Also train a segmentation network on the labels, network.safetensors.")
-    ] = False,
+    network: Annotated[bool, typer.Option(help="Also train a network on the labels: network.safetensors.")] = False,
     tune_masks: TuneMasks = None,
     preset: PresetName = None,
     side: Side = None,
@@ -194,6 +192,7 @@ def label(
     from wsss.data.labelled import FACTS
     from wsss.data.tags import counted
     from wsss.experiments.own_photographs import (
+        NETWORK,
         require_label_folder,
         require_usable_depth,
         require_usable_files,
@@ -229,6 +228,8 @@ def label(
         trained = write_network(run, name, out, bool(corrected))
         write_card(run, trained, name)
         typer.echo(f"network for `wsss predict`: {trained}")
+    elif corrected and (out / NETWORK).exists():
+        typer.echo(f"{out / NETWORK} may have learnt before maps were corrected: with --network it learns from them")
     typer.echo(f"look through them, least certain first: {page}")
     return Made({**facts, "review": page}, out)
 

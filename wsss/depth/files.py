@@ -79,25 +79,7 @@ def files_depth(
     def read(name: str) -> NDArray[np.float32]:
         return normalise_inverse_depth(inverse_depth(read_file(name), kind))
 
-    raw = _readable(read_file, subset(dataset.ids, SIGN_SAMPLE))
-    sampled = [normalise_inverse_depth(inverse_depth(each, kind)) for each in raw]
-    if len(sampled) >= FLAT_LEAST and not any(depth.any() for depth in sampled):
-        remedy = "For a map without depth give --depth constant, else make the files again."
-        values = "a value above 0 that differs from others" if kind == "metric" else "values that differ"
-        raise WsssError(f"depth folder {folder}: none of its {len(sampled)} maps looked at has {values}. {remedy}")
-    if _stands_on_its_head(sampled):
-        warnings.warn(
-            f"in most maps of {folder} what is at the bottom of the picture is far and what is at the top is near: is "
-            f"it really --depth-kind {kind}?",
-            stacklevel=3,
-        )
-    if kind == "inverse" and (odd := sum(map(_has_zeros_apart, raw))) > len(raw) / 2:
-        warnings.warn(
-            f"{odd} of {len(raw)} maps looked at in {folder} are 0 in places, and have no other value near it: with "
-            "--depth-kind inverse 0 is the farthest. If it means `not measured` there, write NaN in its place (npy, or "
-            "TIFF of float32).",
-            stacklevel=3,
-        )
+    _doubt_kind(folder, kind, _readable(read_file, subset(dataset.ids, SIGN_SAMPLE)))
     # Whether the maps are one grid for images of several shapes; found out when one does not fit.
     stretched: list[bool] = []
 
@@ -121,6 +103,28 @@ def files_depth(
         return resized(depth, sample.image.shape[:2])
 
     return depth_of
+
+
+def _doubt_kind(folder: Path, kind: str, raw: Sequence[NDArray[np.float32]]) -> None:
+    """Refuse a folder whose maps `raw` are all flat, and warn where they do not look like depth of this kind."""
+    sampled = [normalise_inverse_depth(inverse_depth(each, kind)) for each in raw]
+    if len(sampled) >= FLAT_LEAST and not any(depth.any() for depth in sampled):
+        remedy = "For a map without depth give --depth constant, else make the files again."
+        values = "a value above 0 that differs from others" if kind == "metric" else "values that differ"
+        raise WsssError(f"depth folder {folder}: none of its {len(sampled)} maps looked at has {values}. {remedy}")
+    if _stands_on_its_head(sampled):
+        warnings.warn(
+            f"in most maps of {folder} what is at the bottom of the picture is far and what is at the top is near: is "
+            f"it really --depth-kind {kind}?",
+            stacklevel=4,
+        )
+    if kind == "inverse" and (odd := sum(map(_has_zeros_apart, raw))) > len(raw) / 2:
+        warnings.warn(
+            f"{odd} of {len(raw)} maps looked at in {folder} are 0 in places, and have no other value near it: with "
+            "--depth-kind inverse 0 is the farthest. If it means `not measured` there, write NaN in its place (npy, or "
+            "TIFF of float32).",
+            stacklevel=4,
+        )
 
 
 def _file_of(folder: Path, pattern: str, name: str) -> Path | None:

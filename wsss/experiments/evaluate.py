@@ -112,14 +112,11 @@ def evaluate_folder(
         "data": data,
         "split": split,
         "classes": list(dataset.classes),
-        "depth": portable_spec(depths_of.own) if depths_of.own else None,
-        "depth_kind": depth_kind if depth_kind is None or isinstance(depth_kind, str) else list(depth_kind),
+        **_depth_settings(depths_of, depth_kind),
         "limit": limit,
         "on_error": on_error,
         "methods": names,
     }
-    if depths_of.declared:
-        settings["sources"] = [f"{name}={portable_spec(spec)}" for name, spec in depths_of.declared.items()]
     records = []
     for record in _records(cam, dataset, scores, shown, digest, start):
         record["skipped"] = [{"id": name, "reason": reason} for name, reason in skipped.items()]
@@ -131,6 +128,17 @@ def evaluate_folder(
             on_written(path)
         records.append(record)
     return records
+
+
+def _depth_settings(depths: DepthSources, kind: str | Sequence[str] | None) -> dict[str, Any]:
+    """What a record keeps of the options about depth."""
+    kept = {
+        "depth": portable_spec(depths.own) if depths.own else None,
+        "depth_kind": kind if kind is None or isinstance(kind, str) else list(kind),
+    }
+    if not depths.declared:
+        return kept
+    return {**kept, "sources": [f"{name}={portable_spec(spec)}" for name, spec in depths.declared.items()]}
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from wsss.pseudo.refinement import REFINEMENTS
 
 __all__ = [
     "FACTS",
+    "NETWORK",
     "default_method",
     "enough_epochs",
     "learned_in_place_of_hub",
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 _VERSION = 1  # of `labels.json`
+
+NETWORK = "network.safetensors"
+"""The network that learnt from the maps of a folder, beside them."""
 
 STEPS = 300
 """Training steps of the classifier that a small folder of photographs has, too: as many epochs as that takes."""
@@ -229,12 +233,12 @@ def _changed_maps(facts: object, out: Path) -> list[str]:
 
 
 def write_network(run: Run, name: str, out: Path, corrected: bool = False) -> Path:
-    """Write the segmentation network that learns from the labels of method `name` as `out/network.safetensors`.
+    """Write the segmentation network that learns from the labels of method `name` as the file `NETWORK` of `out`.
 
     Args:
         corrected: whether it learns from the maps in `out`, some of which someone has corrected, not from those made.
     """
-    target = out / "network.safetensors"
+    target = out / NETWORK
     trained = run.network_path(name, out if corrected else None)
     with atomic_path(target) as path:
         shutil.copyfile(trained, path)

@@ -1,7 +1,7 @@
 """Draws the explorer's views: six panels each.
 
 All pictures lie in one `Axes`, at fixed places in inches: six `Axes`, or a layout engine, take longer than a slider
-has.
+has. For the same reason large pictures are reduced before they are coloured, to about as many pixels as a page shows.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
+from PIL import Image
 
 from wsss.data.base import IGNORE
 from wsss.data.palette import class_colours
@@ -27,6 +28,8 @@ __all__ = ["draw", "numbers_of", "render", "render_grid"]
 Picture = NDArray[np.uint8]
 
 WIDTH, TITLE, MARGIN, LEGEND, ROW_TITLE = 2.9, 0.42, 0.06, 0.34, 1.1  # inches
+PIXELS = 256
+"""About as many a picture has across: a page shows 261."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ def _spaced(name: str) -> str:
 
 
 def _panels(view: ExplorerView) -> list[Panel]:
-    image = view.sample.image
+    step = max(1, round(view.sample.image.shape[1] / PIXELS))
+    few = np.s_[::step, ::step]
+    image = np.asarray(Image.fromarray(view.sample.image).reduce(step))
     colours = class_colours(view.names)
     regions, shown = view.evidence.regions, view.parameters.shown
     assert regions is not None
@@ -89,12 +94,12 @@ def _panels(view: ExplorerView) -> list[Panel]:
     what = _spaced(shown) if shown else "strongest class"
     before, after = (_measure(view, label) for label in (view.before.label, view.label))
     return [
-        Panel(f"image, {len(view.evidence.plan)} crops", image, boxes),
-        Panel(f"inverse depth, {len(regions)} regions", _regions(view.depth, regions.labels)),
-        Panel(f"CAM before: {what}{before}", _heat(image, view.map_of(view.before.scores))),
-        Panel(f"CAM after: {what}{after}", _heat(image, view.map_of(view.scores))),
-        Panel("pseudo-label", label_on_image(image, view.label, colours)),
-        _last_panel(view, colours),
+        Panel(f"image, {len(view.evidence.plan)} crops", image, [_shrunk(box, step) for box in boxes]),
+        Panel(f"inverse depth, {len(regions)} regions", _regions(view.depth[few], regions.labels[few])),
+        Panel(f"CAM before: {what}{before}", _heat(image, view.map_of(view.before.scores)[few])),
+        Panel(f"CAM after: {what}{after}", _heat(image, view.map_of(view.scores)[few])),
+        Panel("pseudo-label", label_on_image(image, view.label[few], colours)),
+        _last_panel(view, image, few, colours),
     ]
 
 
@@ -106,12 +111,17 @@ def _measure(view: ExplorerView, label: NDArray[np.uint8]) -> str:
     return f"\n{'IoU' if shown else 'mIoU'} {view.iou(label, shown):.0f} %"
 
 
-def _last_panel(view: ExplorerView, colours: NDArray[np.uint8]) -> Panel:
-    """The truth; without a mask the control."""
-    image, truth = view.sample.image, view.sample.truth
+def _last_panel(view: ExplorerView, image: Picture, few: tuple[slice, slice], colours: NDArray[np.uint8]) -> Panel:
+    """The truth; without a mask the control. Of both those pixels `few` that the reduced `image` has."""
     if view.control is not None:
-        return Panel("control: regions of colour", _heat(image, view.map_of(view.control.scores)))
-    return Panel("truth", truth_on_image(image, truth, colours))
+        return Panel("control: regions of colour", _heat(image, view.map_of(view.control.scores)[few]))
+    return Panel("truth", truth_on_image(image, view.sample.truth[few], colours))
+
+
+def _shrunk(box: Box, step: int) -> Box:
+    """A box of the image in pixels of the reduced one."""
+    top, left, bottom, right = (edge // step for edge in box)
+    return top, left, bottom, right
 
 
 def _coloured(values: NDArray[np.floating], name: str) -> Picture:
