@@ -144,16 +144,19 @@ SERIES: dict[str, tuple[Callable[[int, Path], float], Callable[[int], float]]] =
 
 
 def points(series: str, sizes: Sequence[int]) -> list[Point]:
-    """The cost of each size, one after the other in this process, after a first time that is not counted."""
+    """The cost of each size, one after the other in this process: each is done twice, and the second time counts.
+
+    Some libraries are imported by the first size that needs them.
+    """
     work, size_of = SERIES[series]
     found = []
-    for number, size in enumerate((sizes[0], *sizes)):
-        with tempfile.TemporaryDirectory() as folder:
-            start = time.process_time()
-            disk = work(size, Path(folder))
-            seconds = time.process_time() - start
-        if number:
-            found.append(Point(size_of(size), seconds, own_peak() / 1e9, disk))
+    for size in sizes:
+        for _ in range(2):
+            with tempfile.TemporaryDirectory() as folder:
+                start = time.process_time()
+                disk = work(size, Path(folder))
+                seconds = time.process_time() - start
+        found.append(Point(size_of(size), seconds, own_peak() / 1e9, disk))
     return found
 
 

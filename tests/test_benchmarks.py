@@ -224,7 +224,7 @@ def test_the_committed_record_is_a_whole_one() -> None:
     if not COMMITTED.exists():
         pytest.skip("no benchmark has been recorded yet")
     committed = load_record(COMMITTED)["parts"]
-    assert set(run.PARTS | run.LONG_PARTS) - {"growth"} <= set(committed)  # that one is measured on request
+    assert set(run.PARTS | run.LONG_PARTS) == set(committed)
     for name, text in tables({"parts": committed}).items():
         assert f"<!-- {name} -->\n{text}\n<!-- /{name} -->" in PAGE.read_text(encoding="utf-8")
     found = finding(committed["own-models"]["rows"])
