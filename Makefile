@@ -38,7 +38,7 @@ $(STAMP): requirements.lock pyproject.toml
 	"$(PY)" -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@mv "$(UNFINISHED)" "$(STAMP)" && touch "$(STAMP)"
 
-reproduce: env ## from nothing to figures, tables and records: the seven notebooks on tabletop (about 13 minutes)
+reproduce: env ## from nothing to figures, tables and records: the seven notebooks on tabletop (about 16 minutes)
 	"$(PY)" -m wsss run --profile default --data tabletop --seed $(SEED)
 
 smoke: env ## the seven notebooks, tiny: does it run? (≤ 5 min, not a result)
