@@ -1,6 +1,7 @@
 """Many small photographs through `wsss label`: does memory stay where it is?
 
-    python -m benchmarks.soak --images 2000        # an hour or so on two cores; --out FILE.json keeps what was found
+    python -m benchmarks.soak --profile smoke      # seven minutes on one core; --out FILE.json keeps what was found
+    python -m benchmarks.soak                      # trained as `wsss label` trains: an hour or two
 
 Photographs of squares and discs are drawn, tagged and labelled twice, a tenth of them and all of them, each in a
 process of its own whose memory is asked for five times a second. The largest of all must be at most 1.1 times as large
