@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -285,6 +285,7 @@ def test_any_line_of_json(tmp_path: Path, value: Any) -> None:
 
 
 @often
+@example(value="\x1f", part="annotations", key="size")
 @given(JSON, st.sampled_from(["images", "categories", "annotations"]), st.sampled_from(
     ["id", "file_name", "name", "image_id", "category_id", "segmentation", "iscrowd", "height", "size", "counts"]))  # fmt: skip
 def test_any_value_in_coco(tmp_path: Path, value: Any, part: str, key: str) -> None:
@@ -300,6 +301,18 @@ def test_any_value_in_coco(tmp_path: Path, value: Any, part: str, key: str) -> N
     assert sound_masks(masks, None) if message is None else is_one_line(message) and "instances.json" in message
     tags, message = outcome(lambda: read_tags(path, photographs(tmp_path / "photos")))
     assert sound_tags(tags, None) if message is None else is_one_line(message) and "instances.json" in message
+
+
+def test_the_id_of_a_broken_outline_is_shown_in_one_line(tmp_path: Path) -> None:
+    held = coco()
+    for each in held["annotations"]:
+        each |= {"id": "\x1b[31m\n" * 30, "segmentation": None}
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(held))
+    with pytest.raises(WsssError, match="has no outline") as caught:
+        read_masks(path)
+    assert is_one_line(str(caught.value))
+    assert len(str(caught.value)) < 300
 
 
 @often

@@ -155,7 +155,8 @@ def label_map_of(
     """
     mask = pycocotools_mask()
     codes = [
-        _code(each, size, f"{place}, annotation {each.get('id', number)}") for number, each in enumerate(annotations)
+        _code(each, size, f"{place}, annotation {each.get('id', number)!r:.40}")
+        for number, each in enumerate(annotations)
     ]
     crowd = [each.get("iscrowd") == 1 for each in annotations]
     order = sorted(range(len(codes)), key=lambda index: (not crowd[index], -int(mask.area(codes[index]))))
@@ -174,9 +175,7 @@ def _code(annotation: Mapping[str, Any], size: tuple[int, int], place: str) -> A
     if not isinstance(outline, dict) or not {"size", "counts"} <= set(outline):
         raise WsssError(f"{place} has no outline. Draw one, or remove it.")
     if outline["size"] != list(size):
-        raise WsssError(
-            f"{place} has an outline of size {str(outline['size'])[:40]}, but its image {list(size)} (H, W)."
-        )
+        raise WsssError(f"{place} has an outline of size {outline['size']!r:.40}, but its image {list(size)} (H, W).")
     counts = outline["counts"]
     runs = _runs(counts) if isinstance(counts, str) else counts
     pixels = size[0] * size[1]
