@@ -286,6 +286,7 @@ def test_any_line_of_json(tmp_path: Path, value: Any) -> None:
 
 @often
 @example(value="\x1f", part="annotations", key="size")
+@example(value="\x1f", part="images", key="file_name")
 @given(JSON, st.sampled_from(["images", "categories", "annotations"]), st.sampled_from(
     ["id", "file_name", "name", "image_id", "category_id", "segmentation", "iscrowd", "height", "size", "counts"]))  # fmt: skip
 def test_any_value_in_coco(tmp_path: Path, value: Any, part: str, key: str) -> None:

@@ -11,8 +11,15 @@ _NO_SIGNS = ("Cc", "Cs", "Zl", "Zp")
 class WsssError(Exception):
     """Something outside the program is wrong (a file, a value, a missing package).
 
-    The message says what is wrong, where, and what to do about it; the command line prints it without a traceback.
+    The message says what is wrong, where, and what to do about it, in one line: signs of other lines, such as of a
+    name that it quotes, are escaped. The command line prints it without a traceback.
+
+    >>> print(WsssError("no class 'red\x1b[31m'"))
+    no class 'red\\x1b[31m'
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(in_one_line(message))
 
 
 class MissingExtra(WsssError):

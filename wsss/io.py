@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from wsss.errors import WsssError
 
@@ -22,6 +23,7 @@ __all__ = [
     "read_json",
     "read_table",
     "read_toml",
+    "require_undamaged",
     "temporary_stem",
     "write_array",
     "write_json",
@@ -107,10 +109,18 @@ def write_array(target: Path, array: np.ndarray) -> None:
         np.savez_compressed(file, array=array)
 
 
+def require_undamaged(archive: NpzFile) -> None:
+    """Raise a `ValueError` where a checksum is wrong: NumPy stops reading an array before its checksum is compared."""
+    damaged = archive.zip.testzip() if archive.zip else None
+    if damaged is not None:
+        raise ValueError(f"{damaged} in it is damaged")
+
+
 def read_array(source: Path) -> np.ndarray:
     """Read what `write_array` wrote; a missing or broken file is a `WsssError` that names it."""
     try:
         with np.load(source, allow_pickle=False) as file:
+            require_undamaged(file)
             array: np.ndarray = file["array"]
     except Exception as error:  # NumPy, zip and zlib raise a dozen types on a broken file
         raise WsssError(f"cannot read {source}: {error}. Delete it and run the stage again.") from error

@@ -71,6 +71,19 @@ def test_tiff_that_may_be_misread_is_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_a_damaged_shape_in_an_archive_is_noticed(tmp_path: Path) -> None:
+    """NumPy reads the fewer rows, and never comes to the checksum at the end."""
+    path = tmp_path / "000.npz"
+    np.savez(path, depth=np.ones((24, 32)))
+    content = path.read_bytes()
+    assert content.count(b"(24, 32)") == 1
+    path.write_bytes(content.replace(b"(24, 32)", b"(2, 32) "))
+    with np.load(path) as archive:
+        assert archive["depth"].shape == (2, 32)
+    with pytest.raises(WsssError, match=r"000\.npz: depth\.npy in it is damaged"):
+        read_depth_file(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"II*\0torn", b"nothing of the kind"])
 def test_broken_tiff_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "000.tiff").write_bytes(content)

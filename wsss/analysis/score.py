@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wsss.analysis.confusion import mean_iou
 from wsss.analysis.objects import InstanceScore
 from wsss.errors import WsssError
-from wsss.io import atomic_path
+from wsss.io import atomic_path, require_undamaged
 
 __all__ = ["Score", "joined_scores", "load_score", "save_score"]
 
@@ -99,6 +99,7 @@ def load_score(path: Path) -> Score:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
+            require_undamaged(file)
             arrays = {name: file[name] for name in ("confusions", "curve", "predicted")}
             text = json.loads(str(file["text"]))
         instances = pd.read_json(io.StringIO(text["instances"]), orient="split", dtype={"image_id": str})

@@ -10,6 +10,7 @@ from PIL import Image
 from wsss.data.pictures import read_image
 from wsss.depth.patterns import SUFFIXES
 from wsss.errors import WsssError
+from wsss.io import require_undamaged
 
 __all__ = ["read_depth_file"]
 
@@ -66,6 +67,7 @@ def _read_numpy(path: Path) -> NDArray[Any]:
         if isinstance(loaded, np.ndarray):
             return loaded
         with loaded:
+            require_undamaged(loaded)
             arrays = [loaded[name] for name in loaded.files]
     except Exception as error:  # NumPy, zip and zlib raise a dozen types on a broken file
         known = "" if path.suffix.lower() in SUFFIXES else f" (depth files are {', '.join(SUFFIXES)})"
