@@ -14,7 +14,7 @@ class WsssError(Exception):
     The message says what is wrong, where, and what to do about it, in one line: signs of other lines, such as of a
     name that it quotes, are escaped. The command line prints it without a traceback.
 
-    >>> print(WsssError("no class 'red\x1b[31m'"))
+    >>> print(WsssError("no class 'red\\x1b[31m'"))
     no class 'red\\x1b[31m'
     """
 
