@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from wsss.errors import WsssError, first_line, in_one_line
+from wsss.errors import WsssError, first_line
 
 __all__ = ["classes_of", "methods_of", "names_of", "seeds_of"]
 
@@ -26,7 +26,7 @@ def seeds_of(text: str | None) -> tuple[int, ...]:
     """
     for each in names_of(text) or ():
         if not (each.isascii() and each.isdigit()):
-            raise WsssError(f"--seeds {in_one_line(text or '')}: {in_one_line(each)} is no number from 0 on")
+            raise WsssError(f"--seeds {text or ''}: {each} is no number from 0 on")
     return tuple(map(int, names_of(text) or ()))
 
 
@@ -45,7 +45,7 @@ def classes_of(text: str | None) -> tuple[str, ...] | None:
         parts = next(csv.reader([text], skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise WsssError(
-            f"--classes {in_one_line(text)}: {first_line(error)}. Write names with commas between them, and one that "
+            f"--classes {text}: {first_line(error)}. Write names with commas between them, and one that "
             "has a comma itself in quotes, as in --classes 'dog,\"cat, black\"'."
         ) from error
     return tuple(name.strip() for name in parts if name.strip())

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from wsss.errors import WsssError, in_one_line, is_one_line
+from wsss.errors import WsssError, is_one_line
 
 __all__ = [
     "FOREIGN",
@@ -42,8 +42,8 @@ def is_foreign(name: str) -> bool:
 def refusal(path: Path) -> WsssError:
     """What is said of a picture of a foreign kind."""
     return WsssError(
-        f"{in_one_line(str(path))} is a picture of a kind that is not read here ({', '.join(SUFFIXES)} are). Convert "
-        f"it and move it away, for instance with ImageMagick: mogrify -format jpg {in_one_line(path.name)}"
+        f"{path} is a picture of a kind that is not read here ({', '.join(SUFFIXES)} are). Convert "
+        f"it and move it away, for instance with ImageMagick: mogrify -format jpg {path.name}"
     )
 
 
@@ -88,8 +88,7 @@ def require_writable_name(path: Path, name: str) -> None:
     """Raise a `WsssError` where the name of a picture cannot stand in a list of names, a page or a file in UTF-8."""
     if not is_one_line(name):
         raise WsssError(
-            f"the name of {in_one_line(str(path))} has signs that no list of names can hold (written here with "
-            "backslashes). Rename it."
+            f"the name of {path} has signs that no list of names can hold (written here with backslashes). Rename it."
         )
 
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from wsss.data.coco import read_instances
 from wsss.data.tag_names import composed
-from wsss.errors import WsssError, in_one_line, is_one_line
+from wsss.errors import WsssError, is_one_line
 
 __all__ = ["OUTLINES", "READERS", "Held", "read_annotations", "require_name"]
 
@@ -69,8 +69,7 @@ def _read_csv(path: Path, files: Collection[str]) -> Held:
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
-        said = in_one_line(str(error))
-        raise WsssError(f"{path}, line {reader.line_num}: {said}. Write {form} or a column a class.") from error
+        raise WsssError(f"{path}, line {reader.line_num}: {error}. Write {form} or a column a class.") from error
     if not rows:
         raise WsssError(f"{path} is empty. Write a line file,tag;tag for each photograph.")
     heading, others = rows[0][1], [row for _, row in rows[1:]]
@@ -141,8 +140,7 @@ def _columns(path: Path, rows: Sequence[tuple[int, list[str]]], headed: bool, si
         if wrong := next((cell for cell in row[1:] if cell not in ("0", "1")), None):
             raise WsssError(f"{path}, line {line}: {wrong!r} must be 0 or 1, whether the class is there.")
         if row[0] in seen:
-            name = in_one_line(row[0])
-            raise WsssError(f"{path}, line {line}: {name} stands in line {seen[row[0]]} already. Remove one.")
+            raise WsssError(f"{path}, line {line}: {row[0]} stands in line {seen[row[0]]} already. Remove one.")
         if "" in row[1:]:
             raise WsssError(f"{path}, line {line}: an empty column must be 0 or 1, whether the class is there.")
         seen[row[0]] = line

@@ -137,7 +137,7 @@ def _matched(held: Held, photos: Photographs, images: Path, source: Path) -> Tag
     _require_classes(names, found, source)
     strangers = meant.missing or meant.several
     if not any(found.values()):
-        first = f" It begins with {in_one_line(strangers[0])}, the photographs with {files[0]}." if strangers else ""
+        first = f" It begins with {strangers[0]}, the photographs with {files[0]}." if strangers else ""
         first += " Commas part columns, semicolons part tags." if strangers and ";" in strangers[0] else ""
         raise WsssError(f"{source} gives no photograph a tag.{first} Files are named by their path below --images.")
     untagged = [file for file in files if file not in found]
