@@ -136,7 +136,7 @@ def test_corrected_maps_are_not_lost_when_a_photograph_comes_to_them(run: Comman
     shutil.copy(photos / "chelsea.jpg", photos / "another.jpg")
     with (photos.parent / "tags.csv").open("a") as file:
         file.write("another.jpg,cat\n")
-    with pytest.raises(WsssError, match=r"1 maps in labels were corrected by hand: copy them over the new ones"):
+    with pytest.raises(WsssError, match=r"Corrected by hand in labels: 1 map \(coffee\)\. If both folders"):
         run("label", "--depth", "none", "--out", "labels")
     run("label", "--depth", "none", "--out", "new")
     assert (old / "classes.txt").read_bytes() == (new / "classes.txt").read_bytes()

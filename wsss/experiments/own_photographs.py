@@ -13,6 +13,7 @@ from wsss.data.base import Dataset
 from wsss.data.labelled import FACTS
 from wsss.data.masks import read_class_mask
 from wsss.data.photographs import TaggedPhotographs
+from wsss.data.tags import counted
 from wsss.depth.estimators import require_hub_model
 from wsss.depth.monocular import load_depth_network
 from wsss.depth.names import NO_DEPTH
@@ -173,8 +174,8 @@ def require_label_folder(run: Run, name: str, out: Path) -> None:
         if not isinstance(held, dict) or held.get("key") != run.label_key(name):
             if kept := _changed_maps(held, out):
                 remedy = (
-                    f"Give another folder with --out. {len(kept)} maps in {out} were corrected by hand: copy them over "
-                    "the new ones if both folders have the same classes.txt, and give the command again."
+                    f"Give another folder with --out. Corrected by hand in {out}: {counted(sorted(kept), 'map')}. If "
+                    "both folders have the same classes.txt, copy them over the new maps and give the command again."
                 )
             raise WsssError(f"{out} holds other label maps, of other photographs, tags or settings ({FACTS}). {remedy}")
     elif found := next((path for path in sorted(out.rglob("*.png")) if path.name[0] != "."), None):
