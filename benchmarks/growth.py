@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.measure import Effort, Figure, Measured, at_most, child, own_peak, shown
+from benchmarks.measure import Effort, Figure, Measured, at_most, child, shown
 from wsss.analysis.score import save_score
 from wsss.cam.classifier import ClassifierInfo
 from wsss.data.base import Sample
+from wsss.machine.memory import own_peak
 from wsss.machine.runtime import keep_freed_memory
 from wsss.methods.choice import Choice
 from wsss.methods.depth_cam import DepthCAM

@@ -32,7 +32,6 @@ __all__ = [
     "child",
     "float32",
     "machine",
-    "own_peak",
     "ratio",
     "shown",
     "timed_in_turns",
@@ -149,15 +148,6 @@ def child(*arguments: str, **environment: str) -> str:
     if done.returncode:
         raise WsssError(f"`python {' '.join(arguments[:3])}` failed: {done.stderr.strip()[-300:]}")
     return done.stdout
-
-
-def own_peak() -> int:
-    """Peak resident bytes of this process since it began (`ru_maxrss` of a child begins with what its parent had)."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration) as error:
-        raise WsssError("peak memory is read from /proc, which this system does not have") from error
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.material import CONFIG, classifier, depth_cam, depths_of, labelled, repeated, scenes
-from benchmarks.measure import Effort, Measured, at_most, child, own_peak
+from benchmarks.measure import Effort, Measured, at_most, child
+from wsss.machine.memory import own_peak
 from wsss.machine.runtime import keep_freed_memory, pick_device
 
 __all__ = ["measure"]

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.measure import own_peak
+from wsss.machine.memory import own_peak
 
 __all__ = [
     "MODELS",

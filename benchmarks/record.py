@@ -25,7 +25,8 @@ __all__ = [
 COMMITTED = Path(__file__).with_name("record.json")
 PAGE = CHECKOUT / "docs" / "performance.md"
 TOLERANCE = 0.15
-"""Share by which a figure may be worse than the committed one: two quiet runs of the same code differ by less."""
+"""Share by which a figure may be worse than the committed one. Quiet runs of the same code seldom differ by more, so what
+differs by more is measured twice (`run_bench`)."""
 ELSEWHERE = 0.3
 """The same for ratios on another processor: those beside float32 hang on its units for bfloat16 (a quarter less without AMX)."""
 
@@ -68,13 +69,13 @@ def figures_of(part: Record) -> dict[str, Figure]:
     return {each["name"]: Figure(**each) for each in part["figures"]}
 
 
-def slower(before: Record, now: Record) -> list[str]:
-    """One line for every figure that is worse than before by more than `TOLERANCE`.
+def slower(before: Record, now: Record) -> dict[tuple[str, str], str]:
+    """What is worse than before by more than `TOLERANCE`: a line for each (part, figure).
 
     Ratios are compared always, with `ELSEWHERE` as tolerance where the processors differ; seconds and sizes only where both
     records are of the same machine. Quick parts say nothing.
     """
-    lines = []
+    lines = {}
     for name, part in now["parts"].items():
         old = before["parts"].get(name)
         if old is None or part["quick"] or old["quick"]:
@@ -83,15 +84,15 @@ def slower(before: Record, now: Record) -> list[str]:
         tolerance = TOLERANCE if part["machine"]["processor"] == old["machine"]["processor"] else ELSEWHERE
         known = figures_of(old)
         for figure in figures_of(part).values():
-            if figure.name in known and (figure.unit == "×" or same_machine):
-                lines += _worse(name, known[figure.name], figure, tolerance)
+            comparable = figure.name in known and (figure.unit == "×" or same_machine)
+            if comparable and _worse(known[figure.name], figure, tolerance):
+                lines[name, figure.name] = f"{name}: {figure.name} was {_text(known[figure.name])}, is {_text(figure)}"
     return lines
 
 
-def _worse(part: str, before: Figure, now: Figure, tolerance: float) -> list[str]:
+def _worse(before: Figure, now: Figure, tolerance: float) -> bool:
     less, more = now.value < before.value * (1 - tolerance), now.value > before.value * (1 + tolerance)
-    bad = less if now.direction == "at least" else more
-    return [f"{part}: {now.name} was {_text(before)}, is {_text(now)}"] if bad else []
+    return less if now.direction == "at least" else more
 
 
 def table(record: Record) -> str:

@@ -1,13 +1,16 @@
 """How much memory is free: of the machine, and of the limits of this process."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from wsss.errors import WsssError
 from wsss.machine import memory
-from wsss.machine.memory import free_memory, is_out_of_memory, require_memory
+from wsss.machine.memory import free_memory, is_out_of_memory, own_peak, peak_memory, require_memory
 
 
 @pytest.fixture
@@ -75,3 +78,16 @@ def test_flat_images_need_the_square_of_their_long_side(monkeypatch) -> None:
     require_memory("a", (1000, 1000), 2, 4)
     with pytest.raises(WsssError, match="image a has 20000×40 pixels"):
         require_memory("a", (40, 20000), 2, 4)
+
+
+def test_a_peak_is_of_the_process_itself_and_not_of_what_started_it() -> None:
+    if peak_memory() is None:
+        pytest.skip("this system does not say how much memory a process had at most")
+    before = own_peak()
+    block = np.ones(int(1.5e9), np.uint8)
+    assert own_peak() >= max(before, 1.5e9)
+    code = "from wsss.machine.memory import own_peak, peak_memory; print(own_peak(), peak_memory())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    own, most = (float(each) for each in done.stdout.split())
+    assert 0 < own < 1.2e9 < block.nbytes
+    assert most == round(own / 1e9, 2)

@@ -14,12 +14,13 @@ try:
 except ImportError:  # not on Windows, which has no such limits either
     resource = None  # type: ignore[assignment]
 
-__all__ = ["GIGABYTE", "OUT_OF_MEMORY", "free_memory", "is_out_of_memory", "peak_memory", "require_memory"]
+__all__ = ["GIGABYTE", "OUT_OF_MEMORY", "free_memory", "is_out_of_memory", "own_peak", "peak_memory", "require_memory"]
 
 GIGABYTE = 1e9
 COPIES = 2  # of every map, while maps are put together
 WORKING_BYTES = 300  # a pixel, for cutting the image into regions
 UNNOTICED = 1e9  # bytes that are not worth asking the system about
+_UNIT = 1 if sys.platform == "darwin" else 1024  # of `ru_maxrss`: bytes on macOS, kibibytes elsewhere
 
 OUT_OF_MEMORY = (MemoryError, RuntimeError)
 """What Python, NumPy and torch raise where memory is refused; of the second only what `is_out_of_memory` confirms."""
@@ -42,9 +43,22 @@ def peak_memory() -> float | None:
     """Gigabytes that this process, or the largest of those that it waited for, had at most; None on Windows."""
     if resource is None:
         return None
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kibibytes elsewhere
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round(most * unit / GIGABYTE, 2)
+    return round(max(own_peak(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _UNIT) / GIGABYTE, 2)
+
+
+def own_peak() -> int:
+    """Bytes that this process had at most since it began.
+
+    Raises:
+        WsssError: the system does not say (Windows).
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration) as error:  # no Linux
+        if resource is None:
+            raise WsssError("this system does not say how much memory a process had at most") from error
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT  # on Linux it begins with what the parent had
 
 
 def _limits() -> Iterator[float]:
