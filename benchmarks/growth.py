@@ -2,7 +2,7 @@
 
 Pictures are made here and the classifier is one random convolution, so that what is measured is this package, not a
 backbone. Each series runs in a process of its own, from small to large: its peak memory then is that of the size that was
-reached. Times are those of processors.
+reached. Times are those of processors, with one thread: with two, pictures as small as these take twice as much.
 """
 
 import json
@@ -198,7 +198,8 @@ def measure(effort: Effort) -> Measured:
     rows: list[dict[str, Any]] = []
     seconds: dict[str, list[float]] = {}
     for series, sizes in (TINY if effort.quick else SIZES).items():
-        found = [Point(**row) for row in json.loads(child("-m", "benchmarks.growth", series, *map(str, sizes)))]
+        arguments = ("-m", "benchmarks.growth", series, *map(str, sizes))
+        found = [Point(**row) for row in json.loads(child(*arguments, OMP_NUM_THREADS="1"))]
         rows += [{"series": series, **vars(point)} for point in found]
         seconds |= {f"{series}, {point.size:g}": [point.seconds] for point in found}
         figures += _figures(series, found)

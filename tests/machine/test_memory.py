@@ -81,8 +81,7 @@ def test_flat_images_need_the_square_of_their_long_side(monkeypatch) -> None:
 
 
 def test_a_peak_is_of_the_process_itself_and_not_of_what_started_it() -> None:
-    if peak_memory() is None:
-        pytest.skip("this system does not say how much memory a process had at most")
+    pytest.importorskip("resource")
     before = own_peak()
     block = np.ones(int(1.5e9), np.uint8)
     assert own_peak() >= max(before, 1.5e9)
@@ -91,3 +90,16 @@ def test_a_peak_is_of_the_process_itself_and_not_of_what_started_it() -> None:
     own, most = (float(each) for each in done.stdout.split())
     assert 0 < own < 1.2e9 < block.nbytes
     assert most == round(own / 1e9, 2)
+
+
+def test_where_the_system_does_not_say_how_much_memory_a_process_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*arguments: object, **options: object) -> str:
+        raise OSError
+
+    monkeypatch.setattr(Path, "read_text", unreadable)
+    if memory.resource is not None:
+        assert own_peak() > 1e7  # as on macOS
+        monkeypatch.setattr(memory, "resource", None)
+    assert peak_memory() is None
+    with pytest.raises(WsssError, match="does not say how much memory"):
+        own_peak()
